@@ -1,0 +1,81 @@
+"""Every error that bodycomp raises on purpose, on one page.
+
+    BodycompError
+    |-- UsageError            an option or an argument that cannot be used
+    |-- InputNotFoundError    a file or folder that should be there is not
+    |-- OutputError           a result cannot be written, or would overwrite one
+    |-- TrainingSetError      a training set that breaks its format
+    |-- ImageError            pixels or geometry that cannot be used
+    |   `-- SeriesError       a DICOM series or volume file that is refused
+    |-- ModelError            a model file that is damaged or does not fit
+    |-- TrainingError         a training that cannot go on
+    `-- RunInterruptedError   Ctrl-C or SIGTERM ended the work in good order
+
+A message says what was expected, what was found and where; ``hint`` says what to do.
+The command line prints both and exits with the code that ``bodycomp.cli`` gives the class.
+"""
+
+from __future__ import annotations
+
+
+class BodycompError(Exception):
+    """Base of all deliberate errors.
+
+    Args:
+        message: What was expected, what was found, and where.
+        hint: What the user can do about it; may be empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(BodycompError):
+    """An option or an argument that cannot be used as given."""
+
+
+class InputNotFoundError(BodycompError):
+    """A file or folder that should be there is not."""
+
+
+class OutputError(BodycompError):
+    """A result cannot be written, or writing it would overwrite an earlier one."""
+
+
+class TrainingSetError(BodycompError):
+    """A training set breaks its format; the message lists every finding."""
+
+
+class ImageError(BodycompError):
+    """Pixels or geometry that cannot be used."""
+
+
+class SeriesError(ImageError):
+    """A DICOM series or a volume file that is refused, with the reason."""
+
+
+class ModelError(BodycompError):
+    """A model file is damaged, unknown, or does not fit what it is used for."""
+
+
+class TrainingError(BodycompError):
+    """A training cannot go on, for instance because the loss is not finite."""
+
+
+class RunInterruptedError(BodycompError):
+    """Work ended in good order on a signal.
+
+    Args:
+        message: Where the resumable state is.
+        signal_number: The POSIX signal; the exit code is 128 plus this number.
+        hint: How to go on.
+    """
+
+    def __init__(self, message: str, *, signal_number: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.signal_number = signal_number

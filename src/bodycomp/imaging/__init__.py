@@ -1,0 +1,1 @@
+"""Pixels and millimetres: volumes, windows, resizing and the road to the network's input."""

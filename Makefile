@@ -1,0 +1,43 @@
+# Every target installs what it needs into .venv first; nothing outside the checkout is touched.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEMO   ?= demo-output
+
+.PHONY: demo test check format bench clean help
+
+help:
+	@echo "make demo    run the whole road on synthetic patients; results in $(DEMO)/"
+	@echo "make test    run all tests"
+	@echo "make check   lint, types, floors"
+	@echo "make format  format the code"
+	@echo "make bench   measure speed and memory"
+	@echo "make clean   remove .venv and $(DEMO)/"
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check]'
+	touch $@
+
+demo: $(READY)
+	$(BIN)/bodycomp demo $(DEMO) --overwrite
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,92 @@
+"""The command line: parse, call one function, print. Exit codes are decided here alone.
+
+    0    done
+    1    the input or the work failed; the message says where and what to do
+    2    the command line itself cannot be used
+    70   a fault in bodycomp (EX_SOFTWARE of sysexits.h); --debug shows where
+    128+n  ended by signal n in good order: 130 Ctrl-C, 143 SIGTERM
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from bodycomp import __version__
+from bodycomp.cli import analyze, demo, phantom, train
+from bodycomp.errors import BodycompError, RunInterruptedError, UsageError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_FAULT = 70
+EXIT_SIGNAL_BASE = 128
+
+DESCRIPTION = """\
+Body composition from CT: train the two networks on your own scans, then measure muscle and fat.
+
+One network finds the slice at a vertebral level (L3 unless you say otherwise), the other labels
+muscle, subcutaneous fat and visceral fat on it. Not a medical device: for research only."""
+
+EPILOG = """\
+start here:
+  bodycomp demo demo-output       the whole road on synthetic patients, about 15 minutes
+  bodycomp train --help           train on your own scans
+  bodycomp analyze --help         measure DICOM or NIfTI with trained models
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command; imports nothing heavy."""
+    parser = argparse.ArgumentParser(
+        prog="bodycomp",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"bodycomp {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--quiet", action="store_true", help="show warnings and errors only")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for family in (demo, phantom, train, analyze):
+        family.add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; argparse itself exits with 2 on bad options."""
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.WARNING if arguments.quiet else logging.INFO,
+        format="%(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        return int(arguments.run(arguments))
+    except Exception as error:
+        if arguments.debug:
+            raise
+        return _report(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; nothing half-written was left\n")
+        return EXIT_SIGNAL_BASE + signal.SIGINT
+
+
+def _report(error: Exception) -> int:
+    """Print one error for people and return its exit code."""
+    if isinstance(error, BodycompError):
+        sys.stderr.write(f"error: {error}\n")
+        if isinstance(error, RunInterruptedError):
+            return EXIT_SIGNAL_BASE + error.signal_number
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        sys.stderr.write(f"error: {error.strerror or error}{where}\n")
+        return EXIT_FAILED
+    sys.stderr.write(
+        f"error: bodycomp failed in a way that it should not: {type(error).__name__}: {error}\n"
+        "Run the same command as 'bodycomp --debug ...' and report what it prints.\n"
+    )
+    return EXIT_FAULT

@@ -1,0 +1,78 @@
+"""Files and folders that appear whole or not at all.
+
+A result is written under a temporary name beside its place and renamed at the end, so that a name
+that exists is complete, also after a crash or on a full disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bodycomp.errors import OutputError
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write; it becomes ``path`` at the end, or vanishes on an error.
+
+    The folder is made if it is missing. An existing file is replaced in one step.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_name(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder to fill; it becomes ``path`` at the end, or vanishes on an error.
+
+    Args:
+        path: The folder that appears at the end. An empty folder there is replaced.
+        overwrite: Replace a folder that has content.
+
+    Raises:
+        OutputError: ``path`` has content and ``overwrite`` is off, or is a file.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_name(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            previous = _temporary_name(path)
+            path.rename(previous)
+            temporary.rename(path)
+            shutil.rmtree(previous)
+        else:
+            temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
+    """Check that an output folder can be made without losing anything.
+
+    Raises:
+        OutputError: ``path`` is a file, or has content and ``overwrite`` is off.
+    """
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"expected a folder to write to, found a file: {path}")
+    if path.is_dir() and not overwrite and any(os.scandir(path)):
+        raise OutputError(
+            f"the output folder is not empty: {path}",
+            hint="Name another folder, or remove this one first.",
+        )

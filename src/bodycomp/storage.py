@@ -6,7 +6,6 @@ that exists is complete, also after a crash or on a full disk.
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -71,7 +70,7 @@ def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
     """
     if path.exists() and not path.is_dir():
         raise OutputError(f"expected a folder to write to, found a file: {path}")
-    if path.is_dir() and not overwrite and any(os.scandir(path)):
+    if path.is_dir() and not overwrite and any(path.iterdir()):
         raise OutputError(
             f"the output folder is not empty: {path}",
             hint="Name another folder, or remove this one first.",

@@ -1,10 +1,10 @@
 """The command line: parse, call one function, print. Exit codes are decided here alone.
 
-    0    done
-    1    the input or the work failed; the message says where and what to do
-    2    the command line itself cannot be used
-    70   a fault in bodycomp (EX_SOFTWARE of sysexits.h); --debug shows where
-    128+n  ended by signal n in good order: 130 Ctrl-C, 143 SIGTERM
+0    done
+1    the input or the work failed; the message says where and what to do
+2    the command line itself cannot be used
+70   a fault in bodycomp (EX_SOFTWARE of sysexits.h); --debug shows where
+128+n  ended by signal n in good order: 130 Ctrl-C, 143 SIGTERM
 """
 
 from __future__ import annotations

@@ -1,0 +1,136 @@
+"""What training minimises: segmentation losses on masks, slice-selection losses on targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
+from torch import Tensor
+
+from bodycomp.errors import UsageError
+
+DICE_SMOOTH: Final = 1.0
+"""Pixels added to both sides of the Dice quotient, so that an absent class scores 1."""
+
+
+def soft_dice(probabilities: Tensor, masks: Tensor, *, smooth: float = DICE_SMOOTH) -> Tensor:
+    """Return the soft Dice of every class over all pixels of the batch.
+
+    ``(2 * sum(p * t) + smooth) / (sum(p) + sum(t) + smooth)``.
+
+    Args:
+        probabilities: (B, C, H, W) in [0, 1].
+        masks: (B, H, W) integer labels 0..C-1.
+        smooth: Pixels added above and below.
+
+    Returns:
+        (C,) in (0, 1].
+    """
+    overlaps, sizes = [], []
+    for label in range(probabilities.shape[1]):
+        member = (masks == label).to(probabilities.dtype)
+        overlaps.append((probabilities[:, label] * member).sum())
+        sizes.append(member.sum())
+    predicted = probabilities.sum(dim=(0, 2, 3))
+    return (2 * torch.stack(overlaps) + smooth) / (predicted + torch.stack(sizes) + smooth)
+
+
+def negative_dice_sum(logits: Tensor, masks: Tensor) -> Tensor:
+    """Return minus the sum of the soft Dice of all tissues, the loss of the earlier implementation.
+
+    Args:
+        logits: (B, C, H, W).
+        masks: (B, H, W) integer labels; 0 is background and left out of the sum.
+
+    Returns:
+        Scalar in [1 - C, 0).
+    """
+    return -soft_dice(logits.float().softmax(dim=1), masks)[1:].sum()
+
+
+def dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
+    """Return mean cross-entropy plus 1 minus the mean soft Dice of the tissues.
+
+    Cross-entropy gives every pixel a gradient from the first step on, Dice weighs small tissues
+    like large ones.
+
+    Args:
+        logits: (B, C, H, W).
+        masks: (B, H, W) integer labels; 0 is background.
+
+    Returns:
+        Scalar, at least 0.
+    """
+    log_probabilities = logits.float().log_softmax(dim=1)
+    cross_entropy = F.nll_loss(log_probabilities, masks.long())
+    return cross_entropy + 1 - soft_dice(log_probabilities.exp(), masks)[1:].mean()
+
+
+def masked_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy between sigmoid(logits) and soft targets.
+
+    Args:
+        logits: (B, L).
+        targets: (B, L) in [0, 1], NaN where a level was not annotated: no part in the loss.
+
+    Returns:
+        Scalar; 0 with zero gradient if nothing is annotated.
+    """
+    known = ~targets.isnan()
+    losses = F.binary_cross_entropy_with_logits(
+        logits.float(), targets.float().nan_to_num(0.0), reduction="none"
+    )
+    return _masked_mean(losses, known)
+
+
+def masked_absolute_error(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean of |sigmoid(logits) - target|, the loss of the earlier implementation.
+
+    Args and result as in ``masked_cross_entropy``.
+    """
+    known = ~targets.isnan()
+    losses = (logits.float().sigmoid() - targets.float().nan_to_num(0.0)).abs()
+    return _masked_mean(losses, known)
+
+
+def _masked_mean(losses: Tensor, known: Tensor) -> Tensor:
+    """Return the mean over ``known``; a product, not indexing, so that shapes stay static."""
+    return (losses * known).sum() / known.sum().clamp(min=1)
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+_SEGMENTATION: Final[dict[str, Loss]] = {
+    "dice_cross_entropy": dice_cross_entropy,
+    "negative_dice_sum": negative_dice_sum,
+}
+_SLICE_SELECTION: Final[dict[str, Loss]] = {
+    "cross_entropy": masked_cross_entropy,
+    "absolute_error": masked_absolute_error,
+}
+
+
+def segmentation_loss(name: str = "dice_cross_entropy") -> Loss:
+    """Return the loss called ``name`` (``names.SEGMENTATION_LOSSES``) of logits and masks.
+
+    Raises:
+        UsageError: Unknown name.
+    """
+    return _named(_SEGMENTATION, name)
+
+
+def slice_selection_loss(name: str = "cross_entropy") -> Loss:
+    """Return the loss called ``name`` (``names.SLICE_SELECTION_LOSSES``) of logits and targets.
+
+    Raises:
+        UsageError: Unknown name.
+    """
+    return _named(_SLICE_SELECTION, name)
+
+
+def _named(losses: dict[str, Loss], name: str) -> Loss:
+    if name not in losses:
+        raise UsageError(f"unknown loss {name!r}", hint=f"Known losses: {', '.join(losses)}.")
+    return losses[name]

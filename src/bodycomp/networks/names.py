@@ -1,0 +1,24 @@
+"""Names that a user chooses from; imports nothing, so that the command line can list them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ACTIVATIONS: Final = ("relu", "elu", "selu", "tanh", "sigmoid", "leaky_relu", "gelu", "swish")
+
+INITIALIZERS: Final = (
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+)
+
+SEGMENTATION_LOSSES: Final = ("dice_cross_entropy", "negative_dice_sum")
+
+SLICE_SELECTION_LOSSES: Final = ("cross_entropy", "absolute_error")
+
+UNET: Final = "unet"
+DENSENET: Final = "densenet"
+"""Architecture names that stand in a model card."""

@@ -1,0 +1,1 @@
+"""From one volume to one result: score the slices, find the levels, segment, measure. No files."""

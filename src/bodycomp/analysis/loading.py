@@ -1,0 +1,54 @@
+"""A folder with both models -> an ``Analyzer``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
+from bodycomp.analysis.segmentation import NetworkSegmenter
+from bodycomp.analysis.slice_scoring import NetworkSliceScorer
+from bodycomp.errors import InputNotFoundError, ModelError
+from bodycomp.networks.checkpoint import Model, load_model
+
+SLICE_SELECTION_FOLDER: Final = "slice-selection"
+SEGMENTATION_FOLDER: Final = "segmentation"
+_SUFFIXES: Final = ("", ".hdf5", ".h5")
+
+
+def load_analyzer(
+    models_dir: Path, *, device: str = "auto", options: AnalysisOptions | None = None
+) -> Analyzer:
+    """Load the two models of a folder.
+
+    Args:
+        models_dir: Holds ``slice-selection`` and ``segmentation``, each a model folder, a run
+            folder, or a file of the earlier Keras implementation ending in .hdf5 or .h5.
+        device: "auto" takes a GPU if there is one; "cpu", "cuda" or "cuda:1".
+        options: How series are analysed; defaults if None.
+
+    Raises:
+        InputNotFoundError: The folder is not there.
+        ModelError: A model is missing, cannot be loaded, or does the other one's work.
+        UsageError: The device is not there.
+    """
+    if not models_dir.is_dir():
+        raise InputNotFoundError(f"models folder {models_dir} is not there", hint=_HINT)
+    scorer = NetworkSliceScorer(_load(models_dir, SLICE_SELECTION_FOLDER), device=device)
+    segmenter = NetworkSegmenter(_load(models_dir, SEGMENTATION_FOLDER), device=device)
+    return Analyzer(scorer, segmenter, options or AnalysisOptions())
+
+
+_HINT: Final = (
+    f"Give a folder that holds {SLICE_SELECTION_FOLDER}/ and {SEGMENTATION_FOLDER}/, "
+    "each a model or the run folder of a training."
+)
+
+
+def _load(models_dir: Path, name: str) -> Model:
+    for suffix in _SUFFIXES:
+        path = models_dir / f"{name}{suffix}"
+        if path.exists():
+            return load_model(path)
+    there = ", ".join(sorted(entry.name for entry in models_dir.iterdir())) or "nothing"
+    raise ModelError(f"expected {name} in {models_dir}, found {there}", hint=_HINT)

@@ -1,0 +1,75 @@
+"""Label masks and Hounsfield units -> areas, HU statistics and contact with the image border."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.analysis.field_of_view import border_pixels, field_of_view_radius_px
+from bodycomp.anatomy import Tissue
+from bodycomp.results import Measurement
+
+MM2_PER_CM2 = 100.0
+
+
+def measure(
+    hu: NDArray[np.generic],
+    mask: NDArray[np.uint8],
+    tissue: Tissue,
+    pixel_area_mm2: float,
+    *,
+    border: NDArray[np.bool_] | None = None,
+) -> Measurement:
+    """Measure one tissue on one slice, or averaged over several.
+
+    Over several slices the area is the mean of the slices' areas, and the HU statistics and the
+    border fraction are those of all their pixels pooled: a slice counts with the tissue it has.
+
+    Args:
+        hu: (row, column) or (slice, row, column), Hounsfield units on the source grid.
+        mask: Labels, same shape.
+        tissue: The tissue to measure.
+        pixel_area_mm2: Area of one pixel.
+        border: Which pixels touch the edge of the field of view, same shape; found from ``hu``
+            if None.
+    """
+    slices, labels = (array.reshape((-1, *array.shape[-2:])) for array in (hu, mask))
+    if border is None:
+        border = find_border(slices)
+    selected = labels == tissue.label
+    count = int(np.count_nonzero(selected))
+    if count == 0:
+        return Measurement(0.0, None, None, None, None, None)
+    values = slices[selected].astype(np.float64)
+    lower, median, upper = np.percentile(values, (25, 50, 75))
+    return Measurement(
+        area_cm2=count * pixel_area_mm2 / MM2_PER_CM2 / len(slices),
+        mean_hu=float(values.mean()),
+        median_hu=float(median),
+        sd_hu=float(values.std()),
+        iqr_hu=float(upper - lower),
+        border_fraction=float(np.count_nonzero(selected & border.reshape(slices.shape)) / count),
+    )
+
+
+def measure_tissues(
+    hu: NDArray[np.generic],
+    masks: NDArray[np.uint8],
+    tissues: Sequence[Tissue],
+    pixel_area_mm2: float,
+) -> dict[str, Measurement]:
+    """Return tissue key -> ``measure`` of it, finding the field of view only once."""
+    border = find_border(hu)
+    return {
+        tissue.key: measure(hu, masks, tissue, pixel_area_mm2, border=border) for tissue in tissues
+    }
+
+
+def find_border(hu: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Return which pixels touch the edge of the field of view, same shape as ``hu``."""
+    shape = (hu.shape[-2], hu.shape[-1])
+    slices = hu.reshape((-1, *shape))
+    border = [border_pixels(shape, field_of_view_radius_px(image)) for image in slices]
+    return np.stack(border).reshape(hu.shape)

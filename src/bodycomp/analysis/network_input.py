@@ -1,0 +1,53 @@
+"""Slices of a volume -> batches of network input, through the one road of ``Preprocessing``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bodycomp.errors import UsageError
+from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.preprocessing import Preprocessing
+from bodycomp.imaging.volume import Volume
+
+
+def input_batches(
+    volume: Volume, slice_indices: Sequence[int], preprocessing: Preprocessing, batch_size: int
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Yield slice indices and their (batch, 1, row, column) float32 input, one batch at a time."""
+    turn = Turn.from_orientation(volume.orientation)
+    for start in range(0, len(slice_indices), batch_size):
+        indices = list(slice_indices[start : start + batch_size])
+        images = [preprocessing.from_hu(turn.apply(volume.hu[index])) for index in indices]
+        yield indices, torch.from_numpy(np.stack(images)[:, None])
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        UsageError: The name is unknown or the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {name!r}", hint="Use auto, cpu or cuda.") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"device {name} is not there: {torch.cuda.device_count()} GPUs are visible",
+            hint="Use --device cpu, or auto to take a GPU only if there is one.",
+        )
+    if device.type not in {"cpu", "cuda", "mps"}:
+        raise UsageError(f"device {name} cannot run the networks", hint="Use auto, cpu or cuda.")
+    return device
+
+
+def ready_network(network: nn.Module, device: torch.device) -> nn.Module:
+    """Return the network on its device, in evaluation mode, laid out for fast convolutions."""
+    placed: nn.Module = network.to(device=device)
+    return placed.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,90 @@
+"""The segmentation network on chosen slices; masks leave on the source pixel grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bodycomp.analysis.network_input import input_batches, ready_network, resolve_device
+from bodycomp.analysis.pipeline import SliceProgress, no_progress
+from bodycomp.anatomy import Tissue
+from bodycomp.errors import ModelError
+from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.resize import resize_image
+from bodycomp.imaging.volume import Volume
+from bodycomp.networks.checkpoint import Model
+
+
+class NetworkSegmenter:
+    """Labels muscle and fat with a segmentation model.
+
+    Args:
+        model: The model; its network moves to the device.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        batch_size: Slices in memory at once as network input.
+
+    Raises:
+        ModelError: The model does something else, or its card names no tissues.
+        UsageError: The device is not there.
+    """
+
+    def __init__(self, model: Model, *, device: str = "auto", batch_size: int = 4) -> None:
+        card = model.card
+        if card.task != "segmentation" or not card.tissues:
+            raise ModelError(
+                f"expected a segmentation model with tissues, found a {card.task} model with "
+                f"{len(card.tissues)} tissues",
+                hint="Is the slice-selection model in the folder of the segmentation model?",
+            )
+        self.tissues: tuple[Tissue, ...] = card.tissues
+        self.digest: str = model.digest
+        self._preprocessing = card.preprocessing
+        self._device = resolve_device(device)
+        self._network = ready_network(model.network, self._device)
+        self._batch_size = batch_size
+
+    @torch.inference_mode()
+    def __call__(
+        self, volume: Volume, slice_indices: Sequence[int], progress: SliceProgress = no_progress
+    ) -> dict[int, NDArray[np.uint8]]:
+        """Return slice index -> (row, column) labels on the source grid.
+
+        Raises:
+            ModelError: The network gave something other than numbers.
+        """
+        turn = Turn.from_orientation(volume.orientation)
+        rows, columns = turn.apply(volume.hu[0]).shape
+        masks: dict[int, NDArray[np.uint8]] = {}
+        batches = input_batches(volume, slice_indices, self._preprocessing, self._batch_size)
+        for indices, images in batches:
+            logits = self._network(images.to(self._device)).float()
+            if not bool(torch.isfinite(logits).all()):
+                raise ModelError(
+                    "the segmentation network gave values that are not numbers",
+                    hint="The weights are damaged or the training diverged; use another model.",
+                )
+            probabilities = torch.softmax(logits, dim=1).cpu().numpy()  # (batch, class, H, W)
+            for index, classes in zip(indices, probabilities, strict=True):
+                labels = labels_at_size(classes, (rows, columns))
+                masks[index] = np.ascontiguousarray(turn.undo(labels))
+            progress("segment", len(masks), len(slice_indices))
+        return masks
+
+
+def labels_at_size(probabilities: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the most probable label of each pixel at ``size``.
+
+    Probabilities are resized before the decision, so that borders do not follow the pixels of the
+    network's grid; a thin layer between two others is not lost as it is with nearest neighbour.
+
+    Args:
+        probabilities: (class, row, column) at the network's size; class 0 is background.
+        size: Rows and columns of the source slice in the standard view.
+    """
+    if probabilities.shape[1:] != size:
+        probabilities = np.stack([resize_image(each, size) for each in probabilities])
+    labels: NDArray[np.uint8] = np.argmax(probabilities, axis=0).astype(np.uint8)
+    return labels

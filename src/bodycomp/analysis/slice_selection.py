@@ -1,0 +1,215 @@
+"""Scores along a series -> the slice of a vertebral level, or the reason why there is none.
+
+The smoothed curve's ascending zero crossings are the candidates. The whole expected curve decides
+among them, and against the level lying outside the series, so that a false lobe far from the level
+neither moves the choice nor makes one. What stays doubtful is reported as such, never guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.analysis.expected_curve import ExpectedCurve, slice_extents_mm
+from bodycomp.analysis.smoothing import smooth_along_z
+from bodycomp.errors import ModelError, UsageError
+from bodycomp.networks.targets import DEFAULT_SCALE_MM, offset_to_target, target_to_offset
+from bodycomp.results import LevelStatus, SliceChoice
+
+SATURATION_SCALES = 5.0
+"""A slice farther away than this many scales scores within 0.7 % of 0 or 1: it says no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceOptions:
+    """When a level counts as found.
+
+    Attributes:
+        scale_mm: Scale of the target that the network was trained on (its model card).
+        smoothing_mm: Standard deviation of the smoothing along z; 0 for none.
+        max_misfit: Largest mean difference between the scores and the expected curve, over the
+            series and around the level; 0.22 lets a step pass, 0.29 would let noise pass.
+        margin_mm: By how much a second position, farther than two scales away, must fit worse.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    scale_mm: float = DEFAULT_SCALE_MM
+    smoothing_mm: float = 4.0
+    max_misfit: float = 0.25
+    margin_mm: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not (self.scale_mm > 0 and self.smoothing_mm >= 0 and self.margin_mm >= 0):
+            raise UsageError("expected a positive scale, smoothing and margin of at least 0 mm")
+        if not 0 < self.max_misfit < 1:
+            raise UsageError(f"expected a misfit within 0..1, found {self.max_misfit}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What the curve says: a position, or why there is none."""
+
+    status: LevelStatus
+    reason: str = ""
+    z_mm: float | None = None
+
+
+def choose_slice(
+    level: str,
+    offset_mm: NDArray[np.floating],
+    z_mm: NDArray[np.float64],
+    options: ChoiceOptions | None = None,
+) -> SliceChoice:
+    """Choose the slice of one level.
+
+    Args:
+        level: Name of the level.
+        offset_mm: (slice,), offset of each slice above the level as the network scored it;
+            values beyond five scales are clipped.
+        z_mm: (slice,), slice positions, ascending towards the head.
+        options: Defaults if None.
+
+    Returns:
+        The choice: found with a position between slices and the nearest slice, absent with the
+        side on which the level lies, or uncertain with the reason.
+
+    Raises:
+        ModelError: An offset is NaN.
+    """
+    options = options or ChoiceOptions()
+    limit_mm = SATURATION_SCALES * options.scale_mm
+    clipped = np.clip(np.asarray(offset_mm, dtype=np.float64), -limit_mm, limit_mm)
+    if np.isnan(clipped).any():
+        raise ModelError(
+            f"the slice-selection network gave scores for {level} that are not numbers",
+            hint="The weights are damaged or the training diverged; use another model.",
+        )
+    score = np.asarray(offset_to_target(clipped, options.scale_mm))
+    smooth_score = np.clip(smooth_along_z(score, z_mm, options.smoothing_mm), 0.0, 1.0)
+    smooth = np.clip(target_to_offset(smooth_score, options.scale_mm), -limit_mm, limit_mm)
+    crossings_mm = zero_crossings_mm(smooth_score - 0.5, z_mm)
+    verdict = _judge(ExpectedCurve(score, z_mm, options.scale_mm), crossings_mm, options)
+    return SliceChoice(
+        level=level,
+        status=verdict.status,
+        reason=verdict.reason,
+        slice_index=None if verdict.z_mm is None else int(np.argmin(np.abs(z_mm - verdict.z_mm))),
+        z_mm=verdict.z_mm,
+        offset_mm=clipped.astype(np.float32),
+        smoothed_offset_mm=smooth.astype(np.float32),
+        crossings=len(crossings_mm),
+    )
+
+
+def zero_crossings_mm(
+    values: NDArray[np.float64], z_mm: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return where a curve rises through zero, interpolated between slices.
+
+    >>> zero_crossings_mm(np.array([-1.0, 1.0, -1.0, -3.0, 1.0]), np.arange(5) * 4.0)
+    array([ 2., 15.])
+    """
+    below = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+    share = -values[below] / (values[below + 1] - values[below])
+    crossings: NDArray[np.float64] = z_mm[below] + share * np.diff(z_mm)[below]
+    return crossings
+
+
+def _judge(
+    curve: ExpectedCurve, crossings_mm: NDArray[np.float64], options: ChoiceOptions
+) -> _Verdict:
+    """Decide whether the best position is inside the series, alone, and good enough."""
+    if curve.z_mm.size < 2:
+        return _Verdict(LevelStatus.UNCERTAIN, "one slice alone shows no course of scores")
+    positions = curve.candidate_positions(SATURATION_SCALES * options.scale_mm)
+    misfits = curve.misfit_mm(positions)
+    best_mm, best_misfit_mm = float(positions[np.argmin(misfits)]), float(misfits.min())
+    falling_misfit_mm = float(curve.upside_down().misfit_mm(positions).min())
+    length_mm = float(slice_extents_mm(curve.z_mm).sum())
+    if falling_misfit_mm + options.margin_mm < best_misfit_mm:
+        return _Verdict(LevelStatus.UNCERTAIN, "the scores fall towards the head, not rise")
+    if best_misfit_mm > options.max_misfit * length_mm:
+        return _Verdict(
+            LevelStatus.UNCERTAIN,
+            "the scores do not follow the expected curve (mean difference "
+            f"{best_misfit_mm / length_mm:.2f}, at most {options.max_misfit:g} allowed)",
+        )
+    rivals = [*crossings_mm.tolist(), float(positions[0]), float(positions[-1])]
+    rival_mm = _near_equal(curve, best_mm, rivals, options)
+    if rival_mm is not None:
+        return _Verdict(LevelStatus.UNCERTAIN, _two_places(curve, best_mm, rival_mm))
+    near = crossings_mm[np.abs(crossings_mm - best_mm) <= 2 * options.scale_mm]
+    if near.size == 0:
+        return _outside(curve, best_mm, options)
+    return _inside(curve, float(near[np.argmin(np.abs(near - best_mm))]), options)
+
+
+def _near_equal(
+    curve: ExpectedCurve, best_mm: float, rivals_mm: list[float], options: ChoiceOptions
+) -> float | None:
+    """Return a rival beyond two scales that explains the scores almost as well, if any.
+
+    Positions beyond an end of the series look alike, so one beyond the end near which the best
+    position lies is its neighbour, not its rival.
+    """
+    reach_mm = 2 * options.scale_mm
+    low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
+    seen = [
+        rival
+        for rival in rivals_mm
+        if abs(rival - best_mm) > reach_mm
+        and not (rival < low and best_mm < low + reach_mm)
+        and not (rival > high and best_mm > high - reach_mm)
+    ]
+    if not seen:
+        return None
+    misfits = curve.misfit_mm(np.array([best_mm, *seen]))
+    closest = int(np.argmin(misfits[1:]))
+    near_equal = misfits[1 + closest] < misfits[0] + options.margin_mm
+    return seen[closest] if near_equal else None
+
+
+def _outside(curve: ExpectedCurve, best_mm: float, options: ChoiceOptions) -> _Verdict:
+    """Say on which side of the series the level lies, as far as the curve shows it."""
+    low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
+    if low < best_mm < high and min(best_mm - low, high - best_mm) > options.scale_mm:
+        return _Verdict(
+            LevelStatus.UNCERTAIN, "the smoothed scores do not rise through zero where they fit"
+        )
+    is_below = best_mm < (low + high) / 2
+    beyond_mm = max(low - best_mm, 0.0) if is_below else max(best_mm - high, 0.0)
+    side = "below the lowest" if is_below else "above the highest"
+    distance = ""
+    # Farther than four scales the end slices are saturated and show a direction only.
+    if beyond_mm > 4 * options.scale_mm:
+        distance = f" by more than {4 * options.scale_mm:.0f} mm"
+    elif curve.local_misfit(best_mm, 3 * options.scale_mm, low if is_below else high) < 0.05:
+        distance = f" by about {beyond_mm:.0f} mm"
+    return _Verdict(LevelStatus.ABSENT, f"the level lies {side} slice{distance}")
+
+
+def _inside(curve: ExpectedCurve, crossing_mm: float, options: ChoiceOptions) -> _Verdict:
+    """Place the level at the crossing, if the scores around it look like a level."""
+    misfit = curve.local_misfit(crossing_mm, 3 * options.scale_mm)
+    if misfit > options.max_misfit:
+        return _Verdict(
+            LevelStatus.UNCERTAIN,
+            "the scores around the crossing do not rise as expected (mean difference "
+            f"{misfit:.2f}, at most {options.max_misfit:g} allowed)",
+        )
+    return _Verdict(LevelStatus.FOUND, z_mm=curve.refine(crossing_mm, options.scale_mm))
+
+
+def _two_places(curve: ExpectedCurve, best_mm: float, rival_mm: float) -> str:
+    low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
+
+    def name(position_mm: float) -> str:
+        if position_mm < low:
+            return "below the series"
+        return "above the series" if position_mm > high else f"at z = {position_mm:.0f} mm"
+
+    return f"two positions fit almost equally well: {name(best_mm)} and {name(rival_mm)}"

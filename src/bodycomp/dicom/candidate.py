@@ -1,0 +1,134 @@
+"""What a search for series returns: candidates that can be read, and refusals with reasons."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from bodycomp.dicom.file_header import ScannerInfo
+
+
+class RefusalKind(StrEnum):
+    """Why images are not analysed."""
+
+    NOT_CT = "not CT"
+    SECONDARY = "secondary capture or rendered image"
+    MULTI_FRAME = "multi-frame"
+    COLOUR = "colour"
+    LOCALIZER = "localizer"
+    NO_GEOMETRY = "missing geometry"
+    REFORMAT = "not axial"
+    CONSTANT_POSITION = "constant position"
+    DUPLICATE_POSITIONS = "duplicate positions"
+    NO_RESCALE = "no rescale to HU"
+    COARSE = "grey levels too coarse"
+    UNDECODABLE = "compression not supported"
+    TOO_FEW = "too few slices"
+    TILT = "gantry tilt"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Images that are not analysed.
+
+    Attributes:
+        what: The images in words: series number, description, number of images.
+        kind: The rule that they break.
+        reason: What was expected and what was found, for people.
+        study_uid, series_uid: Where they belong; identifying, so left out of ``repr``.
+        file_count: Number of images.
+    """
+
+    what: str
+    kind: RefusalKind
+    reason: str
+    study_uid: str = field(repr=False)
+    series_uid: str = field(repr=False)
+    file_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SliceFile:
+    """One slice of a candidate: where it is on disk and in the patient, and its rescale."""
+
+    path: Path = field(repr=False)
+    sop_class_uid: str
+    sop_instance_uid: str = field(repr=False)
+    instance_number: int | None
+    position_mm: tuple[float, float, float]
+    slope_hu: float
+    intercept_hu: float
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSeries:
+    """A stack of axial CT slices that can be read as one volume.
+
+    It is a DICOM series or the part of one that belongs together: a series that holds several
+    acquisitions, orientations or image sizes gives several candidates. Identifying fields and
+    paths are left out of ``repr``.
+
+    Attributes:
+        slices: From feet to head; positions along the slice normal are all different.
+        orientation: Direction cosines of the row's and the column's direction, LPS.
+        pixel_spacing_mm: Distance between rows, distance between columns.
+        shape: Rows, columns.
+        slice_spacing_mm: Median distance between slices along their normal.
+        coverage_mm: Distance between the first and the last slice along their normal.
+        scanner: How it was made, from the slice nearest to the feet.
+        notes: What a reader of the result should know; nothing identifying.
+    """
+
+    slices: tuple[SliceFile, ...] = field(repr=False)
+    orientation: tuple[float, float, float, float, float, float]
+    pixel_spacing_mm: tuple[float, float]
+    shape: tuple[int, int]
+    slice_spacing_mm: float
+    coverage_mm: float
+    study_uid: str = field(repr=False)
+    series_uid: str = field(repr=False)
+    frame_of_reference_uid: str = field(repr=False)
+    patient_id: str = field(repr=False)
+    series_number: int | None
+    acquisition_number: int | None
+    description: str
+    image_type: tuple[str, ...]
+    scanner: ScannerInfo
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files from feet to head."""
+        return tuple(item.path for item in self.slices)
+
+    @property
+    def slice_z_mm(self) -> tuple[float, ...]:
+        """Position of pixel (0, 0) of every slice along the patient's z axis, ascending."""
+        return tuple(item.position_mm[2] for item in self.slices)
+
+    @property
+    def is_original(self) -> bool:
+        """Whether the scanner reconstructed it, rather than software deriving it from others."""
+        return self.image_type[0] != "DERIVED" and "SECONDARY" not in self.image_type[1:2]
+
+    @property
+    def study_key(self) -> str:
+        """Short digest that is equal for the series of one study; names nobody."""
+        # De-identification may leave UIDs blank; then the folder holds a study together.
+        study = self.study_uid or str(self.files[0].parent)
+        return _digest("study", self.patient_id, study)
+
+    @property
+    def key(self) -> str:
+        """Short digest that tells this candidate from any other; names nobody."""
+        images = (f"{item.sop_instance_uid}@{item.position_mm}" for item in self.slices)
+        return _digest(self.study_key, self.series_uid, *images)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

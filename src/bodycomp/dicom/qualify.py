@@ -1,0 +1,101 @@
+"""Which images may be measured: the rules, each with its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydicom.uid import EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
+
+from bodycomp.dicom.candidate import RefusalKind
+from bodycomp.dicom.file_header import FileHeader
+from bodycomp.dicom.pixels import why_not_decodable
+from bodycomp.imaging.axial import MAX_OBLIQUITY_DEGREES, obliquity_degrees
+
+Defect = tuple[RefusalKind, str]
+
+_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+_ENHANCED: Final = frozenset({EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage})
+_LOCALIZER_WORDS: Final = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW"})
+# Pictures of a scan whose values are no longer the HU of a slice.
+_RENDERED_WORDS: Final = frozenset(
+    {"SCREEN SAVE", "SCREENSAVE", "MIP", "MINIP", "MAXIP", "VRT", "SSD", "FUSED", "DOSE_INFO",
+     "PROJECTION IMAGE", "VOLUME_RENDERING", "SNAPSHOT"}
+)  # fmt: skip
+_HU_TYPES: Final = frozenset({"", "HU", "HU_MOD", "US"})  # US says "unspecified"
+MAX_STEP_HU: Final = 8.0
+"""A coarser grey level moves a tissue's mean and its share within an HU range."""
+
+
+def find_defect(header: FileHeader) -> Defect | None:
+    """Return the first rule that one image breaks by itself, None if it may be measured.
+
+    ImageType is only trusted against an image (localizer, rendering), never for it: re-exported
+    reformats claim to be original axial slices. Geometry decides.
+    """
+    for rule in (_kind_of_object, _kind_of_picture, _geometry, _values):
+        defect = rule(header)
+        if defect is not None:
+            return defect
+    return None
+
+
+def _kind_of_object(header: FileHeader) -> Defect | None:
+    if header.modality != "CT":
+        found = header.modality or "none"
+        return RefusalKind.NOT_CT, f"expected modality CT, found {found}"
+    if header.sop_class_uid.startswith(_SECONDARY_CAPTURE):
+        return RefusalKind.SECONDARY, "expected CT images, found secondary captures"
+    if header.frames > 1 or header.sop_class_uid in _ENHANCED:
+        return (
+            RefusalKind.MULTI_FRAME,
+            "expected one slice per file, found multi-frame CT; convert it to single frames first",
+        )
+    return None
+
+
+def _kind_of_picture(header: FileHeader) -> Defect | None:
+    if header.samples_per_pixel != 1 or not header.photometric.startswith("MONOCHROME"):
+        found = header.photometric or "no photometric interpretation"
+        return RefusalKind.COLOUR, f"expected monochrome images, found {found}"
+    words = frozenset(header.image_type)
+    if words & _LOCALIZER_WORDS:
+        return RefusalKind.LOCALIZER, "a localizer (scout view), not cross-sections"
+    if words & _RENDERED_WORDS:
+        found = ", ".join(sorted(words & _RENDERED_WORDS))
+        return RefusalKind.SECONDARY, f"expected reconstructed slices, found ImageType {found}"
+    return None
+
+
+def _geometry(header: FileHeader) -> Defect | None:
+    needed = {
+        "ImagePositionPatient": header.position_mm,
+        "ImageOrientationPatient": header.orientation,
+        "PixelSpacing": header.pixel_spacing_mm,
+        "Rows": header.rows or None,
+        "Columns": header.columns or None,
+    }
+    missing = [name for name, value in needed.items() if value is None]
+    if missing or header.orientation is None:
+        return RefusalKind.NO_GEOMETRY, f"missing or malformed {', '.join(missing)}"
+    degrees = obliquity_degrees(header.orientation)
+    if degrees > MAX_OBLIQUITY_DEGREES:
+        allowed = f"expected slices within {MAX_OBLIQUITY_DEGREES:.0f} degrees of axial"
+        found = f"found {degrees:.0f} degrees: a coronal, sagittal or oblique reformat"
+        return RefusalKind.REFORMAT, f"{allowed}, {found}"
+    return None
+
+
+def _values(header: FileHeader) -> Defect | None:
+    if header.slope_hu is None or header.intercept_hu is None or header.slope_hu == 0:
+        return (
+            RefusalKind.NO_RESCALE,
+            "expected RescaleSlope and RescaleIntercept, found none that can be used",
+        )
+    if header.rescale_type not in _HU_TYPES:
+        return RefusalKind.NO_RESCALE, f"expected values in HU, found {header.rescale_type}"
+    if abs(header.slope_hu) > MAX_STEP_HU:
+        allowed = f"expected grey levels at most {MAX_STEP_HU:.0f} HU apart"
+        found = f"found {abs(header.slope_hu):.1f} HU ({header.bits_stored}-bit export)"
+        return RefusalKind.COARSE, f"{allowed}, {found}"
+    why = why_not_decodable(header.transfer_syntax_uid, header.bits_stored)
+    return None if why is None else (RefusalKind.UNDECODABLE, f"{why}; decompress it first")

@@ -1,0 +1,115 @@
+"""A candidate series -> Volume in HU, slices from feet to head on the source pixel grid."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.dicom.candidate import CandidateSeries, SliceFile
+from bodycomp.dicom.geometry import MIN_SLICES, heights_mm, largest_allowed_gap_mm, spacing_note
+from bodycomp.dicom.pixels import decode_hu, is_integral
+from bodycomp.errors import SeriesError
+from bodycomp.imaging.volume import Volume
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedSeries:
+    """A volume and the files it was made of.
+
+    Attributes:
+        volume: The pixels.
+        slices: (slice,) the file of every slice of the volume, in its order.
+        notes: Those of the candidate, and what was lost while reading; nothing identifying.
+    """
+
+    volume: Volume
+    slices: tuple[SliceFile, ...]
+    notes: tuple[str, ...]
+
+
+def read_volume(series: CandidateSeries) -> Volume:
+    """Return the volume of ``load_series``."""
+    return load_series(series).volume
+
+
+def load_series(series: CandidateSeries) -> LoadedSeries:
+    """Decode a candidate series.
+
+    HU are int16 when every slice's rescale is integral, else float32. The orientation stays as it
+    is on disk; ``imaging.orientation.Turn`` turns slices for the networks. Padding stays as the
+    HU that its stored value gives, which lie below air. A file whose pixels cannot be decoded
+    costs one slice and a note.
+
+    Raises:
+        SeriesError: Too few slices are left, or a gap that is too wide between them.
+    """
+    rescales = {(item.slope_hu, item.intercept_hu) for item in series.slices}
+    integral = all(is_integral(*pair) for pair in rescales)
+    shape = (len(series), *series.shape)
+    hu = np.empty(shape, np.int16) if integral else np.empty(shape, np.float32)
+    kept: list[SliceFile] = []
+    for item in series.slices:
+        image = _decode(item, series.shape)
+        if image is not None:
+            hu[len(kept)] = image
+            kept.append(item)
+    notes = _check_rest(series, kept)
+    if notes:
+        _LOG.warning("%s", notes[0])
+    volume = Volume(
+        hu=hu[: len(kept)],
+        pixel_spacing_mm=series.pixel_spacing_mm,
+        slice_z_mm=np.array([item.position_mm[2] for item in kept]),
+        orientation=series.orientation,
+        first_pixel_mm=kept[0].position_mm,
+    )
+    return LoadedSeries(volume, tuple(kept), (*series.notes, *notes))
+
+
+def _decode(
+    item: SliceFile, shape: tuple[int, int]
+) -> NDArray[np.int16] | NDArray[np.float32] | None:
+    """Return one slice in HU, None if its file is broken."""
+    try:
+        image = decode_hu(item.path, item.slope_hu, item.intercept_hu)
+    except SeriesError as error:
+        _LOG.warning("one slice is lost: %s", error.message)
+        return None
+    if image.shape != shape:
+        _LOG.warning("one slice is lost: expected %s pixels, found %s", shape, image.shape)
+        return None
+    return image
+
+
+def _check_rest(series: CandidateSeries, kept: list[SliceFile]) -> tuple[str, ...]:
+    """Return notes on lost slices.
+
+    Raises:
+        SeriesError: What is left is no longer a stack that can be analysed.
+    """
+    lost = len(series) - len(kept)
+    if not lost:
+        return ()
+    if len(kept) < MIN_SLICES:
+        raise SeriesError(
+            f"expected at least {MIN_SLICES} slices that can be decoded, found {len(kept)} "
+            f"of {len(series)}",
+            hint="Copy the series again; its files may be truncated.",
+        )
+    heights = heights_mm([item.position_mm for item in kept], series.orientation)
+    gaps = np.diff(heights)
+    if gaps.max() > largest_allowed_gap_mm(gaps):
+        raise SeriesError(
+            f"{lost} of {len(series)} slices cannot be decoded, which leaves a gap of "
+            f"{gaps.max():.1f} mm",
+            hint="Copy the series again; its files may be truncated.",
+        )
+    uneven = spacing_note(heights)
+    lost_note = f"{lost} of {len(series)} slices cannot be decoded and were left out"
+    return (lost_note, uneven) if uneven else (lost_note,)

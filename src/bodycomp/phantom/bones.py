@@ -1,0 +1,184 @@
+"""Ribs, costal cartilage, sternum, iliac wings, sacrum, hips and shoulder blades."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bodycomp.anatomy import MUSCLE
+from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
+from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.shapes import ANGLES, DEGREES, Floats, knots, plateau, presence
+from bodycomp.phantom.wall import paint_band
+
+# How far rib 1..12 falls from its head to its lowest point, mm at 1700 mm height.
+_DROP_MM: Final = (34, 56, 76, 92, 105, 115, 123, 129, 132, 128, 92, 52)
+# Share of the way round the chest at which bone, then cartilage, ends.
+_BONE_END: Final = (0.74, 0.76, 0.77, 0.77, 0.77, 0.76, 0.75, 0.74, 0.72, 0.69, 0.48, 0.27)
+_CARTILAGE_END: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.99, 0.97, 0.93, 0.88, 0.82, 0.5, 0.28)
+_HALF_HEIGHT_MM: Final = 6.8
+_HALF_THICKNESS_MM: Final = 3.9
+
+
+@dataclass(frozen=True, eq=False)
+class RibBand:
+    """Half thickness in mm, over the angle, of bone and of cartilage cut by a slice."""
+
+    bone: Floats
+    cartilage: Floats
+
+
+def rib_band(frame: SliceFrame) -> RibBand:
+    """Return where the slice cuts the twelve pairs of ribs.
+
+    Each rib runs round the chest from 155 degrees to the sternum, falls to the cartilage and rises
+    again; the slice cuts it where its height is within half a rib of the slice.
+    """
+    bone = np.zeros(ANGLES, dtype=np.float32)
+    cartilage = np.zeros(ANGLES, dtype=np.float32)
+    patient = frame.patient
+    way = np.clip((158.0 - DEGREES) / (158.0 - 11.0), 0.0, 1.02)
+    arc_mm = np.float32(0.9 * (frame.section.half_width + frame.section.front) * 2.3 / ANGLES * 4)
+    for n in range(1, 13):
+        drop = _DROP_MM[n - 1] * frame.scale * patient.rib_drop
+        head = frame.curve.z_at(n - 0.25)
+        if not head - drop - 12 < frame.z_mm < head + 16:
+            continue
+        stretch = patient.rib12_length if n == 12 else 1.0 + 0.3 * (patient.rib12_length - 1) * (n == 11)
+        fall = np.sin(np.minimum(way / 0.76, 1.0) * (np.pi / 2)) ** 1.15
+        rise = np.clip(way - 0.78, 0.0, 1.0) * (1.6 if n < 8 else 1.1)
+        z = head - drop * (fall - rise)
+        slope = np.abs(np.gradient(z)) / arc_mm
+        off = np.abs(z - frame.z_mm) / np.sqrt(1 + slope * slope)
+        reach = _HALF_HEIGHT_MM * frame.scale + 0.2 * frame.thickness_mm
+        cut = np.sqrt(np.maximum(1.0 - (off / reach) ** 2, 0.0)) * _HALF_THICKNESS_MM * frame.scale
+        end = _BONE_END[n - 1] * stretch
+        is_bone = (way > 0.0) & (way < end)
+        last = max(_CARTILAGE_END[n - 1], end + 0.01)
+        np.maximum(bone, np.where(is_bone, cut, 0), out=bone)
+        np.maximum(cartilage, np.where((way >= end) & (way < last), cut, 0), out=cartilage)
+    return RibBand(bone, cartilage)
+
+
+def paint_ribs(frame: SliceFrame) -> None:
+    """Paint ribs in the inner part of the chest wall, their necks, cartilage and the sternum."""
+    materials = frame.materials
+    if frame.u < 16.5:
+        band = rib_band(frame)
+        middle = frame.section.cavity + np.float32(5.2)
+        cortex, marrow = Ink(materials.cortical + 60), Ink(materials.marrow + 40)
+        paint_band(frame.canvas, frame.grid, middle, band.bone, (cortex, marrow))
+        soft = Ink(materials.cartilage)
+        paint_band(frame.canvas, frame.grid, middle, band.cartilage, (soft, soft))
+    _paint_rib_necks(frame)
+    _paint_sternum(frame)
+
+
+def _paint_rib_necks(frame: SliceFrame) -> None:
+    """Head and neck of the rib, from the side of the body to the wall."""
+    section, scale = frame.section, frame.scale
+    for n in range(max(1, int(frame.u)), min(12, int(frame.u) + 1) + 1):
+        v = frame.u - n
+        part = presence(v, -0.42, 0.12, frame.ramp)
+        if part < 0.02:
+            continue
+        half = knots(n, (1, 4, 8, 12), (17, 16, 18, 22)) * scale
+        back = knots(n, (1, 8, 12), (26, 28, 22)) * scale
+        for side in (-1.0, 1.0):
+            neck = Capsule(
+                *(section.spine_x + side * half, section.spine_y + 10 * scale),
+                *(section.spine_x + side * (half + 24 * scale), section.spine_y + back + 4),
+                *(4.2 * scale, 3.6 * scale),
+            )
+            frame.canvas.capsule(neck, Ink(frame.materials.cortical - 60), part)
+
+
+def _paint_sternum(frame: SliceFrame) -> None:
+    part = presence(frame.u, 2.6, 9.6, frame.ramp)
+    if part < 0.02:
+        return
+    wide = knots(frame.u, (2.6, 3.5, 4.5, 7, 8.6, 9.6), (30, 28, 17, 18, 16, 6)) * frame.scale
+    y = frame.section.y - float(frame.section.cavity[ANGLES // 2]) - 6.5
+    bone = Ellipse(frame.section.x, y, wide, 6.0)
+    frame.canvas.ellipse(bone, Ink(frame.materials.cortical - 40), 1.0, part)
+    core = Ellipse(frame.section.x, y, wide - 1.8, 4.2)
+    frame.canvas.ellipse(core, Ink(frame.materials.marrow - 30), 1.0, part)
+
+
+def paint_pelvis(frame: SliceFrame) -> None:
+    """Paint iliac wings from their crest to the hip joint, sacrum and coccyx."""
+    crest = frame.patient.iliac_crest_level
+    below = frame.u - crest
+    if below < -0.2:
+        return
+    start = knots(below, (0, 0.4, 1, 2, 2.8, 3.6, 5, 6.5), (112, 100, 86, 68, 60, 62, 74, 80))
+    stop = knots(below, (0, 0.4, 1, 1.8, 3, 4, 5, 6.5), (116, 128, 140, 147, 146, 138, 122, 110))
+    thick = knots(below, (-0.2, 0.15, 1, 3, 4.5, 6), (0, 4.2, 3.6, 4.0, 6.0, 9.0)) * frame.scale
+    half = thick * plateau(DEGREES, start, stop, 5) * np.float32(1.0)
+    ends = plateau(DEGREES, start, start + 10, 6) + plateau(DEGREES, stop - 14, stop, 8)
+    half = half * (1.0 + 0.8 * ends) if below > 0.6 else half
+    iliacus, _ = frame.section.sheets[0]
+    middle = frame.section.sheets[0][1] - np.float32(4.5)
+    del iliacus
+    inks = Ink(frame.materials.cortical + 40), Ink(frame.materials.marrow)
+    paint_band(frame.canvas, frame.grid, middle, half.astype(np.float32), inks)
+    if frame.u > 17.4:
+        _paint_sacrum(frame)
+    if frame.u > 21.3:
+        _paint_hips(frame)
+
+
+def _paint_sacrum(frame: SliceFrame) -> None:
+    """Sacral body, wings and foramina; narrows from S1 to the coccyx."""
+    section, canvas, materials = frame.section, frame.canvas, frame.materials
+    u, scale = frame.u, frame.scale
+    part = presence(u, 17.62, 24.0, frame.ramp)
+    wing = knots(u, (17.6, 18, 19, 20, 21, 22, 23, 24), (38, 54, 53, 44, 34, 25, 12, 6)) * scale
+    deep = knots(u, (17.6, 18.5, 20, 22, 24), (11, 15, 11, 8, 6)) * scale
+    x, y = section.spine_x, section.spine_y + knots(u, (17.6, 18.4, 20), (14, 10, 4)) * scale
+    canvas.ellipse(Ellipse(x, y, wing, deep), Ink(materials.cortical - 80), 1.0, part)
+    canvas.ellipse(Ellipse(x, y, wing - 2, deep - 2), Ink(materials.marrow - 40, 0, 25), 1.0, part)
+    for side in (-1.0, 1.0):
+        crest = Capsule(x + side * wing * 0.6, y + 4, x, y + deep + 12 * scale, 4.5, 3.5)
+        canvas.capsule(crest, Ink(materials.cortical - 150), part * presence(u, 17.7, 21, 0.3))
+        hole = Ellipse(x + side * wing * 0.42, y + 1, 5.5 * scale, 4.5 * scale)
+        open_part = part * (0.5 + 0.5 * float(np.cos(2 * np.pi * (u - 0.5)))) * (u < 21.5)
+        canvas.ellipse(hole, Ink(materials.fat + 30), 1.0, open_part)
+    canal = Ellipse(x, y + deep * 0.9, 11 * scale, 6 * scale)
+    canvas.ellipse(canal, Ink(materials.canal - 20), 1.0, part * presence(u, 17.6, 20.5, 0.6))
+
+
+def _paint_hips(frame: SliceFrame) -> None:
+    """Acetabulum, femoral head and shaft, pubic rami."""
+    section, scale, u = frame.section, frame.scale, frame.u
+    cortex, marrow = Ink(frame.materials.cortical), Ink(frame.materials.marrow + 60, 0, 20)
+    for side in (-1.0, 1.0):
+        x, y = section.x + side * 88 * scale, section.y + 8 * scale
+        cup = max(0.0, 1.0 - ((u - 23.0) / 1.7) ** 2) ** 0.5
+        for radius, ink in ((32.0, cortex), (29.0, marrow), (25.0, cortex), (23.0, marrow)):
+            size = (radius - 32 * (1 - cup)) * scale
+            if size > 1:
+                frame.canvas.ellipse(Ellipse(x, y, size, size), ink)
+        part = presence(u, 23.2, 25.5, 0.4)
+        ramus = Capsule(x - side * 24, y - 14, section.x + side * 8, y - 42, 9, 7)
+        frame.canvas.capsule(ramus, cortex, part)
+
+
+def paint_shoulder_blades(frame: SliceFrame) -> None:
+    """Paint the scapulae with the muscles on both faces, behind the upper ribs."""
+    part = presence(frame.u, 0.5, 8.0, frame.ramp)
+    if part < 0.02:
+        return
+    section, scale = frame.section, frame.scale
+    inner = knots(frame.u, (1, 4, 8), (62, 66, 88)) * scale
+    length = knots(frame.u, (1, 3, 6, 8), (50, 58, 34, 8)) * scale
+    depth = knots(frame.u, (1, 4, 8), (36, 46, 52)) * scale
+    for side in (-1.0, 1.0):
+        x0, y0 = section.spine_x + side * inner, section.spine_y + depth
+        x1, y1 = x0 + side * length, y0 - 0.62 * length
+        meat = Ink(frame.materials.muscle, MUSCLE.label)
+        bulk = Capsule(x0, y0, x1, y1, 9 * frame.muscle, 13 * frame.muscle)
+        frame.canvas.capsule(bulk, meat, part * frame.grid.fascia)
+        frame.canvas.capsule(Capsule(x0, y0, x1, y1, 2.0, 3.6), Ink(frame.materials.cortical), part)

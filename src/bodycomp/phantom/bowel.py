@@ -1,0 +1,185 @@
+"""Colon with gas and stool, small bowel loops with fluid, contrast or gas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.phantom.canvas import Capsule, Ink
+from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.shapes import Floats, knots
+
+Content = Literal["fluid", "gas", "stool"]
+_CONTENTS: tuple[Content, ...] = ("fluid", "gas", "stool")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of bowel cut by the slice: centre line, radius, wall thickness in mm, content."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    radius: float
+    wall: float
+    content: Content
+    gas_share: float
+
+
+def paint_segment(frame: SliceFrame, piece: Segment, inside: Floats) -> None:
+    """Paint wall and content; gas collects in front, stool is mottled with bubbles."""
+    canvas, materials = frame.canvas, frame.materials
+    outer = Capsule(piece.x0, piece.y0, piece.x1, piece.y1, piece.radius, piece.radius)
+    canvas.capsule(outer, Ink(materials.bowel_wall, 0, 2.0), inside)
+    size = piece.radius - piece.wall
+    if size < 1.5:
+        return
+    found = canvas.capsule_cover(Capsule(piece.x0, piece.y0, piece.x1, piece.y1, size, size))
+    if found is None:
+        return
+    window, cover = found
+    cover *= inside[window]
+    grain = canvas.grain[window]
+    if piece.content == "stool":
+        bubbles = np.clip((grain - 0.55) * 2.0, 0.0, 1.0)
+        hu = materials.stool + 28 * canvas.blotch[window]
+        hu = hu + bubbles * (-650.0 - hu)
+    else:
+        hu = materials.lumen + 5 * grain
+    if piece.content == "gas" or piece.gas_share > 0.55:
+        share = piece.gas_share if piece.content != "gas" else 0.5 + 0.5 * piece.gas_share
+        top = min(piece.y0, piece.y1) - size
+        bottom = max(piece.y0, piece.y1) + size
+        level = top + (bottom - top) * share
+        gas = canvas.cover(canvas.y[window] - np.float32(level), 0.8)
+        hu = hu + gas * (materials.gas - hu)
+    canvas.fill(window, cover, Ink(0.0), hu)
+
+
+class SmallBowel:
+    """Immutable set of small bowel loops of one patient, each a short sausage in space."""
+
+    def __init__(self, patient: PatientParameters, count: int = 120) -> None:
+        rng = np.random.default_rng([patient.anatomy_seed, 6])
+        angle = rng.uniform(-np.pi, np.pi, count)
+        reach = np.sqrt(rng.uniform(0, 1, count)) * 0.82
+        self._x: NDArray[np.float64] = reach * np.sin(angle) + 0.05
+        self._y: NDArray[np.float64] = reach * np.cos(angle)
+        self._u: NDArray[np.float64] = 13.6 + 8.2 * rng.uniform(0, 1, count) ** 0.95
+        self._turn: NDArray[np.float64] = rng.uniform(0, np.pi, count)
+        self._run_mm: NDArray[np.float64] = rng.uniform(4, 24, count)
+        self._radius_mm: NDArray[np.float64] = rng.uniform(9.5, 15, count)
+        gas = 0.35 * patient.bowel_gas
+        self._content = [_CONTENTS[int(c)] for c in rng.choice(2, count, p=[1 - gas, gas])]
+        self._share: NDArray[np.float64] = rng.uniform(0, 1, count)
+
+    def paint(self, frame: SliceFrame, inside: Floats) -> None:
+        """Paint the loops that the slice cuts, from the back to the front."""
+        section, scale = frame.section, frame.scale
+        half = self._radius_mm * 1.25 * scale
+        pitch = frame.curve.pitch_mm(frame.u)
+        zeta = (self._u - frame.u) * pitch / half
+        for k in np.flatnonzero(np.abs(zeta) < 0.97):
+            size = float(np.sqrt(1 - zeta[k] ** 2))
+            wide = min(section.half_width, 150 * scale) - 8
+            x = section.x + wide * self._x[k]
+            y = section.y - section.front * 0.33 - section.front * 0.62 * self._y[k]
+            run = float(self._run_mm[k]) * scale * size
+            dx, dy = run * np.cos(self._turn[k]), run * np.sin(self._turn[k])
+            piece = Segment(
+                *(float(x - dx), float(y - dy), float(x + dx), float(y + dy)),
+                float(self._radius_mm[k]) * scale * size, 2.2, self._content[k],
+                float(self._share[k]) * 0.6,
+            )  # fmt: skip
+            paint_segment(frame, piece, inside)
+
+
+class Colon:
+    """Immutable course of the colon of one patient."""
+
+    def __init__(self, patient: PatientParameters) -> None:
+        rng = np.random.default_rng([patient.anatomy_seed, 7])
+        self._gas = patient.bowel_gas
+        self._phase: NDArray[np.float64] = rng.uniform(0, 6.28, 4)
+        self._right_mm = float(rng.uniform(21, 31))
+        self._left_mm = float(rng.uniform(12, 19))
+        self._flexure_u = float(rng.normal(13.6, 0.3))
+        self._splenic_u = float(rng.normal(12.0, 0.3))
+        self._sag = float(np.clip(rng.normal(1.3, 0.7), 0.0, 3.2))
+        self._cross_mm = float(rng.uniform(17, 25))
+        self._full = rng.uniform(0, 1, 24)
+        self._sigmoid = rng.uniform(-1, 1, (14, 3))
+
+    def _content(self, k: int) -> tuple[Content, float]:
+        draw = float(self._full[k % 24])
+        if draw < self._gas:
+            return "gas", draw / max(self._gas, 0.05)
+        return "stool", 0.7 * draw
+
+    def paint(self, frame: SliceFrame, inside: Floats) -> None:
+        """Paint caecum and ascending, transverse, descending and sigmoid colon."""
+        self._paint_ascending(frame, inside)
+        self._paint_descending(frame, inside)
+        self._paint_transverse(frame, inside)
+        self._paint_sigmoid(frame, inside)
+
+    def _paint_ascending(self, frame: SliceFrame, inside: Floats) -> None:
+        u, section = frame.u, frame.section
+        if not self._flexure_u - 0.3 < u < 18.7:
+            return
+        end = min(1.0, (18.7 - u) / 0.6, (u - self._flexure_u + 0.3) / 0.4)
+        swell = 1.0 + 0.16 * np.sin(u * 5.2 + self._phase[0])
+        radius = self._right_mm * frame.scale * float(swell * np.sqrt(max(end, 0.0)))
+        x = section.x - section.half_width * knots(u, (13, 17, 18.7), (0.97, 0.97, 0.8)) + 28 * frame.scale
+        y = section.y + section.back * knots(u, (13, 15, 17, 18.7), (0.0, 0.02, -0.35, -0.7))
+        content, share = self._content(int(u * 1.5))
+        piece = Segment(x - 3, y - 4, x + 3, y + 4, radius, 2.4, content, share)
+        paint_segment(frame, piece, inside)
+
+    def _paint_descending(self, frame: SliceFrame, inside: Floats) -> None:
+        u, section = frame.u, frame.section
+        if not self._splenic_u - 0.2 < u < 18.2:
+            return
+        swell = 1.0 + 0.2 * np.sin(u * 6.1 + self._phase[1])
+        radius = self._left_mm * frame.scale * float(swell)
+        x = section.x + section.half_width * knots(u, (12, 17, 18.2), (0.97, 0.97, 0.82)) - 20 * frame.scale
+        y = section.y + section.back * knots(u, (12, 15, 17, 18.2), (0.15, 0.35, -0.05, -0.4))
+        content, share = self._content(8 + int(u * 1.2))
+        paint_segment(frame, Segment(x, y - 2, x, y + 2, radius, 2.6, content, share), inside)
+
+    def _paint_transverse(self, frame: SliceFrame, inside: Floats) -> None:
+        section, u, scale = frame.section, frame.u, frame.scale
+        steps = 15
+        for k in range(steps):
+            t = k / (steps - 1)
+            level = self._flexure_u + (self._splenic_u - self._flexure_u) * t
+            level += self._sag * 4 * t * (1 - t)
+            radius = self._cross_mm * scale * (1 + 0.15 * np.sin(3.0 * k + self._phase[2]))
+            off = (u - level) * frame.curve.pitch_mm(u) / radius
+            if abs(off) >= 0.95:
+                continue
+            cut = float(radius * np.sqrt(1 - off * off))
+            x = section.x + section.half_width * (-0.72 + 1.44 * t)
+            bow = 0.62 + 0.5 * t * (1 - t)
+            y = section.y - section.front * bow + 6
+            content, share = self._content(14 + k // 3)
+            piece = Segment(float(x) - 3, y, float(x) + 3, y, cut, 2.2, content, share)
+            paint_segment(frame, piece, inside)
+
+    def _paint_sigmoid(self, frame: SliceFrame, inside: Floats) -> None:
+        section, scale = frame.section, frame.scale
+        for k, (a, b, c) in enumerate(self._sigmoid):
+            radius = (14 + 4 * c) * scale
+            off = (frame.u - (18.4 + 2.2 * (k + 1) / 14)) * 24 / radius
+            if abs(off) < 0.95:
+                cut = float(radius * np.sqrt(1 - off * off))
+                x = section.x + section.half_width * (0.45 * a + 0.2)
+                y = section.y + section.front * 0.5 * b
+                content, share = self._content(k)
+                piece = Segment(float(x) - 5, float(y), float(x) + 5, float(y), cut, 2.6, content, share)
+                paint_segment(frame, piece, inside)

@@ -1,0 +1,219 @@
+"""One slice in the making: HU and labels on the scanner's grid, painted shape over shape.
+
+Positions are in the patient's body frame in mm: x to the left, y to the back. A shape covers a pixel
+by ``clip(0.5 - distance / softness)``, so edges carry the in-plane partial volume; the softness also
+holds the sharpness of the kernel and, for shapes that change along z, the slice thickness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.phantom.shapes import Floats, angle_index
+
+Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Ink:
+    """What a shape is filled with.
+
+    Attributes:
+        hu: Density.
+        label: Value in the label mask; 0 for all that is not a measured tissue.
+        grain_hu: Amplitude of the fine texture.
+    """
+
+    hu: float
+    label: int = 0
+    grain_hu: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """An ellipse at (x, y) mm with half axes in mm, turned by ``angle_deg`` (left end to the back)."""
+
+    x: float
+    y: float
+    half_width: float
+    half_depth: float
+    angle_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class Capsule:
+    """A line from (x0, y0) to (x1, y1) mm, thickened to radius r0 at its start and r1 at its end."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    r0: float
+    r1: float
+
+
+class Canvas:
+    """HU (float32) and labels (uint8) of one slice, with the body-frame position of each pixel.
+
+    Args:
+        x: (row, column), mm to the patient's left.
+        y: (row, column), mm to the patient's back.
+        pixel_mm: Pixel spacing.
+        edge_mm: Width of a sharp edge in the image.
+        grain: (row, column), fine texture (3 mm) of unit variance.
+        blotch: (row, column), coarse texture (10 mm) of unit variance.
+    """
+
+    def __init__(
+        self,
+        x: Floats,
+        y: Floats,
+        pixel_mm: float,
+        edge_mm: float,
+        grain: Floats,
+        blotch: Floats,
+    ) -> None:
+        self.x, self.y = x, y
+        self.pixel_mm, self.edge_mm = pixel_mm, edge_mm
+        self.grain, self.blotch = grain, blotch
+        self.hu: Floats = np.full(x.shape, -1000.0, dtype=np.float32)
+        self.labels: NDArray[np.uint8] = np.zeros(x.shape, dtype=np.uint8)
+        columns, rows = x.shape[1], x.shape[0]
+        mid = (rows // 2, columns // 2)
+        self._origin = (float(x[mid]), float(y[mid]), mid)
+        self._cos = float(x[0, -1] - x[0, 0]) / (columns - 1)
+        self._sin = float(y[0, -1] - y[0, 0]) / (columns - 1)
+
+    def window(self, x: float, y: float, reach_x: float, reach_y: float) -> Window | None:
+        """Return the pixels within ``reach`` of (x, y), or None if outside of the image."""
+        x0, y0, (row0, column0) = self._origin
+        squared = self.pixel_mm * self.pixel_mm
+        dx, dy = x - x0, y - y0
+        column = column0 + (dx * self._cos + dy * self._sin) / squared
+        row = row0 + (dy * self._cos - dx * self._sin) / squared
+        cos, sin = abs(self._cos) / squared, abs(self._sin) / squared
+        wide = reach_x * cos + reach_y * sin + 2
+        high = reach_y * cos + reach_x * sin + 2
+        rows = slice(max(int(row - high), 0), max(min(int(row + high) + 2, self.x.shape[0]), 0))
+        cols = slice(
+            max(int(column - wide), 0), max(min(int(column + wide) + 2, self.x.shape[1]), 0)
+        )
+        if rows.start >= rows.stop or cols.start >= cols.stop:
+            return None
+        return rows, cols
+
+    def fill(self, window: Window, cover: Floats, ink: Ink, hu: Floats | None = None) -> None:
+        """Blend ``ink`` (or the per-pixel ``hu``) into the window by its coverage (0..1)."""
+        target = self.hu[window]
+        if hu is None:
+            change = ink.hu - target
+            if ink.grain_hu:
+                change += ink.grain_hu * self.grain[window]
+        else:
+            change = hu - target
+        change *= cover
+        target += change
+        np.copyto(self.labels[window], np.uint8(ink.label), where=cover >= 0.5)
+
+    def fill_hu(self, window: Window, cover: Floats, hu: float) -> None:
+        """Blend a density into the window and leave the labels alone."""
+        target = self.hu[window]
+        target += cover * (np.float32(hu) - target)
+
+    def fill_flat(
+        self, window: Window, pixels: NDArray[np.intp], cover: Floats, ink: Ink
+    ) -> None:
+        """Blend ``ink`` into single pixels, given by their flat index in the window."""
+        width = window[1].stop - window[1].start
+        rows, columns = np.divmod(pixels, width)
+        rows += window[0].start
+        columns += window[1].start
+        before = self.hu[rows, columns]
+        self.hu[rows, columns] = before + cover * (np.float32(ink.hu) - before)
+        solid = cover >= 0.5
+        self.labels[rows[solid], columns[solid]] = ink.label
+
+    def cover(self, distance: Floats, soft_mm: float = 0.0) -> Floats:
+        """Return the covered part of each pixel from the signed distance (negative inside)."""
+        width = np.hypot(self.edge_mm, soft_mm)
+        cover = distance * np.float32(-1.0 / width)
+        cover += np.float32(0.5)
+        np.clip(cover, 0.0, 1.0, out=cover)
+        return cover
+
+    def ellipse_cover(self, shape: Ellipse, soft_mm: float = 0.0) -> tuple[Window, Floats] | None:
+        """Return the window of an ellipse and its coverage there, None if outside of the image."""
+        angle = np.radians(shape.angle_deg)
+        cos, sin = float(np.cos(angle)), float(np.sin(angle))
+        margin = self.edge_mm + soft_mm
+        reach_x = np.hypot(shape.half_width * cos, shape.half_depth * sin) + margin
+        reach_y = np.hypot(shape.half_width * sin, shape.half_depth * cos) + margin
+        window = self.window(shape.x, shape.y, float(reach_x), float(reach_y))
+        if window is None or min(shape.half_width, shape.half_depth) < 0.3:
+            return None
+        dx = self.x[window] - np.float32(shape.x)
+        dy = self.y[window] - np.float32(shape.y)
+        along = (dx * np.float32(cos) + dy * np.float32(sin)) * np.float32(1 / shape.half_width)
+        across = (dy * np.float32(cos) - dx * np.float32(sin)) * np.float32(1 / shape.half_depth)
+        squared = along * along + across * across
+        along *= np.float32(1 / shape.half_width)
+        across *= np.float32(1 / shape.half_depth)
+        slope = np.sqrt(along * along + across * across) + np.float32(1e-6)
+        distance = np.sqrt(squared)
+        distance *= (distance - 1.0) / slope
+        return window, self.cover(distance, soft_mm)
+
+    def ellipse(
+        self, shape: Ellipse, ink: Ink, soft_mm: float = 0.0, part: float | Floats = 1.0
+    ) -> None:
+        """Paint an ellipse; ``part`` scales its coverage (a number, or a map of the whole slice)."""
+        found = self.ellipse_cover(shape, soft_mm)
+        if found is not None:
+            window, cover = found
+            cover *= part[window] if isinstance(part, np.ndarray) else np.float32(part)
+            self.fill(window, cover, ink)
+
+    def capsule(self, shape: Capsule, ink: Ink, part: float | Floats = 1.0) -> None:
+        """Paint a capsule; ``part`` as in :meth:`ellipse`."""
+        found = self.capsule_cover(shape)
+        if found is not None:
+            window, cover = found
+            cover *= part[window] if isinstance(part, np.ndarray) else np.float32(part)
+            self.fill(window, cover, ink)
+
+    def capsule_cover(self, shape: Capsule, soft_mm: float = 0.0) -> tuple[Window, Floats] | None:
+        """Return the window of a capsule and its coverage there, None if outside of the image."""
+        thick = max(shape.r0, shape.r1) + self.edge_mm + soft_mm
+        mid_x, mid_y = (shape.x0 + shape.x1) / 2, (shape.y0 + shape.y1) / 2
+        run_x, run_y = shape.x1 - shape.x0, shape.y1 - shape.y0
+        window = self.window(mid_x, mid_y, abs(run_x) / 2 + thick, abs(run_y) / 2 + thick)
+        if window is None or max(shape.r0, shape.r1) < 0.3:
+            return None
+        dx = self.x[window] - np.float32(shape.x0)
+        dy = self.y[window] - np.float32(shape.y0)
+        length = max(run_x * run_x + run_y * run_y, 1e-6)
+        along = dx * np.float32(run_x / length) + dy * np.float32(run_y / length)
+        np.clip(along, 0.0, 1.0, out=along)
+        dx -= along * np.float32(run_x)
+        dy -= along * np.float32(run_y)
+        distance = np.sqrt(dx * dx + dy * dy)
+        distance -= np.float32(shape.r0) + along * np.float32(shape.r1 - shape.r0)
+        return window, self.cover(distance, soft_mm)
+
+    def outline(
+        self, x: float, y: float, radii: Floats, ink: Ink, part: float | Floats = 1.0
+    ) -> None:
+        """Paint the inside of a star-shaped curve around (x, y), given as a table of radii."""
+        reach = float(radii.max()) + self.edge_mm
+        window = self.window(x, y, reach, reach)
+        if window is None:
+            return
+        dx = self.x[window] - np.float32(x)
+        dy = self.y[window] - np.float32(y)
+        distance = np.sqrt(dx * dx + dy * dy) - radii[angle_index(dx, dy)]
+        cover = self.cover(distance)
+        cover *= part[window] if isinstance(part, np.ndarray) else np.float32(part)
+        self.fill(window, cover, ink)

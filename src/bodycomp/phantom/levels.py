@@ -1,0 +1,79 @@
+"""The vertebral column as a curve: level positions, and the level coordinate that orders anatomy.
+
+The level coordinate ``u`` is 1 at mid-T1, 12 at mid-T12, 13 at mid-L1, 15 at mid-L3, 18 at mid-S1 and
+grows towards the feet (19..22 are S2..S5, 23..24 the coccyx and the hip joints).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.anatomy import LEVEL_NAMES
+from bodycomp.phantom.patient import PatientParameters
+
+NAMED_LEVELS: Final = LEVEL_NAMES[LEVEL_NAMES.index("T1") :]
+LAST_LEVEL: Final = 26
+
+# Distance from the middle of a vertebral body to the next one below, T1 to the thigh, at 1700 mm
+# height (vertebral body heights after Panjabi 1991/1992, disc heights after Kunkel 2011).
+_PITCH_MM: Final = (
+    *(19.5, 20.5, 21.2, 21.8, 22.2, 22.8, 23.2, 23.8, 24.6, 26.0, 27.5),
+    *(29.8, 32.5, 34.5, 35.5, 35.5, 32.5),
+    *(27.0, 25.0, 23.0, 21.0, 20.0, 20.0, 22.0, 22.0),
+)
+
+# Position of the vertebral body centre behind the patient's axis, for a lordosis of 1.
+_CURVE_U: Final = (0, 1, 3, 6, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 24, 26)
+_CURVE_MM: Final = (-32, -22, -5, 6, 5, -2, -6, -11, -16, -20, -20, -6, 14, 31, 40, 40, 30, 30)
+
+
+class SpineCurve:
+    """Immutable course of one patient's spine; converts between z and the level coordinate."""
+
+    def __init__(self, patient: PatientParameters) -> None:
+        rng = np.random.default_rng([patient.anatomy_seed, 1])
+        pitch = np.array(_PITCH_MM) * patient.height_scale
+        pitch = pitch * (1.0 + np.clip(rng.normal(0.0, 0.025, pitch.size), -0.06, 0.06))
+        below_t1 = np.concatenate([[0.0], np.cumsum(pitch)])
+        z = patient.l3_z_mm + below_t1[14] - below_t1
+        self._u = np.concatenate([[-6.0], np.arange(1.0, LAST_LEVEL + 1)])
+        self._z: NDArray[np.float64] = np.concatenate([[z[0] + 7 * pitch[0]], z])
+        self._patient = patient
+        names = {name: float(z[i]) for i, name in enumerate(NAMED_LEVELS)}
+        self.level_z_mm: Mapping[str, float] = MappingProxyType(names)
+
+    def level_at(self, z_mm: float) -> float:
+        """Return the level coordinate u at ``z_mm``, clamped to the modelled torso."""
+        return float(np.interp(-z_mm, -self._z, self._u))
+
+    def z_at(self, u: float) -> float:
+        """Return the z position in mm of the level coordinate ``u``."""
+        return float(np.interp(u, self._u, self._z))
+
+    def pitch_mm(self, u: float) -> float:
+        """Return the height in mm of one vertebra with its disc at ``u``."""
+        return self.z_at(u - 0.5) - self.z_at(u + 0.5)
+
+    def centre_mm(self, u: float) -> tuple[float, float]:
+        """Return x (to the left) and y (to the back) of the vertebral body centre at ``u``."""
+        bend = self._patient.scoliosis_mm * float(np.sin((u - 7.0) / 11.0 * np.pi))
+        depth = float(np.interp(u, _CURVE_U, _CURVE_MM))
+        return bend, depth * self._sag(u)
+
+    def tilt(self, u: float) -> float:
+        """Return how far (mm) the vertebra's axis moves to the back per mm towards the feet."""
+        span = self.z_at(u - 0.6) - self.z_at(u + 0.6)
+        return (self.centre_mm(u + 0.6)[1] - self.centre_mm(u - 0.6)[1]) / span
+
+    def _sag(self, u: float) -> float:
+        """Lordosis scales the lumbar curve fully and the sacrum hardly."""
+        pelvic = float(np.clip((u - 17.0) / 2.0, 0.0, 1.0))
+        scale = self._patient.height_scale
+        return scale * (self._patient.lordosis * (1 - pelvic) + pelvic)
+
+

@@ -1,0 +1,219 @@
+"""Solid organs and stomach of the upper abdomen: liver, gallbladder, spleen, kidneys, pancreas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bodycomp.anatomy import VISCERAL_FAT
+from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
+from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.shapes import Floats, knots, presence, wavy
+
+
+@dataclass(frozen=True, eq=False)
+class OrganLayout:
+    """Where one patient's organs lie; levels in u, lengths in mm at 1700 mm height."""
+
+    left_kidney_u: float
+    right_kidney_u: float
+    kidney_half_length: float
+    spleen_u: float
+    spleen_half_length: float
+    stomach_u: float
+    stomach_fill: float
+    pancreas_u: float
+    duodenum_u: float
+    gallbladder: float
+    liver_wave: Floats
+    kidney_tilt: float
+
+
+def layout_organs(patient: PatientParameters) -> OrganLayout:
+    """Draw the organ positions that the patient's parameters leave open."""
+    rng = np.random.default_rng([patient.anatomy_seed, 4])
+    kidneys = 13.25 + patient.kidney_shift_level + 0.15 * patient.inspiration_level
+    return OrganLayout(
+        left_kidney_u=kidneys - 0.2 + float(rng.normal(0, 0.12)),
+        right_kidney_u=kidneys + 0.25 + float(rng.normal(0, 0.12)),
+        kidney_half_length=float(np.clip(rng.normal(54, 4), 44, 64)),
+        spleen_u=11.3 + 0.5 * patient.inspiration_level + float(rng.normal(0, 0.2)),
+        spleen_half_length=float(np.clip(rng.normal(50, 7), 36, 75)),
+        stomach_u=11.4 + float(rng.normal(0, 0.35)),
+        stomach_fill=float(rng.uniform(0.65, 1.15)),
+        pancreas_u=13.2 + float(rng.normal(0, 0.2)),
+        duodenum_u=15.0 + float(rng.normal(0, 0.22)),
+        gallbladder=float(rng.uniform(0, 1)),
+        liver_wave=wavy(rng, 0.03),
+        kidney_tilt=float(rng.uniform(0.08, 0.25)),
+    )
+
+
+def paint_liver(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
+    """Paint right and left lobe within the map ``inside`` (cavity below the diaphragm)."""
+    section, tip = frame.section, frame.patient.liver_tip_level
+    full = knots(frame.u, (8, 11, tip - 1.4, tip - 0.5, tip), (0.62, 0.62, 0.40, 0.26, 0.0))
+    if full <= 0.01:
+        return
+    ink = Ink(frame.materials.liver, 0, 3.0)
+    base = section.half_width / (1.0 + 0.5 * (frame.section.half_width / (125 * frame.scale) - 1))
+    wide = full * base
+    deep = section.back * knots(frame.u, (9, 12, tip - 1, tip), (1.05, 1.12, 0.80, 0.55))
+    y = section.y + section.back * knots(frame.u, (9, 12, tip), (-0.12, -0.05, 0.12))
+    x = section.x - section.half_width + wide - 1.0
+    part = inside * presence(frame.u, 7.0, tip - 0.05, max(frame.ramp, 0.12))
+    radii = wide * deep / np.hypot(deep * np.sin(_ANGLE), wide * np.cos(_ANGLE))
+    frame.canvas.outline(x, y, (radii * layout.liver_wave).astype(np.float32), ink, part)
+    left = knots(frame.u, (8.5, 10.5, 11.8, 13.0), (0.62, 0.62, 0.48, 0.0))
+    if left > 0.05:
+        lobe = Ellipse(
+            section.x - 0.22 * base, section.y - 0.52 * section.front, left * base,
+            section.front * 0.42 * min(1.0, left * 2), 12.0,
+        )  # fmt: skip
+        frame.canvas.ellipse(lobe, ink, 0.0, part)
+        fissure = Capsule(
+            section.x - 0.05 * base, section.y - 0.62 * section.front,
+            section.x - 0.12 * base, section.y - 0.25 * section.front, 2.0, 3.5,
+        )  # fmt: skip
+        seen = presence(frame.u, 11.2, 13.0, 0.4)
+        frame.canvas.capsule(fissure, Ink(frame.materials.fat, VISCERAL_FAT.label), seen * part)
+    _paint_liver_vessels(frame, part)
+    if layout.gallbladder > 0.2 and abs(frame.u - 13.1) < 0.8:
+        size = 17 * frame.scale * np.sqrt(1 - ((frame.u - 13.1) / 0.8) ** 2)
+        bag = Ellipse(x + wide * 0.75, y - deep * 0.55, float(size), float(size) * 0.75, 30)
+        frame.canvas.ellipse(bag, Ink(8.0), 0.0, inside)
+
+
+_ANGLE = np.linspace(-np.pi, np.pi, 1440, endpoint=False)
+
+
+def _paint_liver_vessels(frame: SliceFrame, part: Floats) -> None:
+    section = frame.section
+    hu = frame.materials.vein if frame.patient.contrast_phase == "portal" else (
+        frame.materials.liver - 12
+    )
+    ink = Ink(hu)
+    for k in range(4):
+        sway = 0.35 + 0.13 * k + 0.05 * np.sin(frame.u * 2.2 + k)
+        x = section.x - section.half_width * float(sway)
+        y = section.y + section.back * float(-0.35 + 0.22 * k + 0.1 * np.cos(frame.u * 1.7 + 2 * k))
+        vein = Ellipse(x, y, 3.0 + (k % 2) * 2.5, 2.5, 40.0 * k)
+        frame.canvas.ellipse(vein, ink, 1.0, part * presence(frame.u, 8.5, 12.8, 0.3))
+
+
+def paint_spleen(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
+    """Paint the spleen: a crescent under the left posterior ribs."""
+    zeta = (frame.curve.z_at(layout.spleen_u) - frame.z_mm) / (layout.spleen_half_length * frame.scale)
+    if abs(zeta) >= 1:
+        return
+    size = float(np.sqrt(1 - zeta * zeta)) * frame.scale
+    section = frame.section
+    x = section.x + section.half_width * 0.80
+    y = section.y + section.back * 0.30
+    spleen = Ellipse(x, y, 25 * size, 46 * size, -24)
+    frame.canvas.ellipse(spleen, Ink(frame.materials.spleen, 0, 2.0), _soft(frame, zeta), inside)
+
+
+def _soft(frame: SliceFrame, zeta: float) -> float:
+    """Edge softness in mm where a slice of this thickness cuts an ellipsoid obliquely."""
+    return float(min(abs(zeta) / np.sqrt(max(1 - zeta * zeta, 0.05)), 3.0) * frame.thickness_mm * 0.5)
+
+
+def paint_kidneys(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
+    """Paint both kidneys with renal sinus fat (labelled visceral) and pelvis."""
+    for side, level in ((-1.0, layout.right_kidney_u), (1.0, layout.left_kidney_u)):
+        above = frame.z_mm - frame.curve.z_at(level)
+        zeta = above / (layout.kidney_half_length * frame.scale)
+        if abs(zeta) < 1:
+            _paint_kidney(frame, layout, inside, side, float(zeta))
+
+
+def _paint_kidney(
+    frame: SliceFrame, layout: OrganLayout, inside: Floats, side: float, zeta: float
+) -> None:
+    section, scale, materials = frame.section, frame.scale, frame.materials
+    above = zeta * layout.kidney_half_length * scale
+    size = float(1 - abs(zeta) ** 2.6) ** 0.5 * scale
+    room = max(section.half_width - 112 * scale, 0.0)
+    x = section.spine_x + side * (63 * scale + 0.35 * room - layout.kidney_tilt * above)
+    y = section.spine_y + knots(zeta, (-1, 1), (0, 14)) * scale - 0.15 * room
+    kidney = Ellipse(x, y, 29 * size, 25 * size, -side * 35)
+    shade = 12.0 if frame.patient.contrast_phase in ("arterial", "portal") else 2.0
+    frame.canvas.ellipse(kidney, Ink(materials.kidney, 0, shade), _soft(frame, zeta), inside)
+    if abs(zeta) < 0.6:
+        depth = float(np.sqrt(1 - (zeta / 0.6) ** 2))
+        sinus = Ellipse(
+            x - side * 15 * scale, y - 6 * scale, 13 * scale * depth, 8 * scale * depth, side * 25
+        )
+        frame.canvas.ellipse(sinus, Ink(materials.fat + 4, VISCERAL_FAT.label), 1.0)
+        pelvis = Ellipse(x - side * 14 * scale, y - 5 * scale, 5 * depth, 3.5 * depth, side * 25)
+        late = 500.0 if frame.patient.contrast_phase == "late" else materials.vein - 15
+        frame.canvas.ellipse(pelvis, Ink(late))
+    elif zeta <= -0.6:
+        return
+
+
+def paint_ureters(frame: SliceFrame) -> None:
+    """Paint the ureters on the psoas below the kidneys."""
+    if not 14.2 < frame.u < 20:
+        return
+    hu = 480.0 if frame.patient.contrast_phase == "late" else 22.0
+    for side in (-1.0, 1.0):
+        x = frame.section.spine_x + side * knots(frame.u, (14, 16, 18, 20), (42, 40, 34, 52)) * frame.scale
+        y = frame.section.spine_y - knots(frame.u, (14, 16, 18, 20), (26, 32, 44, 62)) * frame.scale
+        frame.canvas.ellipse(Ellipse(x, y, 2.3, 2.3), Ink(hu))
+
+
+def paint_pancreas_and_duodenum(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
+    """Paint pancreas (head low, tail high) and the C of the duodenum, crossing at about L3."""
+    scale, section, u = frame.scale, frame.section, frame.u
+    x0, y0 = section.spine_x, section.spine_y
+    ahead = 0.12 * section.front
+    ink = Ink(frame.materials.pancreas, 0, 7.0)
+    stations = ((-30, -44, 0.55, 14), (-6, -56, 0.15, 10), (26, -56, -0.2, 9), (56, -40, -0.5, 10),
+                (80, -22, -0.75, 10))  # fmt: skip
+    for (xa, ya, ua, ra), (xb, yb, ub, rb) in zip(stations, stations[1:], strict=False):
+        middle = layout.pancreas_u + (ua + ub) / 2
+        part = presence(u, middle - 0.42, middle + 0.42, max(frame.ramp, 0.3))
+        if part > 0.02:
+            limb = Capsule(
+                *(x0 + xa * scale, y0 + ya * scale - ahead, x0 + xb * scale, y0 + yb * scale - ahead),
+                *(ra * scale, rb * scale),
+            )
+            frame.canvas.capsule(limb, ink, part * inside)
+    wall, lumen = Ink(frame.materials.bowel_wall), Ink(min(frame.materials.lumen, 120.0))
+    part = presence(u, 13.0, layout.duodenum_u, max(frame.ramp, 0.2))
+    x, y = x0 - 45 * scale, y0 - 40 * scale - ahead
+    frame.canvas.ellipse(Ellipse(x, y, 15 * scale, 13 * scale), wall, 0.0, part)
+    frame.canvas.ellipse(Ellipse(x, y, 11 * scale, 9 * scale), lumen, 0.0, part)
+    part = presence(u, layout.duodenum_u - 0.3, layout.duodenum_u + 0.3, max(frame.ramp, 0.2))
+    front = y0 - 50 * scale
+    across = Capsule(x, y + 4, x0 + 4 * scale, front, 12 * scale, 8.5 * scale)
+    rest = Capsule(x0 + 4 * scale, front, x0 + 42 * scale, front + 4, 8.5 * scale, 11 * scale)
+    for limb in (across, rest):
+        frame.canvas.capsule(limb, wall, part)
+
+
+def paint_stomach(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
+    """Paint the stomach: gas rises to the front, the content lies behind it."""
+    section, scale = frame.section, frame.scale
+    zeta = (frame.u - layout.stomach_u) / 2.3
+    if abs(zeta) >= 1:
+        return
+    size = float(np.sqrt(1 - zeta * zeta)) * layout.stomach_fill
+    x = section.x + (0.44 - 0.30 * zeta) * section.half_width
+    y = section.y - knots(zeta, (-1, 0, 1), (0.1, 0.35, 0.55)) * section.front
+    bag = Ellipse(x, y, 48 * scale * size, 36 * scale * size, -20 + 10 * zeta)
+    frame.canvas.ellipse(bag, Ink(frame.materials.bowel_wall), 1.0, inside)
+    inner = Ellipse(x, y, bag.half_width - 4 * scale, bag.half_depth - 4 * scale, bag.angle_deg)
+    found = frame.canvas.ellipse_cover(inner, 1.5) if size > 0.3 else None
+    if found is not None:
+        window, cover = found
+        cover *= inside[window]
+        level = y - bag.half_depth * (0.2 - 0.5 * (frame.patient.bowel_gas - 0.3))
+        gas = frame.canvas.cover(frame.canvas.y[window] - np.float32(level), 1.0)
+        hu = frame.materials.lumen + 12 * frame.canvas.grain[window]
+        hu = hu + gas * (frame.materials.gas - hu)
+        frame.canvas.fill(window, cover, Ink(0.0), hu)

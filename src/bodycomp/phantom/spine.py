@@ -1,0 +1,226 @@
+"""Vertebrae T1 to S1 in axial section: body, disc, canal, pedicles, laminae and processes.
+
+``v`` runs through one vertebra: 0 at mid-body, negative towards the head, +-0.5 in the discs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
+from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.shapes import COS, SIN, Floats, angle_index, knots, presence
+
+_AT: Final = (1, 4, 8, 11, 12, 13, 14, 15, 16, 17, 18)
+# Sizes in mm at 1700 mm height (after Panjabi 1991/1992 and Gilad & Nissan 1986).
+_WIDTH: Final = (29, 26, 30, 38, 41, 43, 45, 47, 49, 51, 52)
+_DEPTH: Final = (17, 20, 27, 30, 31, 32, 33, 34, 34.5, 34.5, 32)
+_CANAL_WIDTH: Final = (20, 16, 16, 17, 21, 22, 22, 23, 24, 27, 30)
+_CANAL_DEPTH: Final = (15, 15, 15.5, 15.5, 17, 17, 16, 15.5, 16, 17, 16)
+_TRANSVERSE: Final = (38, 34, 32, 26, 23, 35, 42, 48, 44, 45, 42)
+_TRANSVERSE_BACK: Final = (18, 20, 22, 16, 12, 7, 5, 4, 3, -2, -4)
+_TRANSVERSE_RADIUS: Final = (5, 5, 5.5, 5, 4.5, 3.6, 3.8, 4, 4, 6.5, 9)
+_SPINOUS: Final = (56, 52, 54, 56, 58, 64, 67, 68, 65, 57, 46)
+_PEDICLE: Final = (4, 2.8, 3.2, 4.2, 4.5, 4.2, 4.4, 5.2, 6.2, 8, 9)
+
+
+@dataclass(frozen=True)
+class Vertebra:
+    """Sizes in mm of the vertebra ``n`` (T1 = 1)."""
+
+    n: int
+    width: float
+    depth: float
+    canal_width: float
+    canal_depth: float
+    transverse: float
+    transverse_back: float
+    transverse_radius: float
+    spinous: float
+    pedicle: float
+
+    @property
+    def lumbar(self) -> bool:
+        """True from L1 downwards."""
+        return self.n >= 13
+
+    @property
+    def canal_y(self) -> float:
+        """Depth of the canal's centre behind the body's centre."""
+        return self.depth / 2 + self.canal_depth / 2 + 1.0
+
+
+def vertebra(n: int, scale: float) -> Vertebra:
+    """Return the sizes of vertebra ``n`` for a patient of the given scale."""
+    tables = (
+        *(_WIDTH, _DEPTH, _CANAL_WIDTH, _CANAL_DEPTH, _TRANSVERSE),
+        *(_TRANSVERSE_BACK, _TRANSVERSE_RADIUS, _SPINOUS, _PEDICLE),
+    )
+    return Vertebra(n, *(knots(n, _AT, table) * scale for table in tables))
+
+
+def paint_spine(frame: SliceFrame) -> None:
+    """Paint the vertebral column where the slice cuts it."""
+    nearest = int(round(frame.u))
+    if nearest < 1:
+        nearest = 1
+    shapes = {n: vertebra(n, frame.scale) for n in range(max(nearest - 2, 1), min(nearest + 1, 18) + 1)}
+    here = shapes.get(min(nearest, 18))
+    if frame.u < 18.45 and here is not None:
+        _paint_body(frame, here)
+        _paint_canal(frame, here)
+    for n, shape in shapes.items():
+        v = frame.u - n
+        _paint_arch(frame, shape, v)
+        _paint_transverse(frame, shape, v)
+        _paint_spinous(frame, shape, v)
+        _paint_facets(frame, shape, v)
+
+
+def _body_outline(shape: Vertebra, v: float) -> Floats:
+    """Radii of the body: kidney-shaped, waisted at mid-height."""
+    waist = 0.94 + 0.30 * v * v
+    half_width, half_depth = shape.width / 2 * waist, shape.depth / 2 * waist
+    power = 2.5 if shape.lumbar else 2.15
+    total = np.abs(SIN / half_width) ** power + np.abs(COS / half_depth) ** power
+    radii = total ** (-1.0 / power)
+    hollow = 0.13 * np.exp(-(((1 + COS) / 0.10) ** 2))
+    taper = 1.0 + (0.0 if shape.lumbar else 0.06) * COS
+    return np.asarray(radii * (1 - hollow) * taper, dtype=np.float32)
+
+
+def _paint_body(frame: SliceFrame, shape: Vertebra) -> None:
+    """Paint body and disc; the axis tilts, so one slice may hold both."""
+    canvas, section = frame.canvas, frame.section
+    v = frame.u - shape.n
+    radii = _body_outline(shape, v)
+    reach = float(radii.max()) + 2
+    window = canvas.window(section.spine_x, section.spine_y, reach, reach)
+    if window is None:
+        return
+    dx = canvas.x[window] - np.float32(section.spine_x)
+    dy = canvas.y[window] - np.float32(section.spine_y)
+    distance = np.sqrt(dx * dx + dy * dy) - radii[angle_index(dx, dy)]
+    pitch = frame.curve.pitch_mm(frame.u)
+    height = v + dy * np.float32(frame.curve.tilt(frame.u) / pitch)
+    half = 0.37 if shape.lumbar else 0.41
+    edge = np.abs(np.abs(height) - half)
+    ramp = max(0.03, frame.thickness_mm / pitch)
+    bony = np.clip((half - np.abs(height)) / ramp + 0.5, 0.0, 1.0)
+    endplate = np.clip(1.15 - edge / (0.04 + ramp / 2), 0.0, 1.0)
+    materials = frame.materials
+    rim = np.clip(1.0 + distance * 0.55, 0.0, 1.0)
+    spongy = materials.marrow + 22 * canvas.grain[window] + 150 * endplate
+    bone = spongy + rim * (materials.cortical - 90 - spongy)
+    density = materials.disc + bony * (bone - materials.disc)
+    canvas.fill(window, canvas.cover(distance), Ink(0.0), density.astype(np.float32))
+
+
+def _paint_canal(frame: SliceFrame, shape: Vertebra) -> None:
+    """Paint epidural fat and the thecal sac with the cord or its roots."""
+    x, y = frame.section.spine_x, frame.section.spine_y + shape.canal_y
+    half_width, half_depth = shape.canal_width / 2, shape.canal_depth / 2
+    canvas = frame.canvas
+    canvas.ellipse(Ellipse(x, y, half_width + 2, half_depth + 1.5), Ink(frame.materials.fat + 20))
+    sac = 0.88 if shape.n < 17 else 0.66
+    canvas.ellipse(Ellipse(x, y - 0.5, half_width * sac, half_depth * sac), Ink(frame.materials.canal))
+    if shape.n < 14:
+        canvas.ellipse(Ellipse(x, y, 4.5, 3.5), Ink(frame.materials.canal + 14))
+
+
+def _bone(frame: SliceFrame, shape: Capsule, part: float) -> None:
+    """Paint a strut of bone with a spongy core."""
+    if part < 0.02:
+        return
+    frame.canvas.capsule(shape, Ink(frame.materials.cortical), part)
+    core = Capsule(shape.x0, shape.y0, shape.x1, shape.y1, shape.r0 - 1.6, shape.r1 - 1.6)
+    if min(core.r0, core.r1) > 0.8:
+        frame.canvas.capsule(core, Ink(frame.materials.marrow + 60), part)
+
+
+def _paint_arch(frame: SliceFrame, shape: Vertebra, v: float) -> None:
+    """Pedicles in the upper half of the body, laminae from there down to the spinous process."""
+    x, y = frame.section.spine_x, frame.section.spine_y
+    pedicle = presence(v, -0.36, 0.04, frame.ramp)
+    lamina = presence(v, -0.20, 0.42 if shape.lumbar else 0.52, frame.ramp)
+    out = shape.canal_width / 2 + shape.pedicle * 0.8
+    back = shape.canal_y + shape.canal_depth / 2 + 2.5
+    for side in (-1.0, 1.0):
+        _bone(
+            frame,
+            Capsule(
+                *(x + side * (shape.width / 2 - shape.pedicle - 1), y + shape.depth * 0.38),
+                *(x + side * out, y + shape.canal_y + 2, shape.pedicle, shape.pedicle),
+            ),
+            pedicle,
+        )
+        sink = max(v, 0.0) * 6
+        _bone(
+            frame,
+            Capsule(
+                *(x + side * out, y + shape.canal_y + 3 + sink, x + side * 1.5, y + back + sink),
+                *(3.6, 3.0),
+            ),
+            lamina,
+        )
+
+
+def _paint_transverse(frame: SliceFrame, shape: Vertebra, v: float) -> None:
+    """Transverse processes: backwards in the chest, straight out and longest at L3, stout at L5."""
+    part = presence(v, -0.24, 0.12, frame.ramp) if shape.n < 18 else 0.0
+    if part < 0.02:
+        return
+    x, y = frame.section.spine_x, frame.section.spine_y
+    root = shape.canal_y + 1
+    fade = 1.0 - 0.9 * min(abs(v + 0.06) / 0.3, 1.0) ** 2
+    reach = shape.canal_width / 2 + (shape.transverse - shape.canal_width / 2) * fade
+    for side in (-1.0, 1.0):
+        _bone(
+            frame,
+            Capsule(
+                *(x + side * (shape.canal_width / 2 + 3), y + root),
+                *(x + side * reach, y + root + shape.transverse_back * fade),
+                *(shape.transverse_radius + 0.8, shape.transverse_radius * 0.8),
+            ),
+            part,
+        )
+
+
+def _paint_spinous(frame: SliceFrame, shape: Vertebra, v: float) -> None:
+    """Spinous process: slants down by up to a vertebra in the chest, a short blade in the loin."""
+    if shape.n == 18:
+        return
+    slant = knots(shape.n, (1, 3, 5, 8, 10, 12, 13), (0.3, 0.6, 1.0, 1.1, 0.7, 0.25, 0.15))
+    part = presence(v, -0.02, 0.40 + slant, frame.ramp)
+    if part < 0.02:
+        return
+    x, y = frame.section.spine_x, frame.section.spine_y
+    start = shape.canal_y + shape.canal_depth / 2 + 3
+    progress = min(max((v + 0.05) / (0.30 + slant), 0.0), 1.0)
+    near = start + (shape.spinous - start) * max(0.0, progress - 0.45) * slant * 0.8
+    tip = start + (shape.spinous - start) * min(1.0, 0.35 + 0.9 * progress)
+    radius = 3.0 if shape.lumbar else 2.8
+    _bone(frame, Capsule(x, y + near, x, y + tip, radius, radius + 0.9), part)
+
+
+def _paint_facets(frame: SliceFrame, shape: Vertebra, v: float) -> None:
+    """Joint between this vertebra and the next: two plates with a gap, behind the foramen."""
+    part = presence(v, 0.26, 0.74, frame.ramp)
+    if part < 0.02:
+        return
+    below = vertebra(min(shape.n + 1, 18), frame.scale)
+    x, y = frame.section.spine_x, frame.section.spine_y
+    out = below.canal_width / 2 + 3.5
+    depth = below.canal_y + (4.0 if shape.lumbar else 5.5)
+    turn = knots(shape.n, (1, 11, 12, 13, 15, 17), (80, 75, 35, 25, 35, 50))
+    for side in (-1.0, 1.0):
+        angle = np.radians(turn) * side
+        dx, dy = float(np.sin(angle)) * 6.5, float(np.cos(angle)) * 6.5
+        nx, ny = float(np.cos(angle)) * 3.4, -float(np.sin(angle)) * 3.4
+        for place, size in ((-1.0, 2.6), (1.0, 3.0)):
+            cx = x + side * out + place * side * nx * side
+            cy = y + depth + place * ny
+            _bone(frame, Capsule(cx - dx, cy - dy, cx + dx, cy + dy, size, size), part)

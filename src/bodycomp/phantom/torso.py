@@ -1,0 +1,185 @@
+"""A synthetic torso: built once from a patient's parameters, cut at any height by any scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.anatomy import MUSCLE
+from bodycomp.imaging.volume import Volume
+from bodycomp.phantom.bones import paint_pelvis, paint_ribs, paint_shoulder_blades
+from bodycomp.phantom.bowel import Colon, SmallBowel
+from bodycomp.phantom.canvas import Canvas
+from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.levels import SpineCurve
+from bodycomp.phantom.materials import materials_of
+from bodycomp.phantom.muscles import paint_back_muscles, paint_crura, paint_psoas_and_quadratus
+from bodycomp.phantom.organs import (
+    layout_organs,
+    paint_kidneys,
+    paint_liver,
+    paint_pancreas_and_duodenum,
+    paint_spleen,
+    paint_stomach,
+    paint_ureters,
+)
+from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.scan import ScanParameters
+from bodycomp.phantom.shapes import Floats, knots
+from bodycomp.phantom.spine import paint_spine
+from bodycomp.phantom.surroundings import paint_arms, paint_table
+from bodycomp.phantom.texture import TissueTexture, scanner_noise
+from bodycomp.phantom.thorax import paint_cavity, paint_mediastinum, paint_pelvic_organs
+from bodycomp.phantom.trunk import Trunk, TrunkSection
+from bodycomp.phantom.vessels import Mesentery, paint_great_vessels
+from bodycomp.phantom.wall import paint_covers, paint_sheets, trunk_grid
+
+
+class Torso:
+    """Immutable geometry of one patient.
+
+    Attributes:
+        patient: The parameters it was built from.
+        level_z_mm: z of the middle of each vertebral body T1..S1 in mm, larger towards the head.
+    """
+
+    def __init__(self, patient: PatientParameters) -> None:
+        self.patient = patient
+        self._curve = SpineCurve(patient)
+        self.level_z_mm: Mapping[str, float] = self._curve.level_z_mm
+        self._trunk = Trunk(patient, self._curve)
+        self._materials = materials_of(patient)
+        self._organs = layout_organs(patient)
+        self._mesentery = Mesentery(patient)
+        self._small_bowel, self._colon = SmallBowel(patient), Colon(patient)
+        self._texture = TissueTexture(patient.anatomy_seed)
+        self._arms = self._arm_place()
+
+    def render_slice(
+        self, scan: ScanParameters, z_mm: float
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """Return HU and labels, both (row, column), of the slice at ``z_mm``.
+
+        Labels are those of ``bodycomp.anatomy``: muscle of the trunk wall, back, pelvis and psoas;
+        subcutaneous fat between skin and muscle fascia; visceral fat inside the abdominal cavity
+        below the diaphragm, around the kidneys and in their sinus. Zero are skin, bone, organs and
+        bowel content, fat between and within muscles, diaphragm, fat of the mediastinum, arms, table.
+        """
+        u = self._curve.level_at(z_mm)
+        section = self._trunk.section(u)
+        canvas = self._canvas(scan, z_mm)
+        paint_table(canvas, self._trunk.table_y, -self.patient.rotation_deg)
+        paint_arms(canvas, self.patient, self._materials, u, self._arms)
+        grid = trunk_grid(canvas, section)
+        if grid is not None:
+            frame = SliceFrame(
+                canvas, grid, section, self.patient, self._curve, self._materials,
+                z_mm, u, scan.slice_thickness_mm, self._trunk.muscle,
+            )  # fmt: skip
+            self._paint_trunk(frame)
+        return self._expose(canvas, scan, section, z_mm)
+
+    def render(self, scan: ScanParameters) -> tuple[Volume, NDArray[np.uint8]]:
+        """Return the whole series and its labels (slice, row, column), from feet to head."""
+        z_all = scan.slice_z_mm
+        hu = np.empty((len(z_all), *scan.matrix), dtype=np.int16)
+        labels = np.empty(hu.shape, dtype=np.uint8)
+        for index, z_mm in enumerate(z_all):
+            hu[index], labels[index] = self.render_slice(scan, float(z_mm))
+        spacing = (scan.pixel_spacing_mm, scan.pixel_spacing_mm)
+        return Volume(hu, spacing, z_all, first_pixel_mm=scan.first_pixel_mm), labels
+
+    def _arm_place(self) -> tuple[float, float]:
+        widest = self._trunk.section(17.0)
+        chest = self._trunk.section(11.0)
+        return float(max(widest.skin.max(), chest.skin.max())), float(chest.y + 20)
+
+    def _canvas(self, scan: ScanParameters, z_mm: float) -> Canvas:
+        """Lay the patient's frame over the scanner's grid, with texture."""
+        pixel = scan.pixel_spacing_mm
+        first_x, first_y, _ = scan.first_pixel_mm
+        x = first_x + pixel * np.arange(scan.matrix[1]) - scan.body_offset_mm[0]
+        y = first_y + pixel * np.arange(scan.matrix[0]) - scan.body_offset_mm[1]
+        roll = np.radians(self.patient.rotation_deg)
+        cos, sin = np.cos(roll), np.sin(roll)
+        body_x = np.add.outer(y * sin, x * cos).astype(np.float32)
+        body_y = np.add.outer(y * cos, -x * sin).astype(np.float32)
+        edge = pixel * 0.5 + 1.25 - 0.75 * scan.sharpness
+        grain = self._texture.fine(x, y, z_mm)
+        return Canvas(body_x, body_y, pixel, edge, grain, self._texture.coarse(x, y, z_mm))
+
+    def _paint_trunk(self, frame: SliceFrame) -> None:
+        """Paint from outside in, and within the cavity from the back to the front."""
+        canvas, section, grid = frame.canvas, frame.section, frame.grid
+        paint_covers(canvas, section, grid, self._materials.fat)
+        paint_sheets(canvas, section, grid, self._materials.muscle)
+        paint_shoulder_blades(frame)
+        paint_back_muscles(frame, self._trunk)
+        inside = paint_cavity(frame)
+        if frame.u < 13:
+            paint_mediastinum(frame, inside)
+        if frame.u > 7:
+            self._paint_abdomen(frame, inside)
+        paint_psoas_and_quadratus(frame)
+        self._grain_muscle(frame)
+        paint_great_vessels(frame)
+        paint_ribs(frame)
+        paint_pelvis(frame)
+        paint_spine(frame)
+
+    def _paint_abdomen(self, frame: SliceFrame, inside: Floats) -> None:
+        paint_crura(frame)
+        paint_spleen(frame, self._organs, inside)
+        paint_kidneys(frame, self._organs, inside)
+        paint_liver(frame, self._organs, inside)
+        paint_pancreas_and_duodenum(frame, self._organs, inside)
+        paint_stomach(frame, self._organs, inside)
+        self._mesentery.paint(frame, inside)
+        paint_pelvic_organs(frame, inside)
+        self._small_bowel.paint(frame, inside)
+        self._colon.paint(frame, inside)
+        paint_ureters(frame)
+
+    def _grain_muscle(self, frame: SliceFrame) -> None:
+        """Marble the muscle with streaks of fat, stronger in the back and with the patient's share."""
+        canvas, window = frame.canvas, frame.grid.window
+        labels = canvas.labels[window]
+        flat = np.flatnonzero(labels == MUSCLE.label)
+        coarse = canvas.blotch[window].ravel()[flat]
+        fine = canvas.grain[window].ravel()[flat]
+        behind = canvas.y[window].ravel()[flat] - np.float32(frame.section.spine_y + 20)
+        share = self.patient.muscle_fat_fraction * (0.45 + 0.9 * np.clip(behind / 30, 0, 1))
+        threshold = 2.3 - 5.2 * share
+        streak = np.clip((coarse + 0.5 * fine - threshold) * 0.9, 0.0, 0.9)
+        hu = canvas.hu[window]
+        before = hu.ravel()[flat] + 3.0 * fine + 2.0 * coarse
+        width = hu.shape[1]
+        rows, columns = np.divmod(flat, width)
+        hu[rows, columns] = before + streak * (self._materials.fat + 15 - before)
+        melted = streak >= 0.5
+        labels[rows[melted], columns[melted]] = 0
+
+    def _expose(
+        self, canvas: Canvas, scan: ScanParameters, section: TrunkSection, z_mm: float
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """Add noise, round to integers and blank what is outside the round field of view."""
+        size = section.skin.mean() / 160.0
+        wide = float(np.clip(section.half_width * 2 / 400.0, 0, 0.4))
+        streaky = wide * 0.35 + 0.35 * knots(section.u, (1, 3.5, 18, 20), (1, 0, 0, 1))
+        if not self.patient.arms_up:
+            streaky = min(streaky + 0.15, 0.8)
+        noise = scanner_noise(scan.noise_seed, scan.sharpness, z_mm, scan.matrix, streaky)
+        away = np.hypot(canvas.x - np.float32(section.x), canvas.y - np.float32(section.y))
+        level = np.clip(1.12 - away * np.float32(0.32 / float(section.skin.mean())), 0.45, 1.12)
+        canvas.hu += noise * level * np.float32(scan.noise_hu * size**1.3)
+        hu = np.clip(np.rint(canvas.hu), -1024, 3071).astype(np.int16)
+        rows, columns = scan.matrix
+        across = np.square(np.arange(columns) - (columns - 1) / 2)
+        down = np.square(np.arange(rows) - (rows - 1) / 2)
+        radius = min(columns / 2.0, 250.0 / scan.pixel_spacing_mm)
+        outside = np.add.outer(down, across) > radius * radius
+        hu[outside] = scan.padding_hu
+        canvas.labels[outside] = 0
+        return hu, canvas.labels

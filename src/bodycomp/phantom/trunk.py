@@ -1,0 +1,251 @@
+"""The nested contours of the trunk at one level: cavity, muscle wall, fascia, fat, skin.
+
+All are tables of radius over angle around one centre in front of the spine. From inside: the cavity
+(lungs or abdomen); an inner, a middle and an outer muscle sheet with fat between them; the bellies of
+the back muscles; the fascia around all muscle; subcutaneous fat; skin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from bodycomp.phantom.levels import SpineCurve
+from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.shapes import (
+    DEGREES,
+    SIN,
+    THETA,
+    Floats,
+    knots,
+    plateau,
+    ray_to_ellipse,
+    ray_to_line,
+    smooth_max,
+    smooth_min,
+    superellipse,
+    wavy,
+)
+
+# Inner half width, depth in front of and behind the centre, and the centre's distance in front of the
+# vertebral body centre, in mm at 1700 mm height and little visceral fat (fitted by eye to CT).
+_U: Final = (-6, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 26)
+_HALF_WIDTH: Final = (
+    *(50, 70, 90, 102, 112, 120, 129, 131, 132, 131, 130, 128, 124, 119, 116),
+    *(114, 113, 110, 102, 90, 78, 70, 64, 58, 50),
+)
+_FRONT: Final = (
+    *(30, 38, 45, 52, 60, 68, 82, 88, 94, 98, 100, 99, 94, 84, 75, 70, 66, 64, 64, 64, 62, 60, 56),
+    *(50, 40),
+)
+_BACK: Final = (
+    *(30, 40, 48, 54, 60, 66, 77, 80, 80, 79, 77, 74, 71, 69, 67, 63, 54, 44, 46, 52, 56, 58, 56),
+    *(50, 40),
+)
+_AHEAD: Final = (
+    *(12, 18, 24, 28, 33, 37, 44, 45, 45, 44, 42, 39, 35, 29, 25, 26, 32, 46, 60, 72, 80, 84, 84),
+    *(80, 78),
+)
+_BELLY_U: Final = (6, 9, 11, 13, 15, 16, 17, 18, 20, 22)
+_BELLY: Final = (0.0, 0.15, 0.45, 0.85, 1.0, 1.0, 0.85, 0.6, 0.25, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class TrunkSection:
+    """Contours of the trunk at the level coordinate ``u``; radii in mm around (x, y).
+
+    ``sheets`` holds (inner radius, outer radius) of the three muscle sheets, from inside.
+    ``enlarged`` is the cavity's size relative to that of a person with little visceral fat.
+    """
+
+    u: float
+    x: float
+    y: float
+    spine_x: float
+    spine_y: float
+    half_width: float
+    front: float
+    back: float
+    cavity: Floats
+    sheets: tuple[tuple[Floats, Floats], ...]
+    fascia: Floats
+    fat_mm: Floats
+    skin: Floats
+    skin_mm: float
+
+
+class Trunk:
+    """Immutable recipe for the trunk contours of one patient at any level."""
+
+    def __init__(self, patient: PatientParameters, curve: SpineCurve) -> None:
+        rng = np.random.default_rng([patient.anatomy_seed, 2])
+        self._patient, self._curve = patient, curve
+        male = patient.sex == "M"
+        scale = patient.height_scale
+        lean_cm2 = 262.0 * scale**2
+        content_cm2 = 158.0 * scale**2 + 0.16 * patient.skeletal_muscle_cm2
+        wanted_cm2 = content_cm2 + patient.visceral_fat_cm2
+        self._grown = float(np.sqrt(np.clip(wanted_cm2 / lean_cm2, 0.72, 2.6)))
+        self._chest = (1.05 if male else 0.97) * (1.0 + 0.004 * (patient.bmi_kg_m2 - 25))
+        self._pelvis = 0.96 if male else 1.04
+        typical = (158.0 if male else 118.0) * scale**2
+        self.muscle = float(np.clip((patient.skeletal_muscle_cm2 / typical) ** 0.75, 0.55, 1.6))
+        around_cm = 2 * np.pi * np.sqrt(lean_cm2 / np.pi) * (0.5 + 0.55 * self._grown) * 1.22
+        self.fat_mm = float(10.0 * patient.subcutaneous_fat_cm2 / around_cm)
+        self.skin_mm = float(rng.uniform(1.4, 2.2))
+        self._fat_wave = wavy(rng, 0.06)
+        self._wall_wave = wavy(rng, 0.03)
+        self._shape_wave = wavy(rng, 0.008)
+        self._navel_u = float(rng.normal(16.0, 0.15))
+        self.table_y = self._lowest_point()
+
+    def _lowest_point(self) -> float:
+        """Depth of the table: the body's weight flattens the fat and skin that reach lowest."""
+        lowest = -1e3
+        for u in range(5, 23):
+            part = self._free_section(float(u))
+            lowest = max(lowest, float((part.y - part.skin * np.cos(THETA)).max()))
+        return lowest - min(12.0, 0.3 * self.fat_mm)
+
+    def section(self, u: float) -> TrunkSection:
+        """Return the contours at ``u``, flattened where the back lies on the table."""
+        free = self._free_section(u)
+        rest = ray_to_line(max(self.table_y - free.y, 20.0), 0.0)
+        skin = smooth_min(free.skin, rest, 6.0)
+        skin = np.maximum(skin, free.fascia + np.float32(self.skin_mm + 1.0))
+        return TrunkSection(**{**free.__dict__, "skin": skin})
+
+    def _free_section(self, u: float) -> TrunkSection:
+        spine_x, spine_y = self._curve.centre_mm(u)
+        width, front, back, ahead = self._cavity_axes(u)
+        y = spine_y - ahead
+        cavity = superellipse(width, front, back, knots(u, (8, 12, 15, 18), (2.1, 2.3, 2.5, 2.2)))
+        cavity = cavity * self._shape_wave
+        lumbar = float(np.clip((u - 11.5) / 2.0, 0.0, 1.0))
+        rear = ahead + knots(u, (10, 13, 15, 17), (30, 24, 22, 20)) + 30 * (1 - lumbar)
+        cavity = smooth_min(cavity, ray_to_line(rear, 0.3), 14.0)
+        sheets = self._sheets(u, cavity)
+        fascia = sheets[-1][1]
+        for side in (-1.0, 1.0):
+            for belly in self.back_bellies(u):
+                reach = ray_to_ellipse(side * belly[0], ahead + belly[1], belly[2], belly[3])
+                fascia = smooth_max(fascia, reach + 1.0, 8.0)
+        fat = self._fat(u, sheets[-1][1])
+        skin = fascia + fat
+        smooth = gaussian_filter1d(skin, knots(u, (8, 15, 20), (14.0, 12.0, 20.0)), mode="wrap")
+        skin = np.maximum(smooth, fascia + 0.35 * fat) + self.skin_mm
+        skin = skin - self._navel(u, fat)
+        return TrunkSection(
+            u, spine_x, y, spine_x, spine_y, width, front, back, cavity, sheets, fascia, fat,
+            np.asarray(skin, dtype=np.float32), self.skin_mm,
+        )  # fmt: skip
+
+    def _cavity_axes(self, u: float) -> tuple[float, float, float, float]:
+        """Half width, front depth, back depth of the cavity and distance of its centre ahead."""
+        scale = self._patient.height_scale
+        belly = knots(u, _BELLY_U, _BELLY)
+        grown = 1.0 + (self._grown - 1.0) * belly
+        build = self._chest if u < 13 else self._chest + (self._pelvis - self._chest) * min(
+            (u - 13) / 5.0, 1.0
+        )
+        width = knots(u, _U, _HALF_WIDTH) * scale * build * grown**0.85
+        back = knots(u, _U, _BACK) * scale * (1 + 0.25 * (grown - 1))
+        depth = (knots(u, _U, _FRONT) + knots(u, _U, _BACK)) * scale * build * grown**1.15
+        return width, max(depth - back, 25.0), back, knots(u, _U, _AHEAD) * scale
+
+    def back_bellies(self, u: float) -> tuple[tuple[float, float, float, float], ...]:
+        """Left back muscles: (x, y behind the body centre, half width, half depth) in mm."""
+        scale = self._patient.height_scale
+        size = scale * self.muscle**0.6
+        at = (0, 2, 5, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20.5, 22)
+        x = knots(u, at, (30, 27, 27, 29, 33, 36, 38, 40, 40, 38, 34, 26, 18, 10)) * scale
+        y = knots(u, at, (40, 40, 42, 45, 47, 49, 51, 52, 52, 51, 48, 40, 32, 20)) * scale
+        wide = knots(u, at, (26, 23, 23, 25, 30, 33, 36, 38, 37, 34, 29, 20, 10, 1)) * size
+        deep = knots(u, at, (16, 14, 14, 17, 21, 23, 25, 26, 26, 25, 21, 14, 6, 1)) * size
+        return ((x, y, wide, deep), (13 * scale, y + 1.0 * scale, 12 * size, deep * 0.95))
+
+    def _sheets(self, u: float, cavity: Floats) -> tuple[tuple[Floats, Floats], ...]:
+        gap_mm = 0.6 + 1.2 * np.sqrt(self.fat_mm / 20.0)
+        inner, middle, outer, apart = _sheet_thickness(u, self._patient.iliac_crest_level, cavity)
+        grow = np.float32(self.muscle)
+        wave = self._wall_wave * grow
+        gap = np.asarray(apart * gap_mm, dtype=np.float32)
+        first = cavity + inner * wave
+        second = first + gap + middle * wave
+        third = second + gap + outer * wave
+        return ((cavity, first), (first + gap, second), (second + gap, third))
+
+    def _fat(self, u: float, fascia: Floats) -> Floats:
+        """Subcutaneous thickness in mm over the angle."""
+        male = self._patient.sex == "M"
+        along = knots(
+            u,
+            (0, 3, 6, 9, 12, 14, 15, 16.5, 18, 20, 22, 26),
+            (0.5, 0.45, 0.42, 0.5, 0.7, 0.92, 1.0, 1.12, *((1.1, 1.1, 1.0, 1.0) if male else (1.3, 1.45, 1.4, 1.3))),
+        )
+        droop = self._patient.fat_droop
+        low = float(np.clip((u - 12) / 3.0, 0.0, 1.0))
+        shape = np.interp(
+            DEGREES,
+            (0, 25, 60, 95, 125, 148, 165, 180),
+            (
+                *(1.15 - 0.25 * droop, 1.12 - 0.2 * droop, 0.85, 0.8 + 0.15 * droop),
+                *(0.9 + 0.3 * low + 0.25 * droop, 1.1 + 0.35 * low + 0.2 * droop, 0.8, 0.45),
+            ),
+        )
+        breast = 0.0
+        if not male:
+            swell = plateau(DEGREES, 22, 62, 34) * knots(u, (4, 6, 7.5, 9, 10.2), (0, 0.8, 1, 0.5, 0))
+            breast = swell * (14 + 0.9 * self.fat_mm)
+        buttock = plateau(DEGREES, 118, 172, 30) * knots(u, (17, 19, 22), (0, 0.5, 0.8))
+        fat = self.fat_mm * along * (shape + buttock) * self._fat_wave + breast
+        return np.asarray(np.maximum(fat, 1.5), dtype=np.float32)
+
+    def _navel(self, u: float, fat: Floats) -> Floats:
+        depth = np.exp(-(((u - self._navel_u) / 0.16) ** 2)) * 0.85
+        notch = depth * fat * np.exp(-((THETA / 0.045) ** 2))
+        crease = 3.0 * knots(u, (8, 12, 19, 20.5, 23), (0, 0, 1, 8, 14))
+        valley = crease * np.exp(-(((DEGREES - 180) / 5.0) ** 2))
+        return np.asarray(notch + valley, dtype=np.float32)
+
+
+def _sheet_thickness(u: float, crest: float, cavity: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Thickness in mm of the inner, middle and outer sheet, and where fat parts them (0..1)."""
+    degree = np.float32(np.pi / 180.0)
+    step = np.hypot(cavity, np.gradient(cavity, degree * 0.25)) * np.float32(2 * np.pi / len(THETA))
+    half = len(THETA) // 2
+    arc = np.abs(np.cumsum(step) - np.cumsum(step)[half])
+    abdomen = knots(u, (10.5, 12.5, 13.5), (0.0, 0.45, 1.0))
+    pelvis = knots(u, (crest + 0.2, crest + 1.6), (0.0, 1.0))
+    chest = (1 - abdomen) * (1.0 if u > 1 else 0.6)
+    edge = knots(u, (10, 12, 15, 17, 20, 22.5), (58, 64, 62, 56, 42, 28))
+    line = knots(u, (12, 15, 16.5, 18), (9, 8, 3, 1.5))
+    rectus = plateau(arc, line, edge, 8) * knots(u, (8.5, 10.5, 13, 17, 22.5, 24), (0, 5, 8.5, 10, 13, 0))
+    flank = plateau(arc, edge + 16, 1e4, 30) * plateau(DEGREES, -1e4, 142, 22)
+    flank = flank * abdomen * (1 - pelvis * plateau(DEGREES, 75, 181, 30))
+    flank = flank * knots(u, (13, 15, 17, 19, 21), (0.85, 1.0, 1.0, 0.8, 0.3))
+    ribs = chest * (9.5 + 0 * DEGREES) * plateau(DEGREES, 8, 1e4, 6)
+    iliacus = pelvis * plateau(DEGREES, 62, 138, 24) * knots(u, (17, 18, 20, 22), (8, 13, 14, 12))
+    wing = plateau(DEGREES, 58, 150, 12) * pelvis * 9.0
+    medius = pelvis * plateau(DEGREES, 62, 146, 36) * knots(u, (16.5, 18, 20, 22, 24), (2, 20, 36, 34, 30))
+    maximus = pelvis * plateau(DEGREES, 112, 171, 22) * knots(u, (17, 18.5, 20, 22, 25), (0, 12, 26, 36, 32))
+    inner = 4.5 * flank + iliacus + wing + rectus + 0.5 * ribs
+    middle = 9.0 * flank + medius + 0.5 * ribs
+    outer = 7.5 * flank + maximus + _chest_muscles(u) * (1 - pelvis)
+    apart = np.maximum(flank, np.maximum(np.minimum(_chest_muscles(u) / 5, 1), pelvis * (DEGREES > 60)))
+    apart = gaussian_filter1d(apart.astype(np.float32), 6, mode="wrap")
+    return (
+        inner.astype(np.float32), middle.astype(np.float32), outer.astype(np.float32), apart
+    )  # fmt: skip
+
+
+def _chest_muscles(u: float) -> Floats:
+    """Thickness in mm of pectorals, serratus, latissimus and trapezius over the angle."""
+    pectoral = plateau(DEGREES, 14, 78, 20) * knots(u, (1, 3, 5, 7, 8.2), (8, 19, 15, 6, 0))
+    serratus = plateau(DEGREES, 66, 116, 20) * knots(u, (3, 5, 9, 12, 13), (4, 9, 9, 5, 0))
+    lat = plateau(DEGREES, 108, 146, 18) * knots(u, (3, 5, 8, 11, 13.5, 15), (12, 16, 13, 9, 5, 0))
+    trapezius = plateau(DEGREES, 148, 177, 10) * knots(u, (0, 3, 7, 10.5, 12), (12, 9, 6, 4, 0))
+    return np.asarray(pectoral + serratus + lat + trapezius + 0 * SIN, dtype=np.float32)

@@ -1,0 +1,101 @@
+"""Aorta, vena cava, their branches, and the small vessels of the mesentery."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
+from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.shapes import Floats, knots, presence
+
+BIFURCATION_U = 16.3
+
+
+def paint_great_vessels(frame: SliceFrame) -> None:
+    """Paint aorta and vena cava in front of the spine, and the iliac vessels below L4."""
+    scale, u, materials = frame.scale, frame.u, frame.materials
+    x0, y0 = frame.section.spine_x, frame.section.spine_y
+    artery, vein = Ink(materials.aorta), Ink(materials.vein)
+    age = 1.0 + 0.004 * (frame.patient.age_years - 50)
+    if 5.0 < u < BIFURCATION_U:
+        radius = knots(u, (5, 11, 14, 16), (13, 12, 10, 8.5)) * scale * age
+        x = x0 + knots(u, (5, 8, 11, 13, 16), (22, 20, 10, 7, 6)) * scale
+        y = y0 - knots(u, (5, 8, 11, 13, 16), (14, 20, 28, 28, 28)) * scale
+        frame.canvas.ellipse(Ellipse(x, y, radius, radius), artery)
+        if frame.patient.age_years > 60 and np.sin(9 * u) > 0.3:
+            plaque = Ellipse(x - radius * 0.75, y + radius * 0.5, 2.0, 1.3, 40)
+            frame.canvas.ellipse(plaque, Ink(550.0), 0.0, 0.8)
+    if 8.0 < u < 17.0:
+        wide = knots(u, (8, 11, 13, 16, 17), (15, 15, 13, 13, 16)) * scale
+        x = x0 - knots(u, (8, 11, 13, 16, 17), (30, 27, 20, 18, 15)) * scale
+        y = y0 - knots(u, (8, 11, 13, 16), (48, 42, 30, 27)) * scale
+        frame.canvas.ellipse(Ellipse(x, y, wide, wide * 0.75), vein)
+    if u >= BIFURCATION_U - 0.2:
+        _paint_iliac(frame, artery, vein)
+    if 13.0 < u < 16.2:
+        ahead = knots(u, (13, 13.6, 16), (40, 46, 62)) * scale
+        frame.canvas.ellipse(Ellipse(x0 + 6, y0 - ahead, 3.6, 3.6), artery)
+        frame.canvas.ellipse(Ellipse(x0 - 7, y0 - ahead - 1, 5.2, 5.2), vein)
+    _paint_renal(frame, vein, artery)
+
+
+def _paint_iliac(frame: SliceFrame, artery: Ink, vein: Ink) -> None:
+    scale, u = frame.scale, frame.u
+    spread = knots(u, (16.2, 17, 18, 19, 20, 22, 24), (8, 18, 34, 48, 58, 72, 78)) * scale
+    ahead = knots(u, (16.2, 17, 18, 19, 20, 22, 24), (28, 32, 44, 62, 84, 112, 122)) * scale
+    x0, y0 = frame.section.spine_x, frame.section.spine_y
+    for side in (-1.0, 1.0):
+        spot = Ellipse(x0 + side * spread, y0 - ahead, 5.5 * scale, 5.5 * scale)
+        frame.canvas.ellipse(spot, artery)
+        if u > 16.9:
+            lower = Ellipse(
+                x0 + side * (spread - 5), y0 - ahead + 12 * scale, 7.5 * scale, 6 * scale
+            )
+            frame.canvas.ellipse(lower, vein)
+
+
+def _paint_renal(frame: SliceFrame, vein: Ink, artery: Ink) -> None:
+    """Paint the renal vessels at their level, which is that of the kidneys' middle."""
+    level = 13.45 + frame.patient.kidney_shift_level * 0.5
+    part = presence(frame.u, level - 0.14, level + 0.14, frame.ramp)
+    if part < 0.02:
+        return
+    scale = frame.scale
+    x0, y0 = frame.section.spine_x, frame.section.spine_y
+    left = Capsule(x0 - 12 * scale, y0 - 36 * scale, x0 + 42 * scale, y0 - 16 * scale, 4.5, 4.0)
+    right = Capsule(x0 - 20 * scale, y0 - 28 * scale, x0 - 44 * scale, y0 - 12 * scale, 4.5, 4.0)
+    for limb in (left, right):
+        frame.canvas.capsule(limb, vein, part)
+
+
+class Mesentery:
+    """Immutable fan of small mesenteric and omental vessels of one patient."""
+
+    def __init__(self, patient: PatientParameters, count: int = 44) -> None:
+        rng = np.random.default_rng([patient.anatomy_seed, 5])
+        self._across: NDArray[np.float64] = rng.uniform(-0.75, 0.75, count)
+        self._ahead: NDArray[np.float64] = rng.uniform(-0.05, 0.85, count)
+        self._drift: NDArray[np.float64] = rng.normal(0, 0.12, (count, 2))
+        self._phase: NDArray[np.float64] = rng.uniform(0, 6.28, count)
+        self._top: NDArray[np.float64] = rng.uniform(12.6, 16.5, count)
+        self._length: NDArray[np.float64] = rng.uniform(0.8, 3.0, count)
+        self._radius: NDArray[np.float64] = rng.uniform(0.8, 2.4, count)
+
+    def paint(self, frame: SliceFrame, inside: Floats) -> None:
+        """Paint the vessels that the slice cuts as short strands."""
+        section = frame.section
+        ink = Ink(frame.materials.vein)
+        alive = np.flatnonzero((frame.u > self._top) & (frame.u < self._top + self._length))
+        for k in alive:
+            age = frame.u - self._top[k]
+            x = section.x + section.half_width * (self._across[k] + self._drift[k, 0] * age)
+            y = section.y - section.front * (self._ahead[k] + self._drift[k, 1] * age)
+            run = 3.0 + 7.0 * abs(np.sin(self._phase[k] + 2 * age))
+            dx, dy = run * np.cos(self._phase[k]), run * np.sin(self._phase[k])
+            radius = float(self._radius[k])
+            strand = Capsule(
+                *(float(x - dx), float(y - dy), float(x + dx), float(y + dy)), radius, radius * 0.7
+            )
+            frame.canvas.capsule(strand, ink, inside)

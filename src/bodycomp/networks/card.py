@@ -1,0 +1,132 @@
+"""The model card: all that running a network needs to know beside its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Self, get_args
+
+from bodycomp.anatomy import Tissue, check_levels, tissue_by_key
+from bodycomp.errors import ModelError, UsageError
+from bodycomp.imaging.preprocessing import Preprocessing
+from bodycomp.networks.targets import check_scale_mm
+
+Task = Literal["segmentation", "slice_selection"]
+
+FORMAT_VERSION: Final = 1
+
+_REQUIRED: Final = ("format_version", "task", "architecture", "config", "preprocessing")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is for, how it is built and how its input is made.
+
+    Attributes:
+        task: What the outputs mean.
+        architecture: ``names.UNET`` or ``names.DENSENET``.
+        config: Keyword arguments of the architecture's config class.
+        preprocessing: The road from HU to the network's input.
+        tissues: Classes after background, in the order of their labels; segmentation only.
+        levels: One per output, in order; slice selection only.
+        target_scale_mm: Scale of ``targets.target_to_offset``; slice selection only.
+        training: JSON-ready provenance, for people; nothing at run time depends on it.
+        format_version: Of the card itself.
+
+    Raises:
+        ModelError: The parts contradict one another.
+    """
+
+    task: Task
+    architecture: str
+    config: Mapping[str, Any]
+    preprocessing: Preprocessing
+    tissues: tuple[Tissue, ...] = ()
+    levels: tuple[str, ...] = ()
+    target_scale_mm: float | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ModelError(
+                f"expected a model card of format {FORMAT_VERSION}, found {self.format_version!r}",
+                hint="The model was written by another version of bodycomp: use that version.",
+            )
+        if self.task not in get_args(Task):
+            raise ModelError(f"model card: unknown task {self.task!r}")
+        if self.task == "segmentation":
+            self._check_segmentation()
+        else:
+            self._check_slice_selection()
+
+    def _check_segmentation(self) -> None:
+        labels = tuple(tissue.label for tissue in self.tissues)
+        if not labels or labels != tuple(range(1, len(labels) + 1)):
+            raise ModelError(
+                f"model card: expected tissues with labels 1, 2, ..., found labels {labels}"
+            )
+        if self.levels or self.target_scale_mm is not None:
+            raise ModelError("model card: a segmentation model has no levels and no target scale")
+
+    def _check_slice_selection(self) -> None:
+        if self.tissues:
+            raise ModelError("model card: a slice-selection model has no tissues")
+        if self.target_scale_mm is None:
+            raise ModelError("model card: a slice-selection model needs target_scale_mm")
+        try:
+            check_levels(self.levels)
+            check_scale_mm(self.target_scale_mm)
+        except UsageError as error:
+            raise ModelError(f"model card: {error.message}", hint=error.hint) from error
+
+    @property
+    def num_outputs(self) -> int:
+        """Channels that the network must have: classes with background, or levels."""
+        return len(self.tissues) + 1 if self.task == "segmentation" else len(self.levels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready description."""
+        return {
+            "format_version": self.format_version,
+            "task": self.task,
+            "architecture": self.architecture,
+            "config": {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in self.config.items()
+            },
+            "preprocessing": self.preprocessing.to_dict(),
+            "tissues": [tissue.key for tissue in self.tissues],
+            "levels": list(self.levels),
+            "target_scale_mm": self.target_scale_mm,
+            "training": dict(self.training),
+        }
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> Self:
+        """Rebuild from ``to_dict``.
+
+        Raises:
+            ModelError: A key is missing, a value has the wrong type, or the parts contradict.
+        """
+        for key in _REQUIRED:
+            if key not in description:
+                raise ModelError(f"model card: {key!r} is missing")
+        try:
+            scale_mm = description.get("target_scale_mm")
+            return cls(
+                task=description["task"],
+                architecture=description["architecture"],
+                config={
+                    key: tuple(value) if isinstance(value, list) else value
+                    for key, value in description["config"].items()
+                },
+                preprocessing=Preprocessing.from_dict(description["preprocessing"]),
+                tissues=tuple(tissue_by_key(key) for key in description.get("tissues", ())),
+                levels=tuple(description.get("levels", ())),
+                target_scale_mm=None if scale_mm is None else float(scale_mm),
+                training=dict(description.get("training", {})),
+                format_version=description["format_version"],
+            )
+        except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
+            raise ModelError(f"model card: a value cannot be read ({error})") from error

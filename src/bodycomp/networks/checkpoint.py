@@ -1,0 +1,149 @@
+"""Model folders: ``weights.safetensors`` beside ``card.json``. Reading them executes no code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import nn
+
+from bodycomp.errors import InputNotFoundError, ModelError
+from bodycomp.networks.card import ModelCard, Task
+from bodycomp.networks.keras import KERAS_SUFFIXES, KerasOptions, load_keras
+from bodycomp.networks.model import Model, build_network, network_with_weights
+from bodycomp.storage import atomic_folder
+
+__all__ = ["Model", "ModelCard", "Task", "build_network", "load_model", "save_model"]
+
+WEIGHTS_NAME: Final = "weights.safetensors"
+CARD_NAME: Final = "card.json"
+RUN_SUBFOLDER: Final = "model"
+"""Where a training run leaves its model."""
+
+
+def save_model(
+    folder: Path, network: nn.Module, card: ModelCard, *, overwrite: bool = False
+) -> None:
+    """Write a network and its card as a model folder, whole or not at all.
+
+    Args:
+        folder: Appears at the end; its parents are made.
+        network: On any device.
+        card: Must describe ``network``.
+        overwrite: Replace an earlier model.
+
+    Raises:
+        ModelError: The network is not the one that the card describes, or not finite.
+        OutputError: ``folder`` has content and ``overwrite`` is off.
+    """
+    weights = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+    network_with_weights(card, weights)  # what cannot be loaded again is not written
+    with atomic_folder(folder, overwrite=overwrite) as temporary:
+        (temporary / WEIGHTS_NAME).write_bytes(safetensors.torch.save(weights))
+        text = json.dumps(card.to_dict(), indent=2, allow_nan=False) + "\n"
+        (temporary / CARD_NAME).write_text(text, encoding="utf-8")
+
+
+def load_model(
+    path: Path,
+    *,
+    task: Task | None = None,
+    activation: str | None = None,
+    levels: Sequence[str] | None = None,
+    target_scale_mm: float | None = None,
+) -> Model:
+    """Read a model from a model folder, a training run's folder or a Keras file.
+
+    The last three say what a Keras file may leave open (see ``KerasOptions``). Given for a model
+    with a card, they must agree with it.
+
+    Args:
+        path: Folder with ``card.json``, folder holding ``model/``, or ``.hdf5`` / ``.h5``.
+        task: What the model is wanted for; None accepts both.
+        activation: Activation of a weights-only Keras file; None is relu.
+        levels: One name per output.
+        target_scale_mm: Scale of the training targets.
+
+    Raises:
+        InputNotFoundError: Nothing is there.
+        ModelError: It is no model, damaged, contradicts itself, or is for another task.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputNotFoundError(f"expected a model, found nothing: {path}")
+    options = KerasOptions(
+        activation=activation,
+        levels=None if levels is None else tuple(levels),
+        target_scale_mm=target_scale_mm,
+    )
+    if path.is_dir():
+        model = _load_folder(path)
+        _check_agreement(model.card, options, path)
+    elif path.suffix.lower() in KERAS_SUFFIXES:
+        model = load_keras(path, options)
+    else:
+        raise ModelError(
+            f"expected a model folder or a Keras file (.hdf5, .h5), found {path}",
+            hint="Training leaves its model in the folder model/; a .ckpt serves resuming only.",
+        )
+    if task is not None and model.card.task != task:
+        raise ModelError(f"expected a model for {task}, found one for {model.card.task}: {path}")
+    return model
+
+
+def _load_folder(path: Path) -> Model:
+    folder = path if (path / CARD_NAME).exists() else path / RUN_SUBFOLDER
+    card_bytes = _read(folder / CARD_NAME, path)
+    weight_bytes = _read(folder / WEIGHTS_NAME, path)
+    try:
+        card = ModelCard.from_dict(_parse_json(card_bytes))
+        network = network_with_weights(card, safetensors.torch.load(weight_bytes))
+    except SafetensorError as error:
+        raise ModelError(
+            f"{folder / WEIGHTS_NAME} is damaged or truncated ({error})",
+            hint="Copy the model folder again.",
+        ) from error
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error.message}", hint=error.hint) from error
+    digest = hashlib.sha256(card_bytes)
+    digest.update(weight_bytes)
+    return Model(network, card, digest.hexdigest())
+
+
+def _read(file: Path, given: Path) -> bytes:
+    if not file.is_file():
+        raise ModelError(
+            f"expected a model in {given}, found no {file.name}",
+            hint=f"A model folder holds {CARD_NAME} and {WEIGHTS_NAME}; "
+            f"a training run holds it as {RUN_SUBFOLDER}/.",
+        )
+    return file.read_bytes()
+
+
+def _parse_json(content: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(content)
+    except ValueError as error:  # undecodable bytes and malformed JSON alike
+        raise ModelError(f"{CARD_NAME} is no valid JSON ({error})") from error
+    if not isinstance(parsed, dict):
+        raise ModelError(f"{CARD_NAME}: expected an object, found {type(parsed).__name__}")
+    return parsed
+
+
+def _check_agreement(card: ModelCard, options: KerasOptions, path: Path) -> None:
+    """Check that what was said about a model is what its card says."""
+    said = (
+        ("activation", options.activation, card.config.get("activation")),
+        ("levels", options.levels, card.levels),
+        ("target scale in mm", options.target_scale_mm, card.target_scale_mm),
+    )
+    for what, given, found in said:
+        if given is not None and given != found:
+            raise ModelError(f"{path}: expected {what} {given}, the model's card has {found}")

@@ -1,0 +1,228 @@
+"""Networks of the earlier Keras implementation, full models and weights-only files alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    DEFAULT_LEVEL,
+    THORACIC_TISSUES,
+    check_levels,
+)
+from bodycomp.errors import ModelError, UsageError
+from bodycomp.imaging.preprocessing import (
+    SEGMENTATION_PREPROCESSING,
+    SLICE_SELECTION_PREPROCESSING,
+)
+from bodycomp.networks.activations import check_activation
+from bodycomp.networks.card import ModelCard
+from bodycomp.networks.densenet import DenseNet, DenseNetConfig, legacy_activations
+from bodycomp.networks.keras_file import KerasFile, KerasLayer, read_keras_file
+from bodycomp.networks.keras_graph import densenet_steps, read_activations, unet_steps
+from bodycomp.networks.keras_shapes import infer_densenet, infer_unet
+from bodycomp.networks.model import Model, build_network, network_with_weights
+from bodycomp.networks.names import DENSENET, UNET
+from bodycomp.networks.targets import DEFAULT_SCALE_MM
+from bodycomp.networks.unet import UNet, UNetConfig
+
+KERAS_SUFFIXES: Final = (".hdf5", ".h5")
+
+KERAS_INPUT_MAX: Final = 255.0
+"""The earlier networks saw windowed images in 0..255."""
+
+
+@dataclass(frozen=True, slots=True)
+class KerasOptions:
+    """What a Keras file may leave open.
+
+    Attributes:
+        activation: What training was given; None is what the file says, relu if it says nothing.
+            A weights-only file never says.
+        levels: One per output; None is L3 for a single output.
+        target_scale_mm: Scale of the soft threshold, never in the file; None is 10 mm.
+    """
+
+    activation: str | None = None
+    levels: tuple[str, ...] | None = None
+    target_scale_mm: float | None = None
+
+
+def load_keras(path: Path, options: KerasOptions | None = None) -> Model:
+    """Read a U-Net or DenseNet from a Keras 2 file.
+
+    Raises:
+        ModelError: The file is damaged, holds another network, or contradicts ``options``.
+    """
+    options = options or KerasOptions()
+    file = read_keras_file(path)
+    card = _unet_card(file, options, path) or _densenet_card(file, options, path)
+    if card is None:
+        shapes = [layer.kernel_shape for layer in file.layers if layer.kernel_shape]
+        raise ModelError(
+            f"{path}: expected the layers of a U-Net or a DenseNet, "
+            f"found {len(shapes)} kernels, the first {shapes[:2]}, the last {shapes[-1:]}"
+        )
+    with torch.device("meta"):
+        empty = build_network(card)
+    weights = _convert(empty, file.layers, path)
+    return Model(network_with_weights(card, weights), card, file.digest)
+
+
+def _kernels(file: KerasFile) -> list[tuple[int, ...]]:
+    return [layer.kernel_shape for layer in file.layers if layer.kernel_shape]
+
+
+def _unet_card(file: KerasFile, options: KerasOptions, path: Path) -> ModelCard | None:
+    kernels = _kernels(file)
+    config = infer_unet(kernels) if len(kernels) >= 4 else None
+    if config is None:
+        return None
+    for tissues in (ABDOMINAL_TISSUES, THORACIC_TISSUES):
+        if len(tissues) + 1 == config.num_classes:
+            break
+    else:
+        raise ModelError(f"{path}: expected 3 or 4 classes, found {config.num_classes}")
+    if options.levels is not None or options.target_scale_mm is not None:
+        raise ModelError(f"{path}: levels were named, but this network labels tissues")
+    config = replace(config, activation=_unet_activation(file, config, options, path))
+    return ModelCard(
+        task="segmentation",
+        architecture=UNET,
+        config=asdict(config),
+        preprocessing=replace(SEGMENTATION_PREPROCESSING, input_max=KERAS_INPUT_MAX),
+        tissues=tissues,
+        training={"source": "keras", "file_sha256": file.digest},
+    )
+
+
+def _densenet_card(file: KerasFile, options: KerasOptions, path: Path) -> ModelCard | None:
+    kernels = _kernels(file)
+    batch_norm = any("gamma" in layer.weights for layer in file.layers)
+    config = infer_densenet(kernels, batch_norm=batch_norm) if len(kernels) >= 4 else None
+    if config is None:
+        return None
+    config = _with_activations(file, config, options, path)
+    return ModelCard(
+        task="slice_selection",
+        architecture=DENSENET,
+        config=asdict(config),
+        preprocessing=replace(SLICE_SELECTION_PREPROCESSING, input_max=KERAS_INPUT_MAX),
+        levels=_levels(config.num_outputs, options, path),
+        target_scale_mm=DEFAULT_SCALE_MM
+        if options.target_scale_mm is None
+        else options.target_scale_mm,
+        training={"source": "keras", "file_sha256": file.digest},
+    )
+
+
+def _levels(num_outputs: int, options: KerasOptions, path: Path) -> tuple[str, ...]:
+    levels = options.levels or ((DEFAULT_LEVEL,) if num_outputs == 1 else ())
+    if len(levels) != num_outputs:
+        raise ModelError(
+            f"{path}: expected the names of {num_outputs} levels, one per output, "
+            f"found {' '.join(levels) or 'none'}",
+            hint="A Keras file does not name them: give them in order, e.g. T5 T8 T10 L3.",
+        )
+    return check_levels(levels)
+
+
+def _unet_activation(file: KerasFile, config: UNetConfig, options: KerasOptions, path: Path) -> str:
+    if file.model_config is None:
+        return options.activation or "relu"
+    *inner, head = read_activations(file.model_config, unet_steps(config), str(path))
+    _check_head(head, "softmax", path)
+    return _single(set(inner), options, path)
+
+
+def _with_activations(
+    file: KerasFile, config: DenseNetConfig, options: KerasOptions, path: Path
+) -> DenseNetConfig:
+    if file.model_config is None:
+        activation = options.activation or "relu"
+        blocks = legacy_activations(activation, config.nb_blocks)
+        return replace(config, activation=activation, block_activations=blocks)
+    *inner, head = read_activations(file.model_config, densenet_steps(config), str(path))
+    _check_head(head, "sigmoid", path)
+    per_block = 2 * config.nb_layers_per_block
+    starts = range(0, len(inner), per_block + 1)  # after each block: its transition or the head
+    activation = _single({inner[start + per_block] for start in starts}, options, path)
+    blocks = tuple(
+        _single(set(inner[start : start + per_block]), KerasOptions(), path) for start in starts
+    )
+    return replace(config, activation=activation, block_activations=blocks)
+
+
+def _check_head(found: str, expected: str, path: Path) -> None:
+    if found != expected:
+        raise ModelError(f"{path}: expected a {expected} at the output, found {found}")
+
+
+def _single(found: set[str], options: KerasOptions, path: Path) -> str:
+    """Return the one activation of a part, which must be known and the one that was named."""
+    names = {"swish" if name == "silu" else name for name in found}
+    if len(names) != 1:
+        raise ModelError(f"{path}: expected one activation throughout, found {sorted(names)}")
+    name = names.pop()
+    try:
+        check_activation(name)
+    except UsageError as error:
+        raise ModelError(f"{path}: {error.message}", hint=error.hint) from error
+    if options.activation not in (None, name):
+        raise ModelError(f"{path}: expected activation {options.activation}, the file has {name}")
+    return name
+
+
+def _convert(network: nn.Module, layers: tuple[KerasLayer, ...], path: Path) -> dict[str, Tensor]:
+    """Return the state of ``network`` from layers in Keras order."""
+    modules = list(_in_keras_order(network))
+    if len(modules) != len(layers):
+        raise ModelError(f"{path}: expected {len(modules)} layers, found {len(layers)}")
+    names = {module: name for name, module in network.named_modules()}
+    weights: dict[str, Tensor] = {}
+    for module, layer in zip(modules, layers, strict=True):
+        for key, values in _state_of(module, layer, path).items():
+            weights[f"{names[module]}.{key}"] = torch.from_numpy(np.array(values, order="C"))
+        if isinstance(module, nn.BatchNorm2d):
+            weights[f"{names[module]}.num_batches_tracked"] = torch.tensor(0)
+    return weights
+
+
+def _in_keras_order(network: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules with weights in the order in which data passes through them."""
+    parts: list[nn.Module] = [network]
+    if isinstance(network, DenseNet):
+        parts = [network.stem, network.blocks[0]]
+        for transition, block in zip(network.transitions, network.blocks[1:], strict=True):
+            parts += [transition, block]
+        parts += [network.pre_head, network.head]
+    elif not isinstance(network, UNet):
+        raise ModelError(f"no Keras counterpart of {type(network).__name__}")
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, (nn.Conv2d, nn.BatchNorm2d, nn.Linear)):
+                yield module
+
+
+def _state_of(module: nn.Module, layer: KerasLayer, path: Path) -> dict[str, NDArray[np.float32]]:
+    norm = isinstance(module, nn.BatchNorm2d)
+    expected = ("gamma", "beta", "moving_mean", "moving_variance") if norm else ("kernel", "bias")
+    if set(layer.weights) != set(expected):
+        raise ModelError(
+            f"{path}: layer {layer.name}: expected {', '.join(expected)}, "
+            f"found {', '.join(layer.weights)}"
+        )
+    if norm:
+        keys = ("weight", "bias", "running_mean", "running_var")
+        return {key: layer.weights[name] for key, name in zip(keys, expected, strict=True)}
+    # (rows, columns, in, out) -> (out, in, rows, columns), and (in, out) -> (out, in)
+    axes = (3, 2, 0, 1) if isinstance(module, nn.Conv2d) else (1, 0)
+    return {"weight": layer.weights["kernel"].transpose(axes), "bias": layer.weights["bias"]}

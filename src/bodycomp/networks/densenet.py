@@ -12,10 +12,7 @@ from torch import Tensor, nn
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.activations import check_activation, make_activation
 from bodycomp.networks.initializers import check_initializer, initialize
-
-NORM_EPSILON: Final = 1e-3
-NORM_MOMENTUM: Final = 0.01
-"""PyTorch's momentum is the weight of the new value: 1 minus that of Keras, 0.99."""
+from bodycomp.networks.normalisation import make_norm
 
 BOTTLENECK_WIDTH: Final = 4
 """Channels of a layer's 1x1 convolution, as a multiple of the growth rate."""
@@ -121,11 +118,7 @@ class PreActivation(nn.Module):
 
     def __init__(self, channels: int, activation: str, *, batch_norm: bool) -> None:
         super().__init__()
-        self.norm = (
-            nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
-            if batch_norm
-            else None
-        )
+        self.norm = make_norm(channels) if batch_norm else None
         # Without a norm the input itself would be overwritten, which other layers still read.
         self.activation = make_activation(activation, inplace=batch_norm)
 

@@ -9,7 +9,8 @@ from typing import Any
 from bodycomp.errors import ModelError
 from bodycomp.networks.activations import LEAKY_SLOPE
 from bodycomp.networks.densenet import DenseNetConfig
-from bodycomp.networks.unet import NORM_EPSILON, UNetConfig
+from bodycomp.networks.normalisation import NORM_EPSILON
+from bodycomp.networks.unet import UNetConfig
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
 
-import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor, nn
 
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.activations import check_activation, make_activation
 from bodycomp.networks.initializers import initialize
-
-NORM_EPSILON: Final = 1e-3
-NORM_MOMENTUM: Final = 0.01
-"""PyTorch's momentum is the weight of the new value: 1 minus that of Keras, 0.99."""
+from bodycomp.networks.normalisation import make_norm
+from bodycomp.networks.upsampling import convolve_upsampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +64,37 @@ class ConvUnit(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, activation: str) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1)
-        self.norm = nn.BatchNorm2d(channels_out, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
+        self.norm = make_norm(channels_out)
         self.activation = make_activation(activation, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the unit's features."""
-        activated: Tensor = self.activation(self.norm(self.conv(x)))
+        return self.finish(self.conv(x))
+
+    def finish(self, convolved: Tensor) -> Tensor:
+        """Return the features of what the convolution gave."""
+        activated: Tensor = self.activation(self.norm(convolved))
         return activated
+
+
+def _units(channels_in: int, channels_out: int, count: int, activation: str) -> nn.Sequential:
+    widths = (channels_in, *(channels_out,) * count)
+    return nn.Sequential(*(ConvUnit(a, b, activation) for a, b in pairwise(widths)))
+
+
+class UpStage(nn.Module):
+    """Upsampling x2, concatenation with the skip (upsampled first), convolution units."""
+
+    def __init__(self, channels_in: int, channels_out: int, config: UNetConfig) -> None:
+        super().__init__()
+        self.first = ConvUnit(channels_in, channels_out, config.activation)
+        self.others = _units(channels_out, channels_out, config.num_convs - 1, config.activation)
+
+    def forward(self, low: Tensor, skip: Tensor) -> Tensor:
+        """Join (B, C, H, W) and (B, D, 2H, 2W) to (B, channels_out, 2H, 2W)."""
+        x = self.first.finish(convolve_upsampled(self.first.conv, low, skip))
+        features: Tensor = self.others(x)
+        return features
 
 
 class UNet(nn.Module):
@@ -91,18 +111,15 @@ class UNet(nn.Module):
         below = (down[-1], *up[:-1])
         skips = down[-2::-1]
         self.down = nn.ModuleList(
-            self._stage(channels_in, channels_out)
+            _units(channels_in, channels_out, config.num_convs, config.activation)
             for channels_in, channels_out in pairwise((1, *down))
         )
         self.up = nn.ModuleList(
-            self._stage(low + skip, out) for low, skip, out in zip(below, skips, up, strict=True)
+            UpStage(low + skip, channels_out, config)
+            for low, skip, channels_out in zip(below, skips, up, strict=True)
         )
         self.head = nn.Conv2d(up[-1], config.num_classes, 1)
         initialize(self, "glorot_uniform")
-
-    def _stage(self, channels_in: int, channels_out: int) -> nn.Sequential:
-        widths = (channels_in, *(channels_out,) * self.config.num_convs)
-        return nn.Sequential(*(ConvUnit(a, b, self.config.activation) for a, b in pairwise(widths)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Label images.
@@ -126,8 +143,7 @@ class UNet(nn.Module):
             skips.append(x)
         skips.pop()  # the centre
         for stage in self.up:
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = stage(torch.cat((x, skips.pop()), dim=1))
+            x = stage(x, skips.pop())
         logits: Tensor = self.head(x)
         return logits
 

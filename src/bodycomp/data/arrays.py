@@ -1,0 +1,135 @@
+"""NumPy ``.npy`` files of any size: inspected by their header, mapped, read in pieces."""
+
+from __future__ import annotations
+
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from bodycomp.data.findings import MISSING_FILE, Finding, as_error
+
+NOT_AN_ARRAY_HINT: Final = (
+    "Write it again with numpy.save; if it was copied, compare its size with the original."
+)
+_HEADER_READERS: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayHeader:
+    """What a ``.npy`` file says about itself.
+
+    Attributes:
+        path: The file.
+        shape, dtype: Of the array; the byte order is part of the dtype.
+        fortran_order: Whether the first axis changes fastest.
+        data_offset: Bytes before the first value.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran_order: bool
+    data_offset: int
+
+
+def inspect_array(path: Path) -> ArrayHeader | Finding:
+    """Read the header of a ``.npy`` file, or tell why it cannot be used; no pickle is loaded."""
+    if not path.is_file():
+        return Finding(
+            "error",
+            path.name,
+            f"expected this file in {path.parent}, found {_contents(path.parent)}",
+            "Put the file there, or check the name of the training set's folder.",
+            MISSING_FILE,
+        )
+    try:
+        header = _read_header(path)
+    except (OSError, ValueError, SyntaxError, TypeError, EOFError, tokenize.TokenError) as error:
+        reason = " ".join(str(error).split())[:160]
+        message = f"expected a NumPy array file, found one that cannot be read ({reason})"
+        return Finding("error", path.name, message, NOT_AN_ARRAY_HINT, "unreadable-array")
+    if header.dtype.hasobject:
+        message = f"expected numbers, found Python objects (dtype {header.dtype})"
+        hint = "Pickled objects are never loaded; save the pixels as a plain numeric array."
+        return Finding("error", path.name, message, hint, "object-array")
+    expected = header.data_offset + int(np.prod(header.shape, dtype=object)) * header.dtype.itemsize
+    found = path.stat().st_size
+    if found < expected:
+        message = (
+            f"expected {expected} bytes for shape {header.shape} of {header.dtype}, "
+            f"found {found}: the file is truncated"
+        )
+        return Finding("error", path.name, message, NOT_AN_ARRAY_HINT, "truncated-array")
+    return header
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """Map a ``.npy`` file read-only into memory, in its own order, dtype and byte order.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        TrainingSetError: It is not a ``.npy`` file, is damaged, truncated, or holds objects.
+    """
+    header = inspect_array(path)
+    if isinstance(header, Finding):
+        raise as_error(header, path)
+    return map_array(header)
+
+
+def map_array(header: ArrayHeader) -> NDArray[Any]:
+    """Map the array of an inspected file read-only into memory."""
+    if 0 in header.shape:  # nothing to map
+        return np.empty(header.shape, header.dtype)
+    return np.memmap(
+        header.path,
+        dtype=header.dtype,
+        mode="r",
+        offset=header.data_offset,
+        shape=header.shape,
+        order="F" if header.fortran_order else "C",
+    )
+
+
+def read_samples(header: ArrayHeader, start: int, stop: int) -> NDArray[Any]:
+    """Copy samples ``start`` to ``stop`` into memory: C order, native bytes, nothing left mapped.
+
+    Args:
+        header: The inspected file.
+        start: First index along the first axis.
+        stop: One past the last index, within the array.
+
+    Returns:
+        (stop - start, pixels), the other axes flattened.
+    """
+    if header.fortran_order:
+        piece = np.ascontiguousarray(map_array(header)[start:stop])
+    else:
+        pixels = int(np.prod(header.shape[1:]))
+        offset = header.data_offset + start * pixels * header.dtype.itemsize
+        piece = np.fromfile(header.path, header.dtype, (stop - start) * pixels, offset=offset)
+    native = piece.astype(header.dtype.newbyteorder("="), copy=False)
+    return cast("NDArray[Any]", native.reshape(stop - start, -1))
+
+
+def _read_header(path: Path) -> ArrayHeader:
+    with path.open("rb") as stream:
+        version = npy.read_magic(stream)
+        if version not in _HEADER_READERS:
+            raise ValueError(f"file format version {version} is for structured arrays or unknown")
+        shape, fortran_order, dtype = _HEADER_READERS[version](stream)
+        return ArrayHeader(path, shape, dtype, fortran_order, stream.tell())
+
+
+def _contents(folder: Path) -> str:
+    """Say in a few words what is in a folder instead of the file that was expected."""
+    if not folder.is_dir():
+        return "no such folder"
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    if not names:
+        return "an empty folder"
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

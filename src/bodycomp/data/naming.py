@@ -1,0 +1,62 @@
+"""File names and column names of both training sets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+SPLITS: Final = ("train", "val", "test")
+OPTIONAL_SPLITS: Final = ("test",)
+
+PATIENT_COLUMN: Final = "PatientID"
+SERIES_COLUMN: Final = "SeriesInstanceUID"
+PLAIN_OFFSET_COLUMN: Final = "ZOffset"
+"""Accepted for a training set of a single level."""
+
+PNG_NAME: Final = re.compile(r"(\d{6})\.png", re.ASCII)
+MAX_SLICES: Final = 1_000_000
+"""Six digits name no more."""
+
+
+def images_path(data_dir: Path, split: str) -> Path:
+    """Return where the CT slices of a segmentation split lie."""
+    return data_dir / f"{split}_images.npy"
+
+
+def masks_path(data_dir: Path, split: str) -> Path:
+    """Return where the masks of a segmentation split lie."""
+    return data_dir / f"{split}_masks.npy"
+
+
+def png_folder(data_dir: Path, split: str) -> Path:
+    """Return the folder of a slice-selection split's PNG files."""
+    return data_dir / "images" / split
+
+
+def png_name(index: int) -> str:
+    """Return the file name of a slice.
+
+    >>> png_name(12)
+    '000012.png'
+    """
+    return f"{index:06d}.png"
+
+
+def png_path(data_dir: Path, split: str, index: int) -> Path:
+    """Return where slice ``index`` of a slice-selection split lies."""
+    return png_folder(data_dir, split) / png_name(index)
+
+
+def table_path(data_dir: Path, split: str) -> Path:
+    """Return where the offsets of a slice-selection split lie."""
+    return data_dir / "meta" / f"{split}.csv"
+
+
+def offset_column(level: str) -> str:
+    """Return the name of the column that holds a level's offsets in mm.
+
+    >>> offset_column("L3")
+    'ZOffset_L3'
+    """
+    return f"{PLAIN_OFFSET_COLUMN}_{level}"

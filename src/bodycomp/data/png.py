@@ -1,0 +1,97 @@
+"""Single-channel 8-bit PNG files: the only kind that slices for slice selection come in."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bodycomp.data.findings import MISSING_FILE, Finding, as_error
+
+PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+GREYSCALE: Final = 0
+COLOUR_TYPES: Final = {
+    0: "greyscale",
+    2: "colour",
+    3: "palette",
+    4: "greyscale with transparency",
+    6: "colour with transparency",
+}
+MAX_PIXELS: Final = 2**26
+"""A header that claims more is taken as damaged; a CT slice of 2048 x 2048 has 2**22."""
+
+_WRITE_HINT: Final = (
+    "Window the HU at level 40, width 400, scale to 0..255 and save as single-channel 8-bit PNG."
+)
+_DAMAGED_HINT: Final = "Write or copy this file again."
+
+
+def read_grey_png(path: Path) -> NDArray[np.uint8]:
+    """Decode a PNG into (row, column) grey levels 0..255.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        TrainingSetError: It is not a single-channel 8-bit PNG, or is damaged.
+    """
+    image = inspect_png(path, str(path))
+    if isinstance(image, Finding):
+        raise as_error(image)
+    return image
+
+
+def inspect_png(path: Path, where: str) -> NDArray[np.uint8] | Finding:
+    """Decode a PNG, or tell why it cannot be used; the finding calls it ``where``."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Finding("error", where, "expected this file, found none", "", MISSING_FILE)
+    except OSError as error:
+        message = f"expected a readable file, found {error.strerror}"
+        return Finding("error", where, message, "Check the file's permissions.", "unreadable-png")
+    problem = _header_problem(data)
+    if problem is not None:
+        code, message, hint = problem
+        return Finding("error", where, message, hint, code)
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            return np.array(image, dtype=np.uint8)
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        message = f"expected a PNG that can be decoded, found a damaged one ({error})"
+        return Finding("error", where, message, _DAMAGED_HINT, "undecodable-png")
+
+
+def write_grey_png(path: Path, grey: NDArray[np.uint8]) -> None:
+    """Write (row, column) grey levels as an 8-bit PNG; the same pixels give the same bytes."""
+    Image.fromarray(np.ascontiguousarray(grey)).save(path, format="PNG", compress_level=3)
+
+
+def _header_problem(data: bytes) -> tuple[str, str, str] | None:
+    """Return code, message and hint if the first 26 bytes are not those of an 8-bit grey PNG."""
+    if not data:
+        return "empty-png", "expected a PNG, found an empty file of 0 bytes", _DAMAGED_HINT
+    if not data.startswith(PNG_SIGNATURE):
+        found = f"a file that starts with {data[:4].hex(' ')}"
+        return "undecodable-png", f"expected a PNG, found {found}", _WRITE_HINT
+    if len(data) < 26 or data[12:16] != b"IHDR":
+        return "undecodable-png", "expected a PNG, found a truncated one", _DAMAGED_HINT
+    return _format_problem(*struct.unpack(">IIBB", data[16:26]))
+
+
+def _format_problem(
+    columns: int, rows: int, bits: int, colour_type: int
+) -> tuple[str, str, str] | None:
+    if not 0 < rows * columns <= MAX_PIXELS:
+        code = "undecodable-png" if rows * columns else "empty-png"
+        return code, f"expected a CT slice, found {rows} x {columns} pixels", _DAMAGED_HINT
+    if colour_type != GREYSCALE:
+        found = COLOUR_TYPES.get(colour_type, f"colour type {colour_type}")
+        return "png-not-grey", f"expected a single-channel PNG, found {found}", _WRITE_HINT
+    if bits != 8:
+        return "png-not-8-bit", f"expected 8 bits per pixel, found {bits}", _WRITE_HINT
+    return None

@@ -1,0 +1,146 @@
+"""The slice-selection training set: a folder of PNG files and a table of offsets per split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.anatomy import check_levels
+from bodycomp.data.findings import MISSING_FILE, Finding, FindingList, as_error
+from bodycomp.data.naming import (
+    OPTIONAL_SPLITS,
+    PATIENT_COLUMN,
+    PNG_NAME,
+    SERIES_COLUMN,
+    png_folder,
+    png_name,
+    table_path,
+)
+from bodycomp.data.table import Table, read_offsets, read_table
+
+_LOOKS_LIKE_A_SLICE: Final = re.compile(r"\.(png|jpe?g|tiff?|bmp|gif|dcm|npy)$", re.IGNORECASE)
+_ID_HINT: Final = "Name the slices 000000.png, 000001.png, ... without gaps."
+
+
+@dataclass(frozen=True, eq=False)
+class SliceSplit:
+    """One split of a slice-selection training set; the PNG files are not read yet.
+
+    Attributes:
+        name: One of ``SPLITS``.
+        png_paths: (N,) files in the order of their IDs.
+        offsets_mm: (N, L) float32, positive above the level; NaN where not annotated.
+        patient: (N,) content of the PatientID column; None without one.
+        series: (N,) content of the SeriesInstanceUID column; None without one.
+    """
+
+    name: str
+    png_paths: tuple[Path, ...]
+    offsets_mm: NDArray[np.float32]
+    patient: tuple[str, ...] | None = None
+    series: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.png_paths)
+
+
+def open_slice_split(data_dir: Path, split: str, levels: Sequence[str]) -> SliceSplit | None:
+    """Open one split after checking file names and the table; no PNG is read.
+
+    Returns:
+        The split, or None for a test split that is not there.
+
+    Raises:
+        UsageError: A level is unknown or repeated.
+        InputNotFoundError: A folder or table is missing.
+        TrainingSetError: Names or table break the format; ``check_slice_set`` lists all reasons.
+    """
+    opened, findings = inspect_slice_split(data_dir, split, levels)
+    if findings:
+        raise as_error(findings[0], data_dir / findings[0].where)
+    return None if opened is None else opened[0]
+
+
+def inspect_slice_split(
+    data_dir: Path, split: str, levels: Sequence[str]
+) -> tuple[tuple[SliceSplit, Table] | None, tuple[Finding, ...]]:
+    """Check what file names and the table tell.
+
+    Returns:
+        The split with its table if nothing is wrong, and the errors. Neither for a test split
+        that is not there.
+    """
+    levels = check_levels(levels)
+    folder, path = png_folder(data_dir, split), table_path(data_dir, split)
+    if split in OPTIONAL_SPLITS and not folder.exists() and not path.exists():
+        return None, ()
+    count, name_errors = _count_slices(folder, f"images/{split}")
+    table, table_errors = read_table(path, f"meta/{split}.csv")
+    errors = FindingList()
+    if table is None:
+        return None, (*name_errors, *table_errors)
+    offsets_mm, offset_errors = read_offsets(table, levels)
+    if not name_errors:
+        _check_row_count(errors, table, count, f"images/{split}")
+    found = (*name_errors, *errors.all(), *offset_errors)
+    if found:
+        return None, found
+    paths = tuple(folder / png_name(index) for index in range(count))
+    patient, series = table.column(PATIENT_COLUMN), table.column(SERIES_COLUMN)
+    return (SliceSplit(split, paths, offsets_mm, patient, series), table), ()
+
+
+def _count_slices(folder: Path, where: str) -> tuple[int, tuple[Finding, ...]]:
+    """Count the PNG files of a folder and check their names."""
+    findings = FindingList()
+    if not folder.is_dir():
+        beside = sorted(p.name for p in folder.parent.iterdir()) if folder.parent.is_dir() else []
+        found = ", ".join(beside[:8]) or "no images folder"
+        message = f"expected a folder of PNG slices, found {found}"
+        findings.error(MISSING_FILE, where, message, "Slices lie in images/<split>/000000.png ...")
+        return 0, findings.all()
+    ids = []
+    for name in sorted(path.name for path in folder.iterdir()):
+        match = PNG_NAME.fullmatch(name)
+        if match:
+            ids.append(int(match[1]))
+        elif _LOOKS_LIKE_A_SLICE.search(name) and not name.startswith("."):
+            message = f"expected six digits and .png, found {name}"
+            findings.error("png-name", f"{where}/{name}", message, _ID_HINT)
+    if not ids:
+        message = "expected at least one slice 000000.png, found none"
+        findings.error("no-slices", where, message, _ID_HINT)
+    elif ids[-1] != len(ids) - 1:
+        _report_gaps(findings, ids, where)
+    return len(ids), findings.all()
+
+
+def _report_gaps(findings: FindingList, ids: list[int], where: str) -> None:
+    first = next(index for index, number in enumerate(ids) if index != number)
+    missing = ids[-1] + 1 - len(ids)
+    message = (
+        f"expected IDs 000000 to {ids[-1]:06d} without gaps, found {missing} missing, "
+        f"the first is {png_name(first)}"
+    )
+    findings.error("png-gap", where, message, f"{_ID_HINT} Row i of the table belongs to ID i.")
+
+
+def _check_row_count(findings: FindingList, table: Table, count: int, folder: str) -> None:
+    rows = len(table)
+    if rows == count:
+        return
+    if rows > count:
+        detail = (
+            f"the first row without a slice is row {count}: {folder}/{png_name(count)} is missing"
+        )
+    else:
+        detail = f"the first slice without a row is {folder}/{png_name(rows)}"
+    message = f"expected a row for each of the {count} slices, found {rows} rows; {detail}"
+    hint = "The header does not count; row i (from 0) belongs to slice i."
+    findings.error("row-count", table.where, message, hint)

@@ -19,8 +19,10 @@ def slice_normal(orientation: Sequence[float]) -> NDArray[np.float64]:
     [0.0, 0.0, 1.0]
     """
     normal = np.cross(np.asarray(orientation[:3], float), np.asarray(orientation[3:], float))
-    unit = normal / np.linalg.norm(normal)
-    return (-unit if unit[2] < 0 else unit) + 0.0
+    length = np.linalg.norm(normal)
+    # Adding zero turns -0.0 into 0.0.
+    unit: NDArray[np.float64] = (-normal if normal[2] < 0 else normal) / length + 0.0
+    return unit
 
 
 def obliquity_degrees(orientation: Sequence[float]) -> float:

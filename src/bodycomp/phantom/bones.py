@@ -1,4 +1,4 @@
-"""Ribs, costal cartilage, sternum, iliac wings, sacrum, hips and shoulder blades."""
+"""Ribs with their cartilage, sternum and shoulder blades."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from bodycomp.anatomy import MUSCLE
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.shapes import ANGLES, DEGREES, Floats, knots, plateau, presence
+from bodycomp.phantom.shapes import ANGLES, DEGREES, Floats, knots, presence
 from bodycomp.phantom.wall import paint_band
 
 # How far rib 1..12 falls from its head to its lowest point, mm at 1700 mm height.
@@ -46,7 +46,9 @@ def rib_band(frame: SliceFrame) -> RibBand:
         head = frame.curve.z_at(n - 0.25)
         if not head - drop - 12 < frame.z_mm < head + 16:
             continue
-        stretch = patient.rib12_length if n == 12 else 1.0 + 0.3 * (patient.rib12_length - 1) * (n == 11)
+        stretch = (
+            patient.rib12_length if n == 12 else 1.0 + 0.3 * (patient.rib12_length - 1) * (n == 11)
+        )
         fall = np.sin(np.minimum(way / 0.76, 1.0) * (np.pi / 2)) ** 1.15
         rise = np.clip(way - 0.78, 0.0, 1.0) * (1.6 if n < 8 else 1.1)
         z = head - drop * (fall - rise)
@@ -89,8 +91,8 @@ def _paint_rib_necks(frame: SliceFrame) -> None:
         for side in (-1.0, 1.0):
             neck = Capsule(
                 *(section.spine_x + side * half, section.spine_y + 10 * scale),
-                *(section.spine_x + side * (half + 24 * scale), section.spine_y + back + 4),
-                *(4.2 * scale, 3.6 * scale),
+                *(section.spine_x + side * (half + 20 * scale), section.spine_y + back + 6),
+                *(4.6 * scale, 3.8 * scale),
             )
             frame.canvas.capsule(neck, Ink(frame.materials.cortical - 60), part)
 
@@ -107,68 +109,9 @@ def _paint_sternum(frame: SliceFrame) -> None:
     frame.canvas.ellipse(core, Ink(frame.materials.marrow - 30), 1.0, part)
 
 
-def paint_pelvis(frame: SliceFrame) -> None:
-    """Paint iliac wings from their crest to the hip joint, sacrum and coccyx."""
-    crest = frame.patient.iliac_crest_level
-    below = frame.u - crest
-    if below < -0.2:
-        return
-    start = knots(below, (0, 0.4, 1, 2, 2.8, 3.6, 5, 6.5), (112, 100, 86, 68, 60, 62, 74, 80))
-    stop = knots(below, (0, 0.4, 1, 1.8, 3, 4, 5, 6.5), (116, 128, 140, 147, 146, 138, 122, 110))
-    thick = knots(below, (-0.2, 0.15, 1, 3, 4.5, 6), (0, 4.2, 3.6, 4.0, 6.0, 9.0)) * frame.scale
-    half = thick * plateau(DEGREES, start, stop, 5) * np.float32(1.0)
-    ends = plateau(DEGREES, start, start + 10, 6) + plateau(DEGREES, stop - 14, stop, 8)
-    half = half * (1.0 + 0.8 * ends) if below > 0.6 else half
-    iliacus, _ = frame.section.sheets[0]
-    middle = frame.section.sheets[0][1] - np.float32(4.5)
-    del iliacus
-    inks = Ink(frame.materials.cortical + 40), Ink(frame.materials.marrow)
-    paint_band(frame.canvas, frame.grid, middle, half.astype(np.float32), inks)
-    if frame.u > 17.4:
-        _paint_sacrum(frame)
-    if frame.u > 21.3:
-        _paint_hips(frame)
-
-
-def _paint_sacrum(frame: SliceFrame) -> None:
-    """Sacral body, wings and foramina; narrows from S1 to the coccyx."""
-    section, canvas, materials = frame.section, frame.canvas, frame.materials
-    u, scale = frame.u, frame.scale
-    part = presence(u, 17.62, 24.0, frame.ramp)
-    wing = knots(u, (17.6, 18, 19, 20, 21, 22, 23, 24), (38, 54, 53, 44, 34, 25, 12, 6)) * scale
-    deep = knots(u, (17.6, 18.5, 20, 22, 24), (11, 15, 11, 8, 6)) * scale
-    x, y = section.spine_x, section.spine_y + knots(u, (17.6, 18.4, 20), (14, 10, 4)) * scale
-    canvas.ellipse(Ellipse(x, y, wing, deep), Ink(materials.cortical - 80), 1.0, part)
-    canvas.ellipse(Ellipse(x, y, wing - 2, deep - 2), Ink(materials.marrow - 40, 0, 25), 1.0, part)
-    for side in (-1.0, 1.0):
-        crest = Capsule(x + side * wing * 0.6, y + 4, x, y + deep + 12 * scale, 4.5, 3.5)
-        canvas.capsule(crest, Ink(materials.cortical - 150), part * presence(u, 17.7, 21, 0.3))
-        hole = Ellipse(x + side * wing * 0.42, y + 1, 5.5 * scale, 4.5 * scale)
-        open_part = part * (0.5 + 0.5 * float(np.cos(2 * np.pi * (u - 0.5)))) * (u < 21.5)
-        canvas.ellipse(hole, Ink(materials.fat + 30), 1.0, open_part)
-    canal = Ellipse(x, y + deep * 0.9, 11 * scale, 6 * scale)
-    canvas.ellipse(canal, Ink(materials.canal - 20), 1.0, part * presence(u, 17.6, 20.5, 0.6))
-
-
-def _paint_hips(frame: SliceFrame) -> None:
-    """Acetabulum, femoral head and shaft, pubic rami."""
-    section, scale, u = frame.section, frame.scale, frame.u
-    cortex, marrow = Ink(frame.materials.cortical), Ink(frame.materials.marrow + 60, 0, 20)
-    for side in (-1.0, 1.0):
-        x, y = section.x + side * 88 * scale, section.y + 8 * scale
-        cup = max(0.0, 1.0 - ((u - 23.0) / 1.7) ** 2) ** 0.5
-        for radius, ink in ((32.0, cortex), (29.0, marrow), (25.0, cortex), (23.0, marrow)):
-            size = (radius - 32 * (1 - cup)) * scale
-            if size > 1:
-                frame.canvas.ellipse(Ellipse(x, y, size, size), ink)
-        part = presence(u, 23.2, 25.5, 0.4)
-        ramus = Capsule(x - side * 24, y - 14, section.x + side * 8, y - 42, 9, 7)
-        frame.canvas.capsule(ramus, cortex, part)
-
-
 def paint_shoulder_blades(frame: SliceFrame) -> None:
     """Paint the scapulae with the muscles on both faces, behind the upper ribs."""
-    part = presence(frame.u, 0.5, 8.0, frame.ramp)
+    part = presence(frame.u, 0.5, 7.2, 0.4)
     if part < 0.02:
         return
     section, scale = frame.section, frame.scale
@@ -181,4 +124,8 @@ def paint_shoulder_blades(frame: SliceFrame) -> None:
         meat = Ink(frame.materials.muscle, MUSCLE.label)
         bulk = Capsule(x0, y0, x1, y1, 9 * frame.muscle, 13 * frame.muscle)
         frame.canvas.capsule(bulk, meat, part * frame.grid.fascia)
-        frame.canvas.capsule(Capsule(x0, y0, x1, y1, 2.0, 3.6), Ink(frame.materials.cortical), part)
+        frame.canvas.capsule(
+            Capsule(x0, y0, x1, y1, 2.0, 3.6),
+            Ink(frame.materials.cortical),
+            part * frame.grid.fascia,
+        )

@@ -19,13 +19,14 @@ _CONTENTS: tuple[Content, ...] = ("fluid", "gas", "stool")
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of bowel cut by the slice: centre line, radius, wall thickness in mm, content."""
+    """A piece of bowel in the slice; lengths in mm, ``taper``: relative radius of the far end."""
 
     x0: float
     y0: float
     x1: float
     y1: float
     radius: float
+    taper: float
     wall: float
     content: Content
     gas_share: float
@@ -34,23 +35,25 @@ class Segment:
 def paint_segment(frame: SliceFrame, piece: Segment, inside: Floats) -> None:
     """Paint wall and content; gas collects in front, stool is mottled with bubbles."""
     canvas, materials = frame.canvas, frame.materials
-    outer = Capsule(piece.x0, piece.y0, piece.x1, piece.y1, piece.radius, piece.radius)
+    outer = Capsule(
+        piece.x0, piece.y0, piece.x1, piece.y1, piece.radius, piece.radius * piece.taper
+    )
     canvas.capsule(outer, Ink(materials.bowel_wall, 0, 2.0), inside)
-    size = piece.radius - piece.wall
+    size, far = piece.radius - piece.wall, piece.radius * piece.taper - piece.wall
     if size < 1.5:
         return
-    found = canvas.capsule_cover(Capsule(piece.x0, piece.y0, piece.x1, piece.y1, size, size))
+    found = canvas.capsule_cover(Capsule(piece.x0, piece.y0, piece.x1, piece.y1, size, far))
     if found is None:
         return
     window, cover = found
     cover *= inside[window]
     grain = canvas.grain[window]
     if piece.content == "stool":
-        bubbles = np.clip((grain - 0.55) * 2.0, 0.0, 1.0)
+        bubbles = np.clip((grain + 0.3 * canvas.blotch[window] - 0.8) * 1.6, 0.0, 1.0)
         hu = materials.stool + 28 * canvas.blotch[window]
         hu = hu + bubbles * (-650.0 - hu)
     else:
-        hu = materials.lumen + 5 * grain
+        hu = materials.lumen + 7 * grain + (0.12 * materials.lumen) * canvas.blotch[window]
     if piece.content == "gas" or piece.gas_share > 0.55:
         share = piece.gas_share if piece.content != "gas" else 0.5 + 0.5 * piece.gas_share
         top = min(piece.y0, piece.y1) - size
@@ -64,7 +67,7 @@ def paint_segment(frame: SliceFrame, piece: Segment, inside: Floats) -> None:
 class SmallBowel:
     """Immutable set of small bowel loops of one patient, each a short sausage in space."""
 
-    def __init__(self, patient: PatientParameters, count: int = 120) -> None:
+    def __init__(self, patient: PatientParameters, count: int = 170) -> None:
         rng = np.random.default_rng([patient.anatomy_seed, 6])
         angle = rng.uniform(-np.pi, np.pi, count)
         reach = np.sqrt(rng.uniform(0, 1, count)) * 0.82
@@ -72,8 +75,8 @@ class SmallBowel:
         self._y: NDArray[np.float64] = reach * np.cos(angle)
         self._u: NDArray[np.float64] = 13.6 + 8.2 * rng.uniform(0, 1, count) ** 0.95
         self._turn: NDArray[np.float64] = rng.uniform(0, np.pi, count)
-        self._run_mm: NDArray[np.float64] = rng.uniform(4, 24, count)
-        self._radius_mm: NDArray[np.float64] = rng.uniform(9.5, 15, count)
+        self._run_mm: NDArray[np.float64] = 2 + 16 * rng.uniform(0, 1, count) ** 2
+        self._radius_mm: NDArray[np.float64] = rng.uniform(9, 16, count)
         gas = 0.35 * patient.bowel_gas
         self._content = [_CONTENTS[int(c)] for c in rng.choice(2, count, p=[1 - gas, gas])]
         self._share: NDArray[np.float64] = rng.uniform(0, 1, count)
@@ -93,7 +96,8 @@ class SmallBowel:
             dx, dy = run * np.cos(self._turn[k]), run * np.sin(self._turn[k])
             piece = Segment(
                 *(float(x - dx), float(y - dy), float(x + dx), float(y + dy)),
-                float(self._radius_mm[k]) * scale * size, 2.2, self._content[k],
+                float(self._radius_mm[k]) * scale * size,
+                0.6 + 0.5 * float(self._share[k]), 1.8, self._content[k],
                 float(self._share[k]) * 0.6,
             )  # fmt: skip
             paint_segment(frame, piece, inside)
@@ -135,10 +139,14 @@ class Colon:
         end = min(1.0, (18.7 - u) / 0.6, (u - self._flexure_u + 0.3) / 0.4)
         swell = 1.0 + 0.16 * np.sin(u * 5.2 + self._phase[0])
         radius = self._right_mm * frame.scale * float(swell * np.sqrt(max(end, 0.0)))
-        x = section.x - section.half_width * knots(u, (13, 17, 18.7), (0.97, 0.97, 0.8)) + 28 * frame.scale
+        x = (
+            section.x
+            - section.half_width * knots(u, (13, 17, 18.7), (0.97, 0.97, 0.8))
+            + 28 * frame.scale
+        )
         y = section.y + section.back * knots(u, (13, 15, 17, 18.7), (0.0, 0.02, -0.35, -0.7))
         content, share = self._content(int(u * 1.5))
-        piece = Segment(x - 3, y - 4, x + 3, y + 4, radius, 2.4, content, share)
+        piece = Segment(x - 3, y - 4, x + 3, y + 4, radius, 1.0, 2.4, content, share)
         paint_segment(frame, piece, inside)
 
     def _paint_descending(self, frame: SliceFrame, inside: Floats) -> None:
@@ -147,10 +155,14 @@ class Colon:
             return
         swell = 1.0 + 0.2 * np.sin(u * 6.1 + self._phase[1])
         radius = self._left_mm * frame.scale * float(swell)
-        x = section.x + section.half_width * knots(u, (12, 17, 18.2), (0.97, 0.97, 0.82)) - 20 * frame.scale
+        x = (
+            section.x
+            + section.half_width * knots(u, (12, 17, 18.2), (0.97, 0.97, 0.82))
+            - 20 * frame.scale
+        )
         y = section.y + section.back * knots(u, (12, 15, 17, 18.2), (0.15, 0.35, -0.05, -0.4))
         content, share = self._content(8 + int(u * 1.2))
-        paint_segment(frame, Segment(x, y - 2, x, y + 2, radius, 2.6, content, share), inside)
+        paint_segment(frame, Segment(x, y - 2, x, y + 2, radius, 1.0, 2.6, content, share), inside)
 
     def _paint_transverse(self, frame: SliceFrame, inside: Floats) -> None:
         section, u, scale = frame.section, frame.u, frame.scale
@@ -168,7 +180,7 @@ class Colon:
             bow = 0.62 + 0.5 * t * (1 - t)
             y = section.y - section.front * bow + 6
             content, share = self._content(14 + k // 3)
-            piece = Segment(float(x) - 3, y, float(x) + 3, y, cut, 2.2, content, share)
+            piece = Segment(float(x) - 3, y, float(x) + 3, y, cut, 1.0, 2.2, content, share)
             paint_segment(frame, piece, inside)
 
     def _paint_sigmoid(self, frame: SliceFrame, inside: Floats) -> None:
@@ -181,5 +193,7 @@ class Colon:
                 x = section.x + section.half_width * (0.45 * a + 0.2)
                 y = section.y + section.front * 0.5 * b
                 content, share = self._content(k)
-                piece = Segment(float(x) - 5, float(y), float(x) + 5, float(y), cut, 2.6, content, share)
+                piece = Segment(
+                    float(x) - 5, float(y), float(x) + 5, float(y), cut, 1.0, 2.6, content, share
+                )
                 paint_segment(frame, piece, inside)

@@ -1,8 +1,9 @@
 """One slice in the making: HU and labels on the scanner's grid, painted shape over shape.
 
-Positions are in the patient's body frame in mm: x to the left, y to the back. A shape covers a pixel
-by ``clip(0.5 - distance / softness)``, so edges carry the in-plane partial volume; the softness also
-holds the sharpness of the kernel and, for shapes that change along z, the slice thickness.
+Positions are in the patient's body frame in mm: x to the left, y to the back. A shape covers a
+pixel by ``clip(0.5 - distance / softness)``, so edges carry the in-plane partial volume; the
+softness also holds the sharpness of the kernel and, for shapes that change along z, the slice
+thickness.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Ink:
 
 @dataclass(frozen=True)
 class Ellipse:
-    """An ellipse at (x, y) mm with half axes in mm, turned by ``angle_deg`` (left end to the back)."""
+    """An ellipse at (x, y) with half axes in mm, turned by ``angle_deg`` (left end to the back)."""
 
     x: float
     y: float
@@ -45,7 +46,7 @@ class Ellipse:
 
 @dataclass(frozen=True)
 class Capsule:
-    """A line from (x0, y0) to (x1, y1) mm, thickened to radius r0 at its start and r1 at its end."""
+    """A line from (x0, y0) to (x1, y1) mm, thickened to radius r0 at its start, r1 at its end."""
 
     x0: float
     y0: float
@@ -123,9 +124,7 @@ class Canvas:
         target = self.hu[window]
         target += cover * (np.float32(hu) - target)
 
-    def fill_flat(
-        self, window: Window, pixels: NDArray[np.intp], cover: Floats, ink: Ink
-    ) -> None:
+    def fill_flat(self, window: Window, pixels: NDArray[np.intp], cover: Floats, ink: Ink) -> None:
         """Blend ``ink`` into single pixels, given by their flat index in the window."""
         width = window[1].stop - window[1].start
         rows, columns = np.divmod(pixels, width)
@@ -169,7 +168,7 @@ class Canvas:
     def ellipse(
         self, shape: Ellipse, ink: Ink, soft_mm: float = 0.0, part: float | Floats = 1.0
     ) -> None:
-        """Paint an ellipse; ``part`` scales its coverage (a number, or a map of the whole slice)."""
+        """Paint an ellipse; ``part`` scales its coverage (number, or map of the slice)."""
         found = self.ellipse_cover(shape, soft_mm)
         if found is not None:
             window, cover = found

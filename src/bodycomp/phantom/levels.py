@@ -1,7 +1,7 @@
 """The vertebral column as a curve: level positions, and the level coordinate that orders anatomy.
 
-The level coordinate ``u`` is 1 at mid-T1, 12 at mid-T12, 13 at mid-L1, 15 at mid-L3, 18 at mid-S1 and
-grows towards the feet (19..22 are S2..S5, 23..24 the coccyx and the hip joints).
+The level coordinate ``u`` is 1 at mid-T1, 12 at mid-T12, 13 at mid-L1, 15 at mid-L3, 18 at mid-S1
+and grows towards the feet (19..22 are S2..S5, 23..24 the coccyx and the hip joints).
 """
 
 from __future__ import annotations
@@ -75,5 +75,3 @@ class SpineCurve:
         pelvic = float(np.clip((u - 17.0) / 2.0, 0.0, 1.0))
         scale = self._patient.height_scale
         return scale * (self._patient.lordosis * (1 - pelvic) + pelvic)
-
-

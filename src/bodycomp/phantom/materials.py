@@ -16,14 +16,15 @@ _ENHANCEMENT: Final[dict[ContrastPhase, dict[str, float]]] = {
         "aorta": 240, "vein": 40, "liver": 18, "spleen": 75, "kidney": 110, "muscle": 5, "wall": 35,
     },
     "portal": {
-        "aorta": 110, "vein": 105, "liver": 55, "spleen": 70, "kidney": 135, "muscle": 10, "wall": 45,
+        "aorta": 110, "vein": 105, "liver": 55, "spleen": 70, "kidney": 135, "muscle": 10,
+        "wall": 45,
     },
     "late": {
         "aorta": 65, "vein": 65, "liver": 35, "spleen": 45, "kidney": 110, "muscle": 9, "wall": 30,
     },
 }  # fmt: skip
 
-_LUMEN: Final[dict[OralContrast, float]] = {"none": 22.0, "water": 8.0, "positive": 210.0}
+_LUMEN: Final[dict[OralContrast, float]] = {"none": 22.0, "water": 8.0, "positive": 190.0}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Final
 from bodycomp.anatomy import MUSCLE
 from bodycomp.phantom.canvas import Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.shapes import knots, presence
+from bodycomp.phantom.shapes import knots, presence, superellipse
 from bodycomp.phantom.trunk import Trunk
 
 # Psoas: place beside and behind the vertebral body centre and half axes, mm at 1700 mm height.
@@ -23,10 +23,9 @@ def paint_back_muscles(frame: SliceFrame, trunk: Trunk) -> None:
     ink = Ink(frame.materials.muscle, MUSCLE.label)
     x, y = frame.section.spine_x, frame.section.spine_y
     for side in (-1.0, 1.0):
-        for index, (out, back, wide, deep) in enumerate(trunk.back_bellies(frame.u)):
-            tilt = 0.0 if index else -side * 6.0
-            belly = Ellipse(x + side * out, y + back, wide, deep, tilt)
-            frame.canvas.ellipse(belly, ink, 0.0, frame.grid.fascia)
+        for out, back, wide, deep in trunk.back_bellies(frame.u):
+            radii = superellipse(wide, deep, deep, 2.7)
+            frame.canvas.outline(x + side * out, y + back, radii, ink, frame.grid.fascia)
 
 
 def paint_psoas_and_quadratus(frame: SliceFrame) -> None:

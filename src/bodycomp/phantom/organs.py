@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def layout_organs(patient: PatientParameters) -> OrganLayout:
 def paint_liver(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
     """Paint right and left lobe within the map ``inside`` (cavity below the diaphragm)."""
     section, tip = frame.section, frame.patient.liver_tip_level
-    full = knots(frame.u, (8, 11, tip - 1.4, tip - 0.5, tip), (0.62, 0.62, 0.40, 0.26, 0.0))
+    full = knots(frame.u, (8, 11, tip - 1.4, tip - 0.5, tip), (0.58, 0.56, 0.40, 0.26, 0.0))
     if full <= 0.01:
         return
     ink = Ink(frame.materials.liver, 0, 3.0)
@@ -91,8 +92,10 @@ _ANGLE = np.linspace(-np.pi, np.pi, 1440, endpoint=False)
 
 def _paint_liver_vessels(frame: SliceFrame, part: Floats) -> None:
     section = frame.section
-    hu = frame.materials.vein if frame.patient.contrast_phase == "portal" else (
-        frame.materials.liver - 12
+    hu = (
+        frame.materials.vein
+        if frame.patient.contrast_phase == "portal"
+        else (frame.materials.liver - 12)
     )
     ink = Ink(hu)
     for k in range(4):
@@ -105,7 +108,9 @@ def _paint_liver_vessels(frame: SliceFrame, part: Floats) -> None:
 
 def paint_spleen(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
     """Paint the spleen: a crescent under the left posterior ribs."""
-    zeta = (frame.curve.z_at(layout.spleen_u) - frame.z_mm) / (layout.spleen_half_length * frame.scale)
+    zeta = (frame.curve.z_at(layout.spleen_u) - frame.z_mm) / (
+        layout.spleen_half_length * frame.scale
+    )
     if abs(zeta) >= 1:
         return
     size = float(np.sqrt(1 - zeta * zeta)) * frame.scale
@@ -118,7 +123,9 @@ def paint_spleen(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None
 
 def _soft(frame: SliceFrame, zeta: float) -> float:
     """Edge softness in mm where a slice of this thickness cuts an ellipsoid obliquely."""
-    return float(min(abs(zeta) / np.sqrt(max(1 - zeta * zeta, 0.05)), 3.0) * frame.thickness_mm * 0.5)
+    return float(
+        min(abs(zeta) / np.sqrt(max(1 - zeta * zeta, 0.05)), 3.0) * frame.thickness_mm * 0.5
+    )
 
 
 def paint_kidneys(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
@@ -161,7 +168,10 @@ def paint_ureters(frame: SliceFrame) -> None:
         return
     hu = 480.0 if frame.patient.contrast_phase == "late" else 22.0
     for side in (-1.0, 1.0):
-        x = frame.section.spine_x + side * knots(frame.u, (14, 16, 18, 20), (42, 40, 34, 52)) * frame.scale
+        x = (
+            frame.section.spine_x
+            + side * knots(frame.u, (14, 16, 18, 20), (42, 40, 34, 52)) * frame.scale
+        )
         y = frame.section.spine_y - knots(frame.u, (14, 16, 18, 20), (26, 32, 44, 62)) * frame.scale
         frame.canvas.ellipse(Ellipse(x, y, 2.3, 2.3), Ink(hu))
 
@@ -174,12 +184,17 @@ def paint_pancreas_and_duodenum(frame: SliceFrame, layout: OrganLayout, inside: 
     ink = Ink(frame.materials.pancreas, 0, 7.0)
     stations = ((-30, -44, 0.55, 14), (-6, -56, 0.15, 10), (26, -56, -0.2, 9), (56, -40, -0.5, 10),
                 (80, -22, -0.75, 10))  # fmt: skip
-    for (xa, ya, ua, ra), (xb, yb, ub, rb) in zip(stations, stations[1:], strict=False):
+    for (xa, ya, ua, ra), (xb, yb, ub, rb) in pairwise(stations):
         middle = layout.pancreas_u + (ua + ub) / 2
         part = presence(u, middle - 0.42, middle + 0.42, max(frame.ramp, 0.3))
         if part > 0.02:
             limb = Capsule(
-                *(x0 + xa * scale, y0 + ya * scale - ahead, x0 + xb * scale, y0 + yb * scale - ahead),
+                *(
+                    x0 + xa * scale,
+                    y0 + ya * scale - ahead,
+                    x0 + xb * scale,
+                    y0 + yb * scale - ahead,
+                ),
                 *(ra * scale, rb * scale),
             )
             frame.canvas.capsule(limb, ink, part * inside)

@@ -1,4 +1,4 @@
-"""Who lies in the scanner: the anatomical parameters of one synthetic patient, drawn from a seed."""
+"""Who lies in the scanner: the anatomical parameters of one synthetic patient, from a seed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _ORAL: Final[tuple[OralContrast, ...]] = ("none", "water", "positive")
 class PatientParameters:
     """Anatomy of one patient; what is not named here follows from ``anatomy_seed``.
 
-    Areas are the aims at mid-L3 from which the geometry is built; the rendered areas differ by some
-    ten per cent. Levels are in units of vertebrae below T1 = 1 (T12 = 12, L1 = 13, L3 = 15, S1 = 18).
+    Areas are the aims at mid-L3 from which the geometry is built; the rendered areas differ by
+    some per cent. Levels are in units of vertebrae below T1 = 1 (T12 = 12, L1 = 13, L3 = 15,
+    S1 = 18).
 
     Attributes:
         seed: Seed of the cohort.

@@ -46,7 +46,7 @@ class ScanParameters:
     def slice_z_mm(self) -> NDArray[np.float64]:
         """Slice positions from feet to head in mm."""
         count = int(np.floor((self.z_end_mm - self.z_start_mm) / self.slice_spacing_mm + 1e-6)) + 1
-        return self.z_start_mm + self.slice_spacing_mm * np.arange(max(count, 1))
+        return np.asarray(self.z_start_mm + self.slice_spacing_mm * np.arange(max(count, 1)))
 
     @property
     def first_pixel_mm(self) -> tuple[float, float, float]:
@@ -60,7 +60,7 @@ class ScanParameters:
 
 
 def sample_scan(patient: PatientParameters) -> ScanParameters:
-    """Draw the main series of ``patient``: lower chest or higher to the pelvis, L3 always inside."""
+    """Draw the main series of ``patient``: lower chest or higher to the pelvis, L3 inside."""
     rng = np.random.default_rng([patient.seed, patient.index, 77])
     curve = SpineCurve(patient)
     middle = Trunk(patient, curve).section(15.0)
@@ -84,7 +84,9 @@ def sample_scan(patient: PatientParameters) -> ScanParameters:
         z_start_mm=round(curve.z_at(bottom_u + float(rng.uniform(-0.3, 0.3))), 2),
         z_end_mm=round(curve.z_at(top_u + float(rng.uniform(-0.4, 0.4))), 2),
         kvp=int(rng.choice([80, 100, 120, 140], p=[0.03, 0.25, 0.62, 0.10])),
-        noise_hu=float(np.clip(rng.lognormal(np.log(11.0), 0.35) * (2.5 / thickness) ** 0.3, 5, 30)),
+        noise_hu=float(
+            np.clip(rng.lognormal(np.log(11.0), 0.35) * (2.5 / thickness) ** 0.3, 5, 30)
+        ),
         sharpness=float(rng.uniform(0.0, 0.8)),
         padding_hu=int(rng.choice([-1024, -2000, -3024, -1000], p=[0.5, 0.15, 0.2, 0.15])),
         noise_seed=int(rng.integers(2**31)),

@@ -1,6 +1,7 @@
 """Closed curves as tables of radius over angle, and how much of a pixel they cover.
 
-Angles run from -pi to pi, 0 to the front, positive to the patient's left; tables have ``ANGLES`` bins.
+Angles run from -pi to pi, 0 to the front, positive to the patient's left; a table has ``ANGLES``
+bins.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ ANGLES: Final = 1440
 
 
 def _angle_table() -> Floats:
-    table = ((np.arange(ANGLES) + 0.5) / ANGLES * 2 - 1) * np.pi
-    table = table.astype(np.float32)
+    turn = (np.arange(ANGLES) + 0.5) / ANGLES * 2 - 1
+    table = np.asarray(turn * np.pi, dtype=np.float32)
     table.setflags(write=False)
     return table
 
@@ -45,7 +46,7 @@ def superellipse(half_width: float, front: float, back: float, power: float = 2.
 
 
 def ray_to_ellipse(x: float, y: float, half_width: float, half_depth: float) -> Floats:
-    """Return the far intersection of each ray with an ellipse at (x, y), 0 where it is missed."""
+    """Return where each ray leaves an ellipse at (x, y), 0 where it misses."""
     px, py = x / half_width, y / half_depth
     dx, dy = SIN / half_width, -COS / half_depth
     a = dx * dx + dy * dy
@@ -56,7 +57,7 @@ def ray_to_ellipse(x: float, y: float, half_width: float, half_depth: float) -> 
 
 
 def ray_to_line(y: float, slope: float) -> Floats:
-    """Return the distance along each ray to the line at depth ``y + slope * |x|``, far if missed."""
+    """Return the distance along each ray to the line at depth ``y + slope * |x|``, far if none."""
     closing = -COS - slope * np.abs(SIN)
     distance = np.where(closing > 1e-3, y / np.maximum(closing, 1e-3), 1e4)
     return np.asarray(distance, dtype=np.float32)

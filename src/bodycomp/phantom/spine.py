@@ -64,10 +64,10 @@ def vertebra(n: int, scale: float) -> Vertebra:
 
 def paint_spine(frame: SliceFrame) -> None:
     """Paint the vertebral column where the slice cuts it."""
-    nearest = int(round(frame.u))
-    if nearest < 1:
-        nearest = 1
-    shapes = {n: vertebra(n, frame.scale) for n in range(max(nearest - 2, 1), min(nearest + 1, 18) + 1)}
+    nearest = max(round(frame.u), 1)
+    shapes = {
+        n: vertebra(n, frame.scale) for n in range(max(nearest - 2, 1), min(nearest + 1, 18) + 1)
+    }
     here = shapes.get(min(nearest, 18))
     if frame.u < 18.45 and here is not None:
         _paint_body(frame, here)
@@ -126,7 +126,9 @@ def _paint_canal(frame: SliceFrame, shape: Vertebra) -> None:
     canvas = frame.canvas
     canvas.ellipse(Ellipse(x, y, half_width + 2, half_depth + 1.5), Ink(frame.materials.fat + 20))
     sac = 0.88 if shape.n < 17 else 0.66
-    canvas.ellipse(Ellipse(x, y - 0.5, half_width * sac, half_depth * sac), Ink(frame.materials.canal))
+    canvas.ellipse(
+        Ellipse(x, y - 0.5, half_width * sac, half_depth * sac), Ink(frame.materials.canal)
+    )
     if shape.n < 14:
         canvas.ellipse(Ellipse(x, y, 4.5, 3.5), Ink(frame.materials.canal + 14))
 
@@ -170,12 +172,12 @@ def _paint_arch(frame: SliceFrame, shape: Vertebra, v: float) -> None:
 
 def _paint_transverse(frame: SliceFrame, shape: Vertebra, v: float) -> None:
     """Transverse processes: backwards in the chest, straight out and longest at L3, stout at L5."""
-    part = presence(v, -0.24, 0.12, frame.ramp) if shape.n < 18 else 0.0
+    part = presence(v, -0.30, 0.06, frame.ramp) if shape.n < 18 else 0.0
     if part < 0.02:
         return
     x, y = frame.section.spine_x, frame.section.spine_y
     root = shape.canal_y + 1
-    fade = 1.0 - 0.9 * min(abs(v + 0.06) / 0.3, 1.0) ** 2
+    fade = 1.0 - 0.9 * min(abs(v + 0.12) / 0.3, 1.0) ** 2
     reach = shape.canal_width / 2 + (shape.transverse - shape.canal_width / 2) * fade
     for side in (-1.0, 1.0):
         _bone(

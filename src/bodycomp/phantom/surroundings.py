@@ -7,26 +7,30 @@ import numpy as np
 from bodycomp.phantom.canvas import Canvas, Ellipse, Ink
 from bodycomp.phantom.materials import Materials
 from bodycomp.phantom.patient import PatientParameters
-from bodycomp.phantom.shapes import knots
+from bodycomp.phantom.shapes import Floats, knots
 
 
 def paint_table(canvas: Canvas, table_y: float, rotation_deg: float) -> None:
-    """Paint a curved carbon table with foam core and its rails; it does not roll with the patient."""
+    """Paint a curved carbon table with a foam core; it does not roll with the patient."""
     roll = np.radians(rotation_deg)
     cos, sin = np.float32(np.cos(roll)), np.float32(np.sin(roll))
-    across = canvas.x * cos - canvas.y * sin
-    down = canvas.y * cos + canvas.x * sin
-    depth = down - np.float32(table_y + 3.0) + across * across * np.float32(1 / 1900.0)
-    within = np.clip((230.0 - np.abs(across)) / canvas.pixel_mm, 0.0, 1.0)
+    across: Floats = canvas.x * cos - canvas.y * sin
+    down: Floats = canvas.y * cos + canvas.x * sin
+    depth: Floats = down - np.float32(table_y + 3.0) + across * across * np.float32(1 / 1900.0)
+    within: Floats = np.clip((230.0 - np.abs(across)) / canvas.pixel_mm, 0.0, 1.0)
     mat = canvas.cover(np.abs(depth - 4.0) - 3.0) * within
     core = canvas.cover(np.abs(depth - 22.0) - 14.0) * within
     shell = canvas.cover(np.abs(np.abs(depth - 22.0) - 13.0) - 0.7) * within
-    for cover, hu in ((mat, -930.0), (core, -945.0), (shell, -150.0)):
+    for cover, hu in ((mat, -930.0), (core, -945.0), (shell, 60.0)):
         canvas.hu += cover * (np.float32(hu) - canvas.hu)
 
 
 def paint_arms(
-    canvas: Canvas, patient: PatientParameters, materials: Materials, u: float, place: tuple[float, float]
+    canvas: Canvas,
+    patient: PatientParameters,
+    materials: Materials,
+    u: float,
+    place: tuple[float, float],
 ) -> None:
     """Paint both arms beside the trunk when they are down: skin, fat, muscle, bones; unlabelled.
 

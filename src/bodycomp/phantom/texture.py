@@ -15,6 +15,8 @@ from scipy.ndimage import gaussian_filter
 
 from bodycomp.phantom.shapes import Floats
 
+Positions = NDArray[np.floating]
+
 _TILE: Final = 512
 _NOISE_TILE: Final = 768
 
@@ -38,39 +40,39 @@ class TissueTexture:
         self._coarse = _field(rng, _TILE, (5.0, 11.0))
         self._coarse_z = _field(rng, _TILE, (6.0, 9.0))
 
-    def fine(self, x_mm: NDArray[np.float64], y_mm: NDArray[np.float64], z_mm: float) -> Floats:
+    def fine(self, x_mm: Positions, y_mm: Positions, z_mm: float) -> Floats:
         """Return the fine texture (about 3 mm) for columns at ``x_mm`` and rows at ``y_mm``."""
         return _mix(self._fine, self._fine_z, x_mm, y_mm, z_mm)
 
-    def coarse(self, x_mm: NDArray[np.float64], y_mm: NDArray[np.float64], z_mm: float) -> Floats:
+    def coarse(self, x_mm: Positions, y_mm: Positions, z_mm: float) -> Floats:
         """Return the coarse texture (about 10 mm)."""
         return _mix(self._coarse, self._coarse_z, x_mm, y_mm, z_mm)
 
 
-def _mix(
-    a: Floats, b: Floats, x_mm: NDArray[np.float64], y_mm: NDArray[np.float64], z_mm: float
-) -> Floats:
+def _mix(a: Floats, b: Floats, x_mm: Positions, y_mm: Positions, z_mm: float) -> Floats:
     step = 0.7
-    first = a[np.ix_(_wrap(y_mm / step), _wrap((x_mm + 0.4 * z_mm) / step))]
-    second = b[np.ix_(_wrap((y_mm + 0.45 * z_mm) / step), _wrap(x_mm / step))]
-    return (first + second) * np.float32(np.sqrt(0.5))
+    first = a.take(_wrap(y_mm / step), 0).take(_wrap((x_mm + 0.4 * z_mm) / step), 1)
+    second = b.take(_wrap((y_mm + 0.45 * z_mm) / step), 0).take(_wrap(x_mm / step), 1)
+    first += second
+    first *= np.float32(np.sqrt(0.5))
+    return first
 
 
-def _wrap(position: NDArray[np.float64]) -> NDArray[np.intp]:
+def _wrap(position: Positions) -> NDArray[np.intp]:
     return np.mod(np.rint(position).astype(np.intp), _TILE)
 
 
 @lru_cache(maxsize=4)
 def _noise_tiles(seed: int, sharpness: float) -> tuple[Floats, Floats]:
-    """Return the grainy and the streaky noise tile of one scan (a pure function, kept for reuse)."""
+    """Return the grainy and the streaky noise tile of one scan (pure, kept for reuse)."""
     rng = np.random.default_rng([seed, 9])
     sigma = 1.15 - 0.65 * sharpness
     grain = _field(rng, _NOISE_TILE, (sigma, sigma))
     broad = _field(rng, _NOISE_TILE, (sigma * 3, sigma * 3))
     grain = grain - np.float32(0.35 * sharpness) * broad
     streak = _field(rng, _NOISE_TILE, (0.8, 9.0))
+    grain /= grain.std()
     for tile in (grain, streak):
-        tile /= tile.std()
         tile.setflags(write=False)
     return grain, streak
 
@@ -83,7 +85,7 @@ def scanner_noise(
     ``streakiness`` (0..1) is the share of horizontal streaks, as through shoulders and hips.
     """
     grain, streak = _noise_tiles(seed, sharpness)
-    rng = np.random.default_rng([seed, int(round((z_mm + 10000.0) * 1000.0))])
+    rng = np.random.default_rng([seed, round((z_mm + 10000.0) * 1000.0)])
     noise = _crop(grain, rng, shape) + _crop(grain, rng, shape)[::-1]
     noise *= np.float32(np.sqrt(0.5 * (1 - streakiness)))
     noise += _crop(streak, rng, shape) * np.float32(np.sqrt(streakiness))

@@ -19,7 +19,6 @@ def paint_cavity(frame: SliceFrame) -> Floats:
         (row, column), how much of a pixel belongs to the abdominal cavity.
     """
     canvas, grid = frame.canvas, frame.grid
-    whole = (slice(None), slice(None))
     if frame.u > 14.6:
         fat = Ink(frame.materials.fat, VISCERAL_FAT.label, 6.0)
         canvas.fill(grid.window, grid.cavity[grid.window], fat)
@@ -38,7 +37,6 @@ def paint_cavity(frame: SliceFrame) -> Floats:
     canvas.fill(window, below, Ink(frame.materials.fat, VISCERAL_FAT.label, 6.0))
     inside = np.zeros(canvas.hu.shape, dtype=np.float32)
     inside[window] = below
-    del whole
     return inside
 
 
@@ -57,7 +55,11 @@ def _below_diaphragm(frame: SliceFrame) -> Floats:
         bowl = across * across + along * along
         fall = np.float32(38.0 * frame.scale) * bowl + np.float32(9.0 * frame.scale) * bowl * bowl
         below = np.float32(top - frame.z_mm) - fall
-        depth = below if depth is None else np.maximum(depth, below)
+        if depth is None:
+            depth = below
+        else:
+            blend = np.maximum(36.0 - np.abs(depth - below), 0.0)
+            depth = np.maximum(depth, below) + blend * blend * np.float32(0.25 / 36.0)
     assert depth is not None
     return depth
 
@@ -82,7 +84,9 @@ def paint_mediastinum(frame: SliceFrame, below: Floats) -> None:
     )
     _paint_heart(frame, above)
     _paint_upper_vessels(frame)
-    gullet = Ellipse(section.spine_x + 6, section.spine_y - knots(u, (1, 6, 11), (16, 24, 34)) * scale, 8, 6)
+    gullet = Ellipse(
+        section.spine_x + 6, section.spine_y - knots(u, (1, 6, 11), (16, 24, 34)) * scale, 8, 6
+    )
     canvas.ellipse(gullet, Ink(38.0), 0.0, presence(u, -5, 11.4, 0.4))
 
 
@@ -147,4 +151,6 @@ def paint_pelvic_organs(frame: SliceFrame, inside: Floats) -> None:
     gut = Ellipse(section.x, section.spine_y - 24 * scale, 19 * scale, 15 * scale)
     canvas.ellipse(gut, Ink(frame.materials.bowel_wall), 1.0, inside)
     core = Ellipse(gut.x, gut.y - 1, 13 * scale, 9 * scale)
-    canvas.ellipse(core, Ink(frame.materials.stool - 120 * frame.patient.bowel_gas, 0, 90), 1.0, inside)
+    canvas.ellipse(
+        core, Ink(frame.materials.stool - 120 * frame.patient.bowel_gas, 0, 90), 1.0, inside
+    )

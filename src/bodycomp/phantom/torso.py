@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import MUSCLE
 from bodycomp.imaging.volume import Volume
-from bodycomp.phantom.bones import paint_pelvis, paint_ribs, paint_shoulder_blades
+from bodycomp.phantom.bones import paint_ribs, paint_shoulder_blades
 from bodycomp.phantom.bowel import Colon, SmallBowel
 from bodycomp.phantom.canvas import Canvas
 from bodycomp.phantom.frame import SliceFrame
@@ -26,6 +26,7 @@ from bodycomp.phantom.organs import (
     paint_ureters,
 )
 from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.pelvis import paint_pelvis
 from bodycomp.phantom.scan import ScanParameters
 from bodycomp.phantom.shapes import Floats, knots
 from bodycomp.phantom.spine import paint_spine
@@ -64,8 +65,8 @@ class Torso:
 
         Labels are those of ``bodycomp.anatomy``: muscle of the trunk wall, back, pelvis and psoas;
         subcutaneous fat between skin and muscle fascia; visceral fat inside the abdominal cavity
-        below the diaphragm, around the kidneys and in their sinus. Zero are skin, bone, organs and
-        bowel content, fat between and within muscles, diaphragm, fat of the mediastinum, arms, table.
+        below the diaphragm, around the kidneys and in their sinus. Zero are skin, bone, organs,
+        bowel content, fat between and within muscles, diaphragm, mediastinal fat, arms, table.
         """
         u = self._curve.level_at(z_mm)
         section = self._trunk.section(u)
@@ -143,16 +144,16 @@ class Torso:
         paint_ureters(frame)
 
     def _grain_muscle(self, frame: SliceFrame) -> None:
-        """Marble the muscle with streaks of fat, stronger in the back and with the patient's share."""
+        """Marble the muscle with streaks of fat, more in the back and by the patient's share."""
         canvas, window = frame.canvas, frame.grid.window
         labels = canvas.labels[window]
         flat = np.flatnonzero(labels == MUSCLE.label)
         coarse = canvas.blotch[window].ravel()[flat]
         fine = canvas.grain[window].ravel()[flat]
         behind = canvas.y[window].ravel()[flat] - np.float32(frame.section.spine_y + 20)
-        share = self.patient.muscle_fat_fraction * (0.45 + 0.9 * np.clip(behind / 30, 0, 1))
-        threshold = 2.3 - 5.2 * share
-        streak = np.clip((coarse + 0.5 * fine - threshold) * 0.9, 0.0, 0.9)
+        share = self.patient.muscle_fat_fraction * (0.5 + 1.1 * np.clip(behind / 30, 0, 1))
+        streak = np.clip(1.15 - np.abs(coarse + 0.35 * fine - 0.3) / (0.02 + 1.5 * share), 0.0, 0.9)
+        streak *= np.clip(0.3 + 6 * share + 0.8 * fine, 0.0, 1.0)
         hu = canvas.hu[window]
         before = hu.ravel()[flat] + 3.0 * fine + 2.0 * coarse
         width = hu.shape[1]

@@ -1,8 +1,8 @@
 """The nested contours of the trunk at one level: cavity, muscle wall, fascia, fat, skin.
 
-All are tables of radius over angle around one centre in front of the spine. From inside: the cavity
-(lungs or abdomen); an inner, a middle and an outer muscle sheet with fat between them; the bellies of
-the back muscles; the fascia around all muscle; subcutaneous fat; skin.
+All are tables of radius over angle around one centre in front of the spine. From inside: the
+cavity (lungs or abdomen); an inner, a middle and an outer muscle sheet with fat between them; the
+bellies of the back muscles; the fascia around all muscle; subcutaneous fat; skin.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, grey_closing
 
 from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.pelvis_line import WING_ROOM_MM, wing_at
 from bodycomp.phantom.shapes import (
     DEGREES,
-    SIN,
     THETA,
     Floats,
     knots,
@@ -29,10 +29,37 @@ from bodycomp.phantom.shapes import (
     superellipse,
     wavy,
 )
+from bodycomp.phantom.sheets import sheet_thickness
 
-# Inner half width, depth in front of and behind the centre, and the centre's distance in front of the
+# Inner half width, depth in front of and behind the centre, the centre's distance in front of the
 # vertebral body centre, in mm at 1700 mm height and little visceral fat (fitted by eye to CT).
-_U: Final = (-6, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 26)
+_U: Final = (
+    -6,
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+    18,
+    19,
+    20,
+    21,
+    22,
+    23,
+    24,
+    26,
+)
 _HALF_WIDTH: Final = (
     *(50, 70, 90, 102, 112, 120, 129, 131, 132, 131, 130, 128, 124, 119, 116),
     *(114, 113, 110, 102, 90, 78, 70, 64, 58, 50),
@@ -51,6 +78,10 @@ _AHEAD: Final = (
 )
 _BELLY_U: Final = (6, 9, 11, 13, 15, 16, 17, 18, 20, 22)
 _BELLY: Final = (0.0, 0.15, 0.45, 0.85, 1.0, 1.0, 0.85, 0.6, 0.25, 0.0)
+
+
+BACK_AND_PSOAS_CM2: Final = 88.0
+"""Area at mid-L3 of erector spinae, quadratus and psoas for muscles of average size at 1700 mm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,20 +118,32 @@ class Trunk:
         scale = patient.height_scale
         lean_cm2 = 262.0 * scale**2
         content_cm2 = 158.0 * scale**2 + 0.16 * patient.skeletal_muscle_cm2
-        wanted_cm2 = content_cm2 + patient.visceral_fat_cm2
+        wanted_cm2 = content_cm2 + 0.92 * patient.visceral_fat_cm2
         self._grown = float(np.sqrt(np.clip(wanted_cm2 / lean_cm2, 0.72, 2.6)))
         self._chest = (1.05 if male else 0.97) * (1.0 + 0.004 * (patient.bmi_kg_m2 - 25))
         self._pelvis = 0.96 if male else 1.04
-        typical = (158.0 if male else 118.0) * scale**2
-        self.muscle = float(np.clip((patient.skeletal_muscle_cm2 / typical) ** 0.75, 0.55, 1.6))
-        around_cm = 2 * np.pi * np.sqrt(lean_cm2 / np.pi) * (0.5 + 0.55 * self._grown) * 1.22
-        self.fat_mm = float(10.0 * patient.subcutaneous_fat_cm2 / around_cm)
         self.skin_mm = float(rng.uniform(1.4, 2.2))
         self._fat_wave = wavy(rng, 0.06)
         self._wall_wave = wavy(rng, 0.03)
         self._shape_wave = wavy(rng, 0.008)
         self._navel_u = float(rng.normal(16.0, 0.15))
+        self.muscle, self.fat_mm = 1.0, 15.0
+        self._match_areas()
         self.table_y = self._lowest_point()
+
+    def _match_areas(self) -> None:
+        """Choose muscle size and fat thickness so that the areas at mid-L3 meet their aims."""
+        patient = self._patient
+        muscle_cm2 = patient.skeletal_muscle_cm2 * (1.0 + 0.35 * patient.muscle_fat_fraction)
+        for _ in range(7):
+            part = self._free_section(15.0)
+            walls = sum(_ring_cm2(low, high) for low, high in part.sheets)
+            spinal = BACK_AND_PSOAS_CM2 * (patient.height_scale * self.muscle**0.7) ** 2
+            self.muscle *= float(np.clip(muscle_cm2 / (walls + spinal), 0.6, 1.6)) ** 0.9
+            under_skin = part.skin - np.float32(part.skin_mm)
+            ratio = patient.subcutaneous_fat_cm2 / _ring_cm2(part.fascia, under_skin)
+            self.fat_mm *= float(np.clip(ratio, 0.5, 2.0))
+        self.muscle = float(np.clip(self.muscle, 0.4, 1.7))
 
     def _lowest_point(self) -> float:
         """Depth of the table: the body's weight flattens the fat and skin that reach lowest."""
@@ -127,6 +170,12 @@ class Trunk:
         lumbar = float(np.clip((u - 11.5) / 2.0, 0.0, 1.0))
         rear = ahead + knots(u, (10, 13, 15, 17), (30, 24, 22, 20)) + 30 * (1 - lumbar)
         cavity = smooth_min(cavity, ray_to_line(rear, 0.3), 14.0)
+        below = u - self._patient.iliac_crest_level
+        if below > -0.3:
+            wing = wing_at(max(below, 0.0), self._patient.height_scale, ahead)
+            iliacus = knots(below, (-0.3, 0.5, 1.5, 3, 5), (-8, 2, 9, 13, 12)) * self.muscle
+            inside = np.maximum(wing.radii - np.float32(iliacus + WING_ROOM_MM / 2), 20.0)
+            cavity = smooth_min(cavity, inside, 12.0)
         sheets = self._sheets(u, cavity)
         fascia = sheets[-1][1]
         for side in (-1.0, 1.0):
@@ -134,13 +183,14 @@ class Trunk:
                 reach = ray_to_ellipse(side * belly[0], ahead + belly[1], belly[2], belly[3])
                 fascia = smooth_max(fascia, reach + 1.0, 8.0)
         fat = self._fat(u, sheets[-1][1])
-        skin = fascia + fat
-        smooth = gaussian_filter1d(skin, knots(u, (8, 15, 20), (14.0, 12.0, 20.0)), mode="wrap")
-        skin = np.maximum(smooth, fascia + 0.35 * fat) + self.skin_mm
-        skin = skin - self._navel(u, fat)
+        hull = grey_closing(fascia, (150,), mode="wrap")
+        skin = 0.82 * hull + 0.18 * fascia + fat
+        smooth = gaussian_filter1d(skin, knots(u, (8, 15, 20), (16.0, 16.0, 24.0)), mode="wrap")
+        covered = np.maximum(smooth, fascia + 0.35 * fat) + self.skin_mm - self._navel(u, fat)
         return TrunkSection(
             u, spine_x, y, spine_x, spine_y, width, front, back, cavity, sheets, fascia, fat,
-            np.asarray(skin, dtype=np.float32), self.skin_mm,
+            np.asarray(covered, dtype=np.float32),
+            self.skin_mm,
         )  # fmt: skip
 
     def _cavity_axes(self, u: float) -> tuple[float, float, float, float]:
@@ -148,8 +198,10 @@ class Trunk:
         scale = self._patient.height_scale
         belly = knots(u, _BELLY_U, _BELLY)
         grown = 1.0 + (self._grown - 1.0) * belly
-        build = self._chest if u < 13 else self._chest + (self._pelvis - self._chest) * min(
-            (u - 13) / 5.0, 1.0
+        build = (
+            self._chest
+            if u < 13
+            else self._chest + (self._pelvis - self._chest) * min((u - 13) / 5.0, 1.0)
         )
         width = knots(u, _U, _HALF_WIDTH) * scale * build * grown**0.85
         back = knots(u, _U, _BACK) * scale * (1 + 0.25 * (grown - 1))
@@ -169,7 +221,7 @@ class Trunk:
 
     def _sheets(self, u: float, cavity: Floats) -> tuple[tuple[Floats, Floats], ...]:
         gap_mm = 0.6 + 1.2 * np.sqrt(self.fat_mm / 20.0)
-        inner, middle, outer, apart = _sheet_thickness(u, self._patient.iliac_crest_level, cavity)
+        inner, middle, outer, apart = sheet_thickness(u, self._patient.iliac_crest_level, cavity)
         grow = np.float32(self.muscle)
         wave = self._wall_wave * grow
         gap = np.asarray(apart * gap_mm, dtype=np.float32)
@@ -184,7 +236,17 @@ class Trunk:
         along = knots(
             u,
             (0, 3, 6, 9, 12, 14, 15, 16.5, 18, 20, 22, 26),
-            (0.5, 0.45, 0.42, 0.5, 0.7, 0.92, 1.0, 1.12, *((1.1, 1.1, 1.0, 1.0) if male else (1.3, 1.45, 1.4, 1.3))),
+            (
+                0.5,
+                0.45,
+                0.42,
+                0.5,
+                0.7,
+                0.92,
+                1.0,
+                1.12,
+                *((1.1, 1.1, 1.0, 1.0) if male else (1.3, 1.45, 1.4, 1.3)),
+            ),
         )
         droop = self._patient.fat_droop
         low = float(np.clip((u - 12) / 3.0, 0.0, 1.0))
@@ -196,9 +258,11 @@ class Trunk:
                 *(0.9 + 0.3 * low + 0.25 * droop, 1.1 + 0.35 * low + 0.2 * droop, 0.8, 0.45),
             ),
         )
-        breast = 0.0
+        breast: Floats | float = 0.0
         if not male:
-            swell = plateau(DEGREES, 22, 62, 34) * knots(u, (4, 6, 7.5, 9, 10.2), (0, 0.8, 1, 0.5, 0))
+            swell = plateau(DEGREES, 22, 62, 34) * knots(
+                u, (4, 6, 7.5, 9, 10.2), (0, 0.8, 1, 0.5, 0)
+            )
             breast = swell * (14 + 0.9 * self.fat_mm)
         buttock = plateau(DEGREES, 118, 172, 30) * knots(u, (17, 19, 22), (0, 0.5, 0.8))
         fat = self.fat_mm * along * (shape + buttock) * self._fat_wave + breast
@@ -212,40 +276,6 @@ class Trunk:
         return np.asarray(notch + valley, dtype=np.float32)
 
 
-def _sheet_thickness(u: float, crest: float, cavity: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Thickness in mm of the inner, middle and outer sheet, and where fat parts them (0..1)."""
-    degree = np.float32(np.pi / 180.0)
-    step = np.hypot(cavity, np.gradient(cavity, degree * 0.25)) * np.float32(2 * np.pi / len(THETA))
-    half = len(THETA) // 2
-    arc = np.abs(np.cumsum(step) - np.cumsum(step)[half])
-    abdomen = knots(u, (10.5, 12.5, 13.5), (0.0, 0.45, 1.0))
-    pelvis = knots(u, (crest + 0.2, crest + 1.6), (0.0, 1.0))
-    chest = (1 - abdomen) * (1.0 if u > 1 else 0.6)
-    edge = knots(u, (10, 12, 15, 17, 20, 22.5), (58, 64, 62, 56, 42, 28))
-    line = knots(u, (12, 15, 16.5, 18), (9, 8, 3, 1.5))
-    rectus = plateau(arc, line, edge, 8) * knots(u, (8.5, 10.5, 13, 17, 22.5, 24), (0, 5, 8.5, 10, 13, 0))
-    flank = plateau(arc, edge + 16, 1e4, 30) * plateau(DEGREES, -1e4, 142, 22)
-    flank = flank * abdomen * (1 - pelvis * plateau(DEGREES, 75, 181, 30))
-    flank = flank * knots(u, (13, 15, 17, 19, 21), (0.85, 1.0, 1.0, 0.8, 0.3))
-    ribs = chest * (9.5 + 0 * DEGREES) * plateau(DEGREES, 8, 1e4, 6)
-    iliacus = pelvis * plateau(DEGREES, 62, 138, 24) * knots(u, (17, 18, 20, 22), (8, 13, 14, 12))
-    wing = plateau(DEGREES, 58, 150, 12) * pelvis * 9.0
-    medius = pelvis * plateau(DEGREES, 62, 146, 36) * knots(u, (16.5, 18, 20, 22, 24), (2, 20, 36, 34, 30))
-    maximus = pelvis * plateau(DEGREES, 112, 171, 22) * knots(u, (17, 18.5, 20, 22, 25), (0, 12, 26, 36, 32))
-    inner = 4.5 * flank + iliacus + wing + rectus + 0.5 * ribs
-    middle = 9.0 * flank + medius + 0.5 * ribs
-    outer = 7.5 * flank + maximus + _chest_muscles(u) * (1 - pelvis)
-    apart = np.maximum(flank, np.maximum(np.minimum(_chest_muscles(u) / 5, 1), pelvis * (DEGREES > 60)))
-    apart = gaussian_filter1d(apart.astype(np.float32), 6, mode="wrap")
-    return (
-        inner.astype(np.float32), middle.astype(np.float32), outer.astype(np.float32), apart
-    )  # fmt: skip
-
-
-def _chest_muscles(u: float) -> Floats:
-    """Thickness in mm of pectorals, serratus, latissimus and trapezius over the angle."""
-    pectoral = plateau(DEGREES, 14, 78, 20) * knots(u, (1, 3, 5, 7, 8.2), (8, 19, 15, 6, 0))
-    serratus = plateau(DEGREES, 66, 116, 20) * knots(u, (3, 5, 9, 12, 13), (4, 9, 9, 5, 0))
-    lat = plateau(DEGREES, 108, 146, 18) * knots(u, (3, 5, 8, 11, 13.5, 15), (12, 16, 13, 9, 5, 0))
-    trapezius = plateau(DEGREES, 148, 177, 10) * knots(u, (0, 3, 7, 10.5, 12), (12, 9, 6, 4, 0))
-    return np.asarray(pectoral + serratus + lat + trapezius + 0 * SIN, dtype=np.float32)
+def _ring_cm2(inner: Floats, outer: Floats) -> float:
+    """Area between two contours in cm2."""
+    return float(np.mean(outer * outer - inner * inner) * np.pi / 100.0)

@@ -60,6 +60,8 @@ def paint_covers(canvas: Canvas, section: TrunkSection, grid: TrunkGrid, fat_hu:
     np.multiply(cover, 1.0 + canvas.grain[window], out=cover)
     canvas.fill_hu(window, np.clip(cover, 0, 0.6), -20.0)
     canvas.fill(window, grid.fascia[window], Ink(fat_hu + 12.0))
+    sheath = canvas.cover(np.abs(radius - section.fascia[angle]) - np.float32(0.5))
+    canvas.fill_hu(window, sheath * np.float32(0.8), 25.0)
 
 
 def paint_sheets(canvas: Canvas, section: TrunkSection, grid: TrunkGrid, muscle_hu: float) -> None:

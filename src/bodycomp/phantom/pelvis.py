@@ -1,0 +1,78 @@
+"""Painting the bones of the pelvis: iliac wings, sacrum, hip joints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
+from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.pelvis_line import wing_at
+from bodycomp.phantom.shapes import DEGREES, knots, plateau, presence
+from bodycomp.phantom.wall import paint_band
+
+
+def paint_pelvis(frame: SliceFrame) -> None:
+    """Paint iliac wings from their crest to the hip joint, sacrum and coccyx."""
+    below = frame.u - frame.patient.iliac_crest_level
+    if below > -0.15:
+        _paint_wings(frame, below)
+    if frame.u > 17.4:
+        _paint_sacrum(frame)
+    if frame.u > 21.3:
+        _paint_hips(frame)
+
+
+def _paint_wings(frame: SliceFrame, below: float) -> None:
+    section, scale = frame.section, frame.scale
+    wing = wing_at(max(below, 0.0), scale, section.spine_y - section.y)
+    thick = knots(below, (-0.15, 0.2, 0.6, 1.5, 3, 4.5, 6), (0, 4.5, 4.8, 4.0, 4.5, 7, 9)) * scale
+    span = max(wing.stop_deg - wing.start_deg, 4.0)
+    half = thick * plateau(DEGREES, wing.start_deg, wing.stop_deg, 4)
+    ends = plateau(DEGREES, wing.start_deg - 5, wing.start_deg + 0.14 * span, 5)
+    ends = ends + 1.3 * plateau(DEGREES, wing.stop_deg - 0.28 * span, wing.stop_deg + 5, 8)
+    oblique = np.hypot(1.0, np.gradient(np.minimum(wing.radii, 250.0)) / wing.radii * 229.0)
+    half = half * (1.0 + 0.75 * min(below, 1.0) * ends) * np.minimum(oblique, 1.6)
+    inks = Ink(frame.materials.cortical + 40), Ink(frame.materials.marrow)
+    paint_band(frame.canvas, frame.grid, wing.radii, half.astype(np.float32), inks)
+
+
+def _paint_sacrum(frame: SliceFrame) -> None:
+    """Sacral body, wings and foramina; narrows from S1 to the coccyx."""
+    section, canvas, materials = frame.section, frame.canvas, frame.materials
+    u, scale = frame.u, frame.scale
+    part = presence(u, 17.62, 24.0, frame.ramp)
+    wing = knots(u, (17.6, 18, 19, 20, 21, 22, 23, 24), (40, 56, 54, 46, 36, 26, 12, 6)) * scale
+    deep = knots(u, (17.6, 18.5, 20, 22, 24), (13, 18, 14, 9, 6)) * scale
+    x, y = section.spine_x, section.spine_y + knots(u, (17.6, 18.4, 20), (14, 12, 4)) * scale
+    for side in (-1.0, 1.0):
+        ala = Capsule(x, y, x + side * (wing - deep * 0.8), y + 5 * scale, deep, deep * 0.8)
+        canvas.capsule(ala, Ink(materials.cortical - 80), part)
+    for side in (-1.0, 1.0):
+        core = Capsule(
+            x, y, x + side * (wing - deep * 0.8), y + 5 * scale, deep - 2, deep * 0.8 - 2
+        )
+        canvas.capsule(core, Ink(materials.marrow - 40, 0, 25), part)
+    for side in (-1.0, 1.0):
+        crest = Capsule(x + side * wing * 0.5, y + deep, x, y + deep + 14 * scale, 3.5, 3.5)
+        canvas.capsule(crest, Ink(materials.cortical - 150), part * presence(u, 17.7, 21, 0.3))
+        hole = Ellipse(x + side * wing * 0.42, y + 2, 6 * scale, 5 * scale)
+        open_part = part * (0.5 + 0.5 * float(np.cos(2 * np.pi * (u - 0.5)))) * (u < 21.5)
+        canvas.ellipse(hole, Ink(materials.fat + 30), 1.0, open_part)
+    canal = Ellipse(x, y + deep * 0.9, 11 * scale, 6 * scale)
+    canvas.ellipse(canal, Ink(materials.canal - 20), 1.0, part * presence(u, 17.6, 20.5, 0.6))
+
+
+def _paint_hips(frame: SliceFrame) -> None:
+    """Acetabulum, femoral head and shaft, pubic rami."""
+    section, scale, u = frame.section, frame.scale, frame.u
+    cortex, marrow = Ink(frame.materials.cortical), Ink(frame.materials.marrow + 60, 0, 20)
+    for side in (-1.0, 1.0):
+        x, y = section.x + side * 88 * scale, section.y + 8 * scale
+        cup = max(0.0, 1.0 - ((u - 23.0) / 1.7) ** 2) ** 0.5
+        for radius, ink in ((32.0, cortex), (29.0, marrow), (25.0, cortex), (23.0, marrow)):
+            size = (radius - 32 * (1 - cup)) * scale
+            if size > 1:
+                frame.canvas.ellipse(Ellipse(x, y, size, size), ink)
+        part = presence(u, 23.2, 25.5, 0.4)
+        ramus = Capsule(x - side * 24, y - 14, section.x + side * 8, y - 42, 9, 7)
+        frame.canvas.capsule(ramus, cortex, part)

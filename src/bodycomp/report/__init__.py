@@ -1,0 +1,1 @@
+"""Results for people and spreadsheets: pictures, tables, JSON. No torch, no DICOM."""

@@ -1,0 +1,34 @@
+"""Label masks as translucent colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
+
+FILL_ALPHA = 0.5
+
+
+def colour_mask(
+    labels: NDArray[np.uint8],
+    tissues: Sequence[Tissue] = ABDOMINAL_TISSUES,
+    alpha: float = FILL_ALPHA,
+) -> NDArray[np.uint8]:
+    """Return (row, column, 4) sRGB + alpha of a (row, column) mask; background is transparent."""
+    table = np.zeros((256, 4), dtype=np.uint8)
+    for tissue in tissues:
+        table[tissue.label] = (*tissue.colour, round(255 * alpha))
+    return table[labels]
+
+
+def hex_colour(tissue: Tissue) -> str:
+    """Return the tissue's colour as matplotlib wants it.
+
+    >>> from bodycomp.anatomy import MUSCLE
+    >>> hex_colour(MUSCLE)
+    '#d55e00'
+    """
+    return "#{:02x}{:02x}{:02x}".format(*tissue.colour)

@@ -1,0 +1,202 @@
+"""One picture per level of a series: where it is, what was labelled there, what was measured."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.window import Window
+from bodycomp.report.canvas import (
+    ALERT,
+    INK,
+    QUIET,
+    new_figure,
+    picture_style,
+    place_axes,
+    save_figure,
+)
+from bodycomp.report.measurement_table import draw_measurements
+from bodycomp.report.overlay import colour_mask
+from bodycomp.report.reformat import Reformat, coronal_and_sagittal
+from bodycomp.report.score_curve import draw_score_curve
+from bodycomp.report.slice_picture import SlicePicture
+from bodycomp.results import LevelResult, LevelStatus, SeriesResult
+
+WIDTH_IN, HEIGHT_IN = 13.6, 9.2
+MARGIN_IN, GAP_IN = 0.3, 0.15
+TOP_ROW = (4.6, 3.65)
+"""Bottom and height in inches of the row that shares the z axis."""
+BOTTOM_ROW = (0.3, 3.45)
+SLICE_WIDTH_IN = 4.45
+CORONAL_WINDOW = Window(250.0, 900.0)
+SAGITTAL_WINDOW = Window(90.0, 500.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewText:
+    """Words of a preview. Nothing identifying belongs here unless the user asked for it.
+
+    Attributes:
+        title: What was analysed, e.g. a pseudonym.
+        details: Scanner and models, one short line.
+    """
+
+    title: str = ""
+    details: str = ""
+
+
+def write_preview(
+    path: Path,
+    volume: Volume,
+    result: SeriesResult,
+    level: LevelResult,
+    text: PreviewText | None = None,
+) -> None:
+    """Write the preview of one level as a PNG.
+
+    Args:
+        path: The PNG file.
+        volume: The series that was analysed.
+        result: Its result; levels that were found beside this one are marked too.
+        level: The level to show. When it was not found the curve and the reason are shown.
+        text: Words above the pictures.
+    """
+    figure = new_figure(WIDTH_IN, HEIGHT_IN)
+    _draw_header(figure, volume, level, text or PreviewText())
+    _draw_top_row(figure, volume, result, level)
+    bottom, height = BOTTOM_ROW
+    shown = level.choice.slice_index
+    if level.choice.status is LevelStatus.FOUND and shown is not None:
+        _draw_slices(figure, volume, result, level, shown)
+        left = MARGIN_IN + 2 * (SLICE_WIDTH_IN + GAP_IN) + 0.15
+        table = place_axes(figure, left, bottom, WIDTH_IN - left - MARGIN_IN, height)
+        draw_measurements(table, result.tissues, level)
+    else:
+        _draw_reason(figure, volume, level)
+    save_figure(figure, path)
+
+
+def _draw_header(figure: Figure, volume: Volume, level: LevelResult, text: PreviewText) -> None:
+    choice = level.choice
+    found = choice.status is LevelStatus.FOUND
+    headline = f"{choice.level}  {choice.status.value}"
+    if found and choice.z_mm is not None and choice.slice_index is not None:
+        headline += f" at z = {choice.z_mm:.1f} mm, slice {choice.slice_index + 1} of {len(volume)}"
+    left, top = MARGIN_IN / WIDTH_IN, 1 - 0.2 / HEIGHT_IN
+    colour = INK if found else ALERT
+    figure.text(left, top, headline, size=14, weight="bold", color=colour, va="top")
+    words = "    ".join(part for part in (text.title, text.details) if part)
+    figure.text(left, top - 0.32 / HEIGHT_IN, words, size=8.5, color=QUIET, va="top")
+
+
+def _draw_top_row(figure: Figure, volume: Volume, result: SeriesResult, level: LevelResult) -> None:
+    """Draw curve, coronal and sagittal view with one z axis and true proportions."""
+    bottom, height = TOP_ROW
+    views = coronal_and_sagittal(volume)
+    extent_mm = float(np.ptp(views[0].z_edges_mm))
+    room_in = WIDTH_IN - 5.3  # what the curve and the margins leave for both views
+    mm_per_in = max(extent_mm / height, sum(view.width_mm for view in views) / room_in)
+    middle_mm = float(views[0].z_edges_mm[[0, -1]].mean())
+    z_limits = (middle_mm - mm_per_in * height / 2, middle_mm + mm_per_in * height / 2)
+    widths = [view.width_mm / mm_per_in for view in views]
+    curve_width = WIDTH_IN - sum(widths) - 0.8 - 0.2 - GAP_IN - MARGIN_IN
+    curve = place_axes(figure, 0.8, bottom, curve_width, height)
+    draw_score_curve(curve, level.choice, volume.slice_z_mm, z_limits)
+    left = 0.8 + curve_width + 0.2
+    names = ("Coronal, maximum", "Sagittal, through the spine")
+    for view, width, window, name in zip(
+        views, widths, (CORONAL_WINDOW, SAGITTAL_WINDOW), names, strict=True
+    ):
+        axes = place_axes(figure, left, bottom, width, height)
+        _draw_reformat(axes, view, window, z_limits)
+        picture_style(axes, name)
+        _draw_levels(axes, result, level)
+        left += width + GAP_IN
+
+
+def _draw_reformat(
+    axes: Axes, view: Reformat, window: Window, z_limits: tuple[float, float]
+) -> None:
+    low, high = float(view.z_edges_mm[0]), float(view.z_edges_mm[-1])
+    axes.imshow(
+        window(view.even_rows()),
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        origin="lower",
+        extent=(0, view.width_mm, low, high),
+        aspect="auto",
+        interpolation="bilinear",
+    )
+    axes.set_xlim(0, view.width_mm)
+    axes.set_ylim(*z_limits)
+
+
+def _draw_levels(axes: Axes, result: SeriesResult, shown: LevelResult) -> None:
+    for other in result.levels:
+        if other.choice.z_mm is None:
+            continue
+        is_shown = other is shown
+        axes.axhline(
+            other.choice.z_mm,
+            color="#35e0d4" if is_shown else "white",
+            linewidth=1.3 if is_shown else 0.7,
+            linestyle="-" if is_shown else ":",
+        )
+        axes.annotate(
+            other.choice.level,
+            (1, other.choice.z_mm),
+            xycoords=("axes fraction", "data"),
+            xytext=(-3, 2),
+            textcoords="offset points",
+            ha="right",
+            size=8,
+            weight="bold" if is_shown else "normal",
+            color="#35e0d4" if is_shown else "white",
+        )
+
+
+def _draw_slices(
+    figure: Figure, volume: Volume, result: SeriesResult, level: LevelResult, shown: int
+) -> None:
+    """Draw the chosen slice bare and with its labels."""
+    bottom, height = BOTTOM_ROW
+    turn = Turn.from_orientation(volume.orientation)
+    picture = SlicePicture.from_volume(volume, shown, level.masks[shown])
+    colours = colour_mask(turn.apply(level.masks[shown]), result.tissues)
+    titles = (f"Slice {shown + 1}, window 40 / 400 HU", "The same with labels")
+    for number, (title, overlay) in enumerate(zip(titles, (None, colours), strict=True)):
+        left = MARGIN_IN + number * (SLICE_WIDTH_IN + GAP_IN)
+        axes = place_axes(figure, left, bottom, SLICE_WIDTH_IN, height)
+        picture.draw(axes, overlay)
+        picture_style(axes, title)
+
+
+def _draw_reason(figure: Figure, volume: Volume, level: LevelResult) -> None:
+    """Say why nothing was measured, beside slices that show what the series covers."""
+    bottom, height = BOTTOM_ROW
+    choice = level.choice
+    verdict = {
+        LevelStatus.ABSENT: f"{choice.level} is not in this series",
+        LevelStatus.UNCERTAIN: f"{choice.level} could not be placed with certainty",
+        LevelStatus.FOUND: f"{choice.level} was found",
+    }[choice.status]
+    words = place_axes(figure, MARGIN_IN, bottom, 4.0, height)
+    words.set_axis_off()
+    words.text(0, 0.72, textwrap.fill(verdict, 32), size=14, color=ALERT, weight="bold")
+    reason = textwrap.fill(choice.reason[:1].upper() + choice.reason[1:] + ".", 46)
+    words.text(0, 0.66, f"{reason}\n\nNothing was measured.", va="top", size=11, color=INK)
+    width = (WIDTH_IN - 4.2 - 2 * MARGIN_IN - 2 * GAP_IN) / 3
+    shown = (("Lowest", 0), ("Middle", len(volume) // 2), ("Highest", len(volume) - 1))
+    for number, (name, index) in enumerate(shown):
+        left = MARGIN_IN + 4.2 + number * (width + GAP_IN)
+        axes = place_axes(figure, left, bottom, width, height)
+        SlicePicture.from_volume(volume, index).draw(axes)
+        picture_style(axes, f"{name} slice, z = {volume.slice_z_mm[index]:.0f} mm")

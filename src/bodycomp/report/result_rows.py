@@ -1,0 +1,104 @@
+"""A series' result as flat rows: one per level, every value in a column with its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Final
+
+from bodycomp.anatomy import Tissue
+from bodycomp.results import LevelResult, Measurement, SeriesResult
+
+Cell = str | int | float | None
+"""None is an empty cell: not measured, or not stated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesFacts:
+    """What is known of a series beside its result; the columns of the table, in their order.
+
+    Attributes:
+        study, series: Pseudonyms.
+        source: "DICOM" or "NIfTI".
+        slices: Number of slices.
+        contrast_agent: As the files state it; empty means that none is stated.
+        notes: What a reader should know, for instance that slices were lost.
+        identifiers: Column -> value of identifying fields, only if the user asked for them.
+    """
+
+    study: str
+    series: str
+    source: str = "DICOM"
+    slices: int | None = None
+    slice_spacing_mm: float | None = None
+    slice_thickness_mm: float | None = None
+    pixel_spacing_mm: float | None = None
+    rows: int | None = None
+    columns: int | None = None
+    manufacturer: str = ""
+    scanner_model: str = ""
+    kvp: float | None = None
+    kernel: str = ""
+    exposure_mas: float | None = None
+    contrast_agent: str = ""
+    notes: str = ""
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+
+    def cells(self) -> dict[str, Cell]:
+        """Return column -> value, identifiers last."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "identifiers"}
+        return own | dict(self.identifiers)
+
+
+FACT_COLUMNS: Final = tuple(f.name for f in fields(SeriesFacts) if f.name != "identifiers")
+LEVEL_COLUMNS: Final = (
+    "level",
+    "status",
+    "reason",
+    "level_z_mm",
+    "slice_index",
+    "offset_mm",
+    "crossings",
+    "slices_measured",
+)
+MEASUREMENT_COLUMNS: Final = tuple(f.name for f in fields(Measurement))
+MODEL_COLUMNS: Final = ("slice_selection_model", "segmentation_model")
+
+
+def result_columns(tissues: Sequence[Tissue], identifiers: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the columns of ``results.csv``: who, where, what was measured, how it was made."""
+    measured = (f"{tissue.key}_{name}" for tissue in tissues for name in MEASUREMENT_COLUMNS)
+    return (
+        *FACT_COLUMNS[:2],
+        *identifiers,
+        *LEVEL_COLUMNS,
+        *measured,
+        *FACT_COLUMNS[2:],
+        *MODEL_COLUMNS,
+    )
+
+
+def result_rows(facts: SeriesFacts, result: SeriesResult) -> list[dict[str, Cell]]:
+    """Return one row per level; what could not be measured is None."""
+    models: dict[str, Cell] = {f"{role}_model": digest for role, digest in result.models.items()}
+    return [facts.cells() | _level_cells(result, level) | models for level in result.levels]
+
+
+def _level_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
+    choice = level.choice
+    index = choice.slice_index
+    cells: dict[str, Cell] = {
+        "level": choice.level,
+        "status": choice.status.value,
+        "reason": choice.reason,
+        "level_z_mm": choice.z_mm,
+        "slice_index": index,
+        "offset_mm": None if index is None else float(choice.smoothed_offset_mm[index]),
+        "crossings": choice.crossings,
+        "slices_measured": len(level.slice_indices),
+    }
+    for tissue in result.tissues:
+        measurement = level.measurements.get(tissue.key)
+        values = asdict(measurement) if measurement else dict.fromkeys(MEASUREMENT_COLUMNS)
+        cells |= {f"{tissue.key}_{name}": value for name, value in values.items()}
+    return cells

@@ -116,7 +116,7 @@ class ModelCard:
             scale_mm = description.get("target_scale_mm")
             return cls(
                 task=description["task"],
-                architecture=description["architecture"],
+                architecture=str(description["architecture"]),
                 config={
                     key: tuple(value) if isinstance(value, list) else value
                     for key, value in description["config"].items()

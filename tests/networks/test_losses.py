@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bodycomp.errors import UsageError
+from bodycomp.networks import losses
+from bodycomp.networks.losses import segmentation_loss, slice_selection_loss, soft_dice
+from bodycomp.networks.names import SEGMENTATION_LOSSES, SLICE_SELECTION_LOSSES
+
+REFERENCE = Path(__file__).parents[2] / "../shared/legacy/window_dice.npz"
+
+CASES = ("random4", "perfect4", "wrong4", "allbg_pred_bg", "allbg_uniform", "class2_absent")
+CASES += ("random3", "batch1")
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the earlier loss values are not here")
+@pytest.mark.parametrize("case", CASES)
+def test_soft_dice_agrees_with_the_earlier_implementation(case):
+    known = np.load(REFERENCE)
+    probabilities = torch.tensor(np.moveaxis(known[f"dice_{case}_prob"], -1, 1), requires_grad=True)
+    masks = torch.tensor(known[f"dice_{case}_mask"][..., 0])
+    loss = -soft_dice(probabilities, masks)[1:].sum()
+    loss.backward()
+    assert loss.item() == pytest.approx(float(known[f"dice_{case}_loss"]), abs=1e-6)
+    gradient = np.moveaxis(probabilities.grad.numpy(), 1, -1)
+    np.testing.assert_allclose(gradient, known[f"dice_{case}_grad"], atol=1e-8)
+
+
+def logits_for(masks: torch.Tensor, classes: int, certainty: float) -> torch.Tensor:
+    return certainty * torch.nn.functional.one_hot(masks.long(), classes).movedim(-1, 1).float()
+
+
+MASKS = torch.randint(0, 4, (2, 8, 8), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+
+
+class TestSegmentation:
+    def test_perfect_prediction(self):
+        logits = logits_for(MASKS, 4, 50.0)
+        assert losses.negative_dice_sum(logits, MASKS).item() == pytest.approx(-3)
+        assert losses.dice_cross_entropy(logits, MASKS).item() == pytest.approx(0, abs=1e-5)
+
+    def test_by_hand(self):
+        """Two pixels, two classes, probability 0.5 throughout; one pixel is muscle."""
+        logits, masks = torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 1]]])
+        dice = (2 * 0.5 + 1) / (1 + 1 + 1)
+        assert losses.negative_dice_sum(logits, masks).item() == pytest.approx(-dice)
+        expected = np.log(2) + 1 - dice
+        assert losses.dice_cross_entropy(logits, masks).item() == pytest.approx(expected)
+
+    @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int64])
+    def test_descent_finds_the_mask(self, name, dtype):
+        logits = torch.zeros(2, 4, 8, 8, requires_grad=True)
+        optimizer = torch.optim.Adam([logits], lr=0.5)
+        for _ in range(30):
+            optimizer.zero_grad()
+            segmentation_loss(name)(logits, MASKS.to(dtype)).backward()
+            optimizer.step()
+        assert torch.equal(logits.argmax(1).to(torch.uint8), MASKS)
+
+    @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+    def test_half_precision_logits_give_a_full_precision_loss(self, name):
+        logits = logits_for(MASKS, 4, 50.0).to(torch.bfloat16)
+        loss = segmentation_loss(name)(logits, MASKS)
+        assert loss.dtype == torch.float32
+        assert bool(loss.isfinite())
+
+
+KNOWN = torch.tensor([[True, False], [True, True]])
+
+
+class TestSliceSelection:
+    @pytest.mark.parametrize("name", SLICE_SELECTION_LOSSES)
+    def test_what_is_not_annotated_takes_no_part(self, name):
+        targets = torch.tensor([[0.2, torch.nan], [0.9, 0.5]])
+        logits = torch.tensor([[1.0, 2.0], [3.0, -4.0]], requires_grad=True)
+        loss = slice_selection_loss(name)(logits, targets)
+        loss.backward()
+        assert logits.grad[0, 1] == 0
+        assert bool((logits.grad[KNOWN] != 0).all())
+        alone = slice_selection_loss(name)(logits[KNOWN][:, None], targets[KNOWN][:, None])
+        assert loss.item() == pytest.approx(alone.item())
+
+    @pytest.mark.parametrize("name", SLICE_SELECTION_LOSSES)
+    def test_nothing_annotated_gives_zero(self, name):
+        logits = torch.ones(2, 3, requires_grad=True)
+        loss = slice_selection_loss(name)(logits, torch.full((2, 3), torch.nan))
+        loss.backward()
+        assert loss.item() == 0
+        assert not logits.grad.any()
+
+    def test_absolute_error_by_hand(self):
+        loss = losses.masked_absolute_error(torch.zeros(1, 2), torch.tensor([[0.9, 0.25]]))
+        assert loss.item() == pytest.approx((0.4 + 0.25) / 2)
+
+    @given(st.floats(0.01, 0.99))
+    @settings(max_examples=20, deadline=None)
+    @pytest.mark.parametrize("name", SLICE_SELECTION_LOSSES)
+    def test_least_at_the_target(self, name, target):
+        loss = slice_selection_loss(name)
+        best = torch.tensor([[np.log(target / (1 - target))]])
+        goal = torch.tensor([[target]])
+        least = loss(best, goal)
+        assert least <= loss(best + 0.1, goal)
+        assert least <= loss(best - 0.1, goal)
+
+
+def test_unknown_names():
+    with pytest.raises(UsageError, match="unknown loss 'focal'"):
+        segmentation_loss("focal")
+    with pytest.raises(UsageError, match="unknown loss 'huber'"):
+        slice_selection_loss("huber")

@@ -209,7 +209,8 @@ def _regular_planes(volume: Volume) -> tuple[NDArray[np.intp], float]:
     z_mm = volume.slice_z_mm
     if len(z_mm) == 1:
         return np.zeros(1, dtype=np.intp), 1.0
-    planes = np.rint((z_mm - z_mm[0]) / np.median(np.diff(z_mm))).astype(np.intp)
+    step_mm = np.percentile(np.diff(z_mm), 50, method="lower")  # one that occurs
+    planes = np.rint((z_mm - z_mm[0]) / step_mm).astype(np.intp)
     spacing_mm = float((z_mm[-1] - z_mm[0]) / max(int(planes[-1]), 1))
     off_mm = np.abs(planes * spacing_mm - (z_mm - z_mm[0])).max()
     if np.any(np.diff(planes) < 1) or off_mm > 0.1 * spacing_mm:

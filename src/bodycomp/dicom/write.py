@@ -15,6 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from bodycomp.dicom.attributes import Stack, decimal_string, series_dataset
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
+from bodycomp.dicom.pixels import is_integral
 from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 
@@ -101,7 +102,7 @@ def _write(folder: Path, stack: Stack, header: SeriesHeader) -> tuple[Path, ...]
             _fill(dataset, index, stack, header)
             dataset.save_as(staging / name, enforce_file_format=True)
         _publish(staging, folder, names)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: an image that a codec cannot take
         raise OutputError(f"cannot write DICOM files to {folder}: {error}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -149,7 +150,7 @@ def _fill(dataset: FileDataset, index: int, stack: Stack, header: SeriesHeader) 
 def _stored(hu: NDArray[Any], pixels: PixelFormat) -> NDArray[Any]:
     """Return stored values (row, column), little endian 16 bit, clipped to the stored range."""
     dtype = "<i2" if pixels.signed else "<u2"
-    if hu.dtype.kind in "iu" and pixels.slope_hu == 1 and pixels.intercept_hu.is_integer():
+    if hu.dtype.kind in "iu" and pixels.slope_hu == 1 and is_integral(1, pixels.intercept_hu):
         values = hu.astype(np.int32) - int(pixels.intercept_hu)
     else:
         values = np.rint((hu.astype(np.float64) - pixels.intercept_hu) / pixels.slope_hu)

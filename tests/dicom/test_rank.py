@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bodycomp.dicom.header import SeriesHeader
+from bodycomp.dicom.rank import is_sharp_kernel, preferred, rank_series
+from bodycomp.dicom.series import CandidateSeries, find_series
+from bodycomp.dicom.write import write_ct_series
+from bodycomp.imaging.volume import Volume
+
+
+@pytest.fixture
+def base(
+    tmp_path: Path, volume: Volume, only_candidate: Callable[[Path], CandidateSeries]
+) -> CandidateSeries:
+    header = SeriesHeader(seed="s", kernel="B30f", slice_thickness_mm=5)
+    write_ct_series(tmp_path / "base", volume, header)
+    return only_candidate(tmp_path / "base")
+
+
+def test_rule_in_its_order(base: CandidateSeries) -> None:
+    scanner = base.scanner
+    sharp = replace(base, scanner=replace(scanner, kernel="B70f"))
+    thin = replace(base, scanner=replace(scanner, slice_thickness_mm=1.0))
+    short = replace(base, coverage_mm=base.coverage_mm - 50)
+    derived = replace(base, image_type=("DERIVED", "SECONDARY", "AXIAL"))
+    assert rank_series([derived, short, thin, sharp, base]) == (base, sharp, thin, short, derived)
+
+
+def test_one_series_per_study_is_preferred(tmp_path: Path, volume: Volume) -> None:
+    for seed in ("a", "b"):
+        for number, kernel in ((1, "BONE"), (2, "STANDARD")):
+            header = SeriesHeader(seed=seed, series_number=number, kernel=kernel)
+            write_ct_series(tmp_path / seed / f"{number}", volume, header)
+    candidates = find_series([tmp_path]).candidates
+    assert [series.series_number for series in candidates] == [1, 2, 1, 2]
+    assert [series.series_number for series in preferred(candidates)] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "sharp"),
+    [("Br38f\\3", False), ("Bl57d\\3", True), ("I70f\\2", True), ("BONEPLUS", True),
+     ("SOFT", False), ("FC08-H", False), ("FC30", True), ("B", False), ("YC", True), ("", False)],
+)  # fmt: skip
+def test_kernels_of_the_makers(kernel: str, *, sharp: bool) -> None:
+    assert is_sharp_kernel(kernel) is sharp

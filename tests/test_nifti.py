@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import itertools
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bodycomp.errors import ImageError, InputNotFoundError, OutputError, SeriesError
+from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.volume import Volume
+from bodycomp.nifti import read_nifti_volume, write_nifti_labels
+
+RNG = np.random.default_rng(5)
+HU = RNG.integers(-1024, 1500, (6, 4, 5)).astype(np.int16)  # x, y, z
+SPACING_MM = (0.75, 0.5, 5.0)
+
+
+@pytest.fixture(scope="session")
+def sitk() -> ModuleType:
+    """SimpleITK, whose SWIG wrapper warns while it is imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return pytest.importorskip("SimpleITK")
+
+
+def save(path: Path, data: np.ndarray, affine: np.ndarray) -> Path:
+    image = nib.Nifti1Image(data, affine)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, path)
+    return path
+
+
+def upright_affine() -> np.ndarray:
+    return np.array([[0.75, 0, 0, -40], [0, 0.5, 0, 20], [0, 0, 5.0, -300], [0, 0, 0, 1.0]])
+
+
+def every_layout() -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """The same voxels in all 48 orders and directions of the array's axes."""
+    layouts = []
+    for order in itertools.permutations(range(3)):
+        for flips in itertools.product((False, True), repeat=3):
+            data, affine = HU, upright_affine()
+            for axis in np.flatnonzero(flips):
+                data = np.flip(data, axis)
+                affine[:, 3] += affine[:, axis] * (data.shape[axis] - 1)
+                affine[:, axis] *= -1
+            name = "".join("xyz"[axis].upper() if flips[axis] else "xyz"[axis] for axis in order)
+            layouts.append((name, data.transpose(order), affine[:, [*order, 3]]))
+    return layouts
+
+
+LAYOUTS = every_layout()
+
+
+@pytest.mark.parametrize(("data", "affine"), [x[1:] for x in LAYOUTS], ids=[x[0] for x in LAYOUTS])
+def test_any_axis_order_gives_the_same_patient(
+    tmp_path: Path, sitk: ModuleType, data: np.ndarray, affine: np.ndarray
+) -> None:
+    """In the standard view (right on the left, front on top) all layouts are one picture."""
+    source = save(tmp_path / "ct.nii.gz", data, affine)
+    volume = read_nifti_volume(source)
+    standard = Turn.from_orientation(volume.orientation).apply(volume.hu)
+    # RAS x runs to the right, so the left of the picture is the largest x; y likewise.
+    np.testing.assert_array_equal(standard, HU[::-1, ::-1].transpose(2, 1, 0))
+    np.testing.assert_allclose(volume.slice_z_mm, -300 + 5.0 * np.arange(5))
+    assert volume.hu.dtype == np.int16
+
+    labels = (volume.hu > 0).astype(np.uint8)
+    write_nifti_labels(tmp_path / "labels.nii.gz", volume, labels)
+    image, mask = sitk.ReadImage(str(source)), sitk.ReadImage(str(tmp_path / "labels.nii.gz"))
+    on_source = sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor)
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(on_source), sitk.GetArrayFromImage(image) > 0
+    )
+
+
+def test_oblique_volume_agrees_with_simpleitk(tmp_path: Path, sitk: ModuleType) -> None:
+    angle = np.radians(12)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    path = save(tmp_path / "ct.nii", HU, turn @ upright_affine())
+    volume, image = read_nifti_volume(path), sitk.ReadImage(str(path))
+    np.testing.assert_array_equal(volume.hu, sitk.GetArrayFromImage(image))
+    np.testing.assert_allclose(volume.first_pixel_mm, image.GetOrigin(), atol=1e-4)
+    np.testing.assert_allclose(volume.slice_spacing_mm, 5 * np.cos(angle), atol=1e-4)
+    write_nifti_labels(tmp_path / "m.nii", volume, np.ones(volume.hu.shape, np.uint8))
+    mask = nib.load(tmp_path / "m.nii")
+    np.testing.assert_allclose(mask.affine, nib.load(path).affine, atol=1e-3)
+
+
+def test_scale_is_applied(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(HU, upright_affine())
+    image.header.set_slope_inter(0.25, -100)
+    nib.save(image, tmp_path / "ct.nii")
+    volume = read_nifti_volume(tmp_path / "ct.nii")
+    assert volume.hu.dtype == np.float32
+    np.testing.assert_allclose(volume.hu, HU.transpose(2, 1, 0) * 0.25 - 100)
+
+
+def test_whole_numbers_in_floats_and_a_trailing_axis(tmp_path: Path) -> None:
+    path = save(tmp_path / "ct.nii", HU.astype(np.float64)[..., None], upright_affine())
+    volume = read_nifti_volume(path)
+    assert volume.hu.dtype == np.int16
+    assert volume.pixel_spacing_mm == (0.5, 0.75)
+
+
+def sheared() -> np.ndarray:
+    affine = upright_affine()
+    affine[1, 2] = 1.0
+    return affine
+
+
+def leaning() -> np.ndarray:
+    turn = np.eye(4)
+    turn[1:3, 1:3] = np.array([[0.8, -0.6], [0.6, 0.8]])
+    return turn @ upright_affine()
+
+
+@pytest.mark.parametrize(
+    ("data", "affine", "message"),
+    [
+        (np.stack([HU, HU], -1), upright_affine(), r"expected a 3-D volume, found shape \(6"),
+        (HU, sheared(), "expected perpendicular axes"),
+        (HU, leaning(), "within 25 degrees of axial, found 37"),
+        (np.abs(HU), upright_affine(), "expected HU with air"),
+        (np.where(HU > 0, np.nan, HU).astype(np.float32), upright_affine(), "found NaN"),
+    ],
+)
+def test_refusals_of_volumes(
+    tmp_path: Path, data: np.ndarray, affine: np.ndarray, message: str
+) -> None:
+    path = save(tmp_path / "ct.nii", data, affine)
+    with pytest.raises(SeriesError, match=message):
+        read_nifti_volume(path)
+
+
+def test_refusals_of_files(tmp_path: Path) -> None:
+    with pytest.raises(InputNotFoundError, match="found nothing at"):
+        read_nifti_volume(tmp_path / "absent.nii")
+    path = save(tmp_path / "ct.nii", HU, upright_affine())
+    content = bytearray(path.read_bytes())
+    content[252:256] = bytes(4)  # qform_code, sform_code
+    path.write_bytes(content)
+    with pytest.raises(SeriesError, match="expected qform or sform, found neither"):
+        read_nifti_volume(path)
+    (tmp_path / "text.nii").write_text("not an image" * 100)
+    with pytest.raises(SeriesError, match=r"text\.nii: expected a NIfTI volume"):
+        read_nifti_volume(tmp_path / "text.nii")
+    whole = save(tmp_path / "cut.nii", HU, upright_affine())
+    whole.write_bytes(whole.read_bytes()[:-50])
+    with pytest.raises(SeriesError, match=r"cut\.nii: voxels cannot be read"):
+        read_nifti_volume(whole)
+    packed = save(tmp_path / "cut.nii.gz", HU, upright_affine())
+    packed.write_bytes(packed.read_bytes()[:-60])
+    with pytest.raises(SeriesError, match=r"cut\.nii\.gz"):
+        read_nifti_volume(packed)
+
+
+def test_missing_slices_become_empty_planes(tmp_path: Path) -> None:
+    volume = Volume(np.zeros((3, 2, 2), np.int16), (1, 1), np.array([0.0, 5, 15]))
+    write_nifti_labels(tmp_path / "m.nii", volume, np.ones((3, 2, 2), np.uint8))
+    mask = nib.load(tmp_path / "m.nii")
+    assert mask.get_fdata().max(axis=(0, 1)).tolist() == [1, 1, 0, 1]
+    assert mask.header.get_zooms()[2] == 5
+
+
+def test_labels_that_cannot_be_written(tmp_path: Path) -> None:
+    volume = Volume(np.zeros((4, 2, 2), np.int16), (1, 1), np.array([0.0, 5, 7, 12]))
+    with pytest.raises(ImageError, match=r"expected a mask of shape \(4, 2, 2\)"):
+        write_nifti_labels(tmp_path / "m.nii", volume, np.ones((3, 2, 2), np.uint8))
+    with pytest.raises(OutputError, match="expected evenly spaced slices"):
+        write_nifti_labels(tmp_path / "m.nii", volume, np.ones((4, 2, 2), np.uint8))
+    with pytest.raises(OutputError, match=r"ends in \.nii"):
+        write_nifti_labels(tmp_path / "m.png", volume, np.ones((4, 2, 2), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_same_mask_gives_same_bytes(tmp_path: Path) -> None:
+    volume = Volume(np.zeros((3, 2, 2), np.int16), (1, 1), np.array([0.0, 5, 10]))
+    files = [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"]
+    for file in files:
+        write_nifti_labels(file, volume, np.ones((3, 2, 2), np.uint8))
+    assert files[0].read_bytes() == files[1].read_bytes()

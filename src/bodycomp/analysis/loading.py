@@ -9,7 +9,7 @@ from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.analysis.segmentation import NetworkSegmenter
 from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.errors import InputNotFoundError, ModelError
-from bodycomp.networks.checkpoint import Model, load_model
+from bodycomp.networks.checkpoint import Model, Task, load_model
 
 SLICE_SELECTION_FOLDER: Final = "slice-selection"
 SEGMENTATION_FOLDER: Final = "segmentation"
@@ -34,9 +34,13 @@ def load_analyzer(
     """
     if not models_dir.is_dir():
         raise InputNotFoundError(f"models folder {models_dir} is not there", hint=_HINT)
-    scorer = NetworkSliceScorer(_load(models_dir, SLICE_SELECTION_FOLDER), device=device)
-    segmenter = NetworkSegmenter(_load(models_dir, SEGMENTATION_FOLDER), device=device)
-    return Analyzer(scorer, segmenter, options or AnalysisOptions())
+    slice_selection = _load(models_dir, SLICE_SELECTION_FOLDER, "slice_selection")
+    segmentation = _load(models_dir, SEGMENTATION_FOLDER, "segmentation")
+    return Analyzer(
+        NetworkSliceScorer(slice_selection, device=device),
+        NetworkSegmenter(segmentation, device=device),
+        options or AnalysisOptions(),
+    )
 
 
 _HINT: Final = (
@@ -45,10 +49,10 @@ _HINT: Final = (
 )
 
 
-def _load(models_dir: Path, name: str) -> Model:
+def _load(models_dir: Path, name: str, task: Task) -> Model:
     for suffix in _SUFFIXES:
         path = models_dir / f"{name}{suffix}"
         if path.exists():
-            return load_model(path)
+            return load_model(path, task=task)
     there = ", ".join(sorted(entry.name for entry in models_dir.iterdir())) or "nothing"
     raise ModelError(f"expected {name} in {models_dir}, found {there}", hint=_HINT)

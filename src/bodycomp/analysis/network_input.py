@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from bodycomp.errors import UsageError
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
+
+DIGEST_LENGTH: Final = 12
+"""Hexadecimal characters of a model's digest that results carry."""
 
 
 def input_batches(

@@ -8,7 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bodycomp.analysis.network_input import input_batches, ready_network, resolve_device
+from bodycomp.analysis.network_input import (
+    DIGEST_LENGTH,
+    input_batches,
+    ready_network,
+    resolve_device,
+)
 from bodycomp.analysis.pipeline import SliceProgress, no_progress
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import ModelError
@@ -40,7 +45,7 @@ class NetworkSegmenter:
                 hint="Is the slice-selection model in the folder of the segmentation model?",
             )
         self.tissues: tuple[Tissue, ...] = card.tissues
-        self.digest: str = model.digest
+        self.digest: str = model.digest[:DIGEST_LENGTH]
         self._preprocessing = card.preprocessing
         self._device = resolve_device(device)
         self._network = ready_network(model.network, self._device)

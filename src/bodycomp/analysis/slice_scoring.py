@@ -6,7 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bodycomp.analysis.network_input import input_batches, ready_network, resolve_device
+from bodycomp.analysis.network_input import (
+    DIGEST_LENGTH,
+    input_batches,
+    ready_network,
+    resolve_device,
+)
 from bodycomp.analysis.pipeline import SliceProgress, no_progress
 from bodycomp.errors import ModelError
 from bodycomp.imaging.volume import Volume
@@ -36,7 +41,7 @@ class NetworkSliceScorer:
             )
         self.levels: tuple[str, ...] = card.levels
         self.scale_mm: float = card.target_scale_mm
-        self.digest: str = model.digest
+        self.digest: str = model.digest[:DIGEST_LENGTH]
         self._preprocessing = card.preprocessing
         self._device = resolve_device(device)
         self._network = ready_network(model.network, self._device)

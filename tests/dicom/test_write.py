@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,3 +144,16 @@ def test_localizer_is_a_coronal_scout(tmp_path: Path) -> None:
 def test_impossible_pixel_formats_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="expected"):
         PixelFormat(**wrong)
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+@pytest.mark.parametrize("body_part", ["", "ABDOMEN"])
+def test_validator_finds_no_error(tmp_path: Path, volume: Volume, body_part: str) -> None:
+    header = SeriesHeader(seed="s", patient_id="P1", contrast_agent="yes", body_part=body_part)
+    axial = write_ct_series(tmp_path / "a", volume, header)[0]
+    scout = write_localizer(
+        tmp_path / "b", volume.hu[0], header, pixel_spacing_mm=(1, 1), first_pixel_mm=(0, 0, 0)
+    )
+    for file in (axial, scout):
+        check = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
+        assert "Error" not in check.stderr + check.stdout

@@ -70,7 +70,7 @@ def _set_patient_and_study(dataset: Dataset, header: SeriesHeader) -> None:
         setattr(dataset, f"{kind}Date", header.date)
         setattr(dataset, f"{kind}Time", header.time)
     dataset.StudyInstanceUID = header.uid("study")
-    dataset.StudyID = ""
+    dataset.StudyID = "1"
     dataset.AccessionNumber = ""
     dataset.ReferringPhysicianName = ""
     dataset.StudyDescription = header.study_description
@@ -84,12 +84,16 @@ def _set_series(dataset: Dataset, header: SeriesHeader) -> None:
     dataset.ProtocolName = header.protocol_name
     if header.body_part:
         dataset.BodyPartExamined = header.body_part
+    else:
+        dataset.Laterality = ""  # Type 2C: wanted where the body part leaves it open
     dataset.PatientPosition = header.patient_position
     dataset.FrameOfReferenceUID = header.uid("frame")
     dataset.PositionReferenceIndicator = ""
     dataset.Manufacturer = header.manufacturer
     dataset.ManufacturerModelName = header.model
     dataset.ImageType = list(header.image_type)
+    # The values of a projection are not HU; US says "unspecified" (PS3.3 C.11.1.1.2).
+    dataset.RescaleType = "US" if "LOCALIZER" in header.image_type else "HU"
     dataset.AcquisitionNumber = header.acquisition_number
     dataset.KVP = _optional(header.kvp)
     dataset.GantryDetectorTilt = "0"
@@ -116,7 +120,6 @@ def _set_image_format(dataset: Dataset, stack: Stack, pixels: PixelFormat) -> No
         dataset.add_new("PixelPaddingValue", "SS" if pixels.signed else "US", pixels.padding)
     dataset.RescaleIntercept = decimal_string(pixels.intercept_hu)
     dataset.RescaleSlope = decimal_string(pixels.slope_hu)
-    dataset.RescaleType = "HU"
     dataset.WindowCenter = "40"
     dataset.WindowWidth = "400"
 

@@ -42,7 +42,7 @@ def sideways_mm(
 ) -> tuple[float, float]:
     """Return how far slices leave the normal through the first one, and the angle in degrees.
 
-    With a tilted gantry the table moves at an angle to the slices' normal (PS3.3 C.8.2.1.1.3).
+    With a tilted gantry the table moves at an angle to the slices' normal.
     """
     steps = np.asarray(positions_mm, np.float64) - np.asarray(positions_mm[0], np.float64)
     normal = slice_normal(orientation)

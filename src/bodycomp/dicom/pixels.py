@@ -22,7 +22,8 @@ def why_not_decodable(transfer_syntax_uid: str, bits_stored: int) -> str | None:
     Lossy JPEG with 12 bits and the retired progressive forms of JPEG have no decoder under a
     licence that we can depend on.
     """
-    syntax = UID(transfer_syntax_uid)
+    with quiet_pydicom():
+        syntax = UID(transfer_syntax_uid)
     name = syntax.name if syntax.is_transfer_syntax else f"{transfer_syntax_uid!r}"
     if not syntax.is_transfer_syntax or not syntax.is_compressed or syntax.is_deflated:
         return None if syntax.is_transfer_syntax else f"unknown transfer syntax {name}"

@@ -1,0 +1,30 @@
+"""``python -m bodycomp.training.helper RUN_FOLDER RANK WORLD PORT``: one of several processes.
+
+Started by ``launch.helpers``, never by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bodycomp.training.fit import join_training
+from bodycomp.training.launch import Seat, end_with_parent
+from bodycomp.training.run_folder import RunFolder
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Take part in the training whose first process started this one."""
+    logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
+    end_with_parent()
+    folder = RunFolder(Path(arguments[0]))
+    rank, world, port = (int(argument) for argument in arguments[1:])
+    values = json.loads(folder.args.read_text(encoding="utf-8"))
+    join_training(folder, values, Seat(rank, world, port))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

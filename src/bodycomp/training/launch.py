@@ -1,0 +1,140 @@
+"""Several processes for one training on one machine: the first one starts the others.
+
+They share the run's folder: the others read the options from ``args.json`` and write nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lightning.fabric.plugins.environments import LightningEnvironment
+
+HELPER_MODULE: Final = "bodycomp.training.helper"
+GRACE_S: Final = 60.0
+"""A process left alone by a dead one may wait for it for ever; it is ended after this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A process's place among those of one training.
+
+    Attributes:
+        rank: 0 for the process that writes.
+        world: Number of processes.
+        port: Where they meet on this machine.
+    """
+
+    rank: int = 0
+    world: int = 1
+    port: int = 0
+
+
+class OneMachine(LightningEnvironment):
+    """Tells Lightning a process's seat, and that all processes are started elsewhere."""
+
+    def __init__(self, seat: Seat) -> None:
+        super().__init__()
+        self._seat = seat
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        """Yes: ``helpers`` does."""
+        return True
+
+    @property
+    def main_address(self) -> str:
+        """This machine."""
+        return "127.0.0.1"
+
+    @property
+    def main_port(self) -> int:
+        """The port of the seat."""
+        return self._seat.port
+
+    def local_rank(self) -> int:
+        """Rank of the seat."""
+        return self._seat.rank
+
+    def node_rank(self) -> int:
+        """There is one machine."""
+        return 0
+
+
+def first_seat(world: int) -> Seat:
+    """Return the seat of the process that starts the others."""
+    if world == 1:
+        return Seat()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Seat(0, world, int(probe.getsockname()[1]))
+
+
+@contextmanager
+def helpers(run_folder: Path, seat: Seat) -> Iterator[None]:
+    """Run the other processes of a training; if one of them fails, this one does not wait.
+
+    Args:
+        run_folder: The run, with its ``args.json``.
+        seat: Of this process.
+    """
+    started = [
+        subprocess.Popen(  # noqa: S603 - this interpreter, this package
+            [
+                *(sys.executable, "-m", HELPER_MODULE, str(run_folder)),
+                *(str(rank), str(seat.world), str(seat.port)),
+            ]
+        )
+        for rank in range(1, seat.world)
+    ]
+    over = threading.Event()
+    if started:
+        threading.Thread(target=_watch_helpers, args=(started, over), daemon=True).start()
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        over.set()
+        for process in started:
+            _end(process, wait_s=0 if failed else GRACE_S)
+
+
+def _end(process: subprocess.Popen[bytes], *, wait_s: float) -> None:
+    try:
+        process.wait(wait_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _watch_helpers(started: list[subprocess.Popen[bytes]], over: threading.Event) -> None:
+    """End this process if a helper has failed and the training is stuck waiting for it."""
+    failed_at: float | None = None
+    while not over.wait(1.0):
+        if failed_at is None and any(process.poll() not in {None, 0} for process in started):
+            failed_at = time.monotonic()
+        if failed_at is not None and time.monotonic() - failed_at > GRACE_S:
+            sys.stderr.write("error: a process of this training failed; its message is above\n")
+            os._exit(1)
+
+
+def end_with_parent() -> None:
+    """End this process soon after the one that started it is gone."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,131 @@
+"""``manifest.json``: what a run was made from and with, and how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import bodycomp
+from bodycomp.errors import UsageError
+from bodycomp.training.run_folder import RunFolder, write_json
+
+PACKAGES: Final = ("torch", "lightning", "numpy", "scipy", "pillow", "safetensors")
+
+WHOLE_FILE_BYTES: Final = 256 * 2**20
+SAMPLED_CHUNKS: Final = 256
+CHUNK_BYTES: Final = 2**20
+
+
+def data_digest(data_dir: Path, files: Iterable[Path]) -> str:
+    """Return a SHA-256 over names, sizes and contents of a training set's files.
+
+    Files above 256 MiB are read at 256 evenly spaced places of 1 MiB, first and last included.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(data_dir).as_posix()}\0{size}\0".encode())
+        with path.open("rb") as stream:
+            if size <= WHOLE_FILE_BYTES:
+                digest.update(stream.read())
+                continue
+            for index in range(SAMPLED_CHUNKS):
+                stream.seek((size - CHUNK_BYTES) * index // (SAMPLED_CHUNKS - 1))
+                digest.update(stream.read(CHUNK_BYTES))
+    return digest.hexdigest()
+
+
+def git_commit() -> str | None:
+    """Return the commit of the checkout that this code runs from; None outside one."""
+    source = Path(bodycomp.__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD", "--show-toplevel"],  # noqa: S607 - whichever git the user has
+            cwd=source,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    commit, top = done.stdout.split("\n")[:2]
+    # An environment inside somebody else's checkout is not a checkout of bodycomp.
+    return commit if (Path(top) / "src" / "bodycomp").resolve() == source.resolve() else None
+
+
+def peak_memory_bytes() -> int:
+    """Return this process's largest resident memory so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+class Manifest:
+    """The manifest of one run; written when it starts, when it resumes and when it ends."""
+
+    def __init__(self, folder: RunFolder, facts: Mapping[str, Any]) -> None:
+        """Take what is known at the start.
+
+        Args:
+            folder: The run's folder.
+            facts: ``seed``, ``device``, ``data`` (with ``digest``) and whatever else is known.
+        """
+        self._folder = folder
+        earlier = self._read()
+        self._values: dict[str, Any] = {
+            "started": earlier.get("started", _now()),
+            "resumed": [*earlier.get("resumed", []), *([_now()] if earlier else [])],
+            "versions": {
+                "bodycomp": bodycomp.__version__,
+                "python": platform.python_version(),
+                **{name: version(name) for name in PACKAGES},
+            },
+            "git_commit": git_commit(),
+            "platform": platform.platform(),
+            **facts,
+        }
+
+    def check_same_data(self) -> None:
+        """Refuse to continue on another training set.
+
+        Raises:
+            UsageError: The digest differs from that of the run to continue.
+        """
+        earlier = self._read().get("data", {})
+        if earlier and earlier.get("digest") != self._values["data"]["digest"]:
+            raise UsageError(
+                "the training set is not the one that this run began with: "
+                f"{earlier.get('sizes')} samples before, {self._values['data']['sizes']} now, "
+                "and other contents",
+                hint="Start a new run; --load_weights can begin with this run's model.",
+            )
+
+    def write(self, exit_state: str, **facts: object) -> None:
+        """Write the file.
+
+        Args:
+            exit_state: running, finished, interrupted or failed.
+            facts: What is known by now, such as ``wall_s`` and ``reason``.
+        """
+        self._values |= {"exit_state": exit_state, "written": _now()} | facts
+        self._values["peak_memory_bytes"] = peak_memory_bytes()
+        write_json(self._folder.manifest, self._values)
+
+    def _read(self) -> dict[str, Any]:
+        if not self._folder.manifest.is_file():
+            return {}
+        values: dict[str, Any] = json.loads(self._folder.manifest.read_text(encoding="utf-8"))
+        return values
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

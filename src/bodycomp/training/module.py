@@ -1,0 +1,236 @@
+"""What both trainings do in a step: the part of Lightning's module that does not know the task."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import SGD, AdamW, Optimizer
+from torch.utils.data import DataLoader, Dataset
+
+from bodycomp.errors import TrainingError
+from bodycomp.networks.card import ModelCard
+from bodycomp.training.options import RunOptions
+from bodycomp.training.placement import Placement, Sample, make_loader
+from bodycomp.training.sampling import BatchPlan, StepSampler, step_seed
+from bodycomp.training.schedules import Position, learning_rate_factor
+from bodycomp.training.signals import SignalWatch
+from bodycomp.training.state import TrainingState
+
+WEIGHT_DECAY: Final = 1e-4
+SGD_MOMENTUM: Final = 0.9
+
+STATE_KEY: Final = "bodycomp"
+"""Where a checkpoint keeps the training state."""
+
+NORM_MEMORY: Final = 0.1
+"""Early in a training batch norm's running statistics span this share of the steps so far; with
+the final momentum of 0.01 alone, the first hundred steps would be judged by initial statistics."""
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The data sets of a training; test is None if the training set has none."""
+
+    train: Dataset[Sample]
+    val: Dataset[Sample]
+    test: Dataset[Sample] | None
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of samples of each split that is there."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: len(split) for name, split in named.items() if split is not None}  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A network on one split.
+
+    Attributes:
+        metrics: By name; None where nothing could be measured.
+        score: What the best epoch has most of.
+        cases: (case,) how well each sample did, higher is better, NaN where it does not count.
+    """
+
+    metrics: dict[str, float | None]
+    score: float
+    cases: Tensor
+
+
+class TrainingModule(LightningModule):
+    """A network in training.
+
+    Lightning sees one long epoch of all steps that are left; which samples, which variation and
+    which learning rate a step has follows from its number in ``state``.
+    """
+
+    def __init__(
+        self, network: nn.Module, card: ModelCard, splits: Splits, options: RunOptions
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.card = card
+        self.splits = splits
+        self.options = options
+        self.plan = BatchPlan(splits.sizes()["train"], options.batch_size, options.seed)
+        self.state = TrainingState(step=options.first_epoch * self.plan.steps_per_epoch)
+        self.num_workers = 0
+        self.signals = SignalWatch()
+        self.stop_signal = 0
+        self.used_rate = 0.0
+        self._agreed_s = (0.0, 0.0)
+        self._norms: list[tuple[_BatchNorm, float]] = []
+
+    def prepare(self, *, rank: int, world: int, num_workers: int) -> None:
+        """Take this process's place among those of the training."""
+        self.plan = replace(self.plan, rank=rank, world=world)
+        self.num_workers = num_workers
+
+    @abstractmethod
+    def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """Return the mean loss of a batch."""
+
+    @abstractmethod
+    def augment(self, batch: Sample, generator: torch.Generator) -> Sample:
+        """Vary a training batch."""
+
+    @abstractmethod
+    def evaluate(self, network: nn.Module, split: Dataset[Sample], place: Placement) -> Evaluation:
+        """Judge a network on a split, all processes together."""
+
+    @property
+    def last_step(self) -> int:
+        """Number of steps after which the training ends."""
+        return self.options.epochs * self.plan.steps_per_epoch
+
+    @property
+    def epoch(self) -> int:
+        """Number of the running epoch, or of the one that the last step ended."""
+        return max(self.state.step - 1, 0) // self.plan.steps_per_epoch
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Return the batches from the current step to the last.
+
+        At the end one more is there, never used: Lightning calls no hook of an empty training.
+        """
+        stop = max(self.last_step, self.state.step + 1)
+        steps = StepSampler(self.plan, self.state.step, stop)
+        return make_loader(self.splits.train, steps, num_workers=self.num_workers)
+
+    def configure_optimizers(self) -> Optimizer:
+        """Return the optimiser; biases and norms do not decay."""
+        matrices = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": WEIGHT_DECAY},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        rate = self.options.learning_rate
+        if self.options.optimizer == "sgd":
+            return SGD(groups, lr=rate, momentum=SGD_MOMENTUM, nesterov=True)
+        return AdamW(groups, lr=rate)
+
+    def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
+        """Vary a batch, with random numbers that depend on seed and step alone."""
+        del dataloader_idx
+        if not self.options.augmentation:
+            return batch
+        seed = step_seed(self.options.seed, self.state.step, self.plan.rank)
+        return self.augment(batch, torch.Generator().manual_seed(seed))
+
+    def on_fit_start(self) -> None:
+        """Note what batch norm's momentum is to become."""
+        norms = (layer for layer in self.network.modules() if isinstance(layer, _BatchNorm))
+        self._norms = [(norm, norm.momentum or 0.0) for norm in norms]
+
+    def on_train_batch_start(self, batch: Sample, batch_idx: int) -> int | None:
+        """Set the learning rate and the memory of batch norm; -1 if no step is left."""
+        del batch, batch_idx
+        if self.state.step >= self.last_step or self.state.out_of_time:
+            return -1
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        self.used_rate = self.learning_rate()
+        for group in optimizer.param_groups:  # type: ignore[union-attr]
+            group["lr"] = self.used_rate
+        for norm, final_momentum in self._norms:
+            norm.momentum = max(final_momentum, 1 / (1 + NORM_MEMORY * (self.state.step + 1)))
+        return None
+
+    def learning_rate(self) -> float:
+        """Return the learning rate of the next step."""
+        position = Position(
+            self.plan.epoch_of(self.state.step), self.options.epochs, self.elapsed_share()
+        )
+        half_time = self.options.decay_half_time
+        factor = learning_rate_factor(self.options.schedule, position, half_time_epochs=half_time)
+        return self.options.learning_rate * factor
+
+    def elapsed_share(self) -> float:
+        """Return the time used as a share of the time allowed, one validation set aside.
+
+        It is the same in all processes, and as old as the last step.
+        """
+        if self.options.max_minutes is None:
+            return 0.0
+        allowed_s = 60 * self.options.max_minutes
+        elapsed_s, validation_s = self._agreed_s
+        return elapsed_s / max(allowed_s - validation_s, 0.1 * allowed_s)
+
+    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
+        """Return the loss of this process's share, weighted so that the mean over shares is it."""
+        del batch_idx
+        images, truth = batch
+        loss = self.loss(self.network(images), truth)
+        self._agree(loss)
+        weight = self.plan.share(self.state.step).weight
+        if weight > 0:
+            self.state.epoch_loss += float(loss.detach()) * len(images)
+            self.state.epoch_images += len(images)
+        return loss * weight
+
+    def _agree(self, loss: Tensor) -> None:
+        """Share with all processes what each must act on in the same step.
+
+        Raises:
+            TrainingError: The loss of any process is not finite.
+        """
+        times = (self.state.elapsed_s, self.state.validation_s)
+        facts = torch.tensor(
+            [not torch.isfinite(loss), self.signals.received or 0, *times], dtype=torch.float64
+        )
+        if self.plan.world > 1:
+            facts = facts.to(self.device)
+            torch.distributed.all_reduce(facts, torch.distributed.ReduceOp.MAX)
+        diverged, stop_signal, *agreed_s = facts.tolist()
+        self.stop_signal, self._agreed_s = int(stop_signal), (agreed_s[0], agreed_s[1])
+        if diverged:
+            raise TrainingError(
+                f"the loss is no longer finite in step {self.state.step} (epoch "
+                f"{self.plan.epoch_of(self.state.step):.1f}) at learning rate {self.used_rate:.3g}",
+                hint="Start again with a --learning_rate ten times smaller; if that does not help, "
+                "with --precision 32.",
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the training state; Lightning's own loop counters would not fit the resumed loop."""
+        del checkpoint["loops"]
+        values = self.state.to_dict()
+        if self.plan.world > 1:
+            sums = torch.tensor(
+                [self.state.epoch_loss, self.state.epoch_images], device=self.device
+            )
+            torch.distributed.all_reduce(sums)
+            values |= {"epoch_loss": float(sums[0]), "epoch_images": int(sums[1])}
+        checkpoint[STATE_KEY] = values
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the training state up again; sums over processes go on in the first one."""
+        self.state = TrainingState.from_dict(checkpoint[STATE_KEY])
+        self._agreed_s = (self.state.elapsed_s, self.state.validation_s)
+        if self.plan.rank > 0:
+            self.state.start_epoch()

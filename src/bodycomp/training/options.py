@@ -1,0 +1,208 @@
+"""Everything that a training can be told; plain values, no torch, checked when they are made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+from bodycomp.anatomy import DEFAULT_LEVEL, check_levels
+from bodycomp.errors import UsageError
+from bodycomp.networks.names import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    SEGMENTATION_LOSSES,
+    SLICE_SELECTION_LOSSES,
+)
+from bodycomp.training.schedules import SCHEDULES
+
+PRECISIONS: Final = ("auto", "32", "bf16", "16")
+OPTIMIZERS: Final = ("adamw", "sgd")
+
+LARGE_ADAMW_RATE: Final = 0.02
+"""Above this learning rate AdamW rarely trains; the earlier default of 0.1 lies far beyond."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What both trainings share.
+
+    Attributes:
+        data_dir: The training set.
+        output_dir: Folder of runs; this one goes to ``output_dir / name``.
+        name: Name of the run; empty for a time stamp.
+        epochs: Epoch number at which training ends.
+        batch_size: Images per optimiser step, all devices together.
+        learning_rate: Initial (largest) learning rate.
+        gpus: GPUs to use; 0 for the CPU.
+        load_weights: Model to start from: a model folder, a run folder or a Keras ``.hdf5``.
+        activation: One of ``ACTIVATIONS``.
+        loss: Name of the loss; see the task's choices.
+        optimizer: One of ``OPTIMIZERS``.
+        schedule: One of ``SCHEDULES``.
+        decay_half_time: Epochs until the learning rate halves, for the schedule ``half-life``.
+        seed: Seed of initial weights, order and augmentation; at least 0.
+        augmentation: Whether training images are varied.
+        precision: One of ``PRECISIONS``; auto is 32 on the CPU, bf16 on a GPU that has it.
+        num_workers: Processes that load data, per device; None to choose.
+        processes: CPU processes that train together when no GPU is used.
+        max_minutes: Time for the training steps and validations; None for no limit.
+        resume: Continue the run of this name.
+        keep_every_epoch: Keep a resumable checkpoint of each epoch.
+
+    Raises:
+        UsageError: A value is out of range or a name unknown.
+    """
+
+    task: ClassVar[str] = ""
+    losses: ClassVar[tuple[str, ...]] = ()
+
+    data_dir: Path
+    output_dir: Path
+    name: str = ""
+    epochs: int = 100
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    gpus: int = 1
+    load_weights: Path | None = None
+    activation: str = "relu"
+    loss: str = ""
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
+    decay_half_time: float = 20.0
+    seed: int = 0
+    augmentation: bool = True
+    precision: str = "auto"
+    num_workers: int | None = None
+    processes: int = 1
+    max_minutes: float | None = None
+    resume: bool = False
+    keep_every_epoch: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.loss:
+            object.__setattr__(self, "loss", self.losses[0])
+        _check_choice("--activation", self.activation, ACTIVATIONS)
+        _check_choice("--loss", self.loss, self.losses)
+        _check_choice("--optimizer", self.optimizer, OPTIMIZERS)
+        _check_choice("--schedule", self.schedule, SCHEDULES)
+        _check_choice("--precision", self.precision, PRECISIONS)
+        for option in ("epochs", "batch_size", "processes"):
+            _check_at_least(f"--{option}", getattr(self, option), 1)
+        for option in ("gpus", "seed", "num_workers"):
+            _check_at_least(f"--{option}", getattr(self, option), 0)
+        for option in ("learning_rate", "decay_half_time", "max_minutes"):
+            _check_positive(f"--{option}", getattr(self, option))
+        if self.resume and not self.name:
+            raise UsageError(
+                "--resume needs the name of the run to continue, found none",
+                hint="Add --name with the name of its folder.",
+            )
+
+    @property
+    def first_epoch(self) -> int:
+        """Number of the first epoch."""
+        return 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every option as JSON-ready values."""
+        values = dataclasses.asdict(self)
+        return {"task": self.task} | {
+            key: str(value) if isinstance(value, Path) else value for key, value in values.items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild from ``to_dict``."""
+        known: dict[str, Any] = {
+            field.name: values[field.name] for field in dataclasses.fields(cls)
+        }
+        for key in ("data_dir", "output_dir", "load_weights"):
+            known[key] = None if known[key] is None else Path(known[key])
+        lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
+        return cls(**(known | lists))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationOptions(RunOptions):
+    """How to train a segmentation model.
+
+    Attributes:
+        thoracic: Leave visceral fat out: classes 0, 1, 2.
+        compression_channels: Features of the U-Net's stages on the way down.
+        decompression_channels: Features on the way up, one number fewer.
+        num_convs: Convolutions per stage.
+        allow_scaled_images: Train on images that look windowed or scaled already.
+    """
+
+    task: ClassVar[str] = "segmentation"
+    losses: ClassVar[tuple[str, ...]] = SEGMENTATION_LOSSES
+
+    thoracic: bool = False
+    compression_channels: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
+    decompression_channels: tuple[int, ...] = (256, 128, 64, 32, 16)
+    num_convs: int = 1
+    allow_scaled_images: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceSelectionOptions(RunOptions):
+    """How to train a slice-selection model.
+
+    Attributes:
+        levels: Vertebral levels, one output each.
+        threshold: Scale in mm of the soft threshold: target = sigmoid(offset_mm / threshold).
+        initial_epoch: Number of the first epoch.
+        nb_layers_per_block, nb_blocks: Depth of the DenseNet.
+        nb_initial_filters, growth_rate, compression_rate: Width of the DenseNet.
+        initializer: One of ``INITIALIZERS``.
+        omit_batch_norm: Train without batch normalisation.
+    """
+
+    task: ClassVar[str] = "slice_selection"
+    losses: ClassVar[tuple[str, ...]] = SLICE_SELECTION_LOSSES
+
+    levels: tuple[str, ...] = (DEFAULT_LEVEL,)
+    threshold: float = 10.0
+    initial_epoch: int = 0
+    nb_layers_per_block: int = 12
+    nb_blocks: int = 4
+    nb_initial_filters: int = 16
+    growth_rate: int = 12
+    compression_rate: float = 0.5
+    initializer: str = "glorot_uniform"
+    omit_batch_norm: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_levels(self.levels)
+        _check_choice("--initializer", self.initializer, INITIALIZERS)
+        _check_positive("--threshold", self.threshold)
+        if not 0 <= self.initial_epoch < self.epochs:
+            raise UsageError(
+                f"expected --initial_epoch from 0 to {self.epochs - 1}, one below --epochs, "
+                f"found {self.initial_epoch}",
+                hint="--epochs is the number at which training ends, not how many are added.",
+            )
+
+    @property
+    def first_epoch(self) -> int:
+        """Number of the first epoch."""
+        return self.initial_epoch
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"expected {option} to be one of {', '.join(choices)}, found {value!r}")
+
+
+def _check_at_least(option: str, value: int | None, smallest: int) -> None:
+    if value is not None and value < smallest:
+        raise UsageError(f"expected {option} of at least {smallest}, found {value}")
+
+
+def _check_positive(option: str, value: float | None) -> None:
+    if value is not None and not 0 < value < float("inf"):
+        raise UsageError(f"expected a positive {option}, found {value}")

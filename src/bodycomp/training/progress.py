@@ -1,0 +1,87 @@
+"""What a person sees of a training: a bar on a terminal, and one line per epoch everywhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+log = logging.getLogger(__name__)
+
+
+def epoch_line(row: Mapping[str, object], epochs: int) -> str:
+    """Return what a person wants to read of an epoch's row in the metrics table.
+
+    >>> epoch_line({"epoch": 3, "step": 9, "loss": 0.25, "val_loss": 0.5, "images_per_s": 20.1}, 10)
+    'epoch 3/9  loss 0.25  val loss 0.5  20.1 images/s'
+    """
+    facts = [
+        f"{key.replace('val_', 'val ', 1) if key == 'val_loss' else key.removeprefix('val_')} "
+        f"{_short(value)}"
+        for key, value in row.items()
+        if key == "loss" or (key.startswith("val_") and not key.startswith("val_image_"))
+    ]
+    return "  ".join(
+        [f"epoch {row['epoch']}/{epochs - 1}", *facts, f"{_short(row['images_per_s'])} images/s"]
+    )
+
+
+class EpochDisplay:
+    """Shows the running epoch as a bar on a terminal, and finished ones as lines.
+
+    Nothing is shown in helper processes, and no bar where messages are off or go to a file.
+    """
+
+    def __init__(self, *, shown: bool) -> None:
+        self._console = Console(stderr=True)
+        self._shown = shown
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not (shown and self._console.is_terminal and log.isEnabledFor(logging.INFO)),
+        )
+        self._task = self._bar.add_task("", total=None, facts="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, title: str, done: int, total: int, facts: str = "") -> None:
+        """Show the state of a piece of work such as an epoch."""
+        self._bar.update(self._task, description=title, completed=done, total=total, facts=facts)
+
+    def tell_epoch(self, row: Mapping[str, object], epochs: int, *, is_best: bool) -> None:
+        """Tell a finished epoch's metrics in one line."""
+        self.tell(f"{epoch_line(row, epochs)}{'  best' if is_best else ''}")
+
+    def tell(self, line: str) -> None:
+        """Tell one line, above the bar if there is one."""
+        if not self._shown:
+            return
+        if self._bar.disable:
+            log.info("%s", line)
+        else:
+            self._bar.console.print(line, highlight=False, markup=False)
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,196 @@
+"""The two tasks side by side: their training set, network and Lightning module."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from bodycomp.anatomy import tissues_for
+from bodycomp.data.datasets import SegmentationDataset, SliceDataset
+from bodycomp.data.layout import (
+    SPLITS,
+    SegmentationSplit,
+    SliceSplit,
+    images_path,
+    masks_path,
+    open_segmentation_split,
+    open_slice_split,
+    table_path,
+)
+from bodycomp.data.validate import Finding, check_segmentation_set, check_slice_set
+from bodycomp.imaging.preprocessing import (
+    SEGMENTATION_PREPROCESSING,
+    SLICE_SELECTION_PREPROCESSING,
+    Preprocessing,
+)
+from bodycomp.networks.checkpoint import Model, ModelCard, load_model
+from bodycomp.networks.densenet import DenseNetConfig
+from bodycomp.networks.names import DENSENET, UNET
+from bodycomp.networks.unet import UNetConfig
+from bodycomp.training.module import Splits, TrainingModule
+from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.segmentation import SegmentationModule
+from bodycomp.training.slice_selection import SliceSelectionModule
+
+Progress = Callable[[int, int], None]
+"""Called with samples done and samples in all."""
+
+T = TypeVar("T")
+
+
+class Recipe(ABC):
+    """What a training needs to know of its task."""
+
+    module: ClassVar[type[TrainingModule]]
+    options: RunOptions
+
+    @abstractmethod
+    def check(self, progress: Progress) -> tuple[Finding, ...]:
+        """Return what is wrong with the training set."""
+
+    @abstractmethod
+    def card(self) -> ModelCard:
+        """Return the card of the network that the options describe."""
+
+    @abstractmethod
+    def load(self, path: Path) -> Model:
+        """Read a model of this task."""
+
+    @abstractmethod
+    def splits(self, preprocessing: Preprocessing) -> Splits:
+        """Open the training set."""
+
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """Return the files of the training set."""
+
+
+@dataclass(frozen=True)
+class SegmentationRecipe(Recipe):
+    """Masks of tissues."""
+
+    module: ClassVar[type[TrainingModule]] = SegmentationModule
+    options: SegmentationOptions
+
+    def check(self, progress: Progress) -> tuple[Finding, ...]:
+        """Read every image and mask."""
+        return check_segmentation_set(
+            self.options.data_dir,
+            tissues=tissues_for(thoracic=self.options.thoracic),
+            allow_scaled=self.options.allow_scaled_images,
+            progress=progress,
+        )
+
+    def card(self) -> ModelCard:
+        """Describe a U-Net."""
+        tissues = tissues_for(thoracic=self.options.thoracic)
+        config = UNetConfig(
+            num_classes=len(tissues) + 1,
+            compression_channels=self.options.compression_channels,
+            decompression_channels=self.options.decompression_channels,
+            num_convs=self.options.num_convs,
+            activation=self.options.activation,
+        )
+        return ModelCard(
+            task="segmentation",
+            architecture=UNET,
+            config=asdict(config),
+            preprocessing=SEGMENTATION_PREPROCESSING,
+            tissues=tissues,
+        )
+
+    def load(self, path: Path) -> Model:
+        """Read a segmentation model."""
+        return load_model(path, task="segmentation", **_if_keras(path, self._left_open()))
+
+    def _left_open(self) -> dict[str, Any]:
+        return {"activation": self.options.activation}
+
+    def splits(self, preprocessing: Preprocessing) -> Splits:
+        """Map the arrays."""
+
+        def dataset(split: SegmentationSplit) -> SegmentationDataset:
+            return SegmentationDataset(split, preprocessing)
+
+        return _splits(lambda name: open_segmentation_split(self.options.data_dir, name), dataset)
+
+    def files(self) -> list[Path]:
+        """Return the arrays that are there."""
+        folder = self.options.data_dir
+        paths = (at(folder, name) for name in SPLITS for at in (images_path, masks_path))
+        return [path for path in paths if path.exists()]
+
+
+@dataclass(frozen=True)
+class SliceSelectionRecipe(Recipe):
+    """Distances from vertebral levels."""
+
+    module: ClassVar[type[TrainingModule]] = SliceSelectionModule
+    options: SliceSelectionOptions
+
+    def check(self, progress: Progress) -> tuple[Finding, ...]:
+        """Read every slice and table."""
+        return check_slice_set(self.options.data_dir, levels=self.options.levels, progress=progress)
+
+    def card(self) -> ModelCard:
+        """Describe a DenseNet."""
+        config = DenseNetConfig(
+            num_outputs=len(self.options.levels),
+            nb_blocks=self.options.nb_blocks,
+            nb_layers_per_block=self.options.nb_layers_per_block,
+            nb_initial_filters=self.options.nb_initial_filters,
+            growth_rate=self.options.growth_rate,
+            compression_rate=self.options.compression_rate,
+            activation=self.options.activation,
+            batch_norm=not self.options.omit_batch_norm,
+            initializer=self.options.initializer,
+        )
+        return ModelCard(
+            task="slice_selection",
+            architecture=DENSENET,
+            config=asdict(config),
+            preprocessing=SLICE_SELECTION_PREPROCESSING,
+            levels=self.options.levels,
+            target_scale_mm=self.options.threshold,
+        )
+
+    def load(self, path: Path) -> Model:
+        """Read a slice-selection model."""
+        return load_model(path, task="slice_selection", **_if_keras(path, self._left_open()))
+
+    def _left_open(self) -> dict[str, Any]:
+        return {
+            "activation": self.options.activation,
+            "levels": self.options.levels,
+            "target_scale_mm": self.options.threshold,
+        }
+
+    def splits(self, preprocessing: Preprocessing) -> Splits:
+        """Open the tables; PNG files are decoded when they are needed."""
+        folder, levels = self.options.data_dir, self.options.levels
+
+        def dataset(split: SliceSplit) -> SliceDataset:
+            return SliceDataset(split, preprocessing)
+
+        return _splits(lambda name: open_slice_split(folder, name, levels), dataset)
+
+    def files(self) -> list[Path]:
+        """Return the tables and slices that are there."""
+        folder = self.options.data_dir
+        tables = [table_path(folder, name) for name in SPLITS]
+        slices = [path for name in SPLITS for path in (folder / "images" / name).glob("*.png")]
+        return [path for path in tables if path.exists()] + slices
+
+
+def _if_keras(path: Path, left_open: dict[str, Any]) -> dict[str, Any]:
+    """Return what a Keras file leaves open; a model with a card is compared with the options."""
+    return {} if path.is_dir() else left_open
+
+
+def _splits(open_split: Callable[[str], T | None], dataset: Callable[[T], Any]) -> Splits:
+    opened = (open_split(name) for name in SPLITS)
+    train, val, test = (None if split is None else dataset(split) for split in opened)
+    return Splits(train=train, val=val, test=test)

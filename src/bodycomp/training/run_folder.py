@@ -1,0 +1,169 @@
+"""The folder that a run leaves: its files, how it is made, and what a resume must match."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from bodycomp.errors import InputNotFoundError, OutputError, UsageError
+from bodycomp.storage import atomic_file
+from bodycomp.training.options import RunOptions
+
+log = logging.getLogger(__name__)
+
+FREE_ON_RESUME: Final = frozenset(
+    {
+        "data_dir",
+        "output_dir",
+        "epochs",
+        "gpus",
+        "keep_every_epoch",
+        "load_weights",
+        "max_minutes",
+        "num_workers",
+        "precision",
+        "processes",
+        "resume",
+    }
+)
+"""Options that may differ when a run goes on: they say where and how long, not what is learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths within ``MODEL_OUTPUT_DIR/NAME``."""
+
+    path: Path
+
+    @property
+    def args(self) -> Path:
+        """Every option as run."""
+        return self.path / "args.json"
+
+    @property
+    def manifest(self) -> Path:
+        """Versions, data, device, wall time, exit state."""
+        return self.path / "manifest.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One row per epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def model(self) -> Path:
+        """The best model, self-contained."""
+        return self.path / "model"
+
+    @property
+    def test_metrics(self) -> Path:
+        """The best model's metrics on the test split."""
+        return self.path / "test_metrics.json"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """State to go on from."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """State after the best epoch."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    def epoch_checkpoint(self, epoch: int) -> Path:
+        """State after the epoch of this number."""
+        return self.path / "checkpoints" / f"epoch_{epoch:04d}.ckpt"
+
+
+def find_run_folder(options: RunOptions) -> RunFolder:
+    """Return the folder for a new run, not made yet, or that of the run to continue.
+
+    Raises:
+        UsageError: The name is no plain folder name, or options differ from the run to continue.
+        OutputError: A new run's folder exists.
+        InputNotFoundError: There is no run to continue.
+    """
+    name = options.name or datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    folder = RunFolder(options.output_dir / check_name(name))
+    if options.resume:
+        _check_continuable(folder, options)
+    elif folder.path.exists():
+        raise OutputError(
+            f"a run of this name exists: {folder.path}",
+            hint="Give another --name, or add --resume to go on with it.",
+        )
+    return folder
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it is a plain folder name.
+
+    Raises:
+        UsageError: It is empty, hidden, has a path separator or a character that is not printable.
+    """
+    is_plain = name.isprintable() and not set(name) & set('/\\:*?"<>|')
+    if not is_plain or name.startswith((".", "-", " ")) or name.endswith((".", " ")):
+        raise UsageError(
+            f"expected a plain folder name as --name, found {name!r}",
+            hint="Letters, digits, '-', '_' and '.' are fine; the folder's place is "
+            "MODEL_OUTPUT_DIR.",
+        )
+    return name
+
+
+def _check_continuable(folder: RunFolder, options: RunOptions) -> None:
+    if not (folder.args.is_file() and folder.last_checkpoint.is_file()):
+        raise InputNotFoundError(
+            f"expected a run to continue in {folder.path}, found no args.json or no "
+            "checkpoints/last.ckpt",
+            hint="Check --name and MODEL_OUTPUT_DIR; a run that wrote neither can only be started "
+            "again, under another name.",
+        )
+    before = json.loads(folder.args.read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(options.to_dict()))
+    changed = [
+        f"{key} was {before.get(key)!r}, now {value!r}"
+        for key, value in now.items()
+        if key not in FREE_ON_RESUME and before.get(key) != value
+    ]
+    if changed:
+        raise UsageError(
+            f"the run in {folder.path} had other options: {'; '.join(changed)}",
+            hint="Give the options that it began with (they are in args.json), or start a new run.",
+        )
+    if before.get("epochs") != options.epochs:
+        log.info(
+            "epochs were %s, now %d: the learning-rate schedule is stretched accordingly",
+            before.get("epochs"),
+            options.epochs,
+        )
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON object, whole or not at all."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows of equal keys as CSV, whole or not at all; None becomes an empty cell."""
+    with (
+        atomic_file(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: _cell(value) for key, value in row.items()})
+
+
+def _cell(value: object) -> object:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value

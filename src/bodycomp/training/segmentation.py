@@ -1,0 +1,57 @@
+"""The segmentation task: labels on axial slices, judged by Dice."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from bodycomp.data.augmentation import augment_batch
+from bodycomp.data.augmentation_options import AugmentationOptions
+from bodycomp.networks.losses import segmentation_loss
+from bodycomp.training.module import Evaluation, TrainingModule
+from bodycomp.training.placement import Placement, Sample
+from bodycomp.training.segmentation_metrics import count_pixels, dice
+
+
+class SegmentationModule(TrainingModule):
+    """A U-Net in training; a batch is images (B, 1, H, W) and masks uint8 (B, H, W)."""
+
+    def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """Return the chosen loss of a batch."""
+        return segmentation_loss(self.options.loss)(logits, truth)
+
+    def augment(self, batch: Sample, generator: torch.Generator) -> Sample:
+        """Vary images and masks with the same draw."""
+        images, masks = batch
+        white = self.card.preprocessing.input_max
+        varied, moved = augment_batch(images, masks, generator, AugmentationOptions(), white=white)
+        return varied, masks if moved is None else moved
+
+    def evaluate(self, network: nn.Module, split: Dataset[Sample], place: Placement) -> Evaluation:
+        """Return Dice per tissue, over all pixels of the split and as the mean over images.
+
+        Metrics are ``loss``, ``dice_mean`` over tissues, ``dice_<tissue>`` over all pixels, and
+        ``image_dice_<tissue>``, the mean over the images that have the tissue.
+        """
+        tissues = self.card.tissues
+        counts = torch.zeros(len(split), len(tissues), 3, dtype=torch.float64)  # type: ignore[arg-type]
+        losses = torch.zeros(len(split), dtype=torch.float64)  # type: ignore[arg-type]
+        for indices, logits, masks in place.predictions(network, split):
+            counts[indices] = count_pixels(logits.argmax(dim=1), masks, tissues).cpu()
+            losses[indices] = float(self.loss(logits, masks))
+        counts, losses = place.total(counts), place.total(losses)
+        overall, images = dice(counts.sum(dim=0)), dice(counts)
+        metrics = {"loss": float(losses.mean()), "dice_mean": _measured(overall.nanmean())}
+        for index, tissue in enumerate(tissues):
+            metrics[f"dice_{tissue.key}"] = _measured(overall[index])
+        for index, tissue in enumerate(tissues):
+            metrics[f"image_dice_{tissue.key}"] = _measured(images[:, index].nanmean())
+        score = metrics["dice_mean"]
+        return Evaluation(
+            metrics, -float(losses.mean()) if score is None else score, images.nanmean(dim=1)
+        )
+
+
+def _measured(value: Tensor) -> float | None:
+    return None if value.isnan() else float(value)

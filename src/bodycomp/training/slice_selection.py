@@ -1,0 +1,65 @@
+"""The slice-selection task: distance of axial slices from vertebral levels, judged in mm."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from bodycomp.data.augmentation import augment_batch
+from bodycomp.data.augmentation_options import AugmentationOptions
+from bodycomp.data.datasets import SliceDataset
+from bodycomp.networks.losses import slice_selection_loss
+from bodycomp.networks.targets import offset_to_target, target_to_offset
+from bodycomp.training.module import Evaluation, TrainingModule
+from bodycomp.training.placement import Placement, Sample
+from bodycomp.training.slice_metrics import offset_metrics, series_metrics, view_error_mm
+
+
+class SliceSelectionModule(TrainingModule):
+    """A DenseNet in training; a batch is images (B, 1, H, W) and offsets in mm (B, level)."""
+
+    def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """Return the chosen loss of a batch, over the annotated levels of each slice."""
+        targets = offset_to_target(truth.cpu().numpy(), self._scale_mm)
+        return slice_selection_loss(self.options.loss)(
+            logits, torch.as_tensor(targets, device=logits.device)
+        )
+
+    def augment(self, batch: Sample, generator: torch.Generator) -> Sample:
+        """Vary the images; a slice keeps its offsets however it lies in the picture."""
+        images, offsets_mm = batch
+        white = self.card.preprocessing.input_max
+        varied, _ = augment_batch(images, None, generator, AugmentationOptions(), white=white)
+        return varied, offsets_mm
+
+    def evaluate(self, network: nn.Module, split: Dataset[Sample], place: Placement) -> Evaluation:
+        """Return errors in mm, slice by slice and, if the table names them, series by series.
+
+        Metrics are ``loss`` and those of ``slice_metrics``. The score is minus the mean of
+        ``view_error_mm`` over all annotated slices and levels.
+        """
+        levels = self.card.levels
+        logits = torch.zeros(len(split), len(levels), dtype=torch.float64)  # type: ignore[arg-type]
+        offsets = torch.zeros(len(split), len(levels), dtype=torch.float64)  # type: ignore[arg-type]
+        for indices, batch_logits, batch_offsets in place.predictions(network, split):
+            logits[indices] = batch_logits.double().cpu()
+            offsets[indices] = batch_offsets.double().cpu()
+        logits, offsets = place.total(logits), place.total(offsets)
+        loss = float(self.loss(logits, offsets))
+        offsets_mm = offsets.numpy()
+        estimated_mm = target_to_offset(torch.sigmoid(logits).numpy(), self._scale_mm)
+        metrics = {"loss": loss} | offset_metrics(offsets_mm, estimated_mm, levels)
+        if isinstance(split, SliceDataset) and split.split.series is not None:
+            series = np.asarray(split.split.series)
+            metrics |= series_metrics(offsets_mm, estimated_mm, levels, series, self._scale_mm)
+        errors_mm = torch.from_numpy(view_error_mm(offsets_mm, estimated_mm))
+        score = -loss if errors_mm.isnan().all() else -float(errors_mm.nanmean())
+        return Evaluation(metrics, score, -errors_mm.nanmean(dim=1))
+
+    @property
+    def _scale_mm(self) -> float:
+        if self.card.target_scale_mm is None:
+            raise TypeError("a slice-selection card has a target scale")
+        return self.card.target_scale_mm

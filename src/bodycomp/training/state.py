@@ -1,0 +1,69 @@
+"""What a training has to remember to go on as if it had never stopped, besides its weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from torch import Tensor
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands; changed by the training loop alone.
+
+    Random numbers need no state here: they follow from the seed and ``step``.
+
+    Attributes:
+        step: Steps done since epoch 0.
+        history: One row of metrics per epoch that was evaluated.
+        best_score: Highest score so far.
+        best_epoch: Epoch of that score; None before the first.
+        best_cases: (case,) how well each validation case did then, higher is better.
+        elapsed_s: Time spent in training and validation.
+        validation_s: Time that the last validation took.
+        epoch_loss: Sum over the running epoch's images of their batches' loss.
+        epoch_images: Images seen in the running epoch.
+        epoch_s: Time spent on their steps.
+        out_of_time: Whether the time allowed has been used up.
+    """
+
+    step: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_score: float = float("-inf")
+    best_epoch: int | None = None
+    best_cases: Tensor | None = None
+    elapsed_s: float = 0.0
+    validation_s: float = 0.0
+    epoch_loss: float = 0.0
+    epoch_images: int = 0
+    epoch_s: float = 0.0
+    out_of_time: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values and tensors, which load without running code."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild from ``to_dict``."""
+        return cls(**values)
+
+    def start_epoch(self) -> None:
+        """Forget the sums of the epoch that was evaluated."""
+        self.epoch_loss, self.epoch_images, self.epoch_s = 0.0, 0, 0.0
+
+
+class Stopwatch:
+    """Seconds since it was last read."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        now = time.monotonic()
+        seconds, self._last = now - self._last, now
+        return seconds

@@ -45,8 +45,12 @@ def read_grey_png(path: Path) -> NDArray[np.uint8]:
     return image
 
 
-def inspect_png(path: Path, where: str) -> NDArray[np.uint8] | Finding:
-    """Decode a PNG, or tell why it cannot be used; the finding calls it ``where``."""
+def inspect_png(path: Path, where: str, *, verify: bool = False) -> NDArray[np.uint8] | Finding:
+    """Decode a PNG, or tell why it cannot be used; the finding calls it ``where``.
+
+    ``verify`` also compares checksums and the amount of pixel data, which decoding does not: it
+    fills what is missing with black.
+    """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -59,6 +63,8 @@ def inspect_png(path: Path, where: str) -> NDArray[np.uint8] | Finding:
         code, message, hint = problem
         return Finding("error", where, message, hint, code)
     try:
+        if verify:
+            _verify(data)
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             return np.array(image, dtype=np.uint8)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
@@ -69,6 +75,28 @@ def inspect_png(path: Path, where: str) -> NDArray[np.uint8] | Finding:
 def write_grey_png(path: Path, grey: NDArray[np.uint8]) -> None:
     """Write (row, column) grey levels as an 8-bit PNG; the same pixels give the same bytes."""
     Image.fromarray(np.ascontiguousarray(grey)).save(path, format="PNG", compress_level=3)
+
+
+def _verify(data: bytes) -> None:
+    """Walk the chunks of a greyscale 8-bit PNG; raise ValueError if one is damaged or missing."""
+    columns, rows, interlaced = struct.unpack(">II4xB", data[16:29])
+    position, pixels = len(PNG_SIGNATURE), bytearray()
+    kind = b""
+    while kind != b"IEND":
+        if position + 12 > len(data):
+            raise ValueError("the end of the file is missing")
+        length, kind = struct.unpack(">I4s", data[position : position + 8])
+        content = data[position + 8 : position + 8 + length]
+        checksum = data[position + 8 + length : position + 12 + length]
+        if checksum != struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))):
+            raise ValueError(f"checksum of chunk {kind.decode('ascii', 'replace')} is wrong")
+        if kind == b"IDAT":
+            pixels += content
+        position += 12 + length
+    expected = rows * (columns + 1)  # each row begins with the number of its filter
+    found = len(zlib.decompressobj().decompress(pixels, 2 * expected + 64))
+    if found < expected if interlaced else found != expected:
+        raise ValueError(f"expected {expected} bytes of pixels, found {found}")
 
 
 def _header_problem(data: bytes) -> tuple[str, str, str] | None:

@@ -94,7 +94,7 @@ def _inspect_in_parallel(split: SliceSplit) -> Iterator[bytes | Finding]:
 
 def _inspect(split: str, path: Path) -> bytes | Finding:
     where = f"images/{split}/{path.name}"
-    image = inspect_png(path, where)
+    image = inspect_png(path, where, verify=True)
     if isinstance(image, Finding):
         return image
     lowest, highest = int(image.min()), int(image.max())

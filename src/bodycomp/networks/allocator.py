@@ -1,4 +1,4 @@
-"""Keeps freed memory in the process, which about halves the time of a training step on a CPU.
+"""Keeps freed memory in the process, which saves a third of a training step on a CPU.
 
 glibc gives every large block back to the system when it is freed, so that each new feature map is
 made of pages that the kernel has to clear first. A step frees and asks for the same sizes again.
@@ -24,9 +24,9 @@ _NEVER: Final = (1 << 31) - 1
 def keep_freed_memory() -> bool:
     """Tell glibc to reuse large blocks instead of returning them; for the rest of the process.
 
-    The process stays at its peak size, which is about 40 % above what it held on average. Call it
-    once, before the first step, where a process trains or runs networks on the CPU; it changes no
-    number.
+    The process stays at its peak size and that peak grows, from 2.0 to 2.8 GB for the default U-Net
+    on 4 slices. Call it once, before the first step, where a process trains or runs networks on
+    the CPU; it changes no number.
 
     Returns:
         Whether it took effect: False without glibc (macOS, Windows, Alpine).

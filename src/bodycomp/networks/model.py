@@ -79,7 +79,7 @@ def network_with_weights(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.M
 
     The network is built without memory first, so that weights are compared before anything is
     allocated and torch's random state stays as it is. Its kernels lie in channels-last order,
-    which suits running; training is faster after ``.to(memory_format=torch.contiguous_format)``.
+    which suits running; a U-Net trains faster in ``torch.contiguous_format``.
 
     Raises:
         ModelError: A weight is missing, unknown, of another shape or type, or not finite.

@@ -89,7 +89,7 @@ def write_nifti_labels(path: Path, volume: Volume, labels: NDArray[np.uint8]) ->
             # nibabel compresses by suffix, and the temporary name has another one.
             data = image.to_bytes()
             gzipped = path.suffix == ".gz"
-            temporary.write_bytes(gzip.compress(data, 6, mtime=0) if gzipped else data)
+            temporary.write_bytes(gzip.compress(data, 1, mtime=0) if gzipped else data)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error}") from error
 

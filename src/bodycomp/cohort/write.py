@@ -1,0 +1,118 @@
+"""Write a whole cohort: rendered in parallel, written in order, memory flat in its size."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bodycomp.anatomy import LEVEL_NAMES
+from bodycomp.cohort.options import CohortOptions
+from bodycomp.cohort.patient import PatientSamples, PatientTask, make_patient
+from bodycomp.data.layout import SPLITS, SegmentationWriter, SliceWriter
+from bodycomp.storage import atomic_file, atomic_folder
+
+SEGMENTATION_FOLDER = "segmentation"
+SLICE_SELECTION_FOLDER = "slice-selection"
+
+
+@dataclass(frozen=True, slots=True)
+class CohortSummary:
+    """What was written: slices with masks, slices with offsets, DICOM files."""
+
+    mask_slices: int
+    level_slices: int
+    dicom_files: int
+
+
+def write_cohort(
+    options: CohortOptions, *, progress: Callable[[int], None] = lambda _: None
+) -> CohortSummary:
+    """Write DICOM studies, truth and both training sets of a cohort into ``options.folder``.
+
+    The folder appears when all is written. The same options give the same bytes.
+
+    Args:
+        options: What to write.
+        progress: Called with 1 after each patient.
+
+    Raises:
+        OutputError: The folder has content and ``overwrite`` is off.
+    """
+    with atomic_folder(options.folder, overwrite=options.overwrite) as folder:
+        rows: list[dict[str, object]] = []
+        masks = levels = files = 0
+        patients = _patients(options, folder)
+        for split, count in zip(SPLITS, options.splits, strict=True):
+            for samples in _write_split(folder, split, patients, count):
+                rows.append(samples.row)
+                masks += len(samples.masks)
+                levels += len(samples.levels)
+                files += samples.dicom_files
+                progress(1)
+        _write_table(folder / "cohort.csv", rows)
+    return CohortSummary(masks, levels, files)
+
+
+def _write_split(
+    folder: Path, split: str, patients: Iterator[PatientSamples], count: int
+) -> Iterator[PatientSamples]:
+    """Write ``count`` patients to both training sets of one split, yielding each when it is in."""
+    if not count:
+        return
+    with ExitStack() as stack:
+        masks = stack.enter_context(SegmentationWriter(folder / SEGMENTATION_FOLDER, split))
+        slices = stack.enter_context(
+            SliceWriter(
+                folder / SLICE_SELECTION_FOLDER,
+                split,
+                LEVEL_NAMES,
+                extra_columns=("PatientID", "SeriesInstanceUID"),
+            )
+        )
+        for _ in range(count):
+            samples = next(patients)
+            for sample in samples.masks:
+                masks.append(sample.hu, sample.labels)
+            names = {"PatientID": samples.patient, "SeriesInstanceUID": samples.series_uid}
+            for level in samples.levels:
+                slices.append(level.grey, level.offsets_mm, names)
+            yield samples
+
+
+def _patients(options: CohortOptions, folder: Path) -> Iterator[PatientSamples]:
+    """Yield the patients in order, a few being made ahead in other processes."""
+    tasks = (
+        PatientTask(options.seed, index, options.split_of(index), folder, options.dicom)
+        for index in range(options.patients)
+    )
+    jobs = min(options.jobs or len(os.sched_getaffinity(0)), options.patients)
+    if jobs == 1:
+        yield from map(make_patient, tasks)
+        return
+    context = multiprocessing.get_context("spawn")  # fork is unsafe once threads run
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        ahead: deque[Future[PatientSamples]] = deque()
+        try:
+            for task in tasks:
+                ahead.append(pool.submit(make_patient, task))
+                if len(ahead) > jobs:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _write_table(path: Path, rows: list[dict[str, object]]) -> None:
+    with atomic_file(path) as temporary, temporary.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,82 @@
+"""The command as a whole: help without heavy imports, errors without tracebacks."""
+
+import signal
+import subprocess
+import sys
+from argparse import Namespace
+
+import pytest
+
+import bodycomp.cli
+from bodycomp.cli import main
+from bodycomp.errors import RunInterruptedError, TrainingSetError, UsageError
+
+HEAVY = ("torch", "lightning", "matplotlib", "numpy", "pydicom", "scipy")
+COMMANDS = (
+    [],
+    ["demo"],
+    ["phantom"],
+    ["train"],
+    ["train", "segmentation"],
+    ["train", "slice-selection"],
+    ["analyze"],
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "bodycomp")
+def test_help_imports_nothing_heavy(command: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from bodycomp.cli import main\n"
+        "try:\n"
+        f"    main({[*command, '--help']!r})\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "usage: bodycomp" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def _run_that_raises(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+    def fail(_: Namespace) -> int:
+        raise error
+
+    parser = bodycomp.cli.build_parser()
+    monkeypatch.setattr(
+        parser, "parse_args", lambda _: Namespace(run=fail, debug=False, quiet=True)
+    )
+    monkeypatch.setattr(bodycomp.cli, "build_parser", lambda: parser)
+    return main([])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UsageError("expected A, found B", hint="Do C."), 2, "expected A, found B\nDo C."),
+        (TrainingSetError("train_masks.npy: broken"), 1, "train_masks.npy: broken"),
+        (RunInterruptedError("stopped", signal_number=signal.SIGTERM), 143, "stopped"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (FileNotFoundError(2, "No such file or directory", "scan.dcm"), 1, "scan.dcm"),
+        (ZeroDivisionError("division by zero"), 70, "--debug"),
+    ],
+)
+def test_every_failure_is_a_message_and_an_exit_code(
+    error: BaseException,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _run_that_raises(monkeypatch, error) == code
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["measure"])
+    assert end.value.code == 2
+    assert "measure" in capsys.readouterr().err

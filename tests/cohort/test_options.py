@@ -1,0 +1,41 @@
+"""Cohort sizes and splits."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bodycomp.cohort import CohortOptions, default_splits
+from bodycomp.errors import UsageError
+
+
+@given(st.integers(3, 500))
+def test_default_splits_cover_everybody_and_leave_no_split_empty(patients: int) -> None:
+    splits = default_splits(patients)
+    assert sum(splits) == patients
+    assert min(splits) >= 1
+
+
+@given(st.integers(1, 200))
+def test_every_patient_has_one_split_in_order(patients: int) -> None:
+    options = CohortOptions(Path("out"), patients, 0, default_splits(patients))
+    found = [options.split_of(index) for index in range(patients)]
+    assert found == sorted(found, key=("train", "val", "test").index)
+    assert tuple(found.count(split) for split in ("train", "val", "test")) == options.splits
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"patients": 0}, "at least one patient"),
+        ({"seed": -1}, "seed of 0 or more"),
+        ({"jobs": 0}, "at least one process"),
+        ({"splits": (1, 1, 1)}, "add up to 7"),
+        ({"splits": (-1, 4, 4)}, "add up to 7"),
+    ],
+)
+def test_impossible_cohorts_are_refused(changes: dict[str, object], said: str) -> None:
+    values: dict[str, object] = {"patients": 7, "seed": 0, "splits": (4, 1, 2)}
+    with pytest.raises(UsageError, match=said):
+        CohortOptions(Path("out"), **(values | changes))  # type: ignore[arg-type]

@@ -1,0 +1,112 @@
+"""A cohort on disk: studies, truth and training sets agree with one another."""
+
+import csv
+import hashlib
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from bodycomp.anatomy import ABDOMINAL_TISSUES, tissues_for
+from bodycomp.cohort import CohortOptions, read_truth, write_cohort
+from bodycomp.data.datasets import SliceDataset
+from bodycomp.data.layout import open_segmentation_split, open_slice_split
+from bodycomp.data.validate import check_segmentation_set, check_slice_set
+from bodycomp.dicom.read import read_volume
+from bodycomp.dicom.series import find_series
+from bodycomp.errors import InputNotFoundError, OutputError
+from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
+
+pytestmark = pytest.mark.xdist_group("cohort")
+
+FEW_SLICES = 113
+"""A seed whose first patients were scanned with thick slices, so that they render soon."""
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohort") / "phantoms"
+    write_cohort(CohortOptions(folder, 3, seed=FEW_SLICES, splits=(1, 1, 1), jobs=2))
+    return folder
+
+
+def test_both_training_sets_pass_validation(cohort: Path) -> None:
+    masks = check_segmentation_set(
+        cohort / "segmentation", tissues=tissues_for(thoracic=False), allow_scaled=False
+    )
+    slices = check_slice_set(cohort / "slice-selection", levels=("L3",))
+    assert [finding for finding in (*masks, *slices) if finding.severity == "error"] == []
+
+
+def test_each_study_has_a_main_series_with_the_truth_on_its_grid(cohort: Path) -> None:
+    for truth in read_truth(cohort):
+        search = find_series([cohort / "dicom" / truth.patient])
+        main = next(s for s in search.candidates if s.series_uid == truth.series_uid)
+        volume = read_volume(main)
+        labels = nibabel.load(cohort / "truth" / truth.patient / "labels.nii.gz")
+        mask = np.asarray(labels.dataobj)
+        assert mask.shape == (*volume.slice_shape[::-1], len(volume))
+        assert volume.nearest_slice(truth.level_z_mm["L3"]) == truth.level_slice
+        for tissue in ABDOMINAL_TISSUES:
+            pixels = int((mask[:, :, truth.level_slice] == tissue.label).sum())
+            area_cm2 = pixels * volume.pixel_area_mm2 / 100
+            assert area_cm2 == pytest.approx(truth.area_cm2[tissue.key], abs=1e-3)
+
+
+def test_training_slices_are_what_the_network_sees_of_the_study(cohort: Path) -> None:
+    """The PNG of a slice and the slice read from DICOM give the same network input, bit for bit."""
+    truth = next(t for t in read_truth(cohort) if t.split == "train")
+    split = open_slice_split(cohort / "slice-selection", "train", ("L3",))
+    assert split is not None
+    search = find_series([cohort / "dicom" / truth.patient])
+    volume = read_volume(next(s for s in search.candidates if s.series_uid == truth.series_uid))
+    heights = volume.slice_z_mm - truth.level_z_mm["L3"]
+    dataset = SliceDataset(split, SLICE_SELECTION_PREPROCESSING)
+    for index in range(0, len(dataset), 10):
+        image, offsets = dataset[index]
+        nearest = int(np.argmin(np.abs(heights - float(offsets[0]))))
+        assert heights[nearest] == pytest.approx(float(offsets[0]), abs=0.02)
+        expected = SLICE_SELECTION_PREPROCESSING.from_hu(volume.hu[nearest])
+        np.testing.assert_array_equal(np.asarray(image)[0], expected)
+
+
+def test_masks_come_with_raw_hu(cohort: Path) -> None:
+    split = open_segmentation_split(cohort / "segmentation", "val")
+    assert split is not None
+    fat = split.images[split.masks == 2]
+    assert -130 < float(np.median(fat)) < -80
+    assert int(split.images.min()) <= -900
+
+
+def test_the_table_names_every_patient_once(cohort: Path) -> None:
+    with (cohort / "cohort.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["split"] for row in rows] == ["train", "val", "test"]
+    assert len({row["patient"] for row in rows}) == 3
+
+
+def test_the_same_seed_gives_the_same_bytes_in_one_process_or_two(tmp_path: Path) -> None:
+    def digests(folder: Path) -> dict[str, str]:
+        return {
+            str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    for name, jobs in (("one", 1), ("two", 2)):
+        options = CohortOptions(tmp_path / name, 2, seed=FEW_SLICES, splits=(1, 0, 1), jobs=jobs)
+        write_cohort(options)
+    first, second = digests(tmp_path / "one"), digests(tmp_path / "two")
+    assert first == second
+    assert len(first) > 50
+
+
+def test_an_existing_cohort_is_not_overwritten(cohort: Path) -> None:
+    with pytest.raises(OutputError, match="not empty"):
+        write_cohort(CohortOptions(cohort, 1, seed=0, splits=(0, 0, 1)))
+
+
+def test_a_folder_without_truth_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputNotFoundError, match=r"truth\.json"):
+        read_truth(tmp_path)

@@ -10,7 +10,7 @@ import numpy as np
 from bodycomp.anatomy import MUSCLE
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.shapes import ANGLES, DEGREES, Floats, knots, presence
+from bodycomp.phantom.shapes import ANGLES, BIN_WIDTH, DEGREES, Floats, knots, presence
 from bodycomp.phantom.wall import paint_band
 
 # How far rib 1..12 falls from its head to its lowest point, mm at 1700 mm height.
@@ -40,7 +40,7 @@ def rib_band(frame: SliceFrame) -> RibBand:
     cartilage = np.zeros(ANGLES, dtype=np.float32)
     patient = frame.patient
     way = np.clip((158.0 - DEGREES) / (158.0 - 11.0), 0.0, 1.02)
-    arc_mm = np.float32(0.9 * (frame.section.half_width + frame.section.front) * 2.3 / ANGLES * 4)
+    arc_mm = 0.5 * (frame.section.half_width + frame.section.front) * BIN_WIDTH
     for n in range(1, 13):
         drop = _DROP_MM[n - 1] * frame.scale * patient.rib_drop
         head = frame.curve.z_at(n - 0.25)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.phantom.canvas import Capsule, Ink
+from bodycomp.phantom.canvas import Capsule, Ink, Window
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, knots
@@ -32,51 +33,58 @@ class Segment:
     gas_share: float
 
 
-def paint_segment(frame: SliceFrame, piece: Segment, inside: Floats) -> None:
-    """Paint wall and content; gas collects in front, stool is mottled with bubbles."""
+def paint_bowel(frame: SliceFrame, pieces: Sequence[Segment], inside: Floats) -> None:
+    """Paint pieces of bowel that open into one another: first their walls, then their content."""
+    canvas, ink = frame.canvas, Ink(frame.materials.bowel_wall, 0, 2.0)
+    found = []
+    for piece in pieces:
+        radius = piece.radius
+        shape = Capsule(piece.x0, piece.y0, piece.x1, piece.y1, radius, radius * piece.taper)
+        seen = canvas.capsule_distance(shape)
+        if seen is not None:
+            window, distance = seen
+            canvas.fill(window, canvas.cover(distance) * inside[window], ink)
+            found.append((piece, window, distance))
+    for piece, window, distance in found:
+        if piece.radius > piece.wall + 1.5:
+            cover = canvas.cover(distance + np.float32(piece.wall)) * inside[window]
+            canvas.fill(window, cover, ink, _content_hu(frame, piece, window))
+
+
+def _content_hu(frame: SliceFrame, piece: Segment, window: Window) -> Floats:
+    """Density of the content: gas collects in front, stool is mottled with bubbles."""
     canvas, materials = frame.canvas, frame.materials
-    outer = Capsule(
-        piece.x0, piece.y0, piece.x1, piece.y1, piece.radius, piece.radius * piece.taper
-    )
-    canvas.capsule(outer, Ink(materials.bowel_wall, 0, 2.0), inside)
-    size, far = piece.radius - piece.wall, piece.radius * piece.taper - piece.wall
-    if size < 1.5:
-        return
-    found = canvas.capsule_cover(Capsule(piece.x0, piece.y0, piece.x1, piece.y1, size, far))
-    if found is None:
-        return
-    window, cover = found
-    cover *= inside[window]
-    grain = canvas.grain[window]
+    grain, blotch = canvas.grain[window], canvas.blotch[window]
     if piece.content == "stool":
-        bubbles = np.clip((grain + 0.3 * canvas.blotch[window] - 0.8) * 1.6, 0.0, 1.0)
-        hu = materials.stool + 28 * canvas.blotch[window]
-        hu = hu + bubbles * (-650.0 - hu)
+        bubbles = np.clip((grain + 0.3 * blotch - 0.8) * 1.6, 0.0, 1.0)
+        hu: Floats = materials.stool + 28 * blotch
+        hu += bubbles * (-650.0 - hu)
     else:
-        hu = materials.lumen + 7 * grain + (0.12 * materials.lumen) * canvas.blotch[window]
-    if piece.content == "gas" or piece.gas_share > 0.55:
-        share = piece.gas_share if piece.content != "gas" else 0.5 + 0.5 * piece.gas_share
-        top = min(piece.y0, piece.y1) - size
-        bottom = max(piece.y0, piece.y1) + size
+        hu = materials.lumen + 7 * grain + (0.12 * materials.lumen) * blotch
+    if piece.content == "gas" or 0.08 < piece.gas_share < 1.0:
+        share = 0.5 + 0.5 * piece.gas_share if piece.content == "gas" else piece.gas_share
+        top = min(piece.y0, piece.y1) - piece.radius
+        bottom = max(piece.y0, piece.y1) + piece.radius
         level = top + (bottom - top) * share
         gas = canvas.cover(canvas.y[window] - np.float32(level), 0.8)
-        hu = hu + gas * (materials.gas - hu)
-    canvas.fill(window, cover, Ink(0.0), hu)
+        hu += gas * (materials.gas - hu)
+    return hu
 
 
 class SmallBowel:
     """Immutable set of small bowel loops of one patient, each a short sausage in space."""
 
-    def __init__(self, patient: PatientParameters, count: int = 170) -> None:
+    def __init__(self, patient: PatientParameters, count: int = 185) -> None:
         rng = np.random.default_rng([patient.anatomy_seed, 6])
         angle = rng.uniform(-np.pi, np.pi, count)
         reach = np.sqrt(rng.uniform(0, 1, count)) * 0.82
         self._x: NDArray[np.float64] = reach * np.sin(angle) + 0.05
         self._y: NDArray[np.float64] = reach * np.cos(angle)
-        self._u: NDArray[np.float64] = 13.6 + 8.2 * rng.uniform(0, 1, count) ** 0.95
+        self._u: NDArray[np.float64] = 13.1 + 8.7 * rng.uniform(0, 1, count) ** 0.95
         self._turn: NDArray[np.float64] = rng.uniform(0, np.pi, count)
         self._run_mm: NDArray[np.float64] = 2 + 16 * rng.uniform(0, 1, count) ** 2
-        self._radius_mm: NDArray[np.float64] = rng.uniform(9, 16, count)
+        packed = float(np.clip(1.4 - 0.004 * patient.visceral_fat_cm2, 1.0, 1.4))
+        self._radius_mm: NDArray[np.float64] = rng.uniform(9, 16, count) * packed
         gas = 0.35 * patient.bowel_gas
         self._content = [_CONTENTS[int(c)] for c in rng.choice(2, count, p=[1 - gas, gas])]
         self._share: NDArray[np.float64] = rng.uniform(0, 1, count)
@@ -98,9 +106,9 @@ class SmallBowel:
                 *(float(x - dx), float(y - dy), float(x + dx), float(y + dy)),
                 float(self._radius_mm[k]) * scale * size,
                 0.6 + 0.5 * float(self._share[k]), 1.8, self._content[k],
-                float(self._share[k]) * 0.6,
+                max(0.0, 1.6 * float(self._share[k]) - 1.1),
             )  # fmt: skip
-            paint_segment(frame, piece, inside)
+            paint_bowel(frame, [piece], inside)
 
 
 class Colon:
@@ -125,6 +133,11 @@ class Colon:
             return "gas", draw / max(self._gas, 0.05)
         return "stool", 0.7 * draw
 
+    def _gas_in_front(self, u: float, part: int) -> float:
+        """Share of the lumen's depth that gas takes, changing smoothly along the colon."""
+        wave = 0.5 + 0.6 * np.sin(1.9 * u + self._phase[part]) + 0.3 * np.sin(4.3 * u)
+        return float(np.clip(1.6 * self._gas * wave, 0.0, 0.95))
+
     def paint(self, frame: SliceFrame, inside: Floats) -> None:
         """Paint caecum and ascending, transverse, descending and sigmoid colon."""
         self._paint_ascending(frame, inside)
@@ -145,9 +158,9 @@ class Colon:
             + 28 * frame.scale
         )
         y = section.y + section.back * knots(u, (13, 15, 17, 18.7), (0.0, 0.02, -0.35, -0.7))
-        content, share = self._content(int(u * 1.5))
-        piece = Segment(x - 3, y - 4, x + 3, y + 4, radius, 1.0, 2.4, content, share)
-        paint_segment(frame, piece, inside)
+        share = self._gas_in_front(u, 2)
+        piece = Segment(x - 3, y - 4, x + 3, y + 4, radius, 1.0, 2.4, "stool", share)
+        paint_bowel(frame, [piece], inside)
 
     def _paint_descending(self, frame: SliceFrame, inside: Floats) -> None:
         u, section = frame.u, frame.section
@@ -161,12 +174,13 @@ class Colon:
             - 20 * frame.scale
         )
         y = section.y + section.back * knots(u, (12, 15, 17, 18.2), (0.15, 0.35, -0.05, -0.4))
-        content, share = self._content(8 + int(u * 1.2))
-        paint_segment(frame, Segment(x, y - 2, x, y + 2, radius, 1.0, 2.6, content, share), inside)
+        share = self._gas_in_front(u, 3)
+        piece = Segment(x, y - 2, x, y + 2, radius, 1.0, 2.6, "stool", share)
+        paint_bowel(frame, [piece], inside)
 
     def _paint_transverse(self, frame: SliceFrame, inside: Floats) -> None:
         section, u, scale = frame.section, frame.u, frame.scale
-        steps = 15
+        steps, pieces = 15, []
         for k in range(steps):
             t = k / (steps - 1)
             level = self._flexure_u + (self._splenic_u - self._flexure_u) * t
@@ -179,21 +193,20 @@ class Colon:
             x = section.x + section.half_width * (-0.72 + 1.44 * t)
             bow = 0.62 + 0.5 * t * (1 - t)
             y = section.y - section.front * bow + 6
-            content, share = self._content(14 + k // 3)
-            piece = Segment(float(x) - 3, y, float(x) + 3, y, cut, 1.0, 2.2, content, share)
-            paint_segment(frame, piece, inside)
+            content, _ = self._content(14 + k // 3)
+            x, y = float(x), float(y)
+            pieces.append(Segment(x - 4, y, x + 4, y, cut, 1.0, 2.2, content, 1.0))
+        paint_bowel(frame, pieces, inside)
 
     def _paint_sigmoid(self, frame: SliceFrame, inside: Floats) -> None:
-        section, scale = frame.section, frame.scale
+        section, scale, pieces = frame.section, frame.scale, []
         for k, (a, b, c) in enumerate(self._sigmoid):
             radius = (14 + 4 * c) * scale
             off = (frame.u - (18.4 + 2.2 * (k + 1) / 14)) * 24 / radius
             if abs(off) < 0.95:
                 cut = float(radius * np.sqrt(1 - off * off))
-                x = section.x + section.half_width * (0.45 * a + 0.2)
-                y = section.y + section.front * 0.5 * b
+                x = float(section.x + section.half_width * (0.45 * a + 0.2))
+                y = float(section.y + section.front * 0.5 * b)
                 content, share = self._content(k)
-                piece = Segment(
-                    float(x) - 5, float(y), float(x) + 5, float(y), cut, 1.0, 2.6, content, share
-                )
-                paint_segment(frame, piece, inside)
+                pieces.append(Segment(x - 5, y, x + 5, y, cut, 1.0, 2.6, content, share))
+        paint_bowel(frame, pieces, inside)

@@ -64,22 +64,17 @@ class Canvas:
         y: (row, column), mm to the patient's back.
         pixel_mm: Pixel spacing.
         edge_mm: Width of a sharp edge in the image.
-        grain: (row, column), fine texture (3 mm) of unit variance.
-        blotch: (row, column), coarse texture (10 mm) of unit variance.
+
+    Attributes:
+        grain: (row, column), fine texture (3 mm) of unit variance, 0 until :meth:`lay_texture`.
+        blotch: (row, column), coarse texture (10 mm), likewise.
     """
 
-    def __init__(
-        self,
-        x: Floats,
-        y: Floats,
-        pixel_mm: float,
-        edge_mm: float,
-        grain: Floats,
-        blotch: Floats,
-    ) -> None:
+    def __init__(self, x: Floats, y: Floats, pixel_mm: float, edge_mm: float) -> None:
         self.x, self.y = x, y
         self.pixel_mm, self.edge_mm = pixel_mm, edge_mm
-        self.grain, self.blotch = grain, blotch
+        self.grain: Floats = np.zeros(x.shape, dtype=np.float32)
+        self.blotch: Floats = np.zeros(x.shape, dtype=np.float32)
         self.hu: Floats = np.full(x.shape, -1000.0, dtype=np.float32)
         self.labels: NDArray[np.uint8] = np.zeros(x.shape, dtype=np.uint8)
         columns, rows = x.shape[1], x.shape[0]
@@ -87,6 +82,11 @@ class Canvas:
         self._origin = (float(x[mid]), float(y[mid]), mid)
         self._cos = float(x[0, -1] - x[0, 0]) / (columns - 1)
         self._sin = float(y[0, -1] - y[0, 0]) / (columns - 1)
+
+    def lay_texture(self, window: Window, grain: Floats, blotch: Floats) -> None:
+        """Set the texture within a window."""
+        self.grain[window] = grain
+        self.blotch[window] = blotch
 
     def window(self, x: float, y: float, reach_x: float, reach_y: float) -> Window | None:
         """Return the pixels within ``reach`` of (x, y), or None if outside of the image."""
@@ -117,23 +117,26 @@ class Canvas:
             change = hu - target
         change *= cover
         target += change
-        np.copyto(self.labels[window], np.uint8(ink.label), where=cover >= 0.5)
+        solid = (cover >= 0.5).view(np.uint8)
+        labels = self.labels[window]
+        labels *= 1 - solid
+        if ink.label:
+            labels += solid * np.uint8(ink.label)
 
-    def fill_hu(self, window: Window, cover: Floats, hu: float) -> None:
-        """Blend a density into the window and leave the labels alone."""
-        target = self.hu[window]
-        target += cover * (np.float32(hu) - target)
+    def fill_flat(self, pixels: NDArray[np.intp], cover: Floats, ink: Ink) -> None:
+        """Blend ``ink`` into single pixels, given by their flat index in the slice."""
+        hu = self.hu.reshape(-1)
+        change = np.float32(ink.hu) - hu.take(pixels)
+        if ink.grain_hu:
+            change += ink.grain_hu * self.grain.reshape(-1).take(pixels)
+        change *= cover
+        hu[pixels] += change
+        self.labels.reshape(-1)[pixels[cover >= 0.5]] = ink.label
 
-    def fill_flat(self, window: Window, pixels: NDArray[np.intp], cover: Floats, ink: Ink) -> None:
-        """Blend ``ink`` into single pixels, given by their flat index in the window."""
-        width = window[1].stop - window[1].start
-        rows, columns = np.divmod(pixels, width)
-        rows += window[0].start
-        columns += window[1].start
-        before = self.hu[rows, columns]
-        self.hu[rows, columns] = before + cover * (np.float32(ink.hu) - before)
-        solid = cover >= 0.5
-        self.labels[rows[solid], columns[solid]] = ink.label
+    def tint_flat(self, pixels: NDArray[np.intp], cover: Floats, target_hu: float) -> None:
+        """Blend a density into single pixels and leave the labels alone."""
+        hu = self.hu.reshape(-1)
+        hu[pixels] += cover * (np.float32(target_hu) - hu.take(pixels))
 
     def cover(self, distance: Floats, soft_mm: float = 0.0) -> Floats:
         """Return the covered part of each pixel from the signed distance (negative inside)."""
@@ -177,15 +180,16 @@ class Canvas:
 
     def capsule(self, shape: Capsule, ink: Ink, part: float | Floats = 1.0) -> None:
         """Paint a capsule; ``part`` as in :meth:`ellipse`."""
-        found = self.capsule_cover(shape)
+        found = self.capsule_distance(shape)
         if found is not None:
-            window, cover = found
+            window, distance = found
+            cover = self.cover(distance)
             cover *= part[window] if isinstance(part, np.ndarray) else np.float32(part)
             self.fill(window, cover, ink)
 
-    def capsule_cover(self, shape: Capsule, soft_mm: float = 0.0) -> tuple[Window, Floats] | None:
-        """Return the window of a capsule and its coverage there, None if outside of the image."""
-        thick = max(shape.r0, shape.r1) + self.edge_mm + soft_mm
+    def capsule_distance(self, shape: Capsule) -> tuple[Window, Floats] | None:
+        """Return the window of a capsule and the signed distance to it, None if out of view."""
+        thick = max(shape.r0, shape.r1) + 1.5 * self.edge_mm
         mid_x, mid_y = (shape.x0 + shape.x1) / 2, (shape.y0 + shape.y1) / 2
         run_x, run_y = shape.x1 - shape.x0, shape.y1 - shape.y0
         window = self.window(mid_x, mid_y, abs(run_x) / 2 + thick, abs(run_y) / 2 + thick)
@@ -194,13 +198,19 @@ class Canvas:
         dx = self.x[window] - np.float32(shape.x0)
         dy = self.y[window] - np.float32(shape.y0)
         length = max(run_x * run_x + run_y * run_y, 1e-6)
-        along = dx * np.float32(run_x / length) + dy * np.float32(run_y / length)
+        along = dx * np.float32(run_x / length)
+        along += dy * np.float32(run_y / length)
         np.clip(along, 0.0, 1.0, out=along)
         dx -= along * np.float32(run_x)
         dy -= along * np.float32(run_y)
-        distance = np.sqrt(dx * dx + dy * dy)
-        distance -= np.float32(shape.r0) + along * np.float32(shape.r1 - shape.r0)
-        return window, self.cover(distance, soft_mm)
+        dx *= dx
+        dy *= dy
+        dx += dy
+        distance = np.sqrt(dx, out=dx)
+        along *= np.float32(shape.r1 - shape.r0)
+        along += np.float32(shape.r0)
+        distance -= along
+        return window, distance
 
     def outline(
         self, x: float, y: float, radii: Floats, ink: Ink, part: float | Floats = 1.0
@@ -212,7 +222,7 @@ class Canvas:
             return
         dx = self.x[window] - np.float32(x)
         dy = self.y[window] - np.float32(y)
-        distance = np.sqrt(dx * dx + dy * dy) - radii[angle_index(dx, dy)]
+        distance = np.sqrt(dx * dx + dy * dy) - radii.take(angle_index(dx, dy))
         cover = self.cover(distance)
         cover *= part[window] if isinstance(part, np.ndarray) else np.float32(part)
         self.fill(window, cover, ink)

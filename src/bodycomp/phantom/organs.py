@@ -11,7 +11,7 @@ from bodycomp.anatomy import VISCERAL_FAT
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.patient import PatientParameters
-from bodycomp.phantom.shapes import Floats, knots, presence, wavy
+from bodycomp.phantom.shapes import COS, SIN, Floats, knots, presence, wavy
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ def paint_liver(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
     y = section.y + section.back * knots(frame.u, (9, 12, tip), (-0.12, -0.05, 0.12))
     x = section.x - section.half_width + wide - 1.0
     part = inside * presence(frame.u, 7.0, tip - 0.05, max(frame.ramp, 0.12))
-    radii = wide * deep / np.hypot(deep * np.sin(_ANGLE), wide * np.cos(_ANGLE))
+    radii = wide * deep / np.hypot(deep * SIN, wide * COS)
     frame.canvas.outline(x, y, (radii * layout.liver_wave).astype(np.float32), ink, part)
     left = knots(frame.u, (8.5, 10.5, 11.8, 13.0), (0.62, 0.62, 0.48, 0.0))
     if left > 0.05:
@@ -85,9 +85,6 @@ def paint_liver(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
         size = 17 * frame.scale * np.sqrt(1 - ((frame.u - 13.1) / 0.8) ** 2)
         bag = Ellipse(x + wide * 0.75, y - deep * 0.55, float(size), float(size) * 0.75, 30)
         frame.canvas.ellipse(bag, Ink(8.0), 0.0, inside)
-
-
-_ANGLE = np.linspace(-np.pi, np.pi, 1440, endpoint=False)
 
 
 def _paint_liver_vessels(frame: SliceFrame, part: Floats) -> None:
@@ -115,9 +112,9 @@ def paint_spleen(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None
         return
     size = float(np.sqrt(1 - zeta * zeta)) * frame.scale
     section = frame.section
-    x = section.x + section.half_width * 0.80
-    y = section.y + section.back * 0.30
-    spleen = Ellipse(x, y, 25 * size, 46 * size, -24)
+    x = section.x + section.half_width * 0.74
+    y = section.y + section.back * 0.32
+    spleen = Ellipse(x, y, 30 * size, 52 * size, -26)
     frame.canvas.ellipse(spleen, Ink(frame.materials.spleen, 0, 2.0), _soft(frame, zeta), inside)
 
 
@@ -147,6 +144,8 @@ def _paint_kidney(
     x = section.spine_x + side * (63 * scale + 0.35 * room - layout.kidney_tilt * above)
     y = section.spine_y + knots(zeta, (-1, 1), (0, 14)) * scale - 0.15 * room
     kidney = Ellipse(x, y, 29 * size, 25 * size, -side * 35)
+    capsule = Ellipse(x, y, kidney.half_width + 4, kidney.half_depth + 4, kidney.angle_deg)
+    frame.canvas.ellipse(capsule, Ink(materials.fat, VISCERAL_FAT.label, 6.0), 1.0, inside)
     shade = 12.0 if frame.patient.contrast_phase in ("arterial", "portal") else 2.0
     frame.canvas.ellipse(kidney, Ink(materials.kidney, 0, shade), _soft(frame, zeta), inside)
     if abs(zeta) < 0.6:
@@ -158,8 +157,6 @@ def _paint_kidney(
         pelvis = Ellipse(x - side * 14 * scale, y - 5 * scale, 5 * depth, 3.5 * depth, side * 25)
         late = 500.0 if frame.patient.contrast_phase == "late" else materials.vein - 15
         frame.canvas.ellipse(pelvis, Ink(late))
-    elif zeta <= -0.6:
-        return
 
 
 def paint_ureters(frame: SliceFrame) -> None:

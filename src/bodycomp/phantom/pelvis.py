@@ -7,7 +7,7 @@ import numpy as np
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.pelvis_line import wing_at
-from bodycomp.phantom.shapes import DEGREES, knots, plateau, presence
+from bodycomp.phantom.shapes import DEGREES, THETA, knots, plateau, presence
 from bodycomp.phantom.wall import paint_band
 
 
@@ -30,7 +30,7 @@ def _paint_wings(frame: SliceFrame, below: float) -> None:
     half = thick * plateau(DEGREES, wing.start_deg, wing.stop_deg, 4)
     ends = plateau(DEGREES, wing.start_deg - 5, wing.start_deg + 0.14 * span, 5)
     ends = ends + 1.3 * plateau(DEGREES, wing.stop_deg - 0.28 * span, wing.stop_deg + 5, 8)
-    oblique = np.hypot(1.0, np.gradient(np.minimum(wing.radii, 250.0)) / wing.radii * 229.0)
+    oblique = np.hypot(1.0, np.gradient(np.minimum(wing.radii, 250.0), THETA) / wing.radii)
     half = half * (1.0 + 0.75 * min(below, 1.0) * ends) * np.minimum(oblique, 1.6)
     inks = Ink(frame.materials.cortical + 40), Ink(frame.materials.marrow)
     paint_band(frame.canvas, frame.grid, wing.radii, half.astype(np.float32), inks)

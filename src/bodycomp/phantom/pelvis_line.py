@@ -34,7 +34,7 @@ def wing_at(below_crest: float, scale: float, ahead_mm: float) -> Wing:
     """Return the wing ``below_crest`` vertebrae below the crest's highest point.
 
     The wing runs nearly straight from its front spine to its rear spine at the sacrum (ends
-    read off axial CT); ``ahead_mm`` is how far the trunk's centre lies in front of the vertebral body.
+    read off axial CT); ``ahead_mm`` is how far the trunk's centre lies before the vertebral body.
     """
     front_x = knots(below_crest, _BELOW, (118, 122, 122, 118, 114, 102, 94, 88)) * scale
     front_y = knots(below_crest, _BELOW, (-8, -24, -40, -82, -116, -130, -126, -110)) * scale

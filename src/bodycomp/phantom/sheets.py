@@ -1,8 +1,8 @@
 """Thickness of the three muscle sheets of the trunk wall around the body, from neck to thigh.
 
 In the abdomen the sheets are transversus, internal and external oblique, and in front the rectus;
-in the chest the intercostals, and outside pectorals, serratus, latissimus and trapezius; in the pelvis
-the iliacus with room for the bone, gluteus medius and gluteus maximus.
+in the chest the intercostals, and outside pectorals, serratus, latissimus and trapezius; in the
+pelvis the iliacus with room for the bone, gluteus medius and gluteus maximus.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from bodycomp.phantom.pelvis_line import WING_ROOM_MM
-from bodycomp.phantom.shapes import DEGREES, SIN, THETA, Floats, knots, plateau
+from bodycomp.phantom.shapes import BIN_WIDTH, DEGREES, SIN, THETA, Floats, knots, plateau
 
 
 def sheet_thickness(
     u: float, crest: float, cavity: Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Thickness in mm of the inner, middle and outer sheet, and where fat parts them (0..1)."""
-    degree = np.float32(np.pi / 180.0)
-    step = np.hypot(cavity, np.gradient(cavity, degree * 0.25)) * np.float32(2 * np.pi / len(THETA))
+    step = np.hypot(cavity, np.gradient(cavity, THETA)) * BIN_WIDTH
     half = len(THETA) // 2
     arc = np.abs(np.cumsum(step) - np.cumsum(step)[half])
     abdomen = knots(u, (10.5, 12.5, 13.5), (0.0, 0.45, 1.0))

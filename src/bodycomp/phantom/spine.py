@@ -22,7 +22,7 @@ _CANAL_WIDTH: Final = (20, 16, 16, 17, 21, 22, 22, 23, 24, 27, 30)
 _CANAL_DEPTH: Final = (15, 15, 15.5, 15.5, 17, 17, 16, 15.5, 16, 17, 16)
 _TRANSVERSE: Final = (38, 34, 32, 26, 23, 35, 42, 48, 44, 45, 42)
 _TRANSVERSE_BACK: Final = (18, 20, 22, 16, 12, 7, 5, 4, 3, -2, -4)
-_TRANSVERSE_RADIUS: Final = (5, 5, 5.5, 5, 4.5, 3.6, 3.8, 4, 4, 6.5, 9)
+_TRANSVERSE_RADIUS: Final = (4.5, 4.2, 4.4, 4.2, 3.8, 2.8, 2.8, 2.9, 3.2, 5.5, 8)
 _SPINOUS: Final = (56, 52, 54, 56, 58, 64, 67, 68, 65, 57, 46)
 _PEDICLE: Final = (4, 2.8, 3.2, 4.2, 4.5, 4.2, 4.4, 5.2, 6.2, 8, 9)
 
@@ -137,10 +137,16 @@ def _bone(frame: SliceFrame, shape: Capsule, part: float) -> None:
     """Paint a strut of bone with a spongy core."""
     if part < 0.02:
         return
-    frame.canvas.capsule(shape, Ink(frame.materials.cortical), part)
-    core = Capsule(shape.x0, shape.y0, shape.x1, shape.y1, shape.r0 - 1.6, shape.r1 - 1.6)
-    if min(core.r0, core.r1) > 0.8:
-        frame.canvas.capsule(core, Ink(frame.materials.marrow + 60), part)
+    canvas = frame.canvas
+    found = canvas.capsule_distance(shape)
+    if found is None:
+        return
+    window, distance = found
+    weight = np.float32(part)
+    canvas.fill(window, canvas.cover(distance) * weight, Ink(frame.materials.cortical - 80))
+    if min(shape.r0, shape.r1) > 2.0:
+        core = canvas.cover(distance + np.float32(1.4)) * weight
+        canvas.fill(window, core, Ink(frame.materials.marrow + 50))
 
 
 def _paint_arch(frame: SliceFrame, shape: Vertebra, v: float) -> None:

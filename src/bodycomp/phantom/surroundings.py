@@ -14,15 +14,19 @@ def paint_table(canvas: Canvas, table_y: float, rotation_deg: float) -> None:
     """Paint a curved carbon table with a foam core; it does not roll with the patient."""
     roll = np.radians(rotation_deg)
     cos, sin = np.float32(np.cos(roll)), np.float32(np.sin(roll))
-    across: Floats = canvas.x * cos - canvas.y * sin
-    down: Floats = canvas.y * cos + canvas.x * sin
-    depth: Floats = down - np.float32(table_y + 3.0) + across * across * np.float32(1 / 1900.0)
+    window = canvas.window(float(sin) * table_y, float(cos) * table_y, 250.0, 75.0)
+    if window is None:
+        return
+    x, y = canvas.x[window], canvas.y[window]
+    across: Floats = x * cos - y * sin
+    depth: Floats = y * cos + x * sin - np.float32(table_y + 3.0)
+    depth += across * across * np.float32(1 / 1900.0)
     within: Floats = np.clip((230.0 - np.abs(across)) / canvas.pixel_mm, 0.0, 1.0)
-    mat = canvas.cover(np.abs(depth - 4.0) - 3.0) * within
-    core = canvas.cover(np.abs(depth - 22.0) - 14.0) * within
-    shell = canvas.cover(np.abs(np.abs(depth - 22.0) - 13.0) - 0.7) * within
+    mat = canvas.cover(np.abs(depth - 4.0) - 3.0)
+    core = canvas.cover(np.abs(depth - 22.0) - 14.0)
+    shell = canvas.cover(np.abs(np.abs(depth - 22.0) - 13.0) - 0.7)
     for cover, hu in ((mat, -930.0), (core, -945.0), (shell, 60.0)):
-        canvas.hu += cover * (np.float32(hu) - canvas.hu)
+        canvas.fill(window, cover * within, Ink(hu))
 
 
 def paint_arms(

@@ -51,7 +51,7 @@ def _below_diaphragm(frame: SliceFrame) -> Floats:
     for side, top_u in ((-1.0, 9.2), (1.0, 9.75)):
         top = frame.curve.z_at(top_u + shift)
         across = (x - np.float32(0.42 * side)) / np.float32(0.52)
-        along = (y + np.float32(0.18)) / np.float32(0.98)
+        along = (y + np.float32(0.36)) / np.float32(1.12)
         bowl = across * across + along * along
         fall = np.float32(38.0 * frame.scale) * bowl + np.float32(9.0 * frame.scale) * bowl * bowl
         below = np.float32(top - frame.z_mm) - fall

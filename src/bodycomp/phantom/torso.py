@@ -70,8 +70,8 @@ class Torso:
         """
         u = self._curve.level_at(z_mm)
         section = self._trunk.section(u)
-        canvas = self._canvas(scan, z_mm)
-        paint_table(canvas, self._trunk.table_y, -self.patient.rotation_deg)
+        canvas = self._canvas(scan, section, z_mm)
+        paint_table(canvas, self._trunk.table_y, self.patient.rotation_deg)
         paint_arms(canvas, self.patient, self._materials, u, self._arms)
         grid = trunk_grid(canvas, section)
         if grid is not None:
@@ -97,7 +97,7 @@ class Torso:
         chest = self._trunk.section(11.0)
         return float(max(widest.skin.max(), chest.skin.max())), float(chest.y + 20)
 
-    def _canvas(self, scan: ScanParameters, z_mm: float) -> Canvas:
+    def _canvas(self, scan: ScanParameters, section: TrunkSection, z_mm: float) -> Canvas:
         """Lay the patient's frame over the scanner's grid, with texture."""
         pixel = scan.pixel_spacing_mm
         first_x, first_y, _ = scan.first_pixel_mm
@@ -108,8 +108,14 @@ class Torso:
         body_x = np.add.outer(y * sin, x * cos).astype(np.float32)
         body_y = np.add.outer(y * cos, -x * sin).astype(np.float32)
         edge = pixel * 0.5 + 1.25 - 0.75 * scan.sharpness
-        grain = self._texture.fine(x, y, z_mm)
-        return Canvas(body_x, body_y, pixel, edge, grain, self._texture.coarse(x, y, z_mm))
+        canvas = Canvas(body_x, body_y, pixel, edge)
+        reach = float(section.skin.max()) + 2.0
+        window = canvas.window(section.x, section.y, reach, reach)
+        if window is not None:
+            x, y = x[window[1]], y[window[0]]
+            fine, coarse = self._texture.fine(x, y, z_mm), self._texture.coarse(x, y, z_mm)
+            canvas.lay_texture(window, fine, coarse)
+        return canvas
 
     def _paint_trunk(self, frame: SliceFrame) -> None:
         """Paint from outside in, and within the cavity from the back to the front."""
@@ -133,8 +139,8 @@ class Torso:
     def _paint_abdomen(self, frame: SliceFrame, inside: Floats) -> None:
         paint_crura(frame)
         paint_spleen(frame, self._organs, inside)
-        paint_kidneys(frame, self._organs, inside)
         paint_liver(frame, self._organs, inside)
+        paint_kidneys(frame, self._organs, inside)
         paint_pancreas_and_duodenum(frame, self._organs, inside)
         paint_stomach(frame, self._organs, inside)
         self._mesentery.paint(frame, inside)
@@ -145,22 +151,20 @@ class Torso:
 
     def _grain_muscle(self, frame: SliceFrame) -> None:
         """Marble the muscle with streaks of fat, more in the back and by the patient's share."""
-        canvas, window = frame.canvas, frame.grid.window
-        labels = canvas.labels[window]
+        canvas = frame.canvas
+        labels = canvas.labels.reshape(-1)
         flat = np.flatnonzero(labels == MUSCLE.label)
-        coarse = canvas.blotch[window].ravel()[flat]
-        fine = canvas.grain[window].ravel()[flat]
-        behind = canvas.y[window].ravel()[flat] - np.float32(frame.section.spine_y + 20)
+        coarse, fine = canvas.blotch.reshape(-1).take(flat), canvas.grain.reshape(-1).take(flat)
+        behind = canvas.y.reshape(-1).take(flat) - np.float32(frame.section.spine_y + 20)
         share = self.patient.muscle_fat_fraction * (0.5 + 1.1 * np.clip(behind / 30, 0, 1))
-        streak = np.clip(1.15 - np.abs(coarse + 0.35 * fine - 0.3) / (0.02 + 1.5 * share), 0.0, 0.9)
-        streak *= np.clip(0.3 + 6 * share + 0.8 * fine, 0.0, 1.0)
-        hu = canvas.hu[window]
-        before = hu.ravel()[flat] + 3.0 * fine + 2.0 * coarse
-        width = hu.shape[1]
-        rows, columns = np.divmod(flat, width)
-        hu[rows, columns] = before + streak * (self._materials.fat + 15 - before)
-        melted = streak >= 0.5
-        labels[rows[melted], columns[melted]] = 0
+        streak = np.clip(
+            1.15 - np.abs(coarse + 0.35 * fine - 0.3) / (0.03 + 1.5 * share), 0.0, 0.75
+        )
+        streak *= np.clip(0.15 + 5 * share + 1.2 * fine, 0.0, 1.0)
+        hu = canvas.hu.reshape(-1)
+        before = hu.take(flat) + 3.0 * fine + 2.0 * coarse
+        hu[flat] = before + streak * (self._materials.fat + 15 - before)
+        labels[flat[streak >= 0.5]] = 0
 
     def _expose(
         self, canvas: Canvas, scan: ScanParameters, section: TrunkSection, z_mm: float
@@ -172,15 +176,17 @@ class Torso:
         if not self.patient.arms_up:
             streaky = min(streaky + 0.15, 0.8)
         noise = scanner_noise(scan.noise_seed, scan.sharpness, z_mm, scan.matrix, streaky)
-        away = np.hypot(canvas.x - np.float32(section.x), canvas.y - np.float32(section.y))
-        level = np.clip(1.12 - away * np.float32(0.32 / float(section.skin.mean())), 0.45, 1.12)
-        canvas.hu += noise * level * np.float32(scan.noise_hu * size**1.3)
-        hu = np.clip(np.rint(canvas.hu), -1024, 3071).astype(np.int16)
         rows, columns = scan.matrix
-        across = np.square(np.arange(columns) - (columns - 1) / 2)
-        down = np.square(np.arange(rows) - (rows - 1) / 2)
-        radius = min(columns / 2.0, 250.0 / scan.pixel_spacing_mm)
-        outside = np.add.outer(down, across) > radius * radius
-        hu[outside] = scan.padding_hu
-        canvas.labels[outside] = 0
+        across = np.square(np.arange(columns, dtype=np.float32) - (columns - 1) / 2)
+        down = np.square(np.arange(rows, dtype=np.float32) - (rows - 1) / 2)
+        away = np.add.outer(down, across)
+        body_px = float(section.skin.mean()) / scan.pixel_spacing_mm
+        noise *= np.maximum(1.1 - away * np.float32(0.25 / body_px**2), np.float32(0.5))
+        noise *= np.float32(scan.noise_hu * size**1.3)
+        canvas.hu += noise
+        hu = np.rint(canvas.hu, out=canvas.hu).astype(np.int16)
+        np.clip(hu, -1024, 3071, out=hu)
+        outside = away > min(columns / 2.0, 250.0 / scan.pixel_spacing_mm) ** 2
+        np.copyto(hu, np.int16(scan.padding_hu), where=outside)
+        np.copyto(canvas.labels, np.uint8(0), where=outside)
         return hu, canvas.labels

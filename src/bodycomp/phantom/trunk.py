@@ -13,15 +13,15 @@ from typing import Final
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, grey_closing
 
+from bodycomp.phantom.fat import fat_thickness_mm, skin_dents_mm
 from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.pelvis_line import WING_ROOM_MM, wing_at
 from bodycomp.phantom.shapes import (
-    DEGREES,
+    BIN_WIDTH,
     THETA,
     Floats,
     knots,
-    plateau,
     ray_to_ellipse,
     ray_to_line,
     smooth_max,
@@ -115,11 +115,6 @@ class Trunk:
         rng = np.random.default_rng([patient.anatomy_seed, 2])
         self._patient, self._curve = patient, curve
         male = patient.sex == "M"
-        scale = patient.height_scale
-        lean_cm2 = 262.0 * scale**2
-        content_cm2 = 158.0 * scale**2 + 0.16 * patient.skeletal_muscle_cm2
-        wanted_cm2 = content_cm2 + 0.92 * patient.visceral_fat_cm2
-        self._grown = float(np.sqrt(np.clip(wanted_cm2 / lean_cm2, 0.72, 2.6)))
         self._chest = (1.05 if male else 0.97) * (1.0 + 0.004 * (patient.bmi_kg_m2 - 25))
         self._pelvis = 0.96 if male else 1.04
         self.skin_mm = float(rng.uniform(1.4, 2.2))
@@ -127,7 +122,7 @@ class Trunk:
         self._wall_wave = wavy(rng, 0.03)
         self._shape_wave = wavy(rng, 0.008)
         self._navel_u = float(rng.normal(16.0, 0.15))
-        self.muscle, self.fat_mm = 1.0, 15.0
+        self.muscle, self.fat_mm, self._grown = 1.0, 15.0, 1.0
         self._match_areas()
         self.table_y = self._lowest_point()
 
@@ -135,8 +130,12 @@ class Trunk:
         """Choose muscle size and fat thickness so that the areas at mid-L3 meet their aims."""
         patient = self._patient
         muscle_cm2 = patient.skeletal_muscle_cm2 * (1.0 + 0.35 * patient.muscle_fat_fraction)
-        for _ in range(7):
+        content_cm2 = 155.0 * patient.height_scale**2 + 0.07 * patient.skeletal_muscle_cm2 - 12.0
+        cavity_cm2 = content_cm2 + 1.08 * patient.visceral_fat_cm2
+        for _ in range(8):
             part = self._free_section(15.0)
+            ratio = cavity_cm2 / _ring_cm2(np.zeros_like(part.cavity), part.cavity)
+            self._grown = float(np.clip(self._grown * ratio**0.45, 0.76, 1.7))
             walls = sum(_ring_cm2(low, high) for low, high in part.sheets)
             spinal = BACK_AND_PSOAS_CM2 * (patient.height_scale * self.muscle**0.7) ** 2
             self.muscle *= float(np.clip(muscle_cm2 / (walls + spinal), 0.6, 1.6)) ** 0.9
@@ -182,11 +181,15 @@ class Trunk:
             for belly in self.back_bellies(u):
                 reach = ray_to_ellipse(side * belly[0], ahead + belly[1], belly[2], belly[3])
                 fascia = smooth_max(fascia, reach + 1.0, 8.0)
-        fat = self._fat(u, sheets[-1][1])
+        fat = fat_thickness_mm(u, self._patient, self.fat_mm) * self._fat_wave
         hull = grey_closing(fascia, (150,), mode="wrap")
         skin = 0.82 * hull + 0.18 * fascia + fat
         smooth = gaussian_filter1d(skin, knots(u, (8, 15, 20), (16.0, 16.0, 24.0)), mode="wrap")
-        covered = np.maximum(smooth, fascia + 0.35 * fat) + self.skin_mm - self._navel(u, fat)
+        covered = (
+            np.maximum(smooth, fascia + 0.35 * fat)
+            + self.skin_mm
+            - skin_dents_mm(u, self._navel_u, fat)
+        )
         return TrunkSection(
             u, spine_x, y, spine_x, spine_y, width, front, back, cavity, sheets, fascia, fat,
             np.asarray(covered, dtype=np.float32),
@@ -230,52 +233,7 @@ class Trunk:
         third = second + gap + outer * wave
         return ((cavity, first), (first + gap, second), (second + gap, third))
 
-    def _fat(self, u: float, fascia: Floats) -> Floats:
-        """Subcutaneous thickness in mm over the angle."""
-        male = self._patient.sex == "M"
-        along = knots(
-            u,
-            (0, 3, 6, 9, 12, 14, 15, 16.5, 18, 20, 22, 26),
-            (
-                0.5,
-                0.45,
-                0.42,
-                0.5,
-                0.7,
-                0.92,
-                1.0,
-                1.12,
-                *((1.1, 1.1, 1.0, 1.0) if male else (1.3, 1.45, 1.4, 1.3)),
-            ),
-        )
-        droop = self._patient.fat_droop
-        low = float(np.clip((u - 12) / 3.0, 0.0, 1.0))
-        shape = np.interp(
-            DEGREES,
-            (0, 25, 60, 95, 125, 148, 165, 180),
-            (
-                *(1.15 - 0.25 * droop, 1.12 - 0.2 * droop, 0.85, 0.8 + 0.15 * droop),
-                *(0.9 + 0.3 * low + 0.25 * droop, 1.1 + 0.35 * low + 0.2 * droop, 0.8, 0.45),
-            ),
-        )
-        breast: Floats | float = 0.0
-        if not male:
-            swell = plateau(DEGREES, 22, 62, 34) * knots(
-                u, (4, 6, 7.5, 9, 10.2), (0, 0.8, 1, 0.5, 0)
-            )
-            breast = swell * (14 + 0.9 * self.fat_mm)
-        buttock = plateau(DEGREES, 118, 172, 30) * knots(u, (17, 19, 22), (0, 0.5, 0.8))
-        fat = self.fat_mm * along * (shape + buttock) * self._fat_wave + breast
-        return np.asarray(np.maximum(fat, 1.5), dtype=np.float32)
-
-    def _navel(self, u: float, fat: Floats) -> Floats:
-        depth = np.exp(-(((u - self._navel_u) / 0.16) ** 2)) * 0.85
-        notch = depth * fat * np.exp(-((THETA / 0.045) ** 2))
-        crease = 3.0 * knots(u, (8, 12, 19, 20.5, 23), (0, 0, 1, 8, 14))
-        valley = crease * np.exp(-(((DEGREES - 180) / 5.0) ** 2))
-        return np.asarray(notch + valley, dtype=np.float32)
-
 
 def _ring_cm2(inner: Floats, outer: Floats) -> float:
     """Area between two contours in cm2."""
-    return float(np.mean(outer * outer - inner * inner) * np.pi / 100.0)
+    return float(np.sum((outer * outer - inner * inner) * BIN_WIDTH) / 200.0)

@@ -73,7 +73,7 @@ def _paint_renal(frame: SliceFrame, vein: Ink, artery: Ink) -> None:
 class Mesentery:
     """Immutable fan of small mesenteric and omental vessels of one patient."""
 
-    def __init__(self, patient: PatientParameters, count: int = 44) -> None:
+    def __init__(self, patient: PatientParameters, count: int = 70) -> None:
         rng = np.random.default_rng([patient.anatomy_seed, 5])
         self._across: NDArray[np.float64] = rng.uniform(-0.75, 0.75, count)
         self._ahead: NDArray[np.float64] = rng.uniform(-0.05, 0.85, count)
@@ -81,7 +81,7 @@ class Mesentery:
         self._phase: NDArray[np.float64] = rng.uniform(0, 6.28, count)
         self._top: NDArray[np.float64] = rng.uniform(12.6, 16.5, count)
         self._length: NDArray[np.float64] = rng.uniform(0.8, 3.0, count)
-        self._radius: NDArray[np.float64] = rng.uniform(0.8, 2.4, count)
+        self._radius: NDArray[np.float64] = rng.uniform(0.7, 1.9, count)
 
     def paint(self, frame: SliceFrame, inside: Floats) -> None:
         """Paint the vessels that the slice cuts as short strands."""
@@ -92,10 +92,10 @@ class Mesentery:
             age = frame.u - self._top[k]
             x = section.x + section.half_width * (self._across[k] + self._drift[k, 0] * age)
             y = section.y - section.front * (self._ahead[k] + self._drift[k, 1] * age)
-            run = 3.0 + 7.0 * abs(np.sin(self._phase[k] + 2 * age))
+            run = 1.0 + 3.5 * abs(np.sin(self._phase[k] + 2 * age))
             dx, dy = run * np.cos(self._phase[k]), run * np.sin(self._phase[k])
             radius = float(self._radius[k])
             strand = Capsule(
                 *(float(x - dx), float(y - dy), float(x + dx), float(y + dy)), radius, radius * 0.7
             )
-            frame.canvas.capsule(strand, ink, inside)
+            frame.canvas.capsule(strand, ink, inside * np.float32(0.75))

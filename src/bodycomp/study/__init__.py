@@ -1,0 +1,8 @@
+"""Folders of DICOM and NIfTI files in; measurements, pictures and masks of every study out."""
+
+from __future__ import annotations
+
+from bodycomp.study.options import AnalysedSeries, AnalyzeOptions, RefusedSeries, StudyReport
+from bodycomp.study.run import analyze_inputs
+
+__all__ = ["AnalysedSeries", "AnalyzeOptions", "RefusedSeries", "StudyReport", "analyze_inputs"]

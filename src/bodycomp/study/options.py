@@ -1,0 +1,123 @@
+"""What to analyse, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bodycomp.errors import UsageError
+from bodycomp.report.result_rows import Cell
+
+RESULTS_NAME: Final = "results.csv"
+REFUSED_NAME: Final = "refused.csv"
+STUDY_PREFIX: Final = "study-"
+
+StudyProgress = Callable[[str, int, int], None]
+"""Called with the stage, steps done and steps in all.
+
+Stages are "search" (files), "series", and within a series "score" and "segment" (slices).
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyzeOptions:
+    """What to analyse and how.
+
+    Attributes:
+        inputs: Files and folders of DICOM at any depth, and NIfTI files by name.
+        models_dir: Folder with both models (see ``analysis.loading``).
+        out_dir: Folder to make.
+        range_mm: Slices within half of this of a level are averaged; 0 for the nearest alone.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        all_series: Analyse every series of a study rather than the best one.
+        identifiers: Write patient ID, UIDs, date and place of the files into the tables.
+        overwrite: Replace the results of an earlier run in ``out_dir``.
+
+    Raises:
+        UsageError: No input is given.
+    """
+
+    inputs: tuple[Path, ...]
+    models_dir: Path
+    out_dir: Path
+    range_mm: float = 0.0
+    device: str = "auto"
+    all_series: bool = False
+    identifiers: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UsageError(
+                "expected files or folders to analyse, found none",
+                hint="Name a folder of DICOM files or a NIfTI file.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedSeries:
+    """One series that was analysed.
+
+    Attributes:
+        study, series: Pseudonyms.
+        folder: Its results.json, previews and masks.
+        rows: Its rows of ``results.csv``, one per level.
+        study_uid: Empty for NIfTI; identifying, so left out of ``repr``.
+    """
+
+    study: str
+    series: str
+    folder: Path
+    rows: tuple[Mapping[str, Cell], ...] = field(repr=False)
+    study_uid: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedSeries:
+    """Images that were not analysed; a row of ``refused.csv``.
+
+    Attributes:
+        study, series: Pseudonyms; the series is empty where images make none.
+        what: The images in words.
+        kind: The rule that they break, in few words.
+        reason: What was expected and what was found.
+        files: Number of files.
+    """
+
+    study: str
+    series: str
+    what: str
+    kind: str
+    reason: str
+    files: int
+
+
+NOT_CHOSEN: Final = "not chosen"
+"""Kind of a series that could be analysed, in a study of which another one was."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """What a run did.
+
+    Attributes:
+        analysed: Series with results, whether or not their levels were found.
+        refused: Series that could not be analysed.
+        not_chosen: Series left out because another one of their study was preferred.
+        out_dir: Holds results.csv, refused.csv and one folder per study.
+        file_count, unreadable_count: Files opened, and those that cannot be read.
+    """
+
+    analysed: tuple[AnalysedSeries, ...]
+    refused: tuple[RefusedSeries, ...]
+    not_chosen: tuple[RefusedSeries, ...]
+    out_dir: Path
+    file_count: int = 0
+    unreadable_count: int = 0
+
+    @property
+    def levels_found(self) -> int:
+        """Rows whose level was found and measured."""
+        return sum(row["status"] == "found" for series in self.analysed for row in series.rows)

@@ -1,0 +1,77 @@
+"""One analysed series -> its folder of results.json, previews and masks."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bodycomp.errors import OutputError
+from bodycomp.imaging.volume import Volume
+from bodycomp.nifti import write_nifti_labels
+from bodycomp.report.figures import PreviewText, write_preview
+from bodycomp.report.result_rows import SeriesFacts
+from bodycomp.report.tables import write_result_json
+from bodycomp.results import SeriesResult
+from bodycomp.study.sources import LoadedVolume
+
+_LOG: Final = logging.getLogger(__name__)
+RESULT_NAME: Final = "results.json"
+LABELS_NAME: Final = "labels.nii.gz"
+
+
+def preview_name(level: str) -> str:
+    """Return the file name of a level's preview.
+
+    >>> preview_name("L3")
+    'preview-L3.png'
+    """
+    return f"preview-{level}.png"
+
+
+def write_series(folder: Path, loaded: LoadedVolume, result: SeriesResult) -> SeriesFacts:
+    """Write everything about one series into ``folder``.
+
+    Returns:
+        The facts, with a note where the masks could not be written as NIfTI.
+    """
+    facts = _write_labels(folder / LABELS_NAME, loaded, result)
+    text = PreviewText(f"{facts.study} / {facts.series}", _details(facts, result))
+    for level in result.levels:
+        write_preview(folder / preview_name(level.choice.level), loaded.volume, result, level, text)
+    write_result_json(folder / RESULT_NAME, facts, result)
+    return facts
+
+
+def _write_labels(path: Path, loaded: LoadedVolume, result: SeriesResult) -> SeriesFacts:
+    """Write the masks of all levels as one label map on the source grid, if there are any."""
+    masks = {index: mask for level in result.levels for index, mask in level.masks.items()}
+    if not masks:
+        return loaded.facts
+    volume: Volume = loaded.volume
+    labels = np.zeros(volume.hu.shape, dtype=np.uint8)
+    for index, mask in masks.items():
+        labels[index] = mask
+    try:
+        write_nifti_labels(path, volume, labels)
+    except OutputError as error:
+        _LOG.warning("masks are not written: %s", error.message)
+        notes = (loaded.facts.notes, f"no masks written: {error.message}")
+        return replace(loaded.facts, notes="; ".join(note for note in notes if note))
+    return loaded.facts
+
+
+def _details(facts: SeriesFacts, result: SeriesResult) -> str:
+    """Return scanner and models in one line."""
+    spacing = facts.slice_spacing_mm
+    parts = (
+        " ".join(part for part in (facts.manufacturer, facts.scanner_model) if part),
+        f"{facts.kvp:g} kVp" if facts.kvp else "",
+        facts.kernel,
+        f"{facts.slices} slices" + (f", {spacing:.4g} mm apart" if spacing else ""),
+        "models " + " + ".join(digest[:8] for digest in result.models.values()),
+    )
+    return "  ·  ".join(part for part in parts if part)

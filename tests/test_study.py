@@ -1,0 +1,364 @@
+"""From files to results: what is written, what is refused, and what never leaks or stops a run."""
+
+import csv
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.dicom.header import SeriesHeader
+from bodycomp.dicom.write import write_ct_series
+from bodycomp.errors import InputNotFoundError, ModelError, OutputError, UsageError
+from bodycomp.imaging.preprocessing import Preprocessing
+from bodycomp.imaging.volume import Volume
+from bodycomp.networks.checkpoint import ModelCard, build_network, save_model
+from bodycomp.networks.targets import offset_to_target
+from bodycomp.nifti import write_nifti_labels
+from bodycomp.study import AnalyzeOptions, analyze_inputs
+
+REAL = Path(__file__).parents[1] / "../shared/real"
+needs_real = pytest.mark.skipif(not REAL.exists(), reason="../shared/real is absent")
+BODY_PIXELS = 20 * 30
+
+
+@dataclass
+class LevelAt:
+    """Scores as a perfect network for a level at one height."""
+
+    z_mm: float
+    levels: tuple = ("L3",)
+    scale_mm: float = 10.0
+    digest: str = "aaaaaaaaaaaa"
+
+    def __call__(self, volume, progress=None):
+        return offset_to_target(volume.slice_z_mm[:, None] - self.z_mm, 10.0).astype(np.float32)
+
+
+@dataclass
+class BodyIsMuscle:
+    """Labels the whole body as muscle."""
+
+    tissues: tuple = ABDOMINAL_TISSUES
+    digest: str = "bbbbbbbbbbbb"
+
+    def __call__(self, volume, slice_indices, progress=None):
+        return {index: (volume.hu[index] > -300).astype(np.uint8) for index in slice_indices}
+
+
+ANALYZER = Analyzer(LevelAt(60.0), BodyIsMuscle(), AnalysisOptions())
+HEADER = SeriesHeader(
+    seed="patient one",
+    patient_id="SECRET-7",
+    patient_name="Doe^Jane",
+    series_description="CT abdomen",
+    manufacturer="ACME",
+    kernel="SOFT",
+)
+
+
+def ct(slices=30, z0=0.0, spacing=5.0):
+    hu = np.full((slices, 40, 48), -1000, np.int16)
+    hu[:, 10:30, 9:39] = 45
+    return Volume(hu, (2.0, 2.0), z0 + np.arange(slices) * spacing)
+
+
+@pytest.fixture
+def study(tmp_path):
+    write_ct_series(tmp_path / "in" / "a", ct(), HEADER)
+    return tmp_path / "in"
+
+
+def analyze(tmp_path, *inputs, analyzer=ANALYZER, **options):
+    given = AnalyzeOptions(
+        inputs=inputs or (tmp_path / "in",),
+        models_dir=tmp_path / "models",
+        out_dir=tmp_path / "out",
+        **options,
+    )
+    return analyze_inputs(given, analyzer=analyzer)
+
+
+def table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_study_leaves_table_json_preview_and_masks(tmp_path, study):
+    report = analyze(tmp_path)
+
+    (series,) = report.analysed
+    assert report.levels_found == 1
+    assert series.folder.parent.parent == tmp_path / "out"
+    names = ["labels.nii.gz", "preview-L3.png", "results.json"]
+    assert sorted(path.name for path in series.folder.iterdir()) == names
+    (row,) = table(tmp_path / "out" / "results.csv")
+    assert float(row["muscle_area_cm2"]) == pytest.approx(BODY_PIXELS * 0.04)
+    assert float(row["level_z_mm"]) == pytest.approx(60, abs=0.1)
+    assert (row["study"], row["series"]) == (series.study, series.series)
+    assert (row["manufacturer"], row["kernel"], row["slices"]) == ("ACME", "SOFT", "30")
+    document = json.loads((series.folder / "results.json").read_text())
+    assert document["levels"][0]["measurements"]["muscle"]["mean_hu"] == 45
+    assert table(tmp_path / "out" / "refused.csv") == []
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(
+        ["results.csv", "refused.csv", series.study]
+    )
+
+
+def test_masks_lie_on_the_source_grid(tmp_path, study):
+    (series,) = analyze(tmp_path).analysed
+
+    image = nib.load(series.folder / "labels.nii.gz")
+    labels = np.asarray(image.dataobj)
+    assert labels.shape == (48, 40, 30)
+    assert np.flatnonzero(labels.any(axis=(0, 1))).tolist() == [12]
+    assert np.count_nonzero(labels) == BODY_PIXELS
+    assert image.affine[2, 3] == 0
+    assert image.affine[2, 2] == 5
+
+
+def test_nothing_identifying_leaves_unless_asked(tmp_path, study, caplog):
+    caplog.set_level("DEBUG")
+    analyze(tmp_path)
+
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    texts = [path.read_text() for path in written if path.suffix in {".csv", ".json"}]
+    names = [str(path.relative_to(tmp_path)) for path in written]
+    for secret in ("SECRET-7", "Doe", HEADER.uid("study"), HEADER.uid("series"), str(study)):
+        assert not any(secret in text for text in [*texts, *names, caplog.text])
+
+
+def test_identifiers_are_written_on_request(tmp_path, study):
+    analyze(tmp_path, identifiers=True)
+
+    (row,) = table(tmp_path / "out" / "results.csv")
+    assert row["patient_id"] == "SECRET-7"
+    assert row["study_uid"] == HEADER.uid("study")
+    assert row["source_path"] == str(study / "a")
+
+
+def test_best_series_of_a_study_is_analysed_and_the_other_one_listed(tmp_path, study):
+    write_ct_series(study / "b", ct(slices=100, spacing=1.5), replace(HEADER, series_number=2))
+
+    report = analyze(tmp_path)
+
+    assert len(report.analysed) == 1
+    (other,) = table(tmp_path / "out" / "refused.csv")
+    assert other["kind"] == "not chosen"
+    assert "--all-series" in other["reason"]
+    assert other["study"] == report.analysed[0].study
+
+
+def test_all_series_of_a_study_are_analysed_on_request(tmp_path, study):
+    write_ct_series(study / "b", ct(slices=100, spacing=1.5), replace(HEADER, series_number=2))
+
+    report = analyze(tmp_path, all_series=True)
+
+    assert len({series.folder for series in report.analysed}) == 2
+    assert len({series.study for series in report.analysed}) == 1
+    assert len(table(tmp_path / "out" / "results.csv")) == 2
+    assert report.not_chosen == ()
+
+
+def test_series_that_does_not_qualify_is_refused_with_its_reason(tmp_path, study):
+    few = replace(HEADER, series_number=3, series_description="few")
+    write_ct_series(study / "few", ct(slices=2), few)
+
+    report = analyze(tmp_path)
+
+    (refused,) = report.refused
+    assert refused.study == report.analysed[0].study
+    (row,) = table(tmp_path / "out" / "refused.csv")
+    assert (row["kind"], row["files"]) == ("too few slices", "2")
+    assert "series 3 (few)" in row["what"]
+
+
+def test_series_that_cannot_be_decoded_is_refused_and_the_others_go_on(tmp_path, study):
+    for path in write_ct_series(tmp_path / "in" / "broken", ct(), SeriesHeader(seed="two")):
+        path.write_bytes(path.read_bytes()[:-3000])
+
+    report = analyze(tmp_path)
+
+    assert len(report.analysed) == 1
+    assert [refusal.kind for refusal in report.refused] == ["not readable"]
+    assert len(list((tmp_path / "out").glob("study-*"))) == 1
+
+
+def test_unexpected_fault_costs_one_series_only(tmp_path, study):
+    write_ct_series(study / "b", ct(z0=7.0), SeriesHeader(seed="two"))
+
+    class Odd(LevelAt):
+        def __call__(self, volume, progress=None):
+            if volume.slice_z_mm[0] == 7:
+                raise IndexError("strange")
+            return super().__call__(volume)
+
+    report = analyze(tmp_path, analyzer=replace(ANALYZER, scorer=Odd(60.0)))
+
+    assert len(report.analysed) == 1
+    assert [refusal.kind for refusal in report.refused] == ["fault"]
+    assert len(table(tmp_path / "out" / "refused.csv")) == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ModelError("weights")])
+def test_run_that_ends_early_lists_what_was_finished(tmp_path, study, error):
+    write_ct_series(study / "b", ct(), SeriesHeader(seed="two"))
+
+    class Second(LevelAt):
+        seen = 0
+
+        def __call__(self, volume, progress=None):
+            self.seen += 1
+            if self.seen == 2:
+                raise error
+            return super().__call__(volume)
+
+    with pytest.raises(type(error)):
+        analyze(tmp_path, analyzer=replace(ANALYZER, scorer=Second(60.0)))
+
+    (row,) = table(tmp_path / "out" / "results.csv")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == sorted(["refused.csv", "results.csv", row["study"]])
+
+
+def test_absent_level_is_a_row_with_a_reason_and_a_preview_but_no_mask(tmp_path, study):
+    report = analyze(tmp_path, analyzer=replace(ANALYZER, scorer=LevelAt(-400.0)))
+
+    (series,) = report.analysed
+    assert report.levels_found == 0
+    (row,) = table(tmp_path / "out" / "results.csv")
+    assert row["status"] == "absent"
+    assert "below the lowest slice" in row["reason"]
+    assert row["muscle_area_cm2"] == ""
+    assert not (series.folder / "labels.nii.gz").exists()
+    assert (series.folder / "preview-L3.png").exists()
+
+
+def test_nifti_volume_is_analysed_like_its_dicom_series(tmp_path, study):
+    volume = ct()
+    write_nifti_labels(tmp_path / "Doe.nii.gz", volume, (volume.hu > 0).astype(np.uint8))
+    image = nib.load(tmp_path / "Doe.nii.gz")
+    hu = np.ascontiguousarray(volume.hu.transpose(2, 1, 0))
+    nib.save(nib.Nifti1Image(hu, image.affine), tmp_path / "Doe.nii.gz")
+
+    analyze(tmp_path, study, tmp_path / "Doe.nii.gz")
+
+    dicom, nifti = table(tmp_path / "out" / "results.csv")
+    assert nifti["source"] == "NIfTI"
+    assert "Doe" not in "".join(nifti.values())
+    measured = [key for key in dicom if key.startswith("muscle") or key == "level_z_mm"]
+    assert [nifti[key] for key in measured] == [dicom[key] for key in measured]
+
+
+def test_damaged_nifti_is_refused_without_its_name(tmp_path, study, caplog):
+    (tmp_path / "Doe.nii").write_bytes(b"nothing")
+
+    report = analyze(tmp_path, study, tmp_path / "Doe.nii")
+
+    (refused,) = report.refused
+    assert refused.what == "NIfTI volume 1 of 1"
+    assert "Doe" not in refused.reason + caplog.text
+
+
+def test_output_folder_with_content_is_refused_and_left_alone(tmp_path, study):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("keep")
+    with pytest.raises(OutputError, match="not empty"):
+        analyze(tmp_path)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_overwrite_replaces_earlier_results_and_nothing_else(tmp_path, study):
+    stale = tmp_path / "out" / "study-0123" / "series-4567"
+    stale.mkdir(parents=True)
+    (tmp_path / "out" / "mine.txt").write_text("keep")
+
+    report = analyze(tmp_path, overwrite=True)
+
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "mine.txt", "results.csv", "refused.csv", report.analysed[0].study
+    }  # fmt: skip
+
+
+def test_inputs_without_images_are_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    with pytest.raises(InputNotFoundError, match="found none in 1 files"):
+        analyze(tmp_path)
+    with pytest.raises(InputNotFoundError):
+        analyze(tmp_path, tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="found none"):
+        AnalyzeOptions(inputs=(), models_dir=tmp_path, out_dir=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_progress_is_told_of_every_stage(tmp_path, study):
+    told = []
+    given = AnalyzeOptions(inputs=(study,), models_dir=tmp_path, out_dir=tmp_path / "out")
+    analyze_inputs(given, lambda *state: told.append(state), analyzer=ANALYZER)
+    assert told[-1] == ("series", 1, 1)
+    assert ("search", 30, 30) in told
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Both networks, tiny, with random weights."""
+    cards = {
+        "slice-selection": ModelCard(
+            "slice_selection",
+            "densenet",
+            {"nb_blocks": 2, "nb_layers_per_block": 1, "nb_initial_filters": 4, "num_outputs": 1},
+            Preprocessing((64, 64), quantised=True),
+            levels=("L3",),
+            target_scale_mm=10.0,
+        ),
+        "segmentation": ModelCard(
+            "segmentation",
+            "unet",
+            {"num_classes": 4, "compression_channels": (4, 8), "decompression_channels": (4,)},
+            Preprocessing((64, 64)),
+            tissues=ABDOMINAL_TISSUES,
+        ),
+    }
+    for name, card in cards.items():
+        save_model(tmp_path / "models" / name, build_network(card), card)
+    return tmp_path / "models"
+
+
+def test_models_folder_runs_end_to_end(tmp_path, study, models):
+    report = analyze(tmp_path, analyzer=None, range_mm=20.0, device="cpu")
+    assert report.analysed[0].rows[0]["status"] in {"found", "absent", "uncertain"}
+
+
+def test_missing_models_are_refused_before_anything_is_written(tmp_path, study):
+    with pytest.raises(InputNotFoundError, match="models"):
+        analyze(tmp_path, analyzer=None)
+    assert not (tmp_path / "out").exists()
+
+
+@needs_real
+def test_real_torso_and_head_run_through(tmp_path, models):
+    report = analyze(tmp_path, REAL / "torso_ct", REAL / "head_chest", analyzer=None, device="cpu")
+    assert sorted(row["slices"] for series in report.analysed for row in series.rows) == [24, 99]
+
+
+@needs_real
+def test_real_torso_is_measured_on_its_own_grid(tmp_path):
+    scorer = LevelAt(-657.0)  # L3 by eye
+    report = analyze(tmp_path, REAL / "torso_ct", analyzer=replace(ANALYZER, scorer=scorer))
+    (row,) = report.analysed[0].rows
+    assert row["status"] == "found"
+    assert 600 < row["muscle_area_cm2"] < 800  # the whole cross-section
+    assert row["muscle_border_fraction"] < 0.002  # the table alone reaches the circle
+
+
+@needs_real
+def test_real_reformats_are_refused(tmp_path):
+    report = analyze(tmp_path, REAL / "reformats")
+    assert report.analysed == ()
+    assert report.refused
+    assert table(tmp_path / "out" / "results.csv") == []

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
+
+from torch import Tensor
 
 from bodycomp.networks.checkpoint import load_model
-from bodycomp.training.module import TrainingModule
+from bodycomp.report.figures import write_learning_curves
+from bodycomp.training.module import Pick, TrainingModule
 from bodycomp.training.placement import Placement
 from bodycomp.training.run_folder import RunFolder, write_json
+
+BEST_SHOWN: Final = 3
+WORST_SHOWN: Final = 5
 
 log = logging.getLogger(__name__)
 
 
 def finish(module: TrainingModule, folder: RunFolder, place: Placement) -> None:
     """Score the best model on the test split, if there is one, and draw the pictures."""
+    write_learning_curves(folder.curves, module.state.history)
     network = load_model(folder.model).network.to(place.device)
+    picks = pick_cases(module.state.best_cases)
+    if picks:
+        module.draw_examples(folder.examples, network, picks)
     if module.splits.test is not None:
         evaluation = module.evaluate(network, module.splits.test, place)
         write_json(folder.test_metrics, evaluation.metrics)
@@ -25,3 +36,25 @@ def finish(module: TrainingModule, folder: RunFolder, place: Placement) -> None:
                 for name, value in evaluation.metrics.items()
             ),
         )
+
+
+def pick_cases(scores: Tensor | None) -> list[Pick]:
+    """Choose the best and the worst validation cases to show, no case twice.
+
+    Args:
+        scores: (case,) higher is better, NaN where a case does not count.
+
+    >>> import torch
+    >>> [pick.index for pick in pick_cases(torch.tensor([0.9, torch.nan, 0.2]))]
+    [0, 2]
+    """
+    if scores is None:
+        return []
+    order = [int(i) for i in scores.argsort(descending=True, stable=True) if not scores[i].isnan()]
+    best = order[: min(BEST_SHOWN, (len(order) + 1) // 2)]
+    worst = order[len(best) :][::-1][:WORST_SHOWN]
+    return [
+        Pick(f"{name}, no. {rank}" if rank > 1 else name, index)
+        for name, indices in (("best", best), ("worst", worst))
+        for rank, index in enumerate(indices, start=1)
+    ]

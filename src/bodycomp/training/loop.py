@@ -113,7 +113,6 @@ class TrainingLoop(Callback):
 
     def _stop_unjudged(self, trainer: Trainer) -> None:
         """Keep the state as it was before the evaluation; a resume begins with that."""
-        self._module.stop_signal = self._module.signals.received or 0
         self._checkpoint(trainer)
         trainer.should_stop = True
 
@@ -123,8 +122,8 @@ class TrainingLoop(Callback):
         return {
             "epoch": module.epoch,
             "step": state.step,
-            "loss": sums[0] / sums[1],
-            "learning_rate": module.used_rate,
+            "train_loss": sums[0] / sums[1],
+            "learning_rate": state.used_rate,
             **{f"val_{name}": value for name, value in evaluation.metrics.items()},
             "images_per_s": sums[1] / max(state.epoch_s, 1e-9),
             "elapsed_s": round(state.elapsed_s, 2),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -62,6 +64,14 @@ class Evaluation:
     cases: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A validation case to show: its index and what it stands for, such as "worst"."""
+
+    title: str
+    index: int
+
+
 class TrainingModule(LightningModule):
     """A network in training.
 
@@ -81,8 +91,7 @@ class TrainingModule(LightningModule):
         self.state = TrainingState(step=options.first_epoch * self.plan.steps_per_epoch)
         self.num_workers = 0
         self.signals = SignalWatch()
-        self.stop_signal = 0
-        self.used_rate = 0.0
+        self._agreed_signal = 0
         self._agreed_s = (0.0, 0.0)
         self._norms: list[tuple[_BatchNorm, float]] = []
 
@@ -102,6 +111,20 @@ class TrainingModule(LightningModule):
     @abstractmethod
     def evaluate(self, network: nn.Module, split: Dataset[Sample], place: Placement) -> Evaluation:
         """Judge a network on a split, all processes together."""
+
+    @abstractmethod
+    def draw_examples(self, path: Path, network: nn.Module, picks: Sequence[Pick]) -> None:
+        """Draw validation cases, at least one, as a PNG: image, truth and what the network says.
+
+        The network runs where it is.
+        """
+
+    @property
+    def stop_signal(self) -> int:
+        """The signal to stop at, 0 for none; several processes stop once all know of it."""
+        if self.plan.world == 1:
+            return self.signals.received or 0
+        return self._agreed_signal
 
     @property
     def last_step(self) -> int:
@@ -154,9 +177,9 @@ class TrainingModule(LightningModule):
         if self.state.step >= self.last_step or self.state.out_of_time:
             return -1
         optimizer = self.optimizers(use_pl_optimizer=False)
-        self.used_rate = self.learning_rate()
+        self.state.used_rate = self.learning_rate()
         for group in optimizer.param_groups:  # type: ignore[union-attr]
-            group["lr"] = self.used_rate
+            group["lr"] = self.state.used_rate
         for norm, final_momentum in self._norms:
             norm.momentum = max(final_momentum, 1 / (1 + NORM_MEMORY * (self.state.step + 1)))
         return None
@@ -207,11 +230,11 @@ class TrainingModule(LightningModule):
             facts = facts.to(self.device)
             torch.distributed.all_reduce(facts, torch.distributed.ReduceOp.MAX)
         diverged, stop_signal, *agreed_s = facts.tolist()
-        self.stop_signal, self._agreed_s = int(stop_signal), (agreed_s[0], agreed_s[1])
+        self._agreed_signal, self._agreed_s = int(stop_signal), (agreed_s[0], agreed_s[1])
         if diverged:
             raise TrainingError(
                 f"the loss is no longer finite in step {self.state.step} (epoch "
-                f"{self.plan.epoch_of(self.state.step):.1f}) at learning rate {self.used_rate:.3g}",
+                f"{self.plan.epoch_of(self.state.step):.1f}) at learning rate {self.state.used_rate:.3g}",
                 hint="Start again with a --learning_rate ten times smaller; if that does not help, "
                 "with --precision 32.",
             )

@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 def epoch_line(row: Mapping[str, object], epochs: int) -> str:
     """Return what a person wants to read of an epoch's row in the metrics table.
 
-    >>> epoch_line({"epoch": 3, "step": 9, "loss": 0.25, "val_loss": 0.5, "images_per_s": 20.1}, 10)
-    'epoch 3/9  loss 0.25  val loss 0.5  20.1 images/s'
+    >>> row = {"epoch": 3, "step": 9, "train_loss": 0.25, "val_loss": 0.5, "val_dice_mean": 0.9}
+    >>> epoch_line(row | {"images_per_s": 20.1}, 10)
+    'epoch 3/9  train_loss 0.25  val_loss 0.5  dice_mean 0.9  20.1 images/s'
     """
     facts = [
-        f"{key.replace('val_', 'val ', 1) if key == 'val_loss' else key.removeprefix('val_')} "
-        f"{_short(value)}"
+        f"{key if key.endswith('loss') else key.removeprefix('val_')} {_short(value)}"
         for key, value in row.items()
-        if key == "loss" or (key.startswith("val_") and not key.startswith("val_image_"))
+        if key.startswith(("train_", "val_")) and not key.startswith("val_image_")
     ]
     return "  ".join(
         [f"epoch {row['epoch']}/{epochs - 1}", *facts, f"{_short(row['images_per_s'])} images/s"]

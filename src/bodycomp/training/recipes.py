@@ -191,6 +191,7 @@ def _if_keras(path: Path, left_open: dict[str, Any]) -> dict[str, Any]:
 
 
 def _splits(open_split: Callable[[str], T | None], dataset: Callable[[T], Any]) -> Splits:
-    opened = (open_split(name) for name in SPLITS)
-    train, val, test = (None if split is None else dataset(split) for split in opened)
-    return Splits(train=train, val=val, test=test)
+    """Open the splits; those of training and validation are refused earlier if they are missing."""
+    opened = {name: open_split(name) for name in SPLITS}
+    made = {name: dataset(split) for name, split in opened.items() if split is not None}
+    return Splits(train=made["train"], val=made["val"], test=made.get("test"))

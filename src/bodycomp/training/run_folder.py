@@ -67,6 +67,16 @@ class RunFolder:
         return self.path / "test_metrics.json"
 
     @property
+    def curves(self) -> Path:
+        """Learning curves."""
+        return self.path / "curves.png"
+
+    @property
+    def examples(self) -> Path:
+        """Best and worst validation cases of the best epoch."""
+        return self.path / "examples.png"
+
+    @property
     def last_checkpoint(self) -> Path:
         """State to go on from."""
         return self.path / "checkpoints" / "last.ckpt"

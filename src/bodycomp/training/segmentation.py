@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -9,7 +12,8 @@ from torch.utils.data import Dataset
 from bodycomp.data.augmentation import augment_batch
 from bodycomp.data.augmentation_options import AugmentationOptions
 from bodycomp.networks.losses import segmentation_loss
-from bodycomp.training.module import Evaluation, TrainingModule
+from bodycomp.report.figures import SegmentationCase, write_segmentation_examples
+from bodycomp.training.module import Evaluation, Pick, TrainingModule
 from bodycomp.training.placement import Placement, Sample
 from bodycomp.training.segmentation_metrics import count_pixels, dice
 
@@ -51,6 +55,27 @@ class SegmentationModule(TrainingModule):
         return Evaluation(
             metrics, -float(losses.mean()) if score is None else score, images.nanmean(dim=1)
         )
+
+    @torch.no_grad()
+    def draw_examples(self, path: Path, network: nn.Module, picks: Sequence[Pick]) -> None:
+        """Draw image, truth, prediction and where they differ."""
+        tissues, white = self.card.tissues, self.card.preprocessing.input_max
+        device = next(network.parameters()).device
+        cases = []
+        for pick in picks:
+            image, mask = self.splits.val[pick.index]
+            labels = network(image[None].to(device)).argmax(dim=1).cpu()
+            overlap = dice(count_pixels(labels, mask[None], tissues))[0]
+            cases.append(
+                SegmentationCase(
+                    title=pick.title,
+                    image=image[0].numpy() / white,
+                    truth=mask.numpy(),
+                    prediction=labels[0].to(torch.uint8).numpy(),
+                    dice={t.key: _measured(overlap[i]) for i, t in enumerate(tissues)},
+                )
+            )
+        write_segmentation_examples(path, cases, tissues)
 
 
 def _measured(value: Tensor) -> float | None:

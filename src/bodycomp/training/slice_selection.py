@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -12,9 +16,17 @@ from bodycomp.data.augmentation_options import AugmentationOptions
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.networks.losses import slice_selection_loss
 from bodycomp.networks.targets import offset_to_target, target_to_offset
-from bodycomp.training.module import Evaluation, TrainingModule
+from bodycomp.report.figures import SliceCase, write_slice_examples
+from bodycomp.training.module import Evaluation, Pick, TrainingModule
 from bodycomp.training.placement import Placement, Sample
-from bodycomp.training.slice_metrics import offset_metrics, series_metrics, view_error_mm
+from bodycomp.training.slice_metrics import (
+    NEAR_MM,
+    offset_metrics,
+    series_metrics,
+    view_error_mm,
+)
+
+TELLING_ERROR_MM: Final = 10.0
 
 
 class SliceSelectionModule(TrainingModule):
@@ -56,10 +68,47 @@ class SliceSelectionModule(TrainingModule):
             metrics |= series_metrics(offsets_mm, estimated_mm, levels, series, self._scale_mm)
         errors_mm = torch.from_numpy(view_error_mm(offsets_mm, estimated_mm))
         score = -loss if errors_mm.isnan().all() else -float(errors_mm.nanmean())
-        return Evaluation(metrics, score, -errors_mm.nanmean(dim=1))
+        return Evaluation(metrics, score, -telling_errors_mm(offsets, errors_mm))
+
+    @torch.no_grad()
+    def draw_examples(self, path: Path, network: nn.Module, picks: Sequence[Pick]) -> None:
+        """Draw slices with their true and estimated offset from the level judged worst."""
+        white = self.card.preprocessing.input_max
+        device = next(network.parameters()).device
+        cases = []
+        for pick in picks:
+            image, truth = self.splits.val[pick.index]
+            scores = torch.sigmoid(network(image[None].to(device)))[0].cpu().numpy()
+            true_mm = truth.numpy()
+            estimated_mm = target_to_offset(scores, self._scale_mm)
+            level = int(np.nanargmax(view_error_mm(true_mm, estimated_mm)))
+            cases.append(
+                SliceCase(
+                    title=pick.title,
+                    image=image[0].numpy() / white,
+                    level=self.card.levels[level],
+                    true_offset_mm=float(true_mm[level]),
+                    predicted_offset_mm=float(estimated_mm[level]),
+                )
+            )
+        write_slice_examples(path, cases)
 
     @property
     def _scale_mm(self) -> float:
         if self.card.target_scale_mm is None:
             raise TypeError("a slice-selection card has a target scale")
         return self.card.target_scale_mm
+
+
+def telling_errors_mm(offsets_mm: Tensor, errors_mm: Tensor) -> Tensor:
+    """Return (slice,) mean errors over levels, NaN for slices that tell little.
+
+    Those are far from every level and taken for far, as most slices of a scan.
+
+    Args:
+        offsets_mm: (slice, level) true offsets, NaN where not annotated.
+        errors_mm: (slice, level) of ``view_error_mm``.
+    """
+    means = errors_mm.nanmean(dim=1)
+    is_near = (offsets_mm.abs() <= NEAR_MM).any(dim=1)
+    return torch.where(is_near | (means > TELLING_ERROR_MM), means, torch.nan)

@@ -27,6 +27,7 @@ class TrainingState:
         epoch_loss: Sum over the running epoch's images of their batches' loss.
         epoch_images: Images seen in the running epoch.
         epoch_s: Time spent on their steps.
+        used_rate: Learning rate of the last step.
         out_of_time: Whether the time allowed has been used up.
     """
 
@@ -40,6 +41,7 @@ class TrainingState:
     epoch_loss: float = 0.0
     epoch_images: int = 0
     epoch_s: float = 0.0
+    used_rate: float = 0.0
     out_of_time: bool = False
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""Tiny training sets and options, made once for all tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from factories import make_segmentation_set, make_slice_set
+
+from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
+
+
+@pytest.fixture(scope="session")
+def segmentation_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_segmentation_set(
+        tmp_path_factory.mktemp("segmentation"), {"train": 5, "val": 3, "test": 2}
+    )
+
+
+@pytest.fixture(scope="session")
+def slice_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_slice_set(
+        tmp_path_factory.mktemp("slices"),
+        {"train": 12, "val": 9, "test": 5},
+        levels=("L3", "T8"),
+        sizes=((64, 64),),
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums of a tiny network depend on the number of threads; one is the fastest too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def tiny_unet(segmentation_set: Path, tmp_path: Path):
+    def options(**changes) -> SegmentationOptions:
+        values = {
+            "data_dir": segmentation_set,
+            "output_dir": tmp_path / "runs",
+            "name": "run",
+            "epochs": 2,
+            "batch_size": 2,
+            "compression_channels": (2, 4),
+            "decompression_channels": (2,),
+        }
+        return SegmentationOptions(**(values | changes))
+
+    return options
+
+
+@pytest.fixture
+def tiny_densenet(slice_set: Path, tmp_path: Path):
+    def options(**changes) -> SliceSelectionOptions:
+        values = {
+            "data_dir": slice_set,
+            "output_dir": tmp_path / "runs",
+            "name": "run",
+            "epochs": 3,
+            "batch_size": 4,
+            "levels": ("L3", "T8"),
+            "nb_blocks": 2,
+            "nb_layers_per_block": 1,
+            "nb_initial_filters": 4,
+            "growth_rate": 4,
+        }
+        return SliceSelectionOptions(**(values | changes))
+
+    return options
+
+
+@pytest.fixture
+def run_python():
+    """Run code in a Python of its own, with one thread as the tests have."""
+
+    def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    return run

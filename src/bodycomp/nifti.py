@@ -57,6 +57,29 @@ def read_nifti_volume(path: Path) -> Volume:
     return _volume(hu, affine[:, [column_axis, row_axis, slice_axis, 3]], path)
 
 
+def read_nifti_labels(path: Path, volume: Volume) -> NDArray[np.uint8]:
+    """Read a label mask that lies on ``volume``, as ``write_nifti_labels`` wrote it.
+
+    Returns:
+        (slice, row, column) labels on the volume's grid.
+
+    Raises:
+        InputNotFoundError: The file is not there.
+        SeriesError: Not NIfTI or damaged, or its grid is not that of the volume.
+    """
+    image = _load(path)
+    planes, spacing_mm = _regular_planes(volume)
+    expected = _volume_affine(volume, spacing_mm)
+    shape = (*volume.hu.shape[:0:-1], planes[-1] + 1)
+    if image.shape != shape or not np.allclose(_lps_affine(image, path), expected, atol=1e-2):
+        raise SeriesError(
+            f"{path.name}: expected a mask of {shape} voxels on the grid of the volume, "
+            f"found {image.shape} voxels or another place in the patient"
+        )
+    grid = np.asarray(image.dataobj, dtype=np.uint8)
+    return np.ascontiguousarray(grid.transpose(2, 1, 0)[planes])
+
+
 def write_nifti_labels(path: Path, volume: Volume, labels: NDArray[np.uint8]) -> None:
     """Write a label mask so that it lies on the volume in any viewer.
 

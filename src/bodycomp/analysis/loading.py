@@ -43,6 +43,11 @@ def load_analyzer(
     )
 
 
+def load_segmenter(models_dir: Path, *, device: str = "auto") -> NetworkSegmenter:
+    """Load the segmentation model of a folder alone; see ``load_analyzer``."""
+    return NetworkSegmenter(_load(models_dir, SEGMENTATION_FOLDER, "segmentation"), device=device)
+
+
 _HINT: Final = (
     f"Give a folder that holds {SLICE_SELECTION_FOLDER}/ and {SEGMENTATION_FOLDER}/, "
     "each a model or the run folder of a training."

@@ -1,0 +1,131 @@
+"""``bodycomp analyze``: measure DICOM or NIfTI with trained models."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bodycomp.study import StudyReport
+
+DESCRIPTION = """\
+Find every CT series in the inputs, find each vertebral level that the model knows, and measure
+muscle, subcutaneous fat and visceral fat there.
+
+INPUT is a folder of DICOM files (any nesting, any file names, several studies mixed), single DICOM
+files, or NIfTI files named one by one. Of each study the best axial series is measured. What is
+not measured (localizers, reformats, too few slices, not CT, missing geometry) is listed with its
+reason, and a level outside the scan is reported as absent.
+
+DIR/results.csv   one row per series and level: area (cm2), mean, median, SD, IQR (HU) per tissue
+DIR/refused.csv   what was not measured, and why
+DIR/study-*/      per series: results.json, a preview picture, the masks as NIfTI
+
+For research only, not a medical device: look at the previews before you use a number."""
+
+ROWS_SHOWN = 25
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser of ``bodycomp``."""
+    parser = subparsers.add_parser(
+        "analyze",
+        help="measure DICOM or NIfTI with trained models",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("inputs", metavar="INPUT", type=Path, nargs="+", help="folder, DICOM file or NIfTI file")
+    add(
+        "--models",
+        "-m",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="folder with slice-selection/ and segmentation/, each a model, the run folder of a "
+        "training, or a Keras .hdf5 file",
+    )
+    add("--out", "-o", metavar="DIR", type=Path, required=True, help="folder for the results")
+    add(
+        "--range",
+        dest="range_mm",
+        metavar="MM",
+        type=float,
+        default=0.0,
+        help="average over the slices within this height in mm, centred on the level "
+        "(default 0: the nearest slice alone)",
+    )
+    add("--all-series", action="store_true", help="measure every series of a study, not the best")
+    add(
+        "--identifiers",
+        action="store_true",
+        help="write patient ID, UIDs, study date and file paths into the tables; without it "
+        "studies and series have pseudonyms",
+    )
+    add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:1")
+    add("--overwrite", action="store_true", help="replace the results of an earlier run in DIR")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Analyse, print a summary, and fail if nothing could be analysed."""
+    from rich.console import Console
+
+    from bodycomp.cli.progress import study_progress
+    from bodycomp.study import AnalyzeOptions, analyze_inputs
+
+    options = AnalyzeOptions(
+        inputs=tuple(arguments.inputs),
+        models_dir=arguments.models,
+        out_dir=arguments.out,
+        range_mm=arguments.range_mm,
+        device=arguments.device,
+        all_series=arguments.all_series,
+        identifiers=arguments.identifiers,
+        overwrite=arguments.overwrite,
+    )
+    with study_progress() as progress:
+        report = analyze_inputs(options, progress)
+    console = Console()
+    if report.analysed:
+        console.print(_table(report))
+    for refused in report.refused:
+        console.print(f"refused: {refused.what}: {refused.reason}", highlight=False, markup=False)
+    console.print(
+        f"{len(report.analysed)} series measured, {len(report.refused)} refused, "
+        f"{len(report.not_chosen)} not chosen, {report.unreadable_count} files unreadable; "
+        f"results in {report.out_dir}",
+        highlight=False,
+        markup=False,
+    )
+    return 0 if report.analysed else 1
+
+
+def _table(report: StudyReport) -> Table:
+    """Return the levels of the first series as a table for the terminal."""
+    from rich.table import Table
+
+    from bodycomp.anatomy import ABDOMINAL_TISSUES
+
+    rows = [(series, row) for series in report.analysed for row in series.rows]
+    present = [t for t in ABDOMINAL_TISSUES if any(f"{t.key}_area_cm2" in row for _, row in rows)]
+    table = Table(title=f"first {ROWS_SHOWN} of {len(rows)}" if len(rows) > ROWS_SHOWN else None)
+    for heading in ("study", "level", "status"):
+        table.add_column(heading)
+    for tissue in present:
+        table.add_column(f"{tissue.title}\ncm2", justify="right")
+        table.add_column("\nHU", justify="right")
+    table.add_column("reason")
+    for series, row in rows[:ROWS_SHOWN]:
+        cells = [series.study, str(row["level"]), str(row["status"])]
+        for tissue in present:
+            cells += [_number(row.get(f"{tissue.key}_{name}")) for name in ("area_cm2", "mean_hu")]
+        table.add_row(*cells, str(row["reason"] or ""))
+    return table
+
+
+def _number(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else "-"

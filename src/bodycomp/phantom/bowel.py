@@ -93,7 +93,7 @@ class SmallBowel:
         """Paint the loops that the slice cuts, from the back to the front."""
         section, scale = frame.section, frame.scale
         half = self._radius_mm * 1.25 * scale
-        pitch = frame.curve.pitch_mm(frame.u)
+        pitch = frame.pitch_mm
         zeta = (self._u - frame.u) * pitch / half
         for k in np.flatnonzero(np.abs(zeta) < 0.97):
             size = float(np.sqrt(1 - zeta[k] ** 2))
@@ -186,7 +186,7 @@ class Colon:
             level = self._flexure_u + (self._splenic_u - self._flexure_u) * t
             level += self._sag * 4 * t * (1 - t)
             radius = self._cross_mm * scale * (1 + 0.15 * np.sin(3.0 * k + self._phase[2]))
-            off = (u - level) * frame.curve.pitch_mm(u) / radius
+            off = (u - level) * frame.pitch_mm / radius
             if abs(off) >= 0.95:
                 continue
             cut = float(radius * np.sqrt(1 - off * off))

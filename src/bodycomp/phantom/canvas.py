@@ -8,6 +8,7 @@ thickness.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,20 +141,21 @@ class Canvas:
 
     def cover(self, distance: Floats, soft_mm: float = 0.0) -> Floats:
         """Return the covered part of each pixel from the signed distance (negative inside)."""
-        width = np.hypot(self.edge_mm, soft_mm)
+        width = math.hypot(self.edge_mm, soft_mm)
         cover = distance * np.float32(-1.0 / width)
         cover += np.float32(0.5)
-        np.clip(cover, 0.0, 1.0, out=cover)
+        np.maximum(cover, np.float32(0.0), out=cover)
+        np.minimum(cover, np.float32(1.0), out=cover)
         return cover
 
     def ellipse_cover(self, shape: Ellipse, soft_mm: float = 0.0) -> tuple[Window, Floats] | None:
         """Return the window of an ellipse and its coverage there, None if outside of the image."""
-        angle = np.radians(shape.angle_deg)
-        cos, sin = float(np.cos(angle)), float(np.sin(angle))
+        angle = math.radians(shape.angle_deg)
+        cos, sin = math.cos(angle), math.sin(angle)
         margin = self.edge_mm + soft_mm
-        reach_x = np.hypot(shape.half_width * cos, shape.half_depth * sin) + margin
-        reach_y = np.hypot(shape.half_width * sin, shape.half_depth * cos) + margin
-        window = self.window(shape.x, shape.y, float(reach_x), float(reach_y))
+        reach_x = math.hypot(shape.half_width * cos, shape.half_depth * sin) + margin
+        reach_y = math.hypot(shape.half_width * sin, shape.half_depth * cos) + margin
+        window = self.window(shape.x, shape.y, reach_x, reach_y)
         if window is None or min(shape.half_width, shape.half_depth) < 0.3:
             return None
         dx = self.x[window] - np.float32(shape.x)
@@ -172,7 +174,8 @@ class Canvas:
         self, shape: Ellipse, ink: Ink, soft_mm: float = 0.0, part: float | Floats = 1.0
     ) -> None:
         """Paint an ellipse; ``part`` scales its coverage (number, or map of the slice)."""
-        found = self.ellipse_cover(shape, soft_mm)
+        seen = isinstance(part, np.ndarray) or part > 0.01
+        found = self.ellipse_cover(shape, soft_mm) if seen else None
         if found is not None:
             window, cover = found
             cover *= part[window] if isinstance(part, np.ndarray) else np.float32(part)
@@ -180,7 +183,8 @@ class Canvas:
 
     def capsule(self, shape: Capsule, ink: Ink, part: float | Floats = 1.0) -> None:
         """Paint a capsule; ``part`` as in :meth:`ellipse`."""
-        found = self.capsule_distance(shape)
+        seen = isinstance(part, np.ndarray) or part > 0.01
+        found = self.capsule_distance(shape) if seen else None
         if found is not None:
             window, distance = found
             cover = self.cover(distance)
@@ -200,7 +204,8 @@ class Canvas:
         length = max(run_x * run_x + run_y * run_y, 1e-6)
         along = dx * np.float32(run_x / length)
         along += dy * np.float32(run_y / length)
-        np.clip(along, 0.0, 1.0, out=along)
+        np.maximum(along, np.float32(0.0), out=along)
+        np.minimum(along, np.float32(1.0), out=along)
         dx -= along * np.float32(run_x)
         dy -= along * np.float32(run_y)
         dx *= dx

@@ -20,6 +20,8 @@ class SliceFrame:
         z_mm: Middle of the slice.
         u: Level coordinate there.
         thickness_mm: Slice thickness; shapes that end along z fade over it.
+        pitch_mm: Height of one vertebra with its disc here.
+        ramp: Length, in vertebrae, over which a structure that ends along z fades.
         muscle: Size of this patient's muscles relative to the average.
     """
 
@@ -32,14 +34,11 @@ class SliceFrame:
     z_mm: float
     u: float
     thickness_mm: float
+    pitch_mm: float
+    ramp: float
     muscle: float
 
     @property
     def scale(self) -> float:
         """Lengths of bones and organs relative to a person of 1700 mm."""
         return self.patient.height_scale
-
-    @property
-    def ramp(self) -> float:
-        """Length, in vertebrae, over which a structure that ends along z fades."""
-        return max(0.07, self.thickness_mm / self.curve.pitch_mm(self.u))

@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bodycomp.anatomy import LEVEL_NAMES
 from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.shapes import knots
 
 NAMED_LEVELS: Final = LEVEL_NAMES[LEVEL_NAMES.index("T1") :]
 LAST_LEVEL: Final = 26
@@ -41,19 +41,19 @@ class SpineCurve:
         pitch = pitch * (1.0 + np.clip(rng.normal(0.0, 0.025, pitch.size), -0.06, 0.06))
         below_t1 = np.concatenate([[0.0], np.cumsum(pitch)])
         z = patient.l3_z_mm + below_t1[14] - below_t1
-        self._u = np.concatenate([[-6.0], np.arange(1.0, LAST_LEVEL + 1)])
-        self._z: NDArray[np.float64] = np.concatenate([[z[0] + 7 * pitch[0]], z])
+        self._u = (-6.0, *(float(n) for n in range(1, LAST_LEVEL + 1)))
+        self._fall = (-float(z[0] + 7 * pitch[0]), *(-float(value) for value in z))
         self._patient = patient
         names = {name: float(z[i]) for i, name in enumerate(NAMED_LEVELS)}
         self.level_z_mm: Mapping[str, float] = MappingProxyType(names)
 
     def level_at(self, z_mm: float) -> float:
         """Return the level coordinate u at ``z_mm``, clamped to the modelled torso."""
-        return float(np.interp(-z_mm, -self._z, self._u))
+        return knots(-z_mm, self._fall, self._u)
 
     def z_at(self, u: float) -> float:
         """Return the z position in mm of the level coordinate ``u``."""
-        return float(np.interp(u, self._u, self._z))
+        return -knots(u, self._u, self._fall)
 
     def pitch_mm(self, u: float) -> float:
         """Return the height in mm of one vertebra with its disc at ``u``."""
@@ -62,7 +62,7 @@ class SpineCurve:
     def centre_mm(self, u: float) -> tuple[float, float]:
         """Return x (to the left) and y (to the back) of the vertebral body centre at ``u``."""
         bend = self._patient.scoliosis_mm * float(np.sin((u - 7.0) / 11.0 * np.pi))
-        depth = float(np.interp(u, _CURVE_U, _CURVE_MM))
+        depth = knots(u, _CURVE_U, _CURVE_MM)
         return bend, depth * self._sag(u)
 
     def tilt(self, u: float) -> float:

@@ -64,7 +64,7 @@ def paint_liver(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
     deep = section.back * knots(frame.u, (9, 12, tip - 1, tip), (1.05, 1.12, 0.80, 0.55))
     y = section.y + section.back * knots(frame.u, (9, 12, tip), (-0.12, -0.05, 0.12))
     x = section.x - section.half_width + wide - 1.0
-    part = inside * presence(frame.u, 7.0, tip - 0.05, max(frame.ramp, 0.12))
+    part = inside * presence(frame.u, 7.0, tip - 0.05, frame.ramp)
     radii = wide * deep / np.hypot(deep * SIN, wide * COS)
     frame.canvas.outline(x, y, (radii * layout.liver_wave).astype(np.float32), ink, part)
     left = knots(frame.u, (8.5, 10.5, 11.8, 13.0), (0.62, 0.62, 0.48, 0.0))
@@ -183,7 +183,7 @@ def paint_pancreas_and_duodenum(frame: SliceFrame, layout: OrganLayout, inside: 
                 (80, -22, -0.75, 10))  # fmt: skip
     for (xa, ya, ua, ra), (xb, yb, ub, rb) in pairwise(stations):
         middle = layout.pancreas_u + (ua + ub) / 2
-        part = presence(u, middle - 0.42, middle + 0.42, max(frame.ramp, 0.3))
+        part = presence(u, middle - 0.42, middle + 0.42, frame.ramp)
         if part > 0.02:
             limb = Capsule(
                 *(
@@ -196,11 +196,11 @@ def paint_pancreas_and_duodenum(frame: SliceFrame, layout: OrganLayout, inside: 
             )
             frame.canvas.capsule(limb, ink, part * inside)
     wall, lumen = Ink(frame.materials.bowel_wall), Ink(min(frame.materials.lumen, 120.0))
-    part = presence(u, 13.0, layout.duodenum_u, max(frame.ramp, 0.2))
+    part = presence(u, 13.0, layout.duodenum_u, frame.ramp)
     x, y = x0 - 45 * scale, y0 - 40 * scale - ahead
     frame.canvas.ellipse(Ellipse(x, y, 15 * scale, 13 * scale), wall, 0.0, part)
     frame.canvas.ellipse(Ellipse(x, y, 11 * scale, 9 * scale), lumen, 0.0, part)
-    part = presence(u, layout.duodenum_u - 0.3, layout.duodenum_u + 0.3, max(frame.ramp, 0.2))
+    part = presence(u, layout.duodenum_u - 0.3, layout.duodenum_u + 0.3, frame.ramp)
     front = y0 - 50 * scale
     across = Capsule(x, y + 4, x0 + 4 * scale, front, 12 * scale, 8.5 * scale)
     rest = Capsule(x0 + 4 * scale, front, x0 + 42 * scale, front + 4, 8.5 * scale, 11 * scale)

@@ -7,6 +7,8 @@ holds the angle of each bin.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -101,9 +103,19 @@ def presence(value: float, low: float, high: float, ramp: float) -> float:
     return rise * fall
 
 
-def knots(u: float, at: tuple[float, ...], values: tuple[float, ...]) -> float:
-    """Interpolate a profile along the spine at the level coordinate ``u``."""
-    return float(np.interp(u, at, values))
+def knots(u: float, at: Sequence[float], values: Sequence[float]) -> float:
+    """Interpolate a profile along the spine at the level coordinate ``u``; constant outside.
+
+    >>> knots(15.5, (14, 15, 16), (1.0, 2.0, 4.0))
+    3.0
+    """
+    right = bisect_right(at, u)
+    if right == 0:
+        return float(values[0])
+    if right == len(at):
+        return float(values[-1])
+    share = (u - at[right - 1]) / (at[right] - at[right - 1])
+    return float(values[right - 1] + share * (values[right] - values[right - 1]))
 
 
 def wavy(rng: np.random.Generator, depth: float, waves: int = 5) -> Floats:

@@ -104,7 +104,7 @@ def _paint_body(frame: SliceFrame, shape: Vertebra) -> None:
     dx = canvas.x[window] - np.float32(section.spine_x)
     dy = canvas.y[window] - np.float32(section.spine_y)
     distance = np.sqrt(dx * dx + dy * dy) - radii[angle_index(dx, dy)]
-    pitch = frame.curve.pitch_mm(frame.u)
+    pitch = frame.pitch_mm
     height = v + dy * np.float32(frame.curve.tilt(frame.u) / pitch)
     half = 0.37 if shape.lumbar else 0.41
     edge = np.abs(np.abs(height) - half)

@@ -61,7 +61,9 @@ def _below_diaphragm(frame: SliceFrame) -> Floats:
             blend = np.maximum(36.0 - np.abs(depth - below), 0.0)
             depth = np.maximum(depth, below) + blend * blend * np.float32(0.25 / 36.0)
     assert depth is not None
-    return depth
+    base = frame.curve.z_at(11.9 + shift) - frame.z_mm
+    lowest = np.float32(base) - y * np.float32(frame.pitch_mm)
+    return np.asarray(np.maximum(depth, lowest), dtype=np.float32)
 
 
 def paint_mediastinum(frame: SliceFrame, below: Floats) -> None:

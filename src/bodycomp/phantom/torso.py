@@ -75,9 +75,11 @@ class Torso:
         paint_arms(canvas, self.patient, self._materials, u, self._arms)
         grid = trunk_grid(canvas, section)
         if grid is not None:
+            pitch = self._curve.pitch_mm(u)
             frame = SliceFrame(
                 canvas, grid, section, self.patient, self._curve, self._materials,
-                z_mm, u, scan.slice_thickness_mm, self._trunk.muscle,
+                z_mm, u, scan.slice_thickness_mm, pitch, max(0.07, scan.slice_thickness_mm / pitch),
+                self._trunk.muscle,
             )  # fmt: skip
             self._paint_trunk(frame)
         return self._expose(canvas, scan, section, z_mm)

@@ -118,7 +118,7 @@ class Trunk:
         self._chest = (1.05 if male else 0.97) * (1.0 + 0.004 * (patient.bmi_kg_m2 - 25))
         self._pelvis = 0.96 if male else 1.04
         self.skin_mm = float(rng.uniform(1.4, 2.2))
-        self._fat_wave = wavy(rng, 0.06)
+        self._fat_wave = wavy(rng, 0.09)
         self._wall_wave = wavy(rng, 0.03)
         self._shape_wave = wavy(rng, 0.008)
         self._navel_u = float(rng.normal(16.0, 0.15))

@@ -86,7 +86,7 @@ class Mesentery:
     def paint(self, frame: SliceFrame, inside: Floats) -> None:
         """Paint the vessels that the slice cuts as short strands."""
         section = frame.section
-        ink = Ink(frame.materials.vein)
+        ink, thin = Ink(frame.materials.vein), inside * np.float32(0.75)
         alive = np.flatnonzero((frame.u > self._top) & (frame.u < self._top + self._length))
         for k in alive:
             age = frame.u - self._top[k]
@@ -98,4 +98,4 @@ class Mesentery:
             strand = Capsule(
                 *(float(x - dx), float(y - dy), float(x + dx), float(y + dy)), radius, radius * 0.7
             )
-            frame.canvas.capsule(strand, ink, inside * np.float32(0.75))
+            frame.canvas.capsule(strand, ink, thin)

@@ -114,13 +114,34 @@ def test_two_equal_positions_are_uncertain():
     assert choice.slice_index is None
 
 
-def test_curve_that_falls_towards_the_head_is_uncertain():
+def test_scores_that_only_fall_towards_the_head_hold_no_level():
     z = positions(-100, 100, 5)
 
     choice = choose(-z, z)
 
+    assert choice.status is LevelStatus.ABSENT
+    assert choice.reason == "the scores fall towards the head and rise nowhere"
+
+
+def test_head_that_the_network_does_not_know_makes_no_level_in_a_chest_scan():
+    z = positions(0, 300, 3)
+    rng = np.random.default_rng(0)
+    offset = np.where(z < 250, 50, -30) + rng.normal(0, 15, z.size)
+    offset[-4:] = 20  # the skull scores high again
+
+    choice = choose(offset, z)
+
+    assert choice.status is LevelStatus.ABSENT
+    assert "below the lowest slice" in choice.reason
+
+
+def test_course_that_mostly_falls_is_uncertain():
+    z = positions(0, 300, 3)
+
+    choice = choose(np.where((z > 100) & (z < 280), -40.0, 40.0), z)
+
     assert choice.status is LevelStatus.UNCERTAIN
-    assert "fall towards the head" in choice.reason
+    assert "the scores fall towards the head, not rise" in choice.reason
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -195,7 +216,7 @@ def test_same_slice_as_the_earlier_implementation(name):
     [
         ("none_all_above", LevelStatus.ABSENT),
         ("none_all_below", LevelStatus.ABSENT),
-        ("ascending_z_inverted_curve", LevelStatus.UNCERTAIN),
+        ("ascending_z_inverted_curve", LevelStatus.ABSENT),
         ("sine_many", LevelStatus.UNCERTAIN),
         ("noise_around_half", LevelStatus.UNCERTAIN),
         ("constant_half_exact_zero", LevelStatus.UNCERTAIN),

@@ -22,6 +22,10 @@ SATURATION_SCALES = 5.0
 """A slice farther away than this many scales scores within 0.7 % of 0 or 1: it says no more."""
 
 
+RIVAL_SHARE = 0.3
+"""A second position must fit worse by at least this share of the best one's misfit."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChoiceOptions:
     """When a level counts as found.
@@ -128,15 +132,17 @@ def _judge(
     positions = curve.candidate_positions(SATURATION_SCALES * options.scale_mm)
     misfits = curve.misfit_mm(positions)
     best_mm, best_misfit_mm = float(positions[np.argmin(misfits)]), float(misfits.min())
-    falling_misfit_mm = float(curve.upside_down().misfit_mm(positions).min())
+    falls = _falls(curve, misfits, options.margin_mm)
+    if crossings_mm.size == 0 and falls:
+        # In the series, the level would make the scores rise somewhere.
+        return _Verdict(LevelStatus.ABSENT, "the scores fall towards the head and rise nowhere")
     length_mm = float(slice_extents_mm(curve.z_mm).sum())
-    if falling_misfit_mm + options.margin_mm < best_misfit_mm:
-        return _Verdict(LevelStatus.UNCERTAIN, "the scores fall towards the head, not rise")
     if best_misfit_mm > options.max_misfit * length_mm:
+        what = "fall towards the head, not rise" if falls else "do not follow the expected curve"
         return _Verdict(
             LevelStatus.UNCERTAIN,
-            "the scores do not follow the expected curve (mean difference "
-            f"{best_misfit_mm / length_mm:.2f}, at most {options.max_misfit:g} allowed)",
+            f"the scores {what} (mean difference {best_misfit_mm / length_mm:.2f}, "
+            f"at most {options.max_misfit:g} allowed)",
         )
     rivals = [*crossings_mm.tolist(), float(positions[0]), float(positions[-1])]
     rival_mm = _near_equal(curve, best_mm, rivals, options)
@@ -169,8 +175,16 @@ def _near_equal(
         return None
     misfits = curve.misfit_mm(np.array([best_mm, *seen]))
     closest = int(np.argmin(misfits[1:]))
-    near_equal = misfits[1 + closest] < misfits[0] + options.margin_mm
-    return seen[closest] if near_equal else None
+    # The worse the best position fits, the clearer it must stand out.
+    margin_mm = max(options.margin_mm, RIVAL_SHARE * float(misfits[0]))
+    return seen[closest] if misfits[1 + closest] < misfits[0] + margin_mm else None
+
+
+def _falls(curve: ExpectedCurve, misfits_mm: NDArray[np.float64], margin_mm: float) -> bool:
+    """Whether scores that fall towards the head explain the curve better than rising ones."""
+    positions = curve.candidate_positions(SATURATION_SCALES * curve.scale_mm)
+    falling = curve.upside_down().misfit_mm(positions)
+    return bool(falling.min() + margin_mm < misfits_mm.min())
 
 
 def _outside(curve: ExpectedCurve, best_mm: float, options: ChoiceOptions) -> _Verdict:

@@ -97,6 +97,25 @@ def test_the_same_seed_gives_the_same_batch_and_another_one_differs():
     assert not torch.equal(one[1], other[1])
 
 
+def test_samples_handled_together_or_one_by_one_come_out_the_same(monkeypatch):
+    images, masks = torsos(5)
+    monkeypatch.setattr("bodycomp.data.augmentation.CPU_STEP", 1)
+    one_by_one = augment_batch(images, masks, seeded(), AugmentationOptions(), white=1.0)
+    monkeypatch.setattr("bodycomp.data.augmentation.CPU_STEP", 5)
+    together = augment_batch(images, masks, seeded(), AugmentationOptions(), white=1.0)
+    assert torch.equal(one_by_one[0], together[0])
+    assert torch.equal(one_by_one[1], together[1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gets_the_same_draw():
+    images, masks = torsos()
+    expected = augment_batch(images, masks, seeded(), AugmentationOptions(), white=1.0)
+    found = augment_batch(images.cuda(), masks.cuda(), seeded(), AugmentationOptions(), white=1.0)
+    torch.testing.assert_close(found[0].cpu(), expected[0], atol=1e-3, rtol=0)
+    assert float((found[1].cpu() != expected[1]).float().mean()) < 1e-3
+
+
 def test_each_sample_has_its_own_draw():
     image, mask = (batch.expand(6, *batch.shape[1:]) for batch in torsos(1))
     images, masks = augment_batch(image, mask, seeded(), AugmentationOptions(), white=1.0)

@@ -146,6 +146,7 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, kept_bytes):
         b"PK\x03\x04 a zip archive",
         pickle.dumps([1, 2]),
         b"\x93NUMPY\x01\x00\x10\x00{'descr': broken\n",
+        b"\x93NUMPY\x01\x00\x38\x00{'descr': '<i2', 'fortran_order': False, 'shape': (-1,)}",
         b"\x93NUMPY\x09\x00\x10\x00{'descr': '<i2'}",
         b"\x93NUMPY\x01\x00\x08\x00\xff\xfe\x00\x01\x02\x03\x04\n",
     ],

@@ -122,6 +122,8 @@ def _read_header(path: Path) -> ArrayHeader:
         if version not in _HEADER_READERS:
             raise ValueError(f"file format version {version} is for structured arrays or unknown")
         shape, fortran_order, dtype = _HEADER_READERS[version](stream)
+        if any(length < 0 for length in shape):
+            raise ValueError(f"impossible shape {shape}")
         return ArrayHeader(path, shape, dtype, fortran_order, stream.tell())
 
 

@@ -28,13 +28,16 @@ def paint_back_muscles(frame: SliceFrame, trunk: Trunk) -> None:
             frame.canvas.outline(x + side * out, y + back, radii, ink, frame.grid.fascia)
 
 
-def paint_psoas_and_quadratus(frame: SliceFrame) -> None:
-    """Paint psoas, growing from T12 to L5 and then leaving the spine, and quadratus lumborum."""
+def paint_psoas_and_quadratus(frame: SliceFrame, shift_u: float) -> None:
+    """Paint psoas, growing from T12 to L5 and then leaving the spine, and quadratus lumborum.
+
+    ``shift_u`` moves the growth of the psoas towards the feet.
+    """
     size = frame.scale * frame.muscle**0.8
     ink = Ink(frame.materials.muscle + 1.0, MUSCLE.label)
     x0, y0, u = frame.section.spine_x, frame.section.spine_y, frame.u
-    wide = knots(u, _PSOAS_U, _PSOAS_WIDE) * size
-    deep = knots(u, _PSOAS_U, _PSOAS_DEEP) * size
+    wide = knots(u - shift_u, _PSOAS_U, _PSOAS_WIDE) * size
+    deep = knots(u - shift_u, _PSOAS_U, _PSOAS_DEEP) * size
     part = presence(u, 12.5, 30.0, max(frame.ramp, 0.3))
     out = knots(u, _PSOAS_U, _PSOAS_X) * frame.scale + 0.35 * (wide - wide / frame.muscle**0.8)
     back = knots(u, _PSOAS_U, _PSOAS_Y) * frame.scale

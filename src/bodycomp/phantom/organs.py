@@ -30,6 +30,8 @@ class OrganLayout:
     gallbladder: float
     liver_wave: Floats
     kidney_tilt: float
+    aortic_fork_u: float
+    psoas_shift_u: float
 
 
 def layout_organs(patient: PatientParameters) -> OrganLayout:
@@ -49,6 +51,8 @@ def layout_organs(patient: PatientParameters) -> OrganLayout:
         gallbladder=float(rng.uniform(0, 1)),
         liver_wave=wavy(rng, 0.03),
         kidney_tilt=float(rng.uniform(0.08, 0.25)),
+        aortic_fork_u=float(np.clip(rng.normal(16.2, 0.25), 15.6, 16.9)),
+        psoas_shift_u=float(np.clip(rng.normal(0.0, 0.25), -0.6, 0.6)),
     )
 
 

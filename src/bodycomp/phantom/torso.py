@@ -28,7 +28,7 @@ from bodycomp.phantom.organs import (
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.pelvis import paint_pelvis
 from bodycomp.phantom.scan import ScanParameters
-from bodycomp.phantom.shapes import Floats, knots
+from bodycomp.phantom.shapes import SIN, Floats, knots
 from bodycomp.phantom.spine import paint_spine
 from bodycomp.phantom.surroundings import paint_arms, paint_table
 from bodycomp.phantom.texture import TissueTexture, scanner_noise
@@ -97,7 +97,8 @@ class Torso:
     def _arm_place(self) -> tuple[float, float]:
         widest = self._trunk.section(17.0)
         chest = self._trunk.section(11.0)
-        return float(max(widest.skin.max(), chest.skin.max())), float(chest.y + 20)
+        half_width = max(float((part.skin * SIN).max()) for part in (widest, chest))
+        return half_width - 3.0, float(chest.y + 20)
 
     def _canvas(self, scan: ScanParameters, section: TrunkSection, z_mm: float) -> Canvas:
         """Lay the patient's frame over the scanner's grid, with texture."""
@@ -131,9 +132,9 @@ class Torso:
             paint_mediastinum(frame, inside)
         if frame.u > 7:
             self._paint_abdomen(frame, inside)
-        paint_psoas_and_quadratus(frame)
+        paint_psoas_and_quadratus(frame, self._organs.psoas_shift_u)
         self._grain_muscle(frame)
-        paint_great_vessels(frame)
+        paint_great_vessels(frame, self._organs.aortic_fork_u)
         paint_ribs(frame)
         paint_pelvis(frame)
         paint_spine(frame)

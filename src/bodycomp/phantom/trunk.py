@@ -225,7 +225,9 @@ class Trunk:
     def _sheets(self, u: float, cavity: Floats) -> tuple[tuple[Floats, Floats], ...]:
         gap_mm = 0.6 + 1.2 * np.sqrt(self.fat_mm / 20.0)
         inner, middle, outer, apart = sheet_thickness(u, self._patient.iliac_crest_level, cavity)
-        grow = np.float32(self.muscle)
+        below = u - self._patient.iliac_crest_level
+        gluteal = knots(below, (0.2, 1.6), (0.0, 0.6))
+        grow = np.float32(self.muscle ** (1.0 - gluteal))
         wave = self._wall_wave * grow
         gap = np.asarray(apart * gap_mm, dtype=np.float32)
         first = cavity + inner * wave

@@ -10,16 +10,14 @@ from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, knots, presence
 
-BIFURCATION_U = 16.3
 
-
-def paint_great_vessels(frame: SliceFrame) -> None:
-    """Paint aorta and vena cava in front of the spine, and the iliac vessels below L4."""
+def paint_great_vessels(frame: SliceFrame, fork_u: float) -> None:
+    """Paint aorta and vena cava in front of the spine, and below ``fork_u`` the iliac vessels."""
     scale, u, materials = frame.scale, frame.u, frame.materials
     x0, y0 = frame.section.spine_x, frame.section.spine_y
     artery, vein = Ink(materials.aorta), Ink(materials.vein)
     age = 1.0 + 0.004 * (frame.patient.age_years - 50)
-    if 5.0 < u < BIFURCATION_U:
+    if 5.0 < u < fork_u:
         radius = knots(u, (5, 11, 14, 16), (13, 12, 10, 8.5)) * scale * age
         x = x0 + knots(u, (5, 8, 11, 13, 16), (22, 20, 10, 7, 6)) * scale
         y = y0 - knots(u, (5, 8, 11, 13, 16), (14, 20, 28, 28, 28)) * scale
@@ -32,8 +30,8 @@ def paint_great_vessels(frame: SliceFrame) -> None:
         x = x0 - knots(u, (8, 11, 13, 16, 17), (30, 27, 20, 18, 15)) * scale
         y = y0 - knots(u, (8, 11, 13, 16), (48, 42, 30, 27)) * scale
         frame.canvas.ellipse(Ellipse(x, y, wide, wide * 0.75), vein)
-    if u >= BIFURCATION_U - 0.2:
-        _paint_iliac(frame, artery, vein)
+    if u >= fork_u - 0.1:
+        _paint_iliac(frame, artery, vein, fork_u - 16.2)
     if 13.0 < u < 16.2:
         ahead = knots(u, (13, 13.6, 16), (40, 46, 62)) * scale
         frame.canvas.ellipse(Ellipse(x0 + 6, y0 - ahead, 3.6, 3.6), artery)
@@ -41,9 +39,11 @@ def paint_great_vessels(frame: SliceFrame) -> None:
     _paint_renal(frame, vein, artery)
 
 
-def _paint_iliac(frame: SliceFrame, artery: Ink, vein: Ink) -> None:
+def _paint_iliac(frame: SliceFrame, artery: Ink, vein: Ink, shift_u: float) -> None:
+    """Common, then external iliac vessels; they part within two vertebrae of the fork."""
     scale, u = frame.scale, frame.u
-    spread = knots(u, (16.2, 17, 18, 19, 20, 22, 24), (8, 18, 34, 48, 58, 72, 78)) * scale
+    parting_u = u - shift_u * min(max((19.0 - u) / 2.0, 0.0), 1.0)
+    spread = knots(parting_u, (16.2, 17, 18, 19, 20, 22, 24), (8, 18, 34, 48, 58, 72, 78)) * scale
     ahead = knots(u, (16.2, 17, 18, 19, 20, 22, 24), (28, 32, 44, 62, 84, 112, 122)) * scale
     x0, y0 = frame.section.spine_x, frame.section.spine_y
     for side in (-1.0, 1.0):

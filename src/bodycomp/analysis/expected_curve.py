@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from bodycomp.networks.targets import offset_to_target
 
-GRID_STEP_MM = 0.5
-FINE_STEP_MM = 0.05
+GRID_STEP_MM = 1.0
+FINE_STEP_MM = 0.1
 
 
 def slice_extents_mm(z_mm: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -132,12 +132,12 @@ def _judge(
     positions = curve.candidate_positions(SATURATION_SCALES * options.scale_mm)
     misfits = curve.misfit_mm(positions)
     best_mm, best_misfit_mm = float(positions[np.argmin(misfits)]), float(misfits.min())
-    falls = _falls(curve, misfits, options.margin_mm)
-    if crossings_mm.size == 0 and falls:
+    if crossings_mm.size == 0 and _falls(curve, misfits, options.margin_mm):
         # In the series, the level would make the scores rise somewhere.
         return _Verdict(LevelStatus.ABSENT, "the scores fall towards the head and rise nowhere")
     length_mm = float(slice_extents_mm(curve.z_mm).sum())
     if best_misfit_mm > options.max_misfit * length_mm:
+        falls = _falls(curve, misfits, options.margin_mm)
         what = "fall towards the head, not rise" if falls else "do not follow the expected curve"
         return _Verdict(
             LevelStatus.UNCERTAIN,

@@ -1,0 +1,84 @@
+"""``bodycomp analyze`` from the command line: what goes wrong is said, with an exit code."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from bodycomp.analysis.loading import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.cli import main
+from bodycomp.imaging.preprocessing import (
+    SEGMENTATION_PREPROCESSING,
+    SLICE_SELECTION_PREPROCESSING,
+)
+from bodycomp.networks.checkpoint import ModelCard, save_model
+from bodycomp.networks.densenet import DenseNet, DenseNetConfig
+from bodycomp.networks.names import DENSENET, UNET
+from bodycomp.networks.unet import UNet, UNetConfig
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny networks with random weights."""
+    folder = tmp_path_factory.mktemp("models")
+    unet = UNetConfig(compression_channels=(4, 4), decompression_channels=(4,))
+    dense = DenseNetConfig(nb_blocks=2, nb_layers_per_block=1, nb_initial_filters=4, growth_rate=4)
+    save_model(
+        folder / SEGMENTATION_FOLDER,
+        UNet(unet),
+        ModelCard(
+            task="segmentation",
+            architecture=UNET,
+            config=asdict(unet),
+            preprocessing=SEGMENTATION_PREPROCESSING,
+            tissues=ABDOMINAL_TISSUES,
+        ),
+    )
+    save_model(
+        folder / SLICE_SELECTION_FOLDER,
+        DenseNet(dense),
+        ModelCard(
+            task="slice_selection",
+            architecture=DENSENET,
+            config=asdict(dense),
+            preprocessing=SLICE_SELECTION_PREPROCESSING,
+            levels=("L3",),
+            target_scale_mm=10.0,
+        ),
+    )
+    return folder
+
+
+def analyze(*arguments: object) -> int:
+    return main(["analyze", *(str(argument) for argument in arguments)])
+
+
+def test_a_folder_without_ct_fails_and_says_so(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("not a scan")
+    assert analyze(tmp_path / "in", "--models", models, "--out", tmp_path / "out") == 1
+    assert "expected" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_input_is_named(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert analyze(tmp_path / "gone", "--models", models, "--out", tmp_path / "out") == 1
+    assert "gone" in capsys.readouterr().err
+
+
+def test_missing_models_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert analyze(tmp_path, "--models", tmp_path / "none", "--out", tmp_path / "out") == 1
+    assert "slice-selection" in capsys.readouterr().err
+
+
+def test_a_negative_range_is_a_usage_error(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = analyze(tmp_path, "-m", models, "-o", tmp_path / "out", "--range", "-5")
+    assert code == 2
+    assert "-5" in capsys.readouterr().err

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from factories import make_segmentation_set, make_slice_set
 
 from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
+from factories import make_segmentation_set, make_slice_set
 
 
 @pytest.fixture(scope="session")

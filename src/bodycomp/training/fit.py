@@ -175,6 +175,7 @@ def _fit(module: TrainingModule, folder: RunFolder, devices: Devices, seat: Seat
         TrainingError: The loss is no longer finite, or memory ran out.
     """
     module.prepare(rank=seat.rank, world=seat.world, num_workers=devices.num_workers)
+    threads = torch.get_num_threads()
     _prepare_process(module, devices)
     with quiet_lightning(), EpochDisplay(shown=seat.rank == 0) as display:
         trainer = _trainer(folder, devices, seat)
@@ -199,6 +200,7 @@ def _fit(module: TrainingModule, folder: RunFolder, devices: Devices, seat: Seat
             ) from error
         finally:
             module.signals.stop_deferring()
+            torch.set_num_threads(threads)
     if module.stop_signal:
         raise interrupted(module.stop_signal, f"after step {module.state.step}")
 
@@ -206,11 +208,11 @@ def _fit(module: TrainingModule, folder: RunFolder, devices: Devices, seat: Seat
 def _prepare_process(module: TrainingModule, devices: Devices) -> None:
     if devices.accelerator == "cuda":
         torch.set_float32_matmul_precision("high")
+        module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     else:
         keep_freed_memory()
         if devices.count > 1:
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices.count))
-    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _trainer(folder: RunFolder, devices: Devices, seat: Seat) -> Trainer:

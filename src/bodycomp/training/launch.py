@@ -17,11 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+
+from bodycomp.errors import TrainingError
 
 HELPER_MODULE: Final = "bodycomp.training.helper"
 GRACE_S: Final = 60.0
 """A process left alone by a dead one may wait for it for ever; it is ended after this time."""
+
+LAST_WORDS_S: Final = 5.0
+"""Time for a process to end after its connections broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +92,54 @@ def helpers(run_folder: Path, seat: Seat) -> Iterator[None]:
     Args:
         run_folder: The run, with its ``args.json``.
         seat: Of this process.
+
+    Raises:
+        TrainingError: A helper failed.
     """
     started = [
         subprocess.Popen(  # noqa: S603 - this interpreter, this package
             [
                 *(sys.executable, "-m", HELPER_MODULE, str(run_folder)),
                 *(str(rank), str(seat.world), str(seat.port)),
-            ]
+            ],
+            start_new_session=True,  # Ctrl-C is this process's affair
         )
         for rank in range(1, seat.world)
     ]
     over = threading.Event()
     if started:
         threading.Thread(target=_watch_helpers, args=(started, over), daemon=True).start()
-    failed = True
+    environment = dict(os.environ)
+    wait_s = 0.0
     try:
         yield
-        failed = False
+        wait_s = GRACE_S
+    except RuntimeError as error:
+        if not any(_has_failed(process, wait_s=LAST_WORDS_S) for process in started):
+            raise
+        raise TrainingError("another process of this training failed; see above") from error
     finally:
         over.set()
         for process in started:
-            _end(process, wait_s=0 if failed else GRACE_S)
+            _end(process, wait_s=wait_s)
+        if started:
+            leave_group()
+            # Lightning leaves addresses there that are wrong for the next training.
+            os.environ.clear()
+            os.environ.update(environment)
+
+
+def leave_group() -> None:
+    """Leave the group of processes, which Lightning would reuse for the next training."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def _has_failed(process: subprocess.Popen[bytes], *, wait_s: float) -> bool:
+    try:
+        return process.wait(wait_s) != 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _end(process: subprocess.Popen[bytes], *, wait_s: float) -> None:

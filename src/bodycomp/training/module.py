@@ -233,8 +233,8 @@ class TrainingModule(LightningModule):
         self._agreed_signal, self._agreed_s = int(stop_signal), (agreed_s[0], agreed_s[1])
         if diverged:
             raise TrainingError(
-                f"the loss is no longer finite in step {self.state.step} (epoch "
-                f"{self.plan.epoch_of(self.state.step):.1f}) at learning rate {self.state.used_rate:.3g}",
+                f"the loss is no longer finite in step {self.state.step}, epoch {self.epoch}, "
+                f"at learning rate {self.state.used_rate:.3g}",
                 hint="Start again with a --learning_rate ten times smaller; if that does not help, "
                 "with --precision 32.",
             )

@@ -1,0 +1,64 @@
+"""Two processes that share each batch against one process with the same batches, on the CPU.
+
+Batch norm is left out: its statistics are those of a process's own share on the CPU (on GPUs they
+are taken over all processes), so that only networks without it can agree.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from bodycomp.networks.checkpoint import load_model
+from bodycomp.training.fit import train_segmentation, train_slice_selection
+
+
+def read_rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
+        reason="this PyTorch has no gloo",
+    ),
+    pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX processes"),
+]
+
+
+def test_two_processes_train_as_one(tiny_densenet):
+    """12 samples in batches of 5: uneven shares; 9 validation samples: uneven too."""
+    changes = {"omit_batch_norm": True, "augmentation": False, "batch_size": 5, "epochs": 3}
+    one = train_slice_selection(tiny_densenet(name="one", gpus=0, **changes))
+    two = train_slice_selection(tiny_densenet(name="two", gpus=0, processes=2, **changes))
+    states = [
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (one, two)
+    ]
+    for name, weight in states[0]["state_dict"].items():
+        torch.testing.assert_close(
+            states[1]["state_dict"][name], weight, rtol=1e-3, atol=1e-6, msg=name
+        )
+    rows = [read_rows(run) for run in (one, two)]
+    assert len(rows[0]) == len(rows[1]) == 3  # one writer
+    for row, other in zip(*rows, strict=True):
+        for key in row.keys() - {"images_per_s", "elapsed_s"}:
+            assert float(other[key] or "nan") == pytest.approx(
+                float(row[key] or "nan"), rel=1e-3, nan_ok=True
+            ), key
+    manifest = json.loads((two / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["exit_state"] == "finished"
+    assert "2 processes" in manifest["device"]
+
+
+def test_two_processes_train_a_u_net_with_batch_norm(tiny_unet):
+    """The last batch has one sample for two processes: one of them takes part with weight 0."""
+    run = train_segmentation(tiny_unet(gpus=0, processes=2, batch_size=2, epochs=1))
+    assert len(read_rows(run)) == 1
+    assert load_model(run).card.task == "segmentation"

@@ -1,0 +1,92 @@
+"""Metrics of both tasks on cases whose answer is known by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bodycomp.analysis.slice_selection import ChoiceOptions
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.training.segmentation_metrics import count_pixels, dice
+from bodycomp.training.slice_metrics import (
+    locating_errors_mm,
+    offset_metrics,
+    series_metrics,
+    view_error_mm,
+)
+from bodycomp.training.slice_selection import telling_errors_mm
+
+
+def test_dice_of_known_masks():
+    truth = torch.tensor([[[1, 1, 2, 0]], [[0, 0, 0, 0]]])
+    predicted = torch.tensor([[[1, 2, 2, 0]], [[1, 0, 0, 0]]])
+    counts = count_pixels(predicted, truth, ABDOMINAL_TISSUES)
+    assert counts[0].tolist() == [[1, 1, 2], [1, 2, 1], [0, 0, 0]]
+    first, second = dice(counts)
+    assert first[:2].tolist() == pytest.approx([2 / 3, 2 / 3])
+    assert first[2].isnan()  # in neither mask: not measured, rather than 0 or 1
+    assert second[0] == 0
+    whole = dice(counts.sum(dim=0))
+    assert whole[0] == pytest.approx(2 * 1 / (2 + 2))
+
+
+def test_mae_is_taken_near_the_level_and_skips_what_nobody_annotated():
+    offsets = np.array([[0.0], [40.0], [400.0], [np.nan]])
+    estimated = np.array([[4.0], [30.0], [90.0], [0.0]])
+    assert offset_metrics(offsets, estimated, ["L3"]) == {"mae_mm_L3": 7.0}
+    assert offset_metrics(offsets[2:], estimated[2:], ["L3"]) == {"mae_mm_L3": None}
+
+
+def test_view_error_counts_far_slices_only_when_taken_for_others():
+    offsets = np.array([[300.0], [-300.0], [-300.0], [10.0], [np.nan]])
+    estimated = np.array([[70.0], [-120.0], [20.0], [-5.0], [0.0]])
+    np.testing.assert_allclose(
+        view_error_mm(offsets, estimated)[:, 0], [0.0, 0.0, 70.0, 15.0, np.nan]
+    )
+
+
+def test_examples_leave_out_slices_that_tell_little():
+    offsets = torch.tensor([[300.0], [-300.0], [10.0]])
+    errors = torch.tensor([[0.0], [70.0], [2.0]])
+    assert telling_errors_mm(offsets, errors).isnan().tolist() == [True, False, False]
+
+
+def make_series(shift_mm: float, low: float = -120.0, high: float = 120.0):
+    offset = np.arange(low, high, 4.0)
+    return offset, np.clip(offset + shift_mm, -50, 50)
+
+
+def test_locating_finds_the_shift_of_each_series():
+    near, off = make_series(3.0), make_series(-8.0)
+    elsewhere = make_series(0.0, low=100.0, high=300.0)  # the level is not in this one
+    offset = np.concatenate([near[0], off[0], elsewhere[0]])
+    estimated = np.concatenate([near[1], off[1], elsewhere[1]])
+    series = np.repeat(["a", "b", "c"], [len(near[0]), len(off[0]), len(elsewhere[0])])
+    shuffled = np.random.default_rng(0).permutation(len(offset))
+    errors = locating_errors_mm(
+        "L3", offset[shuffled], estimated[shuffled], series[shuffled], ChoiceOptions()
+    )
+    np.testing.assert_allclose(errors, [3.0, 8.0], atol=1.0)
+
+
+def test_a_series_in_which_the_level_is_not_found_counts_against_the_share():
+    good, noise = make_series(2.0), make_series(0.0)
+    random = np.random.default_rng(1).choice([-40.0, 40.0], len(noise[0]))
+    metrics = series_metrics(
+        np.concatenate([good[0], noise[0]])[:, None],
+        np.concatenate([good[1], random])[:, None],
+        ["L3"],
+        np.repeat(["good", "noise"], [len(good[0]), len(noise[0])]),
+        10.0,
+    )
+    assert metrics["found_L3"] == 0.5
+    assert metrics["located_error_mm_L3"] == pytest.approx(2.0, abs=1.0)
+
+
+def test_without_a_series_that_holds_the_level_nothing_is_claimed():
+    offset, estimated = make_series(0.0, low=100.0, high=300.0)
+    metrics = series_metrics(
+        offset[:, None], estimated[:, None], ["L3"], np.array(["a"] * len(offset)), 10.0
+    )
+    assert metrics == {"located_error_mm_L3": None, "found_L3": None}

@@ -1,0 +1,45 @@
+"""Options that cannot be used are refused before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bodycomp.errors import UsageError
+from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
+
+PLACES = {"data_dir": Path("data"), "output_dir": Path("models")}
+
+
+def test_both_kinds_survive_json():
+    for options in (
+        SegmentationOptions(**PLACES, name="a", load_weights=Path("m.hdf5"), thoracic=True),
+        SliceSelectionOptions(**PLACES, levels=("T5", "L3"), max_minutes=2.5),
+    ):
+        values = json.loads(json.dumps(options.to_dict()))
+        assert type(options).from_dict(values) == options
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        (SegmentationOptions, {"epochs": 0}, "--epochs of at least 1, found 0"),
+        (SegmentationOptions, {"batch_size": -1}, "--batch_size of at least 1"),
+        (SegmentationOptions, {"learning_rate": 0.0}, "positive --learning_rate"),
+        (SegmentationOptions, {"learning_rate": float("nan")}, "positive --learning_rate"),
+        (SegmentationOptions, {"gpus": -1}, "--gpus of at least 0"),
+        (SegmentationOptions, {"activation": "mish"}, "--activation to be one of relu, elu"),
+        (SegmentationOptions, {"loss": "mse"}, "--loss to be one of dice_cross_entropy"),
+        (SegmentationOptions, {"resume": True}, "--resume needs the name"),
+        (SliceSelectionOptions, {"levels": ("L9",)}, "unknown level name 'L9'"),
+        (SliceSelectionOptions, {"levels": ("L3", "L3")}, "named twice"),
+        (SliceSelectionOptions, {"threshold": 0}, "positive --threshold"),
+        (SliceSelectionOptions, {"initial_epoch": 100}, "--initial_epoch from 0 to 99"),
+        (SliceSelectionOptions, {"max_minutes": -1}, "positive --max_minutes"),
+    ],
+)
+def test_refusals_name_option_and_value(kind, changes, message):
+    with pytest.raises(UsageError, match=message):
+        kind(**PLACES, **changes)

@@ -1,0 +1,38 @@
+"""The whole road in small: cohort, both trainings, analysis, comparison."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bodycomp.cli import main
+
+
+@pytest.mark.slow
+def test_the_demo_runs_through_and_leaves_what_it_promises(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "demo"
+    few_slices = "113"
+    patients = ("1", "1", "1")
+    command = ["demo", str(out), "--seed", few_slices, "--minutes", "0.1", "--patients", *patients]
+    assert main(command) == 0
+    for network in ("segmentation", "slice-selection"):
+        run = out / "models" / network
+        for name in ("model/card.json", "metrics.csv", "curves.png", "examples.png"):
+            assert (run / name).exists(), f"{network}/{name}"
+    summary = json.loads((out / "summary.json").read_text())
+    (patient,) = summary["patients"]
+    assert (out / patient["preview"]).exists()
+    assert set(patient["dice"]) == {"muscle", "subcutaneous_fat", "visceral_fat"}
+    printed = capsys.readouterr().out
+    assert "of 1 patients" in printed
+    assert "bodycomp analyze" in printed
+    assert main(command) == 1
+    assert "not empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--patients", "0", "1", "1"], ["--minutes", "-1"]])
+def test_impossible_demos_are_refused(options: list[str], tmp_path: Path) -> None:
+    assert main(["demo", str(tmp_path / "demo"), *options]) == 2
+    assert not (tmp_path / "demo").exists()

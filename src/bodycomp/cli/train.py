@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from bodycomp.networks.names import ACTIVATIONS, INITIALIZERS
-from bodycomp.training.options import (
-    OPTIMIZERS,
-    PRECISIONS,
-    RunOptions,
-    SegmentationOptions,
-    SliceSelectionOptions,
+from bodycomp.cli.train_options import (
+    add_run_options,
+    add_segmentation_options,
+    add_slice_selection_options,
 )
-from bodycomp.training.schedules import SCHEDULES
+from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
 
 SEGMENTATION_DESCRIPTION = """\
 Train the network that labels muscle, subcutaneous fat and visceral fat on axial CT slices.
@@ -44,11 +40,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     train = subparsers.add_parser("train", help="train a network on your own scans")
     tasks = train.add_subparsers(title="networks", metavar="NETWORK", required=True)
     segmentation = _task_parser(tasks, "segmentation", SEGMENTATION_DESCRIPTION)
-    _add_run_options(segmentation, SegmentationOptions)
-    _add_segmentation_options(segmentation)
+    add_run_options(segmentation, SegmentationOptions)
+    add_segmentation_options(segmentation)
     slice_selection = _task_parser(tasks, "slice-selection", SLICE_SELECTION_DESCRIPTION)
-    _add_run_options(slice_selection, SliceSelectionOptions)
-    _add_slice_selection_options(slice_selection)
+    add_run_options(slice_selection, SliceSelectionOptions)
+    add_slice_selection_options(slice_selection)
 
 
 def run_segmentation(arguments: argparse.Namespace) -> int:
@@ -90,229 +86,3 @@ def _task_parser(
     )
     parser.set_defaults(run=run_segmentation if name == "segmentation" else run_slice_selection)
     return parser
-
-
-def _add_run_options(parser: argparse.ArgumentParser, options: type[RunOptions]) -> None:
-    parser.add_argument("data_dir", metavar="DATA_DIR", type=Path, help="the training set")
-    parser.add_argument(
-        "output_dir",
-        metavar="MODEL_OUTPUT_DIR",
-        type=Path,
-        help="folder of runs; this one becomes MODEL_OUTPUT_DIR/NAME",
-    )
-    _add_run_folder_options(parser.add_argument_group("the run"))
-    _add_optimisation_options(parser.add_argument_group("optimisation"), options)
-    _add_device_options(parser.add_argument_group("devices"))
-
-
-def _add_run_folder_options(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add(
-        "--name",
-        "-a",
-        default="",
-        help="name of the run (default: time stamp); a run that exists is never overwritten",
-    )
-    add("--resume", action="store_true", help="go on with the run of this --name")
-    add(
-        "--load_weights",
-        "-w",
-        type=Path,
-        metavar="MODEL",
-        help="start from the weights of a model or run folder, or of an earlier Keras .hdf5 file; "
-        "the network must be the same",
-    )
-    add("--seed", type=int, default=0, help="seed of weights, order and augmentation (default 0)")
-    add(
-        "--keep_every_epoch",
-        action="store_true",
-        help="keep a resumable checkpoint of every epoch, not of the last and the best alone",
-    )
-
-
-def _add_optimisation_options(group: argparse._ArgumentGroup, options: type[RunOptions]) -> None:
-    add = group.add_argument
-    rate = options.learning_rate
-    earlier = "0.1" if options is SegmentationOptions else "1e-4"
-    add("--epochs", "-e", type=int, default=100, help="epoch number to end at (default 100)")
-    add(
-        "--batch_size",
-        "-b",
-        type=int,
-        default=16,
-        help="slices per optimiser step, all devices together (default 16)",
-    )
-    add(
-        "--learning_rate",
-        "-l",
-        type=float,
-        default=rate,
-        help=f"initial learning rate (default {rate:g}, for AdamW; it was {earlier} in the earlier "
-        "implementation)",
-    )
-    add(
-        "--optimizer",
-        choices=OPTIMIZERS,
-        default="adamw",
-        help="adamw (default), or sgd with Nesterov momentum 0.9, for learning rates near 0.1",
-    )
-    add(
-        "--schedule",
-        choices=SCHEDULES,
-        default="cosine",
-        help="learning rate over time: cosine to zero after a warm-up (default); step, the earlier "
-        "implementation's x 0.1 after half of the epochs and x 0.01 after three quarters; "
-        "half-life, see --decay_half_time; constant",
-    )
-    add(
-        "--decay_half_time",
-        "-d",
-        type=float,
-        default=20.0,
-        metavar="EPOCHS",
-        help="with --schedule half-life: epochs until the learning rate halves (default 20)",
-    )
-    add(
-        "--loss",
-        choices=options.losses,
-        default=options.losses[0],
-        help=f"what is minimised (default {options.losses[0]}; {options.losses[1]} is that of the "
-        "earlier implementation)",
-    )
-    add(
-        "--no_augmentation",
-        dest="augmentation",
-        action="store_false",
-        help="train on the images as they are, without rotating, shifting, scaling or noise",
-    )
-    add(
-        "--max_minutes",
-        type=float,
-        metavar="MINUTES",
-        help="time for training and validation; the cosine schedule then ends when the time or the "
-        "epochs do, whichever is first. Such a run depends on the machine's speed: it cannot be "
-        "repeated exactly (default: no limit)",
-    )
-    add("--activation", "-A", choices=ACTIVATIONS, default="relu", help="default relu")
-
-
-def _add_device_options(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add(
-        "--gpus",
-        "-g",
-        type=int,
-        default=1,
-        help="GPUs to train on (default 1); 0, or a machine without any: the CPU",
-    )
-    add(
-        "--precision",
-        choices=PRECISIONS,
-        default="auto",
-        help="32: float32; bf16, 16: mixed; auto (default): 32 on the CPU, bf16 on a GPU with it",
-    )
-    add(
-        "--num_workers",
-        type=int,
-        metavar="N",
-        help="processes that load data, per device (default: none on the CPU, up to 8 per GPU)",
-    )
-    add(
-        "--processes",
-        type=int,
-        default=1,
-        metavar="N",
-        help="without GPUs: processes that share each batch, to test distributed training on one "
-        "machine (default 1; one process uses all cores already)",
-    )
-
-
-def _add_segmentation_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("the network (U-Net) and its classes").add_argument
-    add(
-        "--thoracic_model",
-        "-t",
-        dest="thoracic",
-        action="store_true",
-        help="no visceral fat: masks have the classes 0, 1, 2",
-    )
-    add(
-        "--apply_window_function",
-        "-p",
-        action="store_true",
-        help="accepted for old command lines; the window (level 40, width 400 HU) is part of every "
-        "model's preprocessing and always on",
-    )
-    add(
-        "--compression_channels",
-        "-C",
-        type=int,
-        nargs="+",
-        default=(16, 32, 64, 128, 256, 512),
-        metavar="N",
-        help="features of the stages on the way down (default 16 32 64 128 256 512)",
-    )
-    add(
-        "--decompression_channels",
-        "-M",
-        type=int,
-        nargs="+",
-        default=(256, 128, 64, 32, 16),
-        metavar="N",
-        help="features on the way up, one number fewer (default 256 128 64 32 16)",
-    )
-    add("--num_convs", "-N", type=int, default=1, help="convolutions per stage (default 1)")
-    add(
-        "--allow_scaled_images",
-        "--allow-scaled-images",
-        action="store_true",
-        help="train even if the images look windowed or scaled already instead of raw HU",
-    )
-
-
-def _add_slice_selection_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("the network (DenseNet) and its levels").add_argument
-    add(
-        "--levels",
-        "-L",
-        nargs="+",
-        default=("L3",),
-        metavar="LEVEL",
-        help="vertebral levels to find, e.g. T5 T8 T10 L3 (default L3)",
-    )
-    add(
-        "--threshold",
-        "-t",
-        type=float,
-        default=10.0,
-        metavar="MM",
-        help="scale of the soft threshold in mm: target = sigmoid(offset / scale) (default 10)",
-    )
-    add(
-        "--initial_epoch",
-        "-i",
-        type=int,
-        default=0,
-        help="number of the first epoch; the schedule starts there (default 0)",
-    )
-    for option, default, meaning in (
-        ("--nb_layers_per_block", 12, "layers in each dense block"),
-        ("--nb_blocks", 4, "dense blocks"),
-        ("--nb_initial_filters", 16, "features of the first convolution"),
-        ("--growth_rate", 12, "features that each layer adds"),
-    ):
-        add(option, type=int, default=default, metavar="N", help=f"{meaning} (default {default})")
-    add(
-        "--compression_rate",
-        type=float,
-        default=0.5,
-        help="share of the features that a transition between blocks keeps (default 0.5)",
-    )
-    add(
-        "--initializer",
-        "-I",
-        choices=INITIALIZERS,
-        default="glorot_uniform",
-        help="initial weights (default glorot_uniform)",
-    )
-    add("--omit_batch_norm", "-B", action="store_true", help="train without batch normalisation")

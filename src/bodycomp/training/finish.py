@@ -9,9 +9,10 @@ from torch import Tensor
 
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.report.figures import write_learning_curves
-from bodycomp.training.module import Pick, TrainingModule
+from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement
 from bodycomp.training.run_folder import RunFolder, write_json
+from bodycomp.training.task import Pick
 
 BEST_SHOWN: Final = 3
 WORST_SHOWN: Final = 5

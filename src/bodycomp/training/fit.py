@@ -120,7 +120,7 @@ def _check_data(recipe: Recipe) -> None:
 def _warn_of_rate(options: RunOptions) -> None:
     if options.optimizer == "adamw" and options.learning_rate > LARGE_ADAMW_RATE:
         log.warning(
-            "a learning rate of %g is large for AdamW, 1e-3 trains well; "
+            "a learning rate of %g is large for AdamW, 3e-3 trains well; "
             "--optimizer sgd wants rates near 0.1",
             options.learning_rate,
         )

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bodycomp.errors import BodycompError, RunInterruptedError
 from bodycomp.training.fit import join_training
 from bodycomp.training.launch import Seat, end_with_parent
 from bodycomp.training.run_folder import RunFolder
@@ -23,7 +24,12 @@ def main(arguments: Sequence[str]) -> None:
     folder = RunFolder(Path(arguments[0]))
     rank, world, port = (int(argument) for argument in arguments[1:])
     values = json.loads(folder.args.read_text(encoding="utf-8"))
-    join_training(folder, values, Seat(rank, world, port))
+    try:
+        join_training(folder, values, Seat(rank, world, port))
+    except RunInterruptedError:
+        return
+    except BodycompError:  # all processes raise it, and the first one tells
+        sys.exit(1)
 
 
 if __name__ == "__main__":

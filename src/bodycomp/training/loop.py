@@ -13,11 +13,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bodycomp.networks.checkpoint import save_model
 from bodycomp.storage import atomic_file
-from bodycomp.training.module import Evaluation, TrainingModule
+from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import EvaluationStopped, Placement
 from bodycomp.training.progress import EpochDisplay
 from bodycomp.training.run_folder import RunFolder, write_table
 from bodycomp.training.state import Stopwatch
+from bodycomp.training.task import Evaluation
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ class TrainingLoop(Callback):
     ) -> None:
         self._module = module
         self._folder = folder
-        self._placement = replace(placement, interrupted=self._is_interrupted)
+        self._placement = replace(
+            placement, progress=self._show_validation, interrupted=self._is_interrupted
+        )
         self._display = display
         self._watch = Stopwatch()
         self._since_checkpoint_s = 0.0
@@ -53,6 +56,8 @@ class TrainingLoop(Callback):
         self._module.signals.defer()
         self._watch.lap()
         self._module.state.out_of_time = self._module.elapsed_share() >= 1
+        if self._module.options.resume:
+            self._display.tell(f"going on after step {self._module.state.step}")
         if self._module.state.history:
             self._derive(trainer)
         if self._is_due():
@@ -91,13 +96,13 @@ class TrainingLoop(Callback):
     def _end_epoch(self, trainer: Trainer) -> None:
         """Judge the epoch and keep everything that it leaves."""
         module, state = self._module, self._module.state
-        self._display.show(f"epoch {module.epoch}: validation", 0, 1)
         try:
             evaluation = module.evaluate(module.network, module.splits.val, self._placement)
         except EvaluationStopped:
             self._stop_unjudged(trainer)
             return
         state.validation_s = self._count_time(training=False)
+        self._agree_on_time()
         is_best = evaluation.score > state.best_score
         state.history.append(self._row(evaluation))
         state.start_epoch()
@@ -110,6 +115,13 @@ class TrainingLoop(Callback):
         self._display.tell_epoch(state.history[-1], module.options.epochs, is_best=is_best)
         if state.out_of_time:
             trainer.should_stop = True
+
+    def _agree_on_time(self) -> None:
+        """Stop if the time does not allow for another validation."""
+        state, world = self._module.state, self._placement.world
+        sums = self._placement.sum_values([state.elapsed_s, state.validation_s])
+        self._module.agree_on_time(sums[0] / world, sums[1] / world)
+        state.out_of_time = self._module.elapsed_share() >= 1
 
     def _stop_unjudged(self, trainer: Trainer) -> None:
         """Keep the state as it was before the evaluation; a resume begins with that."""
@@ -184,6 +196,9 @@ class TrainingLoop(Callback):
         self._display.show(
             f"epoch {module.epoch}/{module.options.epochs - 1}", done, per_epoch, facts
         )
+
+    def _show_validation(self, done: int, total: int) -> None:
+        self._display.show(f"epoch {self._module.epoch}: validation", done, total)
 
 
 def duplicate(source: Path, target: Path) -> None:

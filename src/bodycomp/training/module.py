@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +23,13 @@ from bodycomp.training.sampling import BatchPlan, StepSampler, step_seed
 from bodycomp.training.schedules import Position, learning_rate_factor
 from bodycomp.training.signals import SignalWatch
 from bodycomp.training.state import TrainingState
+from bodycomp.training.task import Evaluation, Pick, Splits
 
 WEIGHT_DECAY: Final = 1e-4
 SGD_MOMENTUM: Final = 0.9
+
+VALIDATION_COST: Final = 0.4
+"""Time of judging an image as a share of training on it: forward without backward."""
 
 STATE_KEY: Final = "bodycomp"
 """Where a checkpoint keeps the training state."""
@@ -33,43 +37,6 @@ STATE_KEY: Final = "bodycomp"
 NORM_MEMORY: Final = 0.1
 """Early in a training batch norm's running statistics span this share of the steps so far; with
 the final momentum of 0.01 alone, the first hundred steps would be judged by initial statistics."""
-
-
-@dataclass(frozen=True, eq=False)
-class Splits:
-    """The data sets of a training; test is None if the training set has none."""
-
-    train: Dataset[Sample]
-    val: Dataset[Sample]
-    test: Dataset[Sample] | None
-
-    def sizes(self) -> dict[str, int]:
-        """Return the number of samples of each split that is there."""
-        named = {"train": self.train, "val": self.val, "test": self.test}
-        return {name: len(split) for name, split in named.items() if split is not None}  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """A network on one split.
-
-    Attributes:
-        metrics: By name; None where nothing could be measured.
-        score: What the best epoch has most of.
-        cases: (case,) how well each sample did, higher is better, NaN where it does not count.
-    """
-
-    metrics: dict[str, float | None]
-    score: float
-    cases: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """A validation case to show: its index and what it stands for, such as "worst"."""
-
-    title: str
-    index: int
 
 
 class TrainingModule(LightningModule):
@@ -222,7 +189,7 @@ class TrainingModule(LightningModule):
         Raises:
             TrainingError: The loss of any process is not finite.
         """
-        times = (self.state.elapsed_s, self.state.validation_s)
+        times = (self.state.elapsed_s, self._next_validation_s())
         facts = torch.tensor(
             [not torch.isfinite(loss), self.signals.received or 0, *times], dtype=torch.float64
         )
@@ -238,6 +205,17 @@ class TrainingModule(LightningModule):
                 hint="Start again with a --learning_rate ten times smaller; if that does not help, "
                 "with --precision 32.",
             )
+
+    def _next_validation_s(self) -> float:
+        """Estimate the time of the next validation, by the last one or by the steps so far."""
+        if self.state.validation_s or not self.state.epoch_images:
+            return self.state.validation_s
+        per_image_s = self.state.epoch_s / self.state.epoch_images
+        return VALIDATION_COST * per_image_s * self.splits.sizes()["val"] / self.plan.world
+
+    def agree_on_time(self, elapsed_s: float, validation_s: float) -> None:
+        """Take over the times that all processes have agreed on."""
+        self._agreed_s = (elapsed_s, validation_s)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the training state; Lightning's own loop counters would not fit the resumed loop."""

@@ -28,6 +28,7 @@ class Placement:
         num_workers: Processes that load them.
         rank: Number of this process.
         world: Number of processes.
+        progress: Told the samples done and all samples of this process.
         interrupted: Asked between batches; True ends the run with ``EvaluationStopped``.
     """
 
@@ -37,6 +38,7 @@ class Placement:
     num_workers: int = 0
     rank: int = 0
     world: int = 1
+    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
     interrupted: Callable[[], bool] = field(default=lambda: False)
 
     def predictions(
@@ -54,6 +56,7 @@ class Placement:
         loader = make_loader(dataset, batches, num_workers=self.num_workers)
         was_training = network.training
         network.eval()
+        done = 0
         try:
             for indices, (images, truth) in zip(batches, loader, strict=True):
                 if self.interrupted():
@@ -61,6 +64,8 @@ class Placement:
                 with torch.no_grad(), autocast(self.device, self.precision):
                     logits = network(images.to(self.device, non_blocking=True)).float()
                 yield torch.tensor(indices), logits, truth.to(self.device, non_blocking=True)
+                done += len(indices)
+                self.progress(done, len(own))
         finally:
             network.train(was_training)
 

@@ -49,6 +49,7 @@ class EpochDisplay:
             transient=True,
             disable=not (shown and self._console.is_terminal and log.isEnabledFor(logging.INFO)),
         )
+        self._title = ""
         self._task = self._bar.add_task("", total=None, facts="")
 
     def __enter__(self) -> Self:
@@ -65,6 +66,9 @@ class EpochDisplay:
 
     def show(self, title: str, done: int, total: int, facts: str = "") -> None:
         """Show the state of a piece of work such as an epoch."""
+        if title != self._title:
+            self._bar.reset(self._task)  # the time that is left depends on the kind of work
+            self._title = title
         self._bar.update(self._task, description=title, completed=done, total=total, facts=facts)
 
     def tell_epoch(self, row: Mapping[str, object], epochs: int, *, is_best: bool) -> None:

@@ -30,10 +30,11 @@ from bodycomp.networks.checkpoint import Model, ModelCard, load_model
 from bodycomp.networks.densenet import DenseNetConfig
 from bodycomp.networks.names import DENSENET, UNET
 from bodycomp.networks.unet import UNetConfig
-from bodycomp.training.module import Splits, TrainingModule
+from bodycomp.training.module import TrainingModule
 from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.segmentation import SegmentationModule
 from bodycomp.training.slice_selection import SliceSelectionModule
+from bodycomp.training.task import Splits
 
 Progress = Callable[[int, int], None]
 """Called with samples done and samples in all."""

@@ -13,9 +13,10 @@ from bodycomp.data.augmentation import augment_batch
 from bodycomp.data.augmentation_options import AugmentationOptions
 from bodycomp.networks.losses import segmentation_loss
 from bodycomp.report.figures import SegmentationCase, write_segmentation_examples
-from bodycomp.training.module import Evaluation, Pick, TrainingModule
+from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement, Sample
 from bodycomp.training.segmentation_metrics import count_pixels, dice
+from bodycomp.training.task import Evaluation, Pick
 
 
 class SegmentationModule(TrainingModule):

@@ -17,7 +17,7 @@ from bodycomp.data.datasets import SliceDataset
 from bodycomp.networks.losses import slice_selection_loss
 from bodycomp.networks.targets import offset_to_target, target_to_offset
 from bodycomp.report.figures import SliceCase, write_slice_examples
-from bodycomp.training.module import Evaluation, Pick, TrainingModule
+from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement, Sample
 from bodycomp.training.slice_metrics import (
     NEAR_MM,
@@ -25,6 +25,7 @@ from bodycomp.training.slice_metrics import (
     series_metrics,
     view_error_mm,
 )
+from bodycomp.training.task import Evaluation, Pick
 
 TELLING_ERROR_MM: Final = 10.0
 

@@ -1,0 +1,47 @@
+"""What the parts of a training hand one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from bodycomp.training.placement import Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The data sets of a training; test is None if the training set has none."""
+
+    train: Dataset[Sample]
+    val: Dataset[Sample]
+    test: Dataset[Sample] | None
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of samples of each split that is there."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: len(split) for name, split in named.items() if split is not None}  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A network on one split.
+
+    Attributes:
+        metrics: By name; None where nothing could be measured.
+        score: What the best epoch has most of.
+        cases: (case,) how well each sample did, higher is better, NaN where it does not count.
+    """
+
+    metrics: dict[str, float | None]
+    score: float
+    cases: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A validation case to show: its index and what it stands for, such as "worst"."""
+
+    title: str
+    index: int

@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--minutes",
         type=float,
         default=None,
-        help="time for both trainings together (default: what fits in 15 minutes altogether)",
+        help="time for the trainings, side by side (default: what fits in 15 minutes altogether)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a folder with content")
     parser.set_defaults(run=run)
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo and print how well the results agree with the truth."""
     from rich.console import Console
 
-    from bodycomp.cli.progress import progress_bar, study_progress
+    from bodycomp.cli.progress import progress_bar, study_progress, training_progress
     from bodycomp.demo import DemoOptions, run_demo
     from bodycomp.demo.run import DemoProgress
 
@@ -60,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
         training_minutes=arguments.minutes,
         overwrite=arguments.overwrite,
     )
-    bars = DemoProgress(lambda count: progress_bar("patients", count), study_progress)
+    bars = DemoProgress(
+        lambda count: progress_bar("patients", count), training_progress, study_progress
+    )
     agreement = run_demo(options, bars)
     console = Console()
     console.print(_patient_table(agreement))

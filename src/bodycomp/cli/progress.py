@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from bodycomp.demo.trainings import Training, TrainingProgress
     from bodycomp.study.options import StudyProgress
 
 
@@ -59,5 +60,41 @@ def study_progress() -> Iterator[StudyProgress]:
                 bar.update(
                     step, description=f"  {stage}", completed=done, total=total, visible=True
                 )
+
+        yield show
+
+
+TRAINING_METRICS = ("val_dice_mean", "val_found_L3", "val_located_error_mm_L3")
+
+
+@contextmanager
+def training_progress(trainings: Sequence[Training]) -> Iterator[TrainingProgress]:
+    """Yield a progress function with a bar per training, or a line per epoch without a terminal."""
+    import sys
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:16}"), BarColumn(), TextColumn("{task.fields[said]}"))
+    told = dict.fromkeys((training.network for training in trainings), "")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks = {
+            training.network: bars.add_task(training.network, total=training.minutes, said="")
+            for training in trainings
+        }
+
+        def show(training: Training, minutes: float) -> None:
+            row = training.latest_metrics()
+            said = f"{minutes:.1f} of {training.minutes:.1f} min" + "".join(
+                f"  {name.removeprefix('val_')} {float(row[name]):.3g}"
+                for name in TRAINING_METRICS
+                if row.get(name)
+            )
+            bars.update(tasks[training.network], completed=minutes, said=said)
+            epoch = row.get("epoch", "")
+            if epoch != told[training.network] and not console.is_terminal:
+                sys.stderr.write(f"  {training.network}: {said}\n")
+            told[training.network] = epoch
 
         yield show

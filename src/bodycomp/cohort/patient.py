@@ -79,7 +79,7 @@ def make_patient(task: PatientTask) -> PatientSamples:
         series_uid=truth.series_uid,
         row=_row(truth, len(volume), patient.weight_kg),
         masks=mask_samples(volume, labels, level_z_mm),
-        levels=level_samples(volume, level_z_mm),
+        levels=level_samples(volume, level_z_mm, thin_far=task.split == "train"),
         dicom_files=files,
     )
 

@@ -21,6 +21,13 @@ SAMPLE_SPACING_MM: Final = 4.0
 """Thin series are thinned out to this distance; neighbouring thin slices teach the same."""
 
 
+NEAR_LEVEL_MM: Final = 70.0
+"""About two vertebrae: within this distance of L3 a training set needs every slice."""
+
+FAR_STRIDE: Final = 3
+"""Of the slices farther away every third one is kept for training: they are told apart easily."""
+
+
 @dataclass(frozen=True, eq=False)
 class LevelSample:
     """One slice for slice selection: 8-bit picture and its offset above each level in the scan."""
@@ -38,14 +45,31 @@ class MaskSample:
     labels: NDArray[np.uint8]
 
 
-def level_samples(volume: Volume, level_z_mm: dict[str, float]) -> list[LevelSample]:
-    """Sample the whole series; a level outside the scan has no offset."""
+def level_samples(
+    volume: Volume, level_z_mm: dict[str, float], *, thin_far: bool
+) -> list[LevelSample]:
+    """Sample the series from feet to head; a level outside the scan has no offset.
+
+    Args:
+        volume: The rendered series.
+        level_z_mm: Level -> its position.
+        thin_far: Keep only a share of the slices far from L3, as suits training; locating the
+            level in whole series, which validation does, wants all of them.
+    """
     low, high = float(volume.slice_z_mm[0]), float(volume.slice_z_mm[-1])
     visible = {
         name: level_z_mm[name]
         for name in LEVEL_NAMES
         if name in level_z_mm and low <= level_z_mm[name] <= high
     }
+    indices = _thinned(volume, low, high)
+    if thin_far:
+        height_mm = volume.slice_z_mm - level_z_mm[DEFAULT_LEVEL]
+        indices = [
+            index
+            for rank, index in enumerate(indices)
+            if abs(height_mm[index]) <= NEAR_LEVEL_MM or rank % FAR_STRIDE == 0
+        ]
     return [
         LevelSample(
             grey=resize_grey(SOFT_TISSUE.to_grey(volume.hu[index]), SLICE_SELECTION_SIZE),
@@ -55,7 +79,7 @@ def level_samples(volume: Volume, level_z_mm: dict[str, float]) -> list[LevelSam
             },
             z_mm=float(volume.slice_z_mm[index]),
         )
-        for index in _thinned(volume, low, high)
+        for index in indices
     ]
 
 

@@ -17,7 +17,7 @@ class DemoOptions:
         seed: Seed of cohort and trainings.
         patients: Patients to train on, to choose the best epoch with, and to measure.
         total_minutes: Time for everything; the trainings take what the rest leaves.
-        training_minutes: Time for both trainings together; None to derive it.
+        training_minutes: Time for the trainings, which run side by side; None to derive it.
         overwrite: Replace a folder that has content.
 
     Raises:
@@ -27,7 +27,7 @@ class DemoOptions:
     folder: Path
     seed: int = 0
     patients: tuple[int, int, int] = (24, 6, 12)
-    total_minutes: float = 14.0
+    total_minutes: float = 14.5
     training_minutes: float | None = None
     overwrite: bool = False
 

@@ -35,8 +35,9 @@ class RunOptions:
         name: Name of the run; empty for a time stamp.
         epochs: Epoch number at which training ends.
         batch_size: Images per optimiser step, all devices together.
-        learning_rate: Initial (largest) learning rate. The default won, for both networks, among
-            3e-4, 1e-3, 3e-3 and 1e-2 on short trainings; 1e-2 came close for the U-Net alone.
+        learning_rate: Initial (largest) learning rate. On short trainings the default
+            won for the DenseNet among 3e-4, 1e-3, 3e-3 and 1e-2, and came close to 1e-2 for the
+            U-Net.
         gpus: GPUs to use; 0 for the CPU.
         load_weights: Model to start from: a model folder, a run folder or a Keras ``.hdf5``.
         activation: One of ``ACTIVATIONS``.

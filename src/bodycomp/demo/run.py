@@ -125,15 +125,15 @@ def segmentation_training(
 def slice_selection_training(
     options: DemoOptions, cohort: Path, models: Path, minutes: float
 ) -> Training:
-    """Return how the demo trains the DenseNet: fewer and wider layers, for the same reason."""
+    """Return how the demo trains the DenseNet: a third of the default depth, for the same reason."""
     return Training(
         network=SLICE_SELECTION_FOLDER,
         data_dir=cohort / "slice-selection",
         models_dir=models,
         minutes=minutes,
         options=(
-            *("--seed", str(options.seed), "--batch_size", "16", "--learning_rate", "3e-3"),
-            *("--nb_layers_per_block", "4", "--growth_rate", "24"),
+            *("--seed", str(options.seed), "--batch_size", "8", "--learning_rate", "2e-3"),
+            *("--nb_layers_per_block", "4"),
         ),
     )
 

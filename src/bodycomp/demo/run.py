@@ -125,7 +125,7 @@ def segmentation_training(
 def slice_selection_training(
     options: DemoOptions, cohort: Path, models: Path, minutes: float
 ) -> Training:
-    """Return how the demo trains the DenseNet: a third of the default depth, for the same reason."""
+    """Return how the demo trains the DenseNet: a third of its depth, for the same reason."""
     return Training(
         network=SLICE_SELECTION_FOLDER,
         data_dir=cohort / "slice-selection",

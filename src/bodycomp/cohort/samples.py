@@ -21,11 +21,11 @@ SAMPLE_SPACING_MM: Final = 4.0
 """Thin series are thinned out to this distance; neighbouring thin slices teach the same."""
 
 
-NEAR_LEVEL_MM: Final = 50.0
-"""Within this distance of L3, more than a vertebra, a training set needs every slice."""
+NEAR_LEVEL_MM: Final = 70.0
+"""Within this distance of L3, about two vertebrae, a training set needs every slice."""
 
-FAR_STRIDE: Final = 4
-"""Of the slices farther away every fourth one is kept for training: they are told apart easily."""
+FAR_STRIDE: Final = 3
+"""Of the slices farther away every third one is kept for training: they are told apart easily."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ class DemoOptions:
 
     folder: Path
     seed: int = 0
-    patients: tuple[int, int, int] = (24, 6, 12)
+    patients: tuple[int, int, int] = (36, 6, 12)
     total_minutes: float = 14.5
     training_minutes: float | None = None
     overwrite: bool = False

@@ -132,7 +132,7 @@ def slice_selection_training(
         models_dir=models,
         minutes=minutes,
         options=(
-            *("--seed", str(options.seed), "--batch_size", "8", "--learning_rate", "2e-3"),
+            *("--seed", str(options.seed), "--batch_size", "16", "--learning_rate", "2e-3"),
             *("--nb_layers_per_block", "4"),
         ),
     )

@@ -12,7 +12,7 @@ import pytest
 from bodycomp.errors import ImageError, InputNotFoundError, OutputError, SeriesError
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.volume import Volume
-from bodycomp.nifti import read_nifti_volume, write_nifti_labels
+from bodycomp.nifti import read_nifti_labels, read_nifti_volume, write_nifti_labels
 
 RNG = np.random.default_rng(5)
 HU = RNG.integers(-1024, 1500, (6, 4, 5)).astype(np.int16)  # x, y, z
@@ -185,3 +185,21 @@ def test_same_mask_gives_same_bytes(tmp_path: Path) -> None:
     for file in files:
         write_nifti_labels(file, volume, np.ones((3, 2, 2), np.uint8))
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_labels_read_back_on_their_volume_are_the_same(tmp_path: Path) -> None:
+    path = save(tmp_path / "ct.nii.gz", HU, upright_affine())
+    volume = read_nifti_volume(path)
+    labels = RNG.integers(0, 4, volume.hu.shape).astype(np.uint8)
+    write_nifti_labels(tmp_path / "labels.nii.gz", volume, labels)
+    np.testing.assert_array_equal(read_nifti_labels(tmp_path / "labels.nii.gz", volume), labels)
+
+
+def test_labels_of_another_volume_are_refused(tmp_path: Path) -> None:
+    volume = read_nifti_volume(save(tmp_path / "ct.nii", HU, upright_affine()))
+    moved = upright_affine()
+    moved[2, 3] += 5.0
+    other = read_nifti_volume(save(tmp_path / "other.nii", HU, moved))
+    write_nifti_labels(tmp_path / "labels.nii", other, np.zeros(other.hu.shape, np.uint8))
+    with pytest.raises(SeriesError, match="another place"):
+        read_nifti_labels(tmp_path / "labels.nii", volume)

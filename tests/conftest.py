@@ -4,7 +4,14 @@ import os
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 # Tensors in tests are small, and threads that wait for each other on a busy machine cost most.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same examples in every run of continuous integration; new ones at every run elsewhere.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")

@@ -21,9 +21,17 @@ from bodycomp.results import LevelStatus, SliceChoice
 SATURATION_SCALES = 5.0
 """A slice farther away than this many scales scores within 0.7 % of 0 or 1: it says no more."""
 
-
 RIVAL_SHARE = 0.3
 """A second position must fit worse by at least this share of the best one's misfit."""
+
+FAR_SCALES = 2.5
+"""Slices farther than this from a level have an expected score beyond 0.92."""
+
+CLEAR_SCALES = 1.5
+"""Half of them must at least score like this offset, 0.82, or the body part is another one."""
+
+FEWEST_FAR_SLICES = 3
+"""With fewer slices on a side nothing is asked of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +223,24 @@ def _inside(curve: ExpectedCurve, crossing_mm: float, options: ChoiceOptions) ->
             "the scores around the crossing do not rise as expected (mean difference "
             f"{misfit:.2f}, at most {options.max_misfit:g} allowed)",
         )
+    if _stays_unclear(curve, crossing_mm):
+        # Head, hands or legs: scores wander about zero without ever saying which way the level is.
+        return _Verdict(
+            LevelStatus.ABSENT,
+            "slices away from where the scores rise look neither clearly above nor clearly below "
+            "the level, as those of another part of the body",
+        )
     return _Verdict(LevelStatus.FOUND, z_mm=curve.refine(crossing_mm, options.scale_mm))
+
+
+def _stays_unclear(curve: ExpectedCurve, crossing_mm: float) -> bool:
+    """Whether the slices far from a crossing, on either side of it, fail to tell their side."""
+    height_mm, reach_mm = curve.z_mm - crossing_mm, FAR_SCALES * curve.scale_mm
+    clear = float(offset_to_target(CLEAR_SCALES * curve.scale_mm, curve.scale_mm))
+    above, below = curve.score[height_mm > reach_mm], 1 - curve.score[height_mm < -reach_mm]
+    return any(
+        side.size >= FEWEST_FAR_SLICES and float(np.median(side)) < clear for side in (above, below)
+    )
 
 
 def _two_places(curve: ExpectedCurve, best_mm: float, rival_mm: float) -> str:

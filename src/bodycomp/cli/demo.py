@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Make a cohort of synthetic patients, train both networks on some of them, measure the others from
 their DICOM files, and compare with the truth. Takes about 15 minutes on two cores, 6 GB of memory
-at most, and 5 GB of disk. Everything lands in OUT; the summary says where to look."""
+at most, and 6 GB of disk. Everything lands in OUT; the summary says where to look."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

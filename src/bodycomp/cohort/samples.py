@@ -34,7 +34,6 @@ class LevelSample:
 
     grey: NDArray[np.uint8]
     offsets_mm: dict[str, float]
-    z_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,6 @@ def level_samples(
                 name: round(float(volume.slice_z_mm[index]) - z_mm, 2)
                 for name, z_mm in visible.items()
             },
-            z_mm=float(volume.slice_z_mm[index]),
         )
         for index in indices
     ]

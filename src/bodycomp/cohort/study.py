@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,22 +94,18 @@ def thick_companion(volume: Volume) -> Volume:
     count = len(volume) // group
     stacked = volume.hu[: count * group].reshape(count, group, *volume.slice_shape)
     positions = volume.slice_z_mm[: count * group].reshape(count, group).mean(axis=1)
-    x_mm, y_mm, _ = volume.first_pixel_mm
-    return replace(
-        volume,
-        hu=np.rint(stacked.mean(axis=1, dtype=np.float32)).astype(np.int16),
-        slice_z_mm=positions,
-        first_pixel_mm=(x_mm, y_mm, float(positions[0])),
-    )
+    hu = np.rint(stacked.mean(axis=1, dtype=np.float32)).astype(np.int16)
+    return _with_slices(volume, hu, positions)
 
 
 def _middle(volume: Volume, *, slices: int) -> Volume:
     start = (len(volume) - slices) // 2
+    kept = slice(start, start + slices)
+    return _with_slices(volume, volume.hu[kept], volume.slice_z_mm[kept])
+
+
+def _with_slices(volume: Volume, hu: NDArray[Any], slice_z_mm: NDArray[np.float64]) -> Volume:
+    """Return the volume with other slices at other heights, in the same place otherwise."""
     x_mm, y_mm, _ = volume.first_pixel_mm
-    positions = volume.slice_z_mm[start : start + slices]
-    return replace(
-        volume,
-        hu=volume.hu[start : start + slices],
-        slice_z_mm=positions,
-        first_pixel_mm=(x_mm, y_mm, float(positions[0])),
-    )
+    first_pixel_mm = (x_mm, y_mm, float(slice_z_mm[0]))
+    return replace(volume, hu=hu, slice_z_mm=slice_z_mm, first_pixel_mm=first_pixel_mm)

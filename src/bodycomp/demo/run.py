@@ -14,6 +14,8 @@ from typing import Final
 from bodycomp.analysis.loading import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.cohort import CohortOptions, read_truth, write_cohort
 from bodycomp.cohort.patient import DICOM_FOLDER
+from bodycomp.cohort.write import SEGMENTATION_FOLDER as MASKS_FOLDER
+from bodycomp.cohort.write import SLICE_SELECTION_FOLDER as OFFSETS_FOLDER
 from bodycomp.demo.comparison import Agreement, compare
 from bodycomp.demo.options import DemoOptions
 from bodycomp.demo.summary import SUMMARY_NAME, write_summary
@@ -112,7 +114,7 @@ def segmentation_training(
     width = "-C 8 16 32 64 128 256 -M 128 64 32 16 8"
     return Training(
         network=SEGMENTATION_FOLDER,
-        data_dir=cohort / "segmentation",
+        data_dir=cohort / MASKS_FOLDER,
         models_dir=models,
         minutes=minutes,
         options=(
@@ -128,7 +130,7 @@ def slice_selection_training(
     """Return how the demo trains the DenseNet: a third of its depth, for the same reason."""
     return Training(
         network=SLICE_SELECTION_FOLDER,
-        data_dir=cohort / "slice-selection",
+        data_dir=cohort / OFFSETS_FOLDER,
         models_dir=models,
         minutes=minutes,
         options=(

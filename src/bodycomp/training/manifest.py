@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import resource
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +14,7 @@ from typing import Any, Final
 
 import bodycomp
 from bodycomp.errors import UsageError
+from bodycomp.training.memory import peak_resident_bytes
 from bodycomp.training.run_folder import RunFolder, write_json
 
 PACKAGES: Final = ("torch", "lightning", "numpy", "scipy", "pillow", "safetensors")
@@ -61,12 +60,6 @@ def git_commit() -> str | None:
     commit, top = done.stdout.split("\n")[:2]
     # An environment inside somebody else's checkout is not a checkout of bodycomp.
     return commit if (Path(top) / "src" / "bodycomp").resolve() == source.resolve() else None
-
-
-def peak_memory_bytes() -> int:
-    """Return this process's largest resident memory so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 class Manifest:
@@ -117,7 +110,7 @@ class Manifest:
             facts: What is known by now, such as ``wall_s`` and ``reason``.
         """
         self._values |= {"exit_state": exit_state, "written": _now()} | facts
-        self._values["peak_memory_bytes"] = peak_memory_bytes()
+        self._values["peak_memory_bytes"] = peak_resident_bytes()
         write_json(self._folder.manifest, self._values)
 
     def _read(self) -> dict[str, Any]:

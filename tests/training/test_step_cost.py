@@ -1,0 +1,61 @@
+"""A trial step tells time and memory, and leaves no trace in the network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bodycomp.networks.losses import masked_absolute_error
+from bodycomp.networks.unet import UNet, UNetConfig
+from bodycomp.training.memory import available_bytes, is_out_of_memory
+from bodycomp.training.step_cost import measure_step
+
+
+class Hungry(nn.Module):
+    """Keeps a copy of a known size of its input for the way back."""
+
+    def __init__(self, megabytes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.copies = megabytes
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows = images.reshape(len(images), 1, -1).expand(-1, self.copies, -1)
+        return (rows * self.weight).sin().mean(dim=(1, 2), keepdim=False)[:, None]
+
+
+def test_peak_follows_what_a_step_holds():
+    """Per image 20 MB each for the product and its sine, and two more on the way back."""
+    network = Hungry(20)
+    costs = [
+        measure_step(
+            network, masked_absolute_error, (torch.rand(n, 1, 512, 512), torch.rand(n, 1))
+        ).peak_bytes
+        for n in (5, 1)  # a large step before a small one does not spoil the small one's peak
+    ]
+    assert costs[0] - costs[1] == pytest.approx(4 * 20 * 2**20 * 3.5, rel=0.4)
+
+
+def test_a_trial_leaves_the_network_as_it_was():
+    network = UNet(UNetConfig(compression_channels=(2, 4), decompression_channels=(2,))).eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    cost = measure_step(
+        network,
+        lambda logits, truth: (logits.mean() - truth).square().mean(),
+        (torch.rand(2, 1, 32, 32), torch.rand(2)),
+    )
+    assert cost.seconds > 0
+    assert not network.training
+    assert all(weight.grad is None for weight in network.parameters())
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_running_out_of_memory_is_told_from_other_errors():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
+    assert 2**20 < available_bytes() < 2**50

@@ -6,6 +6,7 @@ that exists is complete, also after a crash or on a full disk.
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -14,24 +15,63 @@ from pathlib import Path
 
 from bodycomp.errors import OutputError
 
+_LEFTOVERS = ".*.part"
+
 
 def _temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path to write; it becomes ``path`` at the end, or vanishes on an error.
 
     The folder is made if it is missing. An existing file is replaced in one step.
+
+    Args:
+        path: The file that appears at the end.
+        durable: Have the content on the disk before the name, so that a power cut leaves the
+            old file or the new one; costs some ms.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_name(path)
     try:
         yield temporary
+        if durable:
+            _flush_to_disk(temporary)
         temporary.replace(path)
+        if durable:
+            _flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":  # Windows cannot
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def duplicate(source: Path, target: Path) -> None:
+    """Give a file a second name, without a second copy where the file system can."""
+    with atomic_file(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed process was writing in a folder that nobody else writes to."""
+    for path in folder.rglob(_LEFTOVERS):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

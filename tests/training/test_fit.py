@@ -52,6 +52,7 @@ def test_segmentation_run_leaves_what_the_contract_lists(tiny_unet):
     assert {path.name for path in (run / "checkpoints").iterdir()} == {
         "best.ckpt",
         "last.ckpt",
+        "previous.ckpt",
         "epoch_0000.ckpt",
         "epoch_0001.ckpt",
     }

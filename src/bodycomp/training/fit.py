@@ -20,6 +20,7 @@ from bodycomp.data.validate import raise_for_errors
 from bodycomp.errors import RunInterruptedError, TrainingError
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.card import ModelCard
+from bodycomp.training.checkpoints import SafeCheckpoints, restore_last
 from bodycomp.training.devices import Devices, choose_devices
 from bodycomp.training.finish import finish
 from bodycomp.training.launch import OneMachine, Seat, first_seat, helpers
@@ -83,6 +84,8 @@ def join_training(folder: RunFolder, values: Mapping[str, Any], seat: Seat) -> N
 def _train(recipe: Recipe) -> Path:
     options = recipe.options
     devices, folder = choose_devices(options), find_run_folder(options)
+    if options.resume:
+        restore_last(folder)
     _warn_of_rate(options)
     log.info("training on %s", devices.description)
     network, card = starting_network(recipe)
@@ -225,7 +228,7 @@ def _trainer(folder: RunFolder, devices: Devices, seat: Seat) -> Trainer:
         devices=devices.count,
         strategy=strategy,
         precision=devices.precision,
-        plugins=[OneMachine(seat)],
+        plugins=[OneMachine(seat), SafeCheckpoints()],
         logger=TensorBoardLogger(folder.path, "tensorboard", "") if seat.rank == 0 else False,
         max_epochs=1,  # one long epoch of all steps; see TrainingModule
         gradient_clip_val=GRADIENT_NORM_LIMIT,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bodycomp.networks.checkpoint import save_model
-from bodycomp.storage import atomic_file
+from bodycomp.storage import duplicate
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import EvaluationStopped, Placement
 from bodycomp.training.progress import EpochDisplay
@@ -155,11 +152,7 @@ class TrainingLoop(Callback):
 
     def _checkpoint(self, trainer: Trainer) -> None:
         """Keep the state as the last checkpoint; every process takes part, the first one writes."""
-        target = self._folder.last_checkpoint
-        temporary = target.with_name(f".{target.name}.part")
-        trainer.save_checkpoint(temporary, weights_only=False)
-        if self._placement.rank == 0:
-            temporary.replace(target)
+        trainer.save_checkpoint(self._folder.last_checkpoint, weights_only=False)
         self._since_checkpoint_s = 0.0
 
     def _derive(self, trainer: Trainer) -> None:
@@ -199,12 +192,3 @@ class TrainingLoop(Callback):
 
     def _show_validation(self, done: int, total: int) -> None:
         self._display.show(f"epoch {self._module.epoch}: validation", done, total)
-
-
-def duplicate(source: Path, target: Path) -> None:
-    """Give a file a second name without a second copy where the file system can."""
-    with atomic_file(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)

@@ -22,7 +22,7 @@ from bodycomp.training.placement import Placement, Sample, make_loader
 from bodycomp.training.sampling import BatchPlan, StepSampler, step_seed
 from bodycomp.training.schedules import Position, learning_rate_factor
 from bodycomp.training.signals import SignalWatch
-from bodycomp.training.state import TrainingState
+from bodycomp.training.state import STATE_KEY, TrainingState
 from bodycomp.training.task import Evaluation, Pick, Splits
 
 WEIGHT_DECAY: Final = 1e-4
@@ -30,9 +30,6 @@ SGD_MOMENTUM: Final = 0.9
 
 VALIDATION_COST: Final = 0.4
 """Time of judging an image as a share of training on it: forward without backward."""
-
-STATE_KEY: Final = "bodycomp"
-"""Where a checkpoint keeps the training state."""
 
 NORM_MEMORY: Final = 0.1
 """Early in a training batch norm's running statistics span this share of the steps so far; with

@@ -82,6 +82,11 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def previous_checkpoint(self) -> Path:
+        """The state before that, in case the last one gets damaged."""
+        return self.path / "checkpoints" / "previous.ckpt"
+
+    @property
     def best_checkpoint(self) -> Path:
         """State after the best epoch."""
         return self.path / "checkpoints" / "best.ckpt"
@@ -128,7 +133,8 @@ def check_name(name: str) -> str:
 
 
 def _check_continuable(folder: RunFolder, options: RunOptions) -> None:
-    if not (folder.args.is_file() and folder.last_checkpoint.is_file()):
+    kept = any(path.is_file() for path in (folder.last_checkpoint, folder.previous_checkpoint))
+    if not (folder.args.is_file() and kept):
         raise InputNotFoundError(
             f"expected a run to continue in {folder.path}, found no args.json or no "
             "checkpoints/last.ckpt",
@@ -157,7 +163,7 @@ def _check_continuable(folder: RunFolder, options: RunOptions) -> None:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON object, whole or not at all."""
-    with atomic_file(path) as temporary:
+    with atomic_file(path, durable=True) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from torch import Tensor
+
+STATE_KEY: Final = "bodycomp"
+"""Where a checkpoint keeps the training state."""
 
 
 @dataclass

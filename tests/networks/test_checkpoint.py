@@ -36,6 +36,22 @@ DENSENET_CARD = ModelCard(
     levels=("T12", "L3"),
     target_scale_mm=12.5,
 )
+RESIDUAL_UNET_CARD = ModelCard(
+    task="segmentation",
+    architecture="residual_unet",
+    config={"num_classes": 3, "channels": (4, 5), "activation": "elu"},
+    preprocessing=SEGMENTATION_PREPROCESSING,
+    tissues=THORACIC_TISSUES,
+)
+RESNET_CARD = ModelCard(
+    task="slice_selection",
+    architecture="resnet",
+    config={"num_outputs": 2, "channels": (4, 5), "blocks": (1, 1)},
+    preprocessing=SLICE_SELECTION_PREPROCESSING,
+    levels=("T12", "L3"),
+    target_scale_mm=12.5,
+)
+CARDS = (UNET_CARD, DENSENET_CARD, RESIDUAL_UNET_CARD, RESNET_CARD)
 
 
 def trained(card: ModelCard) -> torch.nn.Module:
@@ -52,7 +68,7 @@ def folder(tmp_path):
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize("card", [UNET_CARD, DENSENET_CARD], ids=lambda card: card.task)
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.architecture)
 class TestRoundTrip:
     def test_card_weights_and_outputs(self, tmp_path, card):
         network = trained(card)

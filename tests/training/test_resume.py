@@ -65,6 +65,8 @@ def assert_same_run(run: Path, other: Path) -> None:
     ]
     for name, weight in states[0]["state_dict"].items():
         torch.testing.assert_close(weight, states[1]["state_dict"][name], rtol=0, atol=0, msg=name)
+    for name, average in states[0]["bodycomp_average"].items():
+        assert torch.equal(average, states[1]["bodycomp_average"][name]), name
     moments = [state["optimizer_states"][0]["state"] for state in states]
     assert moments[0].keys() == moments[1].keys()
     for key, values in moments[0].items():

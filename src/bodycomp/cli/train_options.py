@@ -21,6 +21,7 @@ def add_run_options(parser: argparse.ArgumentParser, options: type[RunOptions]) 
     )
     _add_run_folder_options(parser.add_argument_group("the run"))
     _add_optimisation_options(parser.add_argument_group("optimisation"), options)
+    _add_network_options(parser.add_argument_group("the network"), options)
     _add_device_options(parser.add_argument_group("devices"))
 
 
@@ -112,7 +113,36 @@ def _add_optimisation_options(group: argparse._ArgumentGroup, options: type[RunO
         "epochs do, whichever is first. Such a run depends on the machine's speed: it cannot be "
         "repeated exactly (default: no limit)",
     )
-    add("--activation", "-A", choices=ACTIVATIONS, default="relu", help="default relu")
+    add(
+        "--average",
+        type=float,
+        default=options.average,
+        metavar="SHARE",
+        help="judge and export the average of the weights over this share of all steps so far "
+        f"(default {options.average:g}); 0: the weights as they are",
+    )
+    add(
+        "--patience",
+        type=int,
+        metavar="EPOCHS",
+        help="end when no epoch has been better than the best for so many; under the cosine "
+        "schedule most of the gain comes last, so that it is for other schedules or for long "
+        "trainings (default: go on to the end)",
+    )
+
+
+def _add_network_options(group: argparse._ArgumentGroup, options: type[RunOptions]) -> None:
+    group.add_argument(
+        "--arch",
+        choices=options.architectures,
+        default=options.architectures[0],
+        help=f"architecture: {options.architectures[0]} (default), or "
+        f"{options.architectures[1]}, which reaches more in the same time on a CPU; options that "
+        "an architecture does not have are refused",
+    )
+    group.add_argument(
+        "--activation", "-A", choices=ACTIVATIONS, default="relu", help="default relu"
+    )
 
 
 def _add_device_options(group: argparse._ArgumentGroup) -> None:
@@ -148,7 +178,7 @@ def _add_device_options(group: argparse._ArgumentGroup) -> None:
 
 def add_segmentation_options(parser: argparse.ArgumentParser) -> None:
     """Add what only the segmentation training knows."""
-    add = parser.add_argument_group("the network (U-Net) and its classes").add_argument
+    add = parser.add_argument_group("the U-Net and its classes").add_argument
     add(
         "--thoracic_model",
         "-t",
@@ -168,7 +198,6 @@ def add_segmentation_options(parser: argparse.ArgumentParser) -> None:
         "-C",
         type=int,
         nargs="+",
-        default=(16, 32, 64, 128, 256, 512),
         metavar="N",
         help="features of the stages on the way down (default 16 32 64 128 256 512)",
     )
@@ -177,11 +206,10 @@ def add_segmentation_options(parser: argparse.ArgumentParser) -> None:
         "-M",
         type=int,
         nargs="+",
-        default=(256, 128, 64, 32, 16),
         metavar="N",
         help="features on the way up, one number fewer (default 256 128 64 32 16)",
     )
-    add("--num_convs", "-N", type=int, default=1, help="convolutions per stage (default 1)")
+    add("--num_convs", "-N", type=int, help="convolutions per stage (default 1)")
     add(
         "--allow_scaled_images",
         "--allow-scaled-images",
@@ -192,7 +220,7 @@ def add_segmentation_options(parser: argparse.ArgumentParser) -> None:
 
 def add_slice_selection_options(parser: argparse.ArgumentParser) -> None:
     """Add what only the slice-selection training knows."""
-    add = parser.add_argument_group("the network (DenseNet) and its levels").add_argument
+    add = parser.add_argument_group("the DenseNet and its levels").add_argument
     add(
         "--levels",
         "-L",
@@ -222,18 +250,22 @@ def add_slice_selection_options(parser: argparse.ArgumentParser) -> None:
         ("--nb_initial_filters", 16, "features of the first convolution"),
         ("--growth_rate", 12, "features that each layer adds"),
     ):
-        add(option, type=int, default=default, metavar="N", help=f"{meaning} (default {default})")
+        add(option, type=int, metavar="N", help=f"{meaning} (default {default})")
     add(
         "--compression_rate",
         type=float,
-        default=0.5,
         help="share of the features that a transition between blocks keeps (default 0.5)",
     )
     add(
         "--initializer",
         "-I",
         choices=INITIALIZERS,
-        default="glorot_uniform",
-        help="initial weights (default glorot_uniform)",
+        help="initial weights (default glorot_uniform; he_normal for the resnet)",
     )
-    add("--omit_batch_norm", "-B", action="store_true", help="train without batch normalisation")
+    add(
+        "--omit_batch_norm",
+        "-B",
+        action="store_true",
+        default=None,
+        help="train without batch normalisation",
+    )

@@ -24,7 +24,7 @@ class ModelCard:
 
     Attributes:
         task: What the outputs mean.
-        architecture: ``names.UNET`` or ``names.DENSENET``.
+        architecture: One of the architecture names in ``names``.
         config: Keyword arguments of the architecture's config class.
         preprocessing: The road from HU to the network's input.
         tissues: Classes after background, in the order of their labels; segmentation only.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import torch
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card import ModelCard, Task
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
-from bodycomp.networks.names import DENSENET, UNET
+from bodycomp.networks.names import DENSENET, RESIDUAL_UNET, RESNET, UNET
+from bodycomp.networks.residual_unet import ResidualUNet, ResidualUNetConfig
+from bodycomp.networks.resnet import ResNet, ResNetConfig
 from bodycomp.networks.unet import UNet, UNetConfig
 
 
@@ -35,15 +37,25 @@ class Model:
 class _Architecture:
     task: Task
     outputs_key: str
-    build: Any  # config mapping -> network
+    config: Callable[..., Any]
+    network: Callable[[Any], nn.Module]
 
 
 _ARCHITECTURES: Final = {
-    UNET: _Architecture("segmentation", "num_classes", lambda config: UNet(UNetConfig(**config))),
-    DENSENET: _Architecture(
-        "slice_selection", "num_outputs", lambda config: DenseNet(DenseNetConfig(**config))
-    ),
+    UNET: _Architecture("segmentation", "num_classes", UNetConfig, UNet),
+    RESIDUAL_UNET: _Architecture("segmentation", "num_classes", ResidualUNetConfig, ResidualUNet),
+    DENSENET: _Architecture("slice_selection", "num_outputs", DenseNetConfig, DenseNet),
+    RESNET: _Architecture("slice_selection", "num_outputs", ResNetConfig, ResNet),
 }
+
+
+def network_config(architecture: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the whole config of a card from the values that are not left to their defaults.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+    return asdict(_ARCHITECTURES[architecture].config(**values))
 
 
 def build_network(card: ModelCard) -> nn.Module:
@@ -62,7 +74,7 @@ def build_network(card: ModelCard) -> nn.Module:
     if architecture.task != card.task:
         raise ModelError(f"model card: architecture {card.architecture} does not do {card.task}")
     try:
-        network: nn.Module = architecture.build(card.config)
+        network = architecture.network(architecture.config(**card.config))
     except (TypeError, ValueError, UsageError) as error:
         raise ModelError(f"model card: config of {card.architecture}: {error}") from error
     outputs = getattr(network.config, architecture.outputs_key)

@@ -15,10 +15,21 @@ INITIALIZERS: Final = (
     "lecun_normal",
 )
 
-SEGMENTATION_LOSSES: Final = ("dice_cross_entropy", "negative_dice_sum")
+SEGMENTATION_LOSSES: Final = (
+    "dice_cross_entropy",
+    "negative_dice_sum",
+    "image_dice_cross_entropy",
+    "dice_focal",
+)
 
-SLICE_SELECTION_LOSSES: Final = ("cross_entropy", "absolute_error")
+SLICE_SELECTION_LOSSES: Final = ("cross_entropy", "absolute_error", "clipped_offset")
 
 UNET: Final = "unet"
 DENSENET: Final = "densenet"
+RESIDUAL_UNET: Final = "residual_unet"
+RESNET: Final = "resnet"
 """Architecture names that stand in a model card."""
+
+SEGMENTATION_ARCHITECTURES: Final = (UNET, RESIDUAL_UNET)
+SLICE_SELECTION_ARCHITECTURES: Final = (DENSENET, RESNET)
+"""What each training can choose from, the default first."""

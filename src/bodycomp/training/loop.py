@@ -68,7 +68,7 @@ class TrainingLoop(Callback):
         """Count the step, and act if an epoch, the time or the user's patience has ended."""
         del pl_module, outputs, batch, batch_idx
         state = self._module.state
-        state.step += 1
+        self._module.count_step()
         self._count_time(training=True)
         self._show_step()
         if self._module.stop_signal:
@@ -93,8 +93,10 @@ class TrainingLoop(Callback):
     def _end_epoch(self, trainer: Trainer) -> None:
         """Judge the epoch and keep everything that it leaves."""
         module, state = self._module, self._module.state
+        if self._placement.world > 1 and module.average is not None:
+            module.average.agree()
         try:
-            evaluation = module.evaluate(module.network, module.splits.val, self._placement)
+            evaluation = module.evaluate(module.judged_network, module.splits.val, self._placement)
         except EvaluationStopped:
             self._stop_unjudged(trainer)
             return
@@ -110,7 +112,11 @@ class TrainingLoop(Callback):
         self._checkpoint(trainer)
         self._derive(trainer)
         self._display.tell_epoch(state.history[-1], module.options.epochs, is_best=is_best)
-        if state.out_of_time:
+        if module.is_out_of_patience:
+            self._display.tell(
+                f"no better epoch for {module.options.patience} epochs: the training ends"
+            )
+        if state.out_of_time or module.is_out_of_patience:
             trainer.should_stop = True
 
     def _agree_on_time(self) -> None:
@@ -148,7 +154,7 @@ class TrainingLoop(Callback):
             "validation": evaluation.metrics,
         }
         card = replace(module.card, training=training)
-        save_model(self._folder.model, module.network, card, overwrite=True)
+        save_model(self._folder.model, module.judged_network, card, overwrite=True)
 
     def _checkpoint(self, trainer: Trainer) -> None:
         """Keep the state as the last checkpoint; every process takes part, the first one writes."""

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from bodycomp.errors import TrainingError
 from bodycomp.networks.card import ModelCard
+from bodycomp.training.averaging import WeightAverage
 from bodycomp.training.options import RunOptions
 from bodycomp.training.placement import Placement, Sample, make_loader
 from bodycomp.training.sampling import BatchPlan, StepSampler, step_seed
@@ -30,6 +31,9 @@ SGD_MOMENTUM: Final = 0.9
 
 VALIDATION_COST: Final = 0.4
 """Time of judging an image as a share of training on it: forward without backward."""
+
+AVERAGE_KEY: Final = "bodycomp_average"
+"""Where a checkpoint keeps the average of the weights."""
 
 NORM_MEMORY: Final = 0.1
 """Early in a training batch norm's running statistics span this share of the steps so far; with
@@ -53,6 +57,7 @@ class TrainingModule(LightningModule):
         self.options = options
         self.plan = BatchPlan(splits.sizes()["train"], options.batch_size, options.seed)
         self.state = TrainingState(step=options.first_epoch * self.plan.steps_per_epoch)
+        self.average = WeightAverage(network, options.average) if options.average else None
         self.num_workers = 0
         self.signals = SignalWatch()
         self._agreed_signal = 0
@@ -82,6 +87,24 @@ class TrainingModule(LightningModule):
 
         The network runs where it is.
         """
+
+    @property
+    def judged_network(self) -> nn.Module:
+        """The network to validate and export: the average of the weights, if there is one."""
+        return self.network if self.average is None else self.average.network
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether the best score lies as many epochs back as the user wants to wait."""
+        patience = self.options.patience
+        return patience is not None and self.state.epochs_since_best >= patience
+
+    def count_step(self) -> None:
+        """Note that a step is done, and take its weights into their average."""
+        self.state.step += 1
+        if self.average is not None:
+            first = self.options.first_epoch * self.plan.steps_per_epoch
+            self.average.update(self.network, self.state.step - first)
 
     @property
     def stop_signal(self) -> int:
@@ -131,14 +154,16 @@ class TrainingModule(LightningModule):
         return self.augment(batch, torch.Generator().manual_seed(seed))
 
     def on_fit_start(self) -> None:
-        """Note what batch norm's momentum is to become."""
+        """Follow the network to its device, and note what batch norm's momentum is to become."""
+        if self.average is not None:
+            self.average.network.to(self.device)
         norms = (layer for layer in self.network.modules() if isinstance(layer, _BatchNorm))
         self._norms = [(norm, norm.momentum or 0.0) for norm in norms]
 
     def on_train_batch_start(self, batch: Sample, batch_idx: int) -> int | None:
         """Set the learning rate and the memory of batch norm; -1 if no step is left."""
         del batch, batch_idx
-        if self.state.step >= self.last_step or self.state.out_of_time:
+        if self.state.step >= self.last_step or self.state.out_of_time or self.is_out_of_patience:
             return -1
         optimizer = self.optimizers(use_pl_optimizer=False)
         self.state.used_rate = self.learning_rate()
@@ -225,10 +250,14 @@ class TrainingModule(LightningModule):
             torch.distributed.all_reduce(sums)
             values |= {"epoch_loss": float(sums[0]), "epoch_images": int(sums[1])}
         checkpoint[STATE_KEY] = values
+        if self.average is not None:
+            checkpoint[AVERAGE_KEY] = self.average.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the training state up again; sums over processes go on in the first one."""
         self.state = TrainingState.from_dict(checkpoint[STATE_KEY])
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint[AVERAGE_KEY])
         self._agreed_s = (self.state.elapsed_s, self.state.validation_s)
         if self.plan.rank > 0:
             self.state.start_epoch()

@@ -12,10 +12,17 @@ from bodycomp.anatomy import DEFAULT_LEVEL, check_levels
 from bodycomp.errors import UsageError
 from bodycomp.networks.names import (
     ACTIVATIONS,
+    DENSENET,
     INITIALIZERS,
+    RESIDUAL_UNET,
+    RESNET,
+    SEGMENTATION_ARCHITECTURES,
     SEGMENTATION_LOSSES,
+    SLICE_SELECTION_ARCHITECTURES,
     SLICE_SELECTION_LOSSES,
+    UNET,
 )
+from bodycomp.training.network_options import fill_network_options
 from bodycomp.training.schedules import SCHEDULES
 
 PRECISIONS: Final = ("auto", "32", "bf16", "16")
@@ -40,6 +47,7 @@ class RunOptions:
             U-Net.
         gpus: GPUs to use; 0 for the CPU.
         load_weights: Model to start from: a model folder, a run folder or a Keras ``.hdf5``.
+        arch: Architecture of the network; see the task's choices.
         activation: One of ``ACTIVATIONS``.
         loss: Name of the loss; see the task's choices.
         optimizer: One of ``OPTIMIZERS``.
@@ -47,6 +55,9 @@ class RunOptions:
         decay_half_time: Epochs until the learning rate halves, for the schedule ``half-life``.
         seed: Seed of initial weights, order and augmentation; at least 0.
         augmentation: Whether training images are varied.
+        average: Part of the steps so far that the average of the weights spans; it is what is
+            judged and exported. 0 for the weights as they are.
+        patience: Epochs without a new best score after which training ends; None for no end.
         precision: One of ``PRECISIONS``; auto is 32 on the CPU, bf16 on a GPU that has it.
         num_workers: Processes that load data, per device; None to choose.
         processes: CPU processes that train together when no GPU is used.
@@ -60,6 +71,8 @@ class RunOptions:
 
     task: ClassVar[str] = ""
     losses: ClassVar[tuple[str, ...]] = ()
+    architectures: ClassVar[tuple[str, ...]] = ()
+    network_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     data_dir: Path
     output_dir: Path
@@ -69,6 +82,7 @@ class RunOptions:
     learning_rate: float = 3e-3
     gpus: int = 1
     load_weights: Path | None = None
+    arch: str = ""
     activation: str = "relu"
     loss: str = ""
     optimizer: str = "adamw"
@@ -76,6 +90,8 @@ class RunOptions:
     decay_half_time: float = 20.0
     seed: int = 0
     augmentation: bool = True
+    average: float = 0.1
+    patience: int | None = None
     precision: str = "auto"
     num_workers: int | None = None
     processes: int = 1
@@ -86,6 +102,10 @@ class RunOptions:
     def __post_init__(self) -> None:
         if not self.loss:
             object.__setattr__(self, "loss", self.losses[0])
+        if not self.arch:
+            object.__setattr__(self, "arch", self.architectures[0])
+        _check_choice("--arch", self.arch, self.architectures)
+        fill_network_options(self, self.network_options)
         _check_choice("--activation", self.activation, ACTIVATIONS)
         _check_choice("--loss", self.loss, self.losses)
         _check_choice("--optimizer", self.optimizer, OPTIMIZERS)
@@ -93,6 +113,9 @@ class RunOptions:
         _check_choice("--precision", self.precision, PRECISIONS)
         for option in ("epochs", "batch_size", "processes"):
             _check_at_least(f"--{option}", getattr(self, option), 1)
+        _check_at_least("--patience", self.patience, 1)
+        if not 0 <= self.average <= 1:
+            raise UsageError(f"expected --average from 0 to 1, found {self.average}")
         for option in ("gpus", "seed", "num_workers"):
             _check_at_least(f"--{option}", getattr(self, option), 0)
         for option in ("learning_rate", "decay_half_time", "max_minutes"):
@@ -107,6 +130,10 @@ class RunOptions:
     def first_epoch(self) -> int:
         """Number of the first epoch."""
         return 0
+
+    def network_values(self) -> dict[str, Any]:
+        """Return the options that belong to the chosen architecture, by name."""
+        return {name: getattr(self, name) for name in self.network_options[self.arch]}
 
     def to_dict(self) -> dict[str, Any]:
         """Return every option as JSON-ready values."""
@@ -135,17 +162,27 @@ class SegmentationOptions(RunOptions):
         thoracic: Leave visceral fat out: classes 0, 1, 2.
         compression_channels: Features of the U-Net's stages on the way down.
         decompression_channels: Features on the way up, one number fewer.
-        num_convs: Convolutions per stage.
+        num_convs: Convolutions per stage. These three belong to the architecture ``unet``: None
+            becomes its default there, and stays with another one.
         allow_scaled_images: Train on images that look windowed or scaled already.
     """
 
     task: ClassVar[str] = "segmentation"
     losses: ClassVar[tuple[str, ...]] = SEGMENTATION_LOSSES
+    architectures: ClassVar[tuple[str, ...]] = SEGMENTATION_ARCHITECTURES
+    network_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        UNET: {
+            "compression_channels": (16, 32, 64, 128, 256, 512),
+            "decompression_channels": (256, 128, 64, 32, 16),
+            "num_convs": 1,
+        },
+        RESIDUAL_UNET: {},
+    }
 
     thoracic: bool = False
-    compression_channels: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
-    decompression_channels: tuple[int, ...] = (256, 128, 64, 32, 16)
-    num_convs: int = 1
+    compression_channels: tuple[int, ...] | None = None
+    decompression_channels: tuple[int, ...] | None = None
+    num_convs: int | None = None
     allow_scaled_images: bool = False
 
 
@@ -159,28 +196,42 @@ class SliceSelectionOptions(RunOptions):
         initial_epoch: Number of the first epoch.
         nb_layers_per_block, nb_blocks: Depth of the DenseNet.
         nb_initial_filters, growth_rate, compression_rate: Width of the DenseNet.
-        initializer: One of ``INITIALIZERS``.
-        omit_batch_norm: Train without batch normalisation.
+        initializer: One of ``INITIALIZERS``; None becomes the architecture's default.
+        omit_batch_norm: Train without batch normalisation. Depth, width and this belong to the
+            architecture ``densenet``: None becomes its default there, and stays with another one.
     """
 
     task: ClassVar[str] = "slice_selection"
     losses: ClassVar[tuple[str, ...]] = SLICE_SELECTION_LOSSES
+    architectures: ClassVar[tuple[str, ...]] = SLICE_SELECTION_ARCHITECTURES
+    network_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        DENSENET: {
+            "nb_layers_per_block": 12,
+            "nb_blocks": 4,
+            "nb_initial_filters": 16,
+            "growth_rate": 12,
+            "compression_rate": 0.5,
+            "omit_batch_norm": False,
+            "initializer": "glorot_uniform",
+        },
+        RESNET: {"initializer": "he_normal"},
+    }
 
     levels: tuple[str, ...] = (DEFAULT_LEVEL,)
     threshold: float = 10.0
     initial_epoch: int = 0
-    nb_layers_per_block: int = 12
-    nb_blocks: int = 4
-    nb_initial_filters: int = 16
-    growth_rate: int = 12
-    compression_rate: float = 0.5
-    initializer: str = "glorot_uniform"
-    omit_batch_norm: bool = False
+    nb_layers_per_block: int | None = None
+    nb_blocks: int | None = None
+    nb_initial_filters: int | None = None
+    growth_rate: int | None = None
+    compression_rate: float | None = None
+    initializer: str | None = None
+    omit_batch_norm: bool | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_levels(self.levels)
-        _check_choice("--initializer", self.initializer, INITIALIZERS)
+        _check_choice("--initializer", str(self.initializer), INITIALIZERS)
         _check_positive("--threshold", self.threshold)
         if not 0 <= self.initial_epoch < self.epochs:
             raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -27,9 +27,7 @@ from bodycomp.imaging.preprocessing import (
     Preprocessing,
 )
 from bodycomp.networks.checkpoint import Model, ModelCard, load_model
-from bodycomp.networks.densenet import DenseNetConfig
-from bodycomp.networks.names import DENSENET, UNET
-from bodycomp.networks.unet import UNetConfig
+from bodycomp.networks.model import network_config
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.segmentation import SegmentationModule
@@ -86,19 +84,16 @@ class SegmentationRecipe(Recipe):
         )
 
     def card(self) -> ModelCard:
-        """Describe a U-Net."""
+        """Describe the chosen network."""
         tissues = tissues_for(thoracic=self.options.thoracic)
-        config = UNetConfig(
-            num_classes=len(tissues) + 1,
-            compression_channels=self.options.compression_channels,
-            decompression_channels=self.options.decompression_channels,
-            num_convs=self.options.num_convs,
-            activation=self.options.activation,
-        )
+        values = self.options.network_values() | {
+            "num_classes": len(tissues) + 1,
+            "activation": self.options.activation,
+        }
         return ModelCard(
             task="segmentation",
-            architecture=UNET,
-            config=asdict(config),
+            architecture=self.options.arch,
+            config=network_config(self.options.arch, values),
             preprocessing=SEGMENTATION_PREPROCESSING,
             tissues=tissues,
         )
@@ -137,22 +132,17 @@ class SliceSelectionRecipe(Recipe):
         return check_slice_set(self.options.data_dir, levels=self.options.levels, progress=progress)
 
     def card(self) -> ModelCard:
-        """Describe a DenseNet."""
-        config = DenseNetConfig(
-            num_outputs=len(self.options.levels),
-            nb_blocks=self.options.nb_blocks,
-            nb_layers_per_block=self.options.nb_layers_per_block,
-            nb_initial_filters=self.options.nb_initial_filters,
-            growth_rate=self.options.growth_rate,
-            compression_rate=self.options.compression_rate,
-            activation=self.options.activation,
-            batch_norm=not self.options.omit_batch_norm,
-            initializer=self.options.initializer,
-        )
+        """Describe the chosen network."""
+        values = self.options.network_values() | {
+            "num_outputs": len(self.options.levels),
+            "activation": self.options.activation,
+        }
+        if "omit_batch_norm" in values:
+            values["batch_norm"] = not values.pop("omit_batch_norm")
         return ModelCard(
             task="slice_selection",
-            architecture=DENSENET,
-            config=asdict(config),
+            architecture=self.options.arch,
+            config=network_config(self.options.arch, values),
             preprocessing=SLICE_SELECTION_PREPROCESSING,
             levels=self.options.levels,
             target_scale_mm=self.options.threshold,

@@ -27,6 +27,7 @@ FREE_ON_RESUME: Final = frozenset(
         "load_weights",
         "max_minutes",
         "num_workers",
+        "patience",
         "precision",
         "processes",
         "resume",

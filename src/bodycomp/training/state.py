@@ -56,6 +56,12 @@ class TrainingState:
         """Rebuild from ``to_dict``."""
         return cls(**values)
 
+    @property
+    def epochs_since_best(self) -> int:
+        """Epochs judged after the best one."""
+        best = -1 if self.best_epoch is None else self.best_epoch
+        return sum(row["epoch"] > best for row in self.history)
+
     def start_epoch(self) -> None:
         """Forget the sums of the epoch that was evaluated."""
         self.epoch_loss, self.epoch_images, self.epoch_s = 0.0, 0, 0.0

@@ -1,0 +1,115 @@
+"""A residual network for slice selection: ``--arch resnet``.
+
+Every 4x4 pixels become 16 channels of one pixel first, so that the first convolutions work on
+64 x 64 instead of 128 x 128 positions; few wide layers use a processor better than many thin ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
+from torch import Tensor, nn
+
+from bodycomp.errors import ImageError, UsageError
+from bodycomp.networks.activations import check_activation
+from bodycomp.networks.initializers import check_initializer, initialize
+from bodycomp.networks.residual_unet import Change, ResidualBlock
+
+PATCH: Final = 4
+"""Rows and columns of the pixels that become one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetConfig:
+    """Size of a residual network for regression.
+
+    Attributes:
+        num_outputs: One per vertebral level.
+        channels: Features of the stages; the first one has a quarter of the input's rows and
+            columns, each following one half of those before it.
+        blocks: Residual blocks of each stage.
+        activation: One of ``names.ACTIVATIONS``.
+        initializer: One of ``names.INITIALIZERS``.
+
+    Raises:
+        UsageError: A value is out of range or a name unknown.
+    """
+
+    num_outputs: int = 1
+    channels: tuple[int, ...] = (32, 64, 128, 256)
+    blocks: tuple[int, ...] = (1, 1, 2, 2)
+    activation: str = "relu"
+    initializer: str = "he_normal"
+
+    def __post_init__(self) -> None:
+        if not self.channels or min(*self.channels, *self.blocks, self.num_outputs) < 1:
+            raise UsageError(
+                "expected positive numbers of channels, blocks and outputs, found "
+                f"{self.channels}, {self.blocks} and {self.num_outputs}"
+            )
+        if len(self.blocks) != len(self.channels):
+            raise UsageError(
+                f"expected blocks for {len(self.channels)} stages, found {len(self.blocks)}"
+            )
+        check_activation(self.activation)
+        check_initializer(self.initializer)
+
+    @property
+    def stride(self) -> int:
+        """Rows and columns of an input must be multiples of this."""
+        return int(PATCH * 2 ** (len(self.channels) - 1))
+
+
+class ResNet(nn.Module):
+    """Residual network that scores slices."""
+
+    def __init__(self, config: ResNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or ResNetConfig()
+        widths, activation = config.channels, config.activation
+        self.stem = Change((PATCH**2, widths[0]), activation, kernel=3, stride=1)
+        self.down = nn.ModuleList(
+            Change(pair, activation, kernel=2, stride=2) for pair in pairwise(widths)
+        )
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(ResidualBlock(width, activation) for _ in range(count)))
+            for width, count in zip(widths, config.blocks, strict=True)
+        )
+        self.head = nn.Linear(widths[-1], config.num_outputs)
+        initialize(self, config.initializer)
+        nn.init.zeros_(self.head.weight)
+        for layer in self.modules():
+            if isinstance(layer, ResidualBlock):
+                nn.init.zeros_(layer.norm2.weight)  # a new block passes its input on
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score slices.
+
+        Args:
+            x: (B, 1, H, W) in the range of the model's preprocessing; H and W multiples of
+                ``config.stride``.
+
+        Returns:
+            Logits (B, num_outputs); their sigmoid is the target of ``targets.offset_to_target``.
+
+        Raises:
+            ImageError: H or W is no multiple of the stride.
+        """
+        self._check_size(x)
+        x = self.stages[0](self.stem(F.pixel_unshuffle(x, PATCH)))  # (B, C, H / 4, W / 4)
+        for down, stage in zip(self.down, self.stages[1:], strict=True):
+            x = stage(down(x))
+        logits: Tensor = self.head(x.mean(dim=(2, 3)))
+        return logits
+
+    def _check_size(self, x: Tensor) -> None:
+        if x.shape[-1] % self.config.stride or x.shape[-2] % self.config.stride:
+            raise ImageError(
+                f"expected rows and columns in multiples of {self.config.stride}, "
+                f"found {x.shape[-2]} x {x.shape[-1]}"
+            )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bodycomp.errors import UsageError
 from bodycomp.networks import losses
+from bodycomp.networks.class_overlap import ClassOverlap
 from bodycomp.networks.losses import segmentation_loss, slice_selection_loss, soft_dice
 from bodycomp.networks.names import SEGMENTATION_LOSSES, SLICE_SELECTION_LOSSES
 
@@ -23,7 +24,7 @@ def test_soft_dice_agrees_with_the_earlier_implementation(case):
     known = np.load(REFERENCE)
     probabilities = torch.tensor(np.moveaxis(known[f"dice_{case}_prob"], -1, 1), requires_grad=True)
     masks = torch.tensor(known[f"dice_{case}_mask"][..., 0])
-    loss = -soft_dice(probabilities, masks)[1:].sum()
+    loss = -soft_dice(ClassOverlap.of(probabilities, masks))[1:].sum()
     loss.backward()
     assert loss.item() == pytest.approx(float(known[f"dice_{case}_loss"]), abs=1e-6)
     gradient = np.moveaxis(probabilities.grad.numpy(), 1, -1)

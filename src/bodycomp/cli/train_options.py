@@ -158,7 +158,8 @@ def _add_device_options(group: argparse._ArgumentGroup) -> None:
         "--precision",
         choices=PRECISIONS,
         default="auto",
-        help="32: float32; bf16, 16: mixed; auto (default): 32 on the CPU, bf16 on a GPU with it",
+        help="32: float32; bf16, 16: mixed; auto (default): bf16 where the GPU or CPU has "
+        "instructions for it, else 16 on a GPU and 32 on a CPU",
     )
     add(
         "--num_workers",

@@ -5,36 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor
 
 from bodycomp.errors import UsageError
+from bodycomp.networks.class_overlap import ClassOverlap, softmax_overlap
 
 DICE_SMOOTH: Final = 1.0
 """Pixels added to both sides of the Dice quotient, so that an absent class scores 1."""
 
 
-def soft_dice(probabilities: Tensor, masks: Tensor, *, smooth: float = DICE_SMOOTH) -> Tensor:
+def soft_dice(found: ClassOverlap, *, smooth: float = DICE_SMOOTH) -> Tensor:
     """Return the soft Dice of every class over all pixels of the batch.
 
     ``(2 * sum(p * t) + smooth) / (sum(p) + sum(t) + smooth)``.
 
     Args:
-        probabilities: (B, C, H, W) in [0, 1].
-        masks: (B, H, W) integer labels 0..C-1.
+        found: Overlap of probabilities with the truth.
         smooth: Pixels added above and below.
 
     Returns:
         (C,) in (0, 1].
     """
-    overlaps, sizes = [], []
-    for label in range(probabilities.shape[1]):
-        member = (masks == label).to(probabilities.dtype)
-        overlaps.append((probabilities[:, label] * member).sum())
-        sizes.append(member.sum())
-    predicted = probabilities.sum(dim=(0, 2, 3))
-    return (2 * torch.stack(overlaps) + smooth) / (predicted + torch.stack(sizes) + smooth)
+    return (2 * found.overlap + smooth) / (found.predicted + found.size + smooth)
 
 
 def negative_dice_sum(logits: Tensor, masks: Tensor) -> Tensor:
@@ -47,7 +40,8 @@ def negative_dice_sum(logits: Tensor, masks: Tensor) -> Tensor:
     Returns:
         Scalar in [1 - C, 0).
     """
-    return -soft_dice(logits.float().softmax(dim=1), masks)[1:].sum()
+    _, found = softmax_overlap(logits, masks)
+    return -soft_dice(found)[1:].sum()
 
 
 def dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
@@ -63,9 +57,8 @@ def dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
     Returns:
         Scalar, at least 0.
     """
-    log_probabilities = logits.float().log_softmax(dim=1)
-    cross_entropy = F.nll_loss(log_probabilities, masks.long())
-    return cross_entropy + 1 - soft_dice(log_probabilities.exp(), masks)[1:].mean()
+    cross_entropy, found = softmax_overlap(logits, masks)
+    return cross_entropy + 1 - soft_dice(found)[1:].mean()
 
 
 def image_dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:

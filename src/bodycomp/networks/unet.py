@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.activations import check_activation, make_activation
+from bodycomp.networks.fused_norm import SLOPES, channels_last, kernels_serve, work_dtype
+from bodycomp.networks.fused_unit import UnitModules, unit, unit_and_pool, unit_of_upsampled
 from bodycomp.networks.initializers import initialize
 from bodycomp.networks.normalisation import make_norm
 from bodycomp.networks.upsampling import convolve_upsampled
@@ -82,6 +85,12 @@ def _units(channels_in: int, channels_out: int, count: int, activation: str) -> 
     return nn.Sequential(*(ConvUnit(a, b, activation) for a, b in pairwise(widths)))
 
 
+def _fused_units(stage: nn.Module) -> list[UnitModules]:
+    """Return the layers of a stage's units in order, for the kernels."""
+    units = [module for module in stage.modules() if isinstance(module, ConvUnit)]
+    return [UnitModules(u.conv, u.norm, SLOPES[type(u.activation)]) for u in units]
+
+
 class UpStage(nn.Module):
     """Upsampling x2, concatenation with the skip (upsampled first), convolution units."""
 
@@ -102,6 +111,11 @@ class UNet(nn.Module):
 
     Stage: ``num_convs`` x (3x3 convolution, batch norm, activation). Down: 2x2 max pooling
     between stages. Up: nearest upsampling x2, concatenated with the skip (upsampled first).
+
+    Attributes:
+        config: Its size.
+        fused: Whether training steps on a CPU may use the compiled kernels, which give the same
+            numbers up to rounding. Switch it off where batch norm must be PyTorch's own.
     """
 
     def __init__(self, config: UNetConfig | None = None) -> None:
@@ -119,6 +133,7 @@ class UNet(nn.Module):
             for low, skip, channels_out in zip(below, skips, up, strict=True)
         )
         self.head = nn.Conv2d(up[-1], config.num_classes, 1)
+        self.fused = True
         initialize(self, "glorot_uniform")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -135,6 +150,8 @@ class UNet(nn.Module):
             ImageError: H or W is no multiple of the stride.
         """
         self._check_size(x)
+        if self.fused and self.training and kernels_serve(x) and self._is_fusible:
+            return self._forward_fused(x)
         skips: list[Tensor] = []
         for stage in self.down:
             if skips:
@@ -146,6 +163,29 @@ class UNet(nn.Module):
             x = stage(x, skips.pop())
         logits: Tensor = self.head(x)
         return logits
+
+    def _forward_fused(self, x: Tensor) -> Tensor:
+        """Return what ``forward`` does in training, by the kernels for the CPU."""
+        x = channels_last(x.to(work_dtype(x)))
+        skips: list[Tensor] = []
+        *stages, centre = self.down
+        for stage in stages:
+            *others, last = _fused_units(stage)
+            skip, x = unit_and_pool(reduce(unit, others, x), last)
+            skips.append(skip)
+        x = reduce(unit, _fused_units(centre), x)
+        for stage in self.up:
+            first, *others = _fused_units(stage)
+            x = reduce(unit, others, unit_of_upsampled(x, skips.pop(), first))
+        logits: Tensor = self.head(x)
+        return logits
+
+    @property
+    def _is_fusible(self) -> bool:
+        units = [module for module in self.modules() if isinstance(module, ConvUnit)]
+        return all(
+            type(unit.activation) in SLOPES and type(unit.norm) is nn.BatchNorm2d for unit in units
+        )
 
     def _check_size(self, x: Tensor) -> None:
         if x.shape[-1] % self.config.stride or x.shape[-2] % self.config.stride:

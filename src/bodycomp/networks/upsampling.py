@@ -16,13 +16,25 @@ _TAP_SUMS = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 """Row i tells which taps of the 3-tap kernel meet in tap i of the 4-tap one, per axis."""
 
 
+def _tap_sums(like: Tensor) -> Tensor:
+    """Return the (16, 9) matrix from 3x3 taps to 4x4 taps."""
+    axis = torch.tensor(_TAP_SUMS, dtype=like.dtype, device=like.device)
+    return torch.kron(axis, axis)
+
+
 def transposed_kernel(weight: Tensor) -> Tensor:
     """Turn a (out, in, 3, 3) kernel into the (in, out, 4, 4) one of the transposed convolution.
 
     Linear in the weights, so that gradients arrive at the 3x3 kernel.
     """
-    sums = torch.tensor(_TAP_SUMS, dtype=weight.dtype, device=weight.device)
-    return (sums @ weight @ sums.T).transpose(0, 1)
+    return (weight.flatten(2) @ _tap_sums(weight).T).view(*weight.shape[:2], 4, 4).transpose(0, 1)
+
+
+def fold_kernel_gradient(gradient: Tensor) -> Tensor:
+    """Turn the (in, out, 4, 4) gradient of ``transposed_kernel``'s result into its input's."""
+    return (
+        (gradient.flatten(2) @ _tap_sums(gradient)).view(*gradient.shape[:2], 3, 3).transpose(0, 1)
+    )
 
 
 def convolve_upsampled(conv: nn.Conv2d, low: Tensor, skip: Tensor) -> Tensor:

@@ -58,7 +58,8 @@ class RunOptions:
         average: Part of the steps so far that the average of the weights spans; it is what is
             judged and exported. 0 for the weights as they are.
         patience: Epochs without a new best score after which training ends; None for no end.
-        precision: One of ``PRECISIONS``; auto is 32 on the CPU, bf16 on a GPU that has it.
+        precision: One of ``PRECISIONS``; auto is bf16 on a GPU or a CPU whose instructions have it,
+            else 16 on a GPU and 32 on a CPU.
         num_workers: Processes that load data, per device; None to choose.
         processes: CPU processes that train together when no GPU is used.
         max_minutes: Time for the training steps and validations; None for no limit.

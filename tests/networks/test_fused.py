@@ -171,7 +171,7 @@ def test_losses_are_those_of_the_operators(name, classes, dtype):
             segmentation_loss(name)(logits, truth),
             segmentation_loss(name)(exact, truth.long()),
         )
-        assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
         loss.backward()
         expected.backward()
         error = (logits.grad.double() - exact.grad).norm() / exact.grad.norm()

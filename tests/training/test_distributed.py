@@ -35,7 +35,13 @@ pytestmark = [
 
 def test_two_processes_train_as_one(tiny_densenet):
     """12 samples in batches of 5: uneven shares; 9 validation samples: uneven too."""
-    changes = {"omit_batch_norm": True, "augmentation": False, "batch_size": 5, "epochs": 3}
+    changes = {
+        "omit_batch_norm": True,
+        "precision": "32",
+        "augmentation": False,
+        "batch_size": 5,
+        "epochs": 3,
+    }
     one = train_slice_selection(tiny_densenet(name="one", gpus=0, **changes))
     two = train_slice_selection(tiny_densenet(name="two", gpus=0, processes=2, **changes))
     states = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor
 
@@ -83,7 +84,7 @@ def dice_focal(logits: Tensor, masks: Tensor) -> Tensor:
     log_probabilities = logits.float().log_softmax(dim=1)
     losses = F.nll_loss(log_probabilities, masks.long(), reduction="none")
     focal = ((1 - (-losses).exp()).square() * losses).mean()
-    return focal + 1 - soft_dice(log_probabilities.exp(), masks)[1:].mean()
+    return focal + 1 - soft_dice(ClassOverlap.of(log_probabilities.exp(), masks))[1:].mean()
 
 
 def masked_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

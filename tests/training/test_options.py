@@ -28,7 +28,7 @@ def test_both_kinds_survive_json():
     ("kind", "changes", "message"),
     [
         (SegmentationOptions, {"epochs": 0}, "--epochs of at least 1, found 0"),
-        (SegmentationOptions, {"batch_size": -1}, "--batch_size of at least 1"),
+        (SegmentationOptions, {"batch_size": -1}, "--batch_size of at least 0"),
         (SegmentationOptions, {"learning_rate": 0.0}, "positive --learning_rate"),
         (SegmentationOptions, {"learning_rate": float("nan")}, "positive --learning_rate"),
         (SegmentationOptions, {"gpus": -1}, "--gpus of at least 0"),

@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 
 from bodycomp.networks.names import ACTIVATIONS, INITIALIZERS
-from bodycomp.training.options import OPTIMIZERS, PRECISIONS, RunOptions, SegmentationOptions
+from bodycomp.training.options import (
+    AUTO_BATCH_SIZE,
+    ON_DIVERGENCE,
+    OPTIMIZERS,
+    PRECISIONS,
+    RunOptions,
+    SegmentationOptions,
+)
 from bodycomp.training.schedules import SCHEDULES
 
 
@@ -58,9 +65,10 @@ def _add_optimisation_options(group: argparse._ArgumentGroup, options: type[RunO
     add(
         "--batch_size",
         "-b",
-        type=int,
+        type=_batch_size,
         default=16,
-        help="slices per optimiser step, all devices together (default 16)",
+        help="slices per optimiser step, all devices together (default 16); auto: the largest that "
+        "memory holds, by trial steps, up to 256",
     )
     add(
         "--learning_rate",
@@ -129,6 +137,14 @@ def _add_optimisation_options(group: argparse._ArgumentGroup, options: type[RunO
         "schedule most of the gain comes last, so that it is for other schedules or for long "
         "trainings (default: go on to the end)",
     )
+    add(
+        "--on_divergence",
+        choices=ON_DIVERGENCE,
+        default="step-back",
+        help="when the loss is no longer finite, or far above its usual value for 20 steps: "
+        "step-back (default) goes on from the last good state with 0.3 times the learning rate, "
+        "at most three times; stop ends with advice",
+    )
 
 
 def _add_network_options(group: argparse._ArgumentGroup, options: type[RunOptions]) -> None:
@@ -143,6 +159,14 @@ def _add_network_options(group: argparse._ArgumentGroup, options: type[RunOption
     group.add_argument(
         "--activation", "-A", choices=ACTIVATIONS, default="relu", help="default relu"
     )
+
+
+def _batch_size(text: str) -> int:
+    if text == "auto":
+        return AUTO_BATCH_SIZE
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number or auto, found {text!r}")
+    return int(text)
 
 
 def _add_device_options(group: argparse._ArgumentGroup) -> None:

@@ -17,17 +17,22 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 import bodycomp
 from bodycomp.data.validate import raise_for_errors
-from bodycomp.errors import RunInterruptedError, TrainingError
+from bodycomp.errors import RunInterruptedError
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.card import ModelCard
+from bodycomp.training.batch_size import choose_batch_size
 from bodycomp.training.checkpoints import SafeCheckpoints, restore_last
 from bodycomp.training.devices import Devices, choose_devices
+from bodycomp.training.divergence import DivergedError, step_back, stop_at_once
+from bodycomp.training.divergence import facts as divergence_facts
+from bodycomp.training.faults import explained
 from bodycomp.training.finish import finish
 from bodycomp.training.launch import OneMachine, Seat, first_seat, helpers
 from bodycomp.training.loop import TrainingLoop
 from bodycomp.training.manifest import Manifest, data_digest
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.options import (
+    AUTO_BATCH_SIZE,
     LARGE_ADAMW_RATE,
     RunOptions,
     SegmentationOptions,
@@ -37,7 +42,7 @@ from bodycomp.training.placement import Placement, placement_after_training
 from bodycomp.training.progress import EpochDisplay
 from bodycomp.training.quiet import quiet_lightning
 from bodycomp.training.recipes import Recipe, SegmentationRecipe, SliceSelectionRecipe
-from bodycomp.training.run_folder import RunFolder, find_run_folder, write_json
+from bodycomp.training.run_folder import RunFolder, find_run_folder, read_args, write_json
 from bodycomp.training.signals import SignalWatch, interrupted
 from bodycomp.training.starting_point import starting_network
 
@@ -91,6 +96,9 @@ def _train(recipe: Recipe) -> Path:
     network, card = starting_network(recipe)
     _check_data(recipe)
     splits = recipe.splits(card.preprocessing)
+    if options.batch_size == AUTO_BATCH_SIZE:
+        trial = recipe.module(network, card, splits, replace(options, batch_size=1))
+        options = replace(options, batch_size=_find_batch_size(trial, devices, folder))
     digest = data_digest(options.data_dir, recipe.files())
     facts = {
         "task": options.task,
@@ -105,11 +113,19 @@ def _train(recipe: Recipe) -> Path:
     module = recipe.module(network, card, splits, options)
     folder.path.mkdir(parents=True, exist_ok=options.resume)
     write_json(folder.args, options.to_dict())
-    with SignalWatch() as module.signals, _reported(module, manifest):
+    with SignalWatch() as module.signals, _reported(module, manifest), explained(module, devices):
         _fit(module, folder, devices, first_seat(devices.count))
         finish(module, folder, placement_after_training(devices, options.batch_size))
     log.info("best epoch %s; model in %s", module.state.best_epoch, folder.model)
     return folder.path
+
+
+def _find_batch_size(trial: TrainingModule, devices: Devices, folder: RunFolder) -> int:
+    """Return the batch size of the run that goes on, or the largest one that memory holds."""
+    if trial.options.resume:
+        return int(read_args(folder)["batch_size"])
+    _prepare_process(trial, devices)
+    return choose_batch_size(trial, devices)
 
 
 def _check_data(recipe: Recipe) -> None:
@@ -167,6 +183,7 @@ def _outcome(module: TrainingModule) -> dict[str, Any]:
         "best_epoch": state.best_epoch,
         "best_score": None if state.best_epoch is None else state.best_score,
         "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(),
+        **divergence_facts(state),
     }
 
 
@@ -181,6 +198,23 @@ def _fit(module: TrainingModule, folder: RunFolder, devices: Devices, seat: Seat
     threads = torch.get_num_threads()
     _prepare_process(module, devices)
     with quiet_lightning(), EpochDisplay(shown=seat.rank == 0) as display:
+        others = helpers(folder.path, seat) if seat.rank == 0 else nullcontext()
+        try:
+            with explained(module, devices), others:
+                _run_steps(module, folder, devices, seat, display)
+        finally:
+            module.signals.stop_deferring()
+            torch.set_num_threads(threads)
+    if module.stop_signal:
+        raise interrupted(module.stop_signal, f"after step {module.state.step}")
+
+
+def _run_steps(
+    module: TrainingModule, folder: RunFolder, devices: Devices, seat: Seat, display: EpochDisplay
+) -> None:
+    """Run all steps that are left; after a divergence, from an earlier state."""
+    checkpoint = folder.last_checkpoint if module.options.resume else None
+    while True:
         trainer = _trainer(folder, devices, seat)
         placement = Placement(
             device=trainer.strategy.root_device,
@@ -191,21 +225,14 @@ def _fit(module: TrainingModule, folder: RunFolder, devices: Devices, seat: Seat
             world=seat.world,
         )
         trainer.callbacks.append(TrainingLoop(module, folder, placement, display))  # type: ignore[attr-defined]
-        checkpoint = folder.last_checkpoint if module.options.resume else None
-        others = helpers(folder.path, seat) if seat.rank == 0 else nullcontext()
         try:
-            with others:
-                trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
-        except torch.OutOfMemoryError as error:
-            raise TrainingError(
-                f"the GPU's memory does not hold a batch of {module.options.batch_size} slices",
-                hint="Use a smaller --batch_size, or --precision bf16.",
-            ) from error
-        finally:
-            module.signals.stop_deferring()
-            torch.set_num_threads(threads)
-    if module.stop_signal:
-        raise interrupted(module.stop_signal, f"after step {module.state.step}")
+            trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+        except DivergedError as error:
+            if module.options.on_divergence == "stop":
+                raise stop_at_once(error) from error
+            checkpoint = step_back(module.state, folder, error)
+        else:
+            return
 
 
 def _prepare_process(module: TrainingModule, devices: Devices) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bodycomp.networks.checkpoint import save_model
 from bodycomp.storage import duplicate
+from bodycomp.training.divergence import not_finite, warn_of_missed
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import EvaluationStopped, Placement
 from bodycomp.training.progress import EpochDisplay
@@ -93,6 +95,7 @@ class TrainingLoop(Callback):
     def _end_epoch(self, trainer: Trainer) -> None:
         """Judge the epoch and keep everything that it leaves."""
         module, state = self._module, self._module.state
+        module.settle()
         if self._placement.world > 1 and module.average is not None:
             module.average.agree()
         try:
@@ -100,8 +103,11 @@ class TrainingLoop(Callback):
         except EvaluationStopped:
             self._stop_unjudged(trainer)
             return
+        if not math.isfinite(evaluation.metrics["loss"] or 0.0):
+            raise not_finite("validation loss is", state, max(0, state.step - 1), module.epoch)
         state.validation_s = self._count_time(training=False)
         self._agree_on_time()
+        warn_of_missed(state, evaluation.missed, module.epoch)
         is_best = evaluation.score > state.best_score
         state.history.append(self._row(evaluation))
         state.start_epoch()
@@ -157,7 +163,12 @@ class TrainingLoop(Callback):
         save_model(self._folder.model, module.judged_network, card, overwrite=True)
 
     def _checkpoint(self, trainer: Trainer) -> None:
-        """Keep the state as the last checkpoint; every process takes part, the first one writes."""
+        """Keep the state as the last checkpoint; every process takes part, the first one writes.
+
+        Raises:
+            DivergedError: The state is not worth keeping.
+        """
+        self._module.settle()
         trainer.save_checkpoint(self._folder.last_checkpoint, weights_only=False)
         self._since_checkpoint_s = 0.0
 

@@ -46,6 +46,12 @@ def peak_resident_bytes() -> int:
     return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
+def resident_bytes() -> int:
+    """Return this process's resident memory; its peak where the present value is not told."""
+    now = _status_bytes("VmRSS")
+    return peak_resident_bytes() if now is None else now
+
+
 def reset_peak() -> None:
     """Give freed memory back and begin the peak of resident memory anew; only Linux can."""
     if platform.libc_ver()[0] == "glibc":

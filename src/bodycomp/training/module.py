@@ -15,11 +15,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD, AdamW, Optimizer
 from torch.utils.data import DataLoader, Dataset
 
-from bodycomp.errors import TrainingError
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.averaging import WeightAverage
+from bodycomp.training.divergence import not_finite, rate_factor, watch_loss
 from bodycomp.training.options import RunOptions
 from bodycomp.training.placement import Placement, Sample, make_loader
+from bodycomp.training.readback import Readback, Reading
 from bodycomp.training.sampling import BatchPlan, StepSampler, step_seed
 from bodycomp.training.schedules import Position, learning_rate_factor
 from bodycomp.training.signals import SignalWatch
@@ -63,6 +64,8 @@ class TrainingModule(LightningModule):
         self._agreed_signal = 0
         self._agreed_s = (0.0, 0.0)
         self._norms: list[tuple[_BatchNorm, float]] = []
+        self._readback = Readback()
+        self._gradient_norm: Tensor | None = None
 
     def prepare(self, *, rank: int, world: int, num_workers: int) -> None:
         """Take this process's place among those of the training."""
@@ -180,7 +183,7 @@ class TrainingModule(LightningModule):
         )
         half_time = self.options.decay_half_time
         factor = learning_rate_factor(self.options.schedule, position, half_time_epochs=half_time)
-        return self.options.learning_rate * factor
+        return self.options.learning_rate * factor * rate_factor(self.state)
 
     def elapsed_share(self) -> float:
         """Return the time used as a share of the time allowed, one validation set aside.
@@ -198,35 +201,82 @@ class TrainingModule(LightningModule):
         del batch_idx
         images, truth = batch
         loss = self.loss(self.network(images), truth)
-        self._agree(loss)
         weight = self.plan.share(self.state.step).weight
-        if weight > 0:
-            self.state.epoch_loss += float(loss.detach()) * len(images)
-            self.state.epoch_images += len(images)
+        counted = len(images) if weight > 0 else 0
+        self.state.epoch_images += counted
+        self._take(self._readback.exchange(self.state.step, counted, self._agree(loss)))
         return loss * weight
 
-    def _agree(self, loss: Tensor) -> None:
+    def _agree(self, loss: Tensor) -> Tensor:
         """Share with all processes what each must act on in the same step.
 
-        Raises:
-            TrainingError: The loss of any process is not finite.
+        Returns:
+            This process's loss, the largest one (infinite for NaN), a signal, and two times in s.
         """
         times = (self.state.elapsed_s, self._next_validation_s())
-        facts = torch.tensor(
-            [not torch.isfinite(loss), self.signals.received or 0, *times], dtype=torch.float64
-        )
+        own = loss.detach().double().reshape(1)
+        known = torch.tensor([self.signals.received or 0, *times], dtype=torch.float64)
+        shared = torch.cat([own.nan_to_num(torch.inf, torch.inf), known.to(own.device)])
         if self.plan.world > 1:
-            facts = facts.to(self.device)
-            torch.distributed.all_reduce(facts, torch.distributed.ReduceOp.MAX)
-        diverged, stop_signal, *agreed_s = facts.tolist()
+            torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+        return torch.cat([own, shared])
+
+    def _take(self, reading: Reading | None) -> None:
+        """Act on a step's numbers.
+
+        Raises:
+            DivergedError: The loss of any process is not finite, or far too high for long.
+        """
+        if reading is None:
+            return
+        loss, largest, stop_signal, *agreed_s = reading.values
         self._agreed_signal, self._agreed_s = int(stop_signal), (agreed_s[0], agreed_s[1])
-        if diverged:
-            raise TrainingError(
-                f"the loss is no longer finite in step {self.state.step}, epoch {self.epoch}, "
-                f"at learning rate {self.state.used_rate:.3g}",
-                hint="Start again with a --learning_rate ten times smaller; if that does not help, "
-                "with --precision 32.",
-            )
+        if largest == torch.inf:
+            raise not_finite("loss is", self.state, reading.step, self.epoch)
+        watch_loss(self.state, reading.step, largest)
+        self.state.epoch_loss += loss * reading.images
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Limit the gradient's norm, and see that it is finite before it reaches the weights.
+
+        A GPU is not waited for: there ``settle`` looks before a state is kept. In 16-bit floating
+        point an overflow is normal; the gradient's scaling deals with it.
+        """
+        del gradient_clip_algorithm
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        norm = nn.utils.clip_grad_norm_(weights, gradient_clip_val or torch.inf)
+        if self.trainer.precision == "16-mixed":
+            return
+        self._gradient_norm = norm.detach()
+        if norm.device.type == "cpu":
+            self._check_gradient()
+
+    def _check_gradient(self) -> None:
+        norm, self._gradient_norm = self._gradient_norm, None
+        if norm is not None and not norm.isfinite():
+            raise not_finite("gradient is", self.state, self.state.step, self.epoch)
+
+    def settle(self) -> None:
+        """Act on all numbers that are not read yet; to be called before the state is used.
+
+        Raises:
+            DivergedError: A loss, a gradient or weights are not finite; in all processes.
+        """
+        self._take(self._readback.drain())
+        self._check_gradient()
+        values = self.network.state_dict().values()
+        is_bad = ~torch.stack([value.isfinite().all() for value in values]).all()
+        if self.plan.world > 1:
+            is_bad = is_bad.int()
+            torch.distributed.all_reduce(is_bad, torch.distributed.ReduceOp.MAX)
+        if is_bad:
+            step = max(0, self.state.step - 1)
+            raise not_finite("weights are", self.state, step, self.epoch)
 
     def _next_validation_s(self) -> float:
         """Estimate the time of the next validation, by the last one or by the steps so far."""
@@ -254,10 +304,18 @@ class TrainingModule(LightningModule):
             checkpoint[AVERAGE_KEY] = self.average.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the training state up again; sums over processes go on in the first one."""
+        """Take the training state up again; sums over processes go on in the first one.
+
+        Steps back, and the time that they cost, are newer than the state that they lead to.
+        """
+        diverged = self.state
         self.state = TrainingState.from_dict(checkpoint[STATE_KEY])
         if self.average is not None:
             self.average.load_state_dict(checkpoint[AVERAGE_KEY])
+        self._readback, self._gradient_norm = Readback(), None
+        if len(diverged.step_backs) > len(self.state.step_backs):
+            self.state.step_backs = diverged.step_backs
+            self.state.elapsed_s = diverged.elapsed_s
         self._agreed_s = (self.state.elapsed_s, self.state.validation_s)
         if self.plan.rank > 0:
             self.state.start_epoch()

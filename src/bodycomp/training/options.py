@@ -27,6 +27,10 @@ from bodycomp.training.schedules import SCHEDULES
 
 PRECISIONS: Final = ("auto", "32", "bf16", "16")
 OPTIMIZERS: Final = ("adamw", "sgd")
+ON_DIVERGENCE: Final = ("step-back", "stop")
+
+AUTO_BATCH_SIZE: Final = 0
+"""Stands for the largest batch size that memory holds."""
 
 LARGE_ADAMW_RATE: Final = 0.02
 """Above this learning rate AdamW rarely trains; the earlier default of 0.1 lies far beyond."""
@@ -41,7 +45,8 @@ class RunOptions:
         output_dir: Folder of runs; this one goes to ``output_dir / name``.
         name: Name of the run; empty for a time stamp.
         epochs: Epoch number at which training ends.
-        batch_size: Images per optimiser step, all devices together.
+        batch_size: Images per optimiser step, all devices together; ``AUTO_BATCH_SIZE`` to find
+            the largest that memory holds.
         learning_rate: Initial (largest) learning rate. On short trainings the default
             won for the DenseNet among 3e-4, 1e-3, 3e-3 and 1e-2, and came close to 1e-2 for the
             U-Net.
@@ -65,6 +70,8 @@ class RunOptions:
         max_minutes: Time for the training steps and validations; None for no limit.
         resume: Continue the run of this name.
         keep_every_epoch: Keep a resumable checkpoint of each epoch.
+        on_divergence: One of ``ON_DIVERGENCE``: go on from an earlier state with a smaller
+            learning rate, or end with advice.
 
     Raises:
         UsageError: A value is out of range or a name unknown.
@@ -99,6 +106,7 @@ class RunOptions:
     max_minutes: float | None = None
     resume: bool = False
     keep_every_epoch: bool = False
+    on_divergence: str = "step-back"
 
     def __post_init__(self) -> None:
         if not self.loss:
@@ -112,12 +120,13 @@ class RunOptions:
         _check_choice("--optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("--schedule", self.schedule, SCHEDULES)
         _check_choice("--precision", self.precision, PRECISIONS)
-        for option in ("epochs", "batch_size", "processes"):
+        _check_choice("--on_divergence", self.on_divergence, ON_DIVERGENCE)
+        for option in ("epochs", "processes"):
             _check_at_least(f"--{option}", getattr(self, option), 1)
         _check_at_least("--patience", self.patience, 1)
         if not 0 <= self.average <= 1:
             raise UsageError(f"expected --average from 0 to 1, found {self.average}")
-        for option in ("gpus", "seed", "num_workers"):
+        for option in ("batch_size", "gpus", "seed", "num_workers"):
             _check_at_least(f"--{option}", getattr(self, option), 0)
         for option in ("learning_rate", "decay_half_time", "max_minutes"):
             _check_positive(f"--{option}", getattr(self, option))

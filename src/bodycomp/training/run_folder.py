@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
 from bodycomp.storage import atomic_file
-from bodycomp.training.options import RunOptions
+from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ FREE_ON_RESUME: Final = frozenset(
         "load_weights",
         "max_minutes",
         "num_workers",
+        "on_divergence",
         "patience",
         "precision",
         "processes",
@@ -142,12 +143,14 @@ def _check_continuable(folder: RunFolder, options: RunOptions) -> None:
             hint="Check --name and MODEL_OUTPUT_DIR; a run that wrote neither can only be started "
             "again, under another name.",
         )
-    before = json.loads(folder.args.read_text(encoding="utf-8"))
+    before = read_args(folder)
     now = json.loads(json.dumps(options.to_dict()))
     changed = [
         f"{key} was {before.get(key)!r}, now {value!r}"
         for key, value in now.items()
-        if key not in FREE_ON_RESUME and before.get(key) != value
+        if key not in FREE_ON_RESUME
+        and before.get(key) != value
+        and (key, value) != ("batch_size", AUTO_BATCH_SIZE)
     ]
     if changed:
         raise UsageError(
@@ -160,6 +163,22 @@ def _check_continuable(folder: RunFolder, options: RunOptions) -> None:
             before.get("epochs"),
             options.epochs,
         )
+
+
+def read_args(folder: RunFolder) -> dict[str, Any]:
+    """Return the options of a run that exists.
+
+    Raises:
+        InputNotFoundError: They are damaged.
+    """
+    try:
+        values: dict[str, Any] = json.loads(folder.args.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputNotFoundError(
+            f"expected the options of a run in {folder.args}, found a damaged file ({error})",
+            hint="Put it back from a copy, or start a new run.",
+        ) from error
+    return values
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

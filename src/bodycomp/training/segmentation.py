@@ -53,8 +53,12 @@ class SegmentationModule(TrainingModule):
         for index, tissue in enumerate(tissues):
             metrics[f"image_dice_{tissue.key}"] = _measured(images[:, index].nanmean())
         score = metrics["dice_mean"]
+        both, _, real = counts.sum(dim=0).unbind(dim=1)
         return Evaluation(
-            metrics, -float(losses.mean()) if score is None else score, images.nanmean(dim=1)
+            metrics,
+            -float(losses.mean()) if score is None else score,
+            images.nanmean(dim=1),
+            tuple(t.key for i, t in enumerate(tissues) if real[i] > 0 and both[i] == 0),
         )
 
     @torch.no_grad()

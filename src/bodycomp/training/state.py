@@ -32,6 +32,11 @@ class TrainingState:
         epoch_s: Time spent on their steps.
         used_rate: Learning rate of the last step.
         out_of_time: Whether the time allowed has been used up.
+        usual_losses: Losses of the last steps, those left out that were far too high.
+        high_steps: Steps in a row, up to now, whose loss was that.
+        step_backs: Returns to an earlier state after the training had diverged.
+        missed_epochs: Per tissue that the last epochs did not find at all: how many epochs.
+        warnings: What was warned of.
     """
 
     step: int = 0
@@ -46,6 +51,11 @@ class TrainingState:
     epoch_s: float = 0.0
     used_rate: float = 0.0
     out_of_time: bool = False
+    usual_losses: list[float] = field(default_factory=list)
+    high_steps: int = 0
+    step_backs: list[dict[str, Any]] = field(default_factory=list)
+    missed_epochs: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values and tensors, which load without running code."""

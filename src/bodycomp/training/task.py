@@ -32,11 +32,13 @@ class Evaluation:
         metrics: By name; None where nothing could be measured.
         score: What the best epoch has most of.
         cases: (case,) how well each sample did, higher is better, NaN where it does not count.
+        missed: Tissues that are in the split and of which no pixel was found.
     """
 
     metrics: dict[str, float | None]
     score: float
     cases: Tensor
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,146 @@
+"""How many slices a step can have: by trial steps, on the device that trains."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from bodycomp.errors import TrainingError
+from bodycomp.training.devices import Devices
+from bodycomp.training.memory import available_bytes, is_out_of_memory, resident_bytes
+from bodycomp.training.module import TrainingModule
+from bodycomp.training.placement import Sample, make_loader
+from bodycomp.training.step_cost import StepCost, measure_step
+
+log = logging.getLogger(__name__)
+
+LARGEST: Final = 256
+"""More slices per step do not train better, and make epochs of few steps."""
+
+SHARE: Final = {"cpu": 0.7, "cuda": 0.9}
+"""What a training may take of the free memory; on a CPU other programs want some, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A number of slices per step that memory holds, all devices together, and its cost."""
+
+    batch_size: int
+    cost: StepCost
+
+
+class Trials:
+    """Trial steps of a training's network, on its own samples; the network is left as it was."""
+
+    def __init__(self, module: TrainingModule, devices: Devices) -> None:
+        self._module = module
+        self._devices = devices
+        self._device = torch.device(devices.accelerator)
+
+    def cost(self, slices: int) -> StepCost:
+        """Measure a step of this many slices on one device.
+
+        Raises:
+            RuntimeError, MemoryError: They do not fit.
+        """
+        network = self._module.network.to(self._device)
+        return measure_step(
+            network, self._module.loss, self._batch(slices), precision=self._devices.precision
+        )
+
+    def try_cost(self, slices: int) -> StepCost | None:
+        """Measure a step; None if memory does not hold it."""
+        try:
+            return self.cost(slices)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)  # they hold the step's feature maps
+            return None
+
+    def _batch(self, slices: int) -> Sample:
+        samples = self._module.splits.train
+        indices = [index % len(samples) for index in range(slices)]  # type: ignore[arg-type]
+        batch: Sample = next(iter(make_loader(samples, [indices], num_workers=0)))
+        return batch
+
+
+def choose_batch_size(module: TrainingModule, devices: Devices) -> int:
+    """Return the largest number of slices per step that memory holds, all devices together.
+
+    What a slice takes is the difference between steps of one and of two. On a GPU the result is
+    tried; on a CPU it is not, since a system that runs out of memory may end the process.
+
+    Raises:
+        TrainingError: Not even one slice fits.
+    """
+    trials = Trials(module, devices)
+    one = trials.try_cost(1)
+    if one is None:
+        raise TrainingError(
+            "memory does not hold a step of a single slice",
+            hint="Close other programs, or choose a smaller network.",
+        )
+    two = trials.try_cost(2)
+    per_slice = max(1, two.peak_bytes - one.peak_bytes) if two else one.peak_bytes
+    budget = _budget_bytes(devices)
+    most = max(1, 1 + (budget - one.peak_bytes) // per_slice) if two else 1
+    count = _round(min(most, LARGEST, -(-module.splits.sizes()["train"] // devices.count)))
+    while devices.accelerator == "cuda" and count > 1 and trials.try_cost(count) is None:
+        count = _round(count * 3 // 4)
+    log.info(
+        "batch size %d: a slice takes %s of the %s that the training may take",
+        count * devices.count,
+        _readable(per_slice),
+        _readable(budget),
+    )
+    return count * devices.count
+
+
+def find_smaller(module: TrainingModule, devices: Devices) -> Fit | None:
+    """Halve the batch size until a step fits; None if not even one slice does."""
+    trials = Trials(module, devices)
+    slices = -(-module.options.batch_size // devices.count) // 2
+    while slices >= 1:
+        cost = trials.try_cost(slices)
+        if cost is not None:
+            return Fit(slices * devices.count, cost)
+        slices //= 2
+    return None
+
+
+def too_large(module: TrainingModule, devices: Devices) -> TrainingError:
+    """Return the error that says that a batch does not fit, and which one would."""
+    where = "the GPU's memory" if devices.accelerator == "cuda" else "memory"
+    asked = module.options.batch_size
+    fit = find_smaller(module, devices)
+    if fit is None:
+        advice = "Not even a single slice fits: close other programs, or choose a smaller network."
+    else:
+        advice = (
+            f"A batch of {fit.batch_size} fits, as a trial showed ({_readable(fit.cost.peak_bytes)}"
+            f"): start a new run with --batch_size {fit.batch_size}, or auto."
+        )
+    return TrainingError(f"{where} does not hold a batch of {asked} slices", hint=advice)
+
+
+def _budget_bytes(devices: Devices) -> int:
+    """Return what one process of the training may take, what it has already included."""
+    share = SHARE[devices.accelerator]
+    if devices.accelerator == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        return int(share * (free + torch.cuda.memory_reserved()))
+    return resident_bytes() + int(share * available_bytes() / devices.count)
+
+
+def _round(count: int) -> int:
+    """Return ``count``, or the multiple of eight below it if it is larger than eight."""
+    return count if count < 8 else count // 8 * 8
+
+
+def _readable(count: int) -> str:
+    return f"{count / 2**30:.2g} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

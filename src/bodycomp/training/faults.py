@@ -14,6 +14,7 @@ import bodycomp.errors
 from bodycomp.errors import BodycompError, OutputError, TrainingError
 from bodycomp.training.batch_size import too_large
 from bodycomp.training.checkpoints import RESUME_HINT
+from bodycomp.training.data_watch import check_files, mapped_files
 from bodycomp.training.devices import Devices
 from bodycomp.training.memory import is_out_of_memory
 from bodycomp.training.module import TrainingModule
@@ -34,6 +35,7 @@ def explained(module: TrainingModule, devices: Devices) -> Iterator[None]:
         OutputError: The disk is full or fails.
         TrainingError: Memory ran out, or a process that loads data was lost.
         BodycompError: What was raised in a process that loads data, without its traceback.
+        TrainingSetError: A process that loads data was lost to a file that shrank.
     """
     out_of_memory = False
     try:
@@ -41,6 +43,7 @@ def explained(module: TrainingModule, devices: Devices) -> Iterator[None]:
     except (BodycompError, OSError, RuntimeError, MemoryError) as error:
         explanation = explain(error)
         if explanation is not None:
+            check_files(mapped_files(module.splits.train) | mapped_files(module.splits.val))
             raise explanation from error
         if not is_out_of_memory(error):
             raise

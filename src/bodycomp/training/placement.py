@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from bodycomp.training.data_watch import WatchedBatches, mapped_files
 from bodycomp.training.devices import Devices, Precision
 from bodycomp.training.signals import ignore_signals
 
@@ -97,7 +98,7 @@ def make_loader(dataset: Dataset[Sample], batches: Any, *, num_workers: int) -> 
     """Return a loader of these batches of indices; its processes leave signals to this one."""
     return DataLoader(
         dataset,
-        batch_sampler=batches,
+        batch_sampler=WatchedBatches(batches, mapped_files(dataset)),
         num_workers=num_workers,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=ignore_signals if num_workers else None,

@@ -1,0 +1,39 @@
+"""Mapped files are looked at before each batch."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from bodycomp.errors import TrainingSetError
+from bodycomp.training.data_watch import mapped_files
+from bodycomp.training.placement import make_loader
+from bodycomp.training.recipes import SegmentationRecipe, SliceSelectionRecipe
+
+
+def test_a_file_that_is_cut_or_removed_is_noticed_before_it_is_read(
+    tiny_unet, segmentation_set, tmp_path
+):
+    data = shutil.copytree(segmentation_set, tmp_path / "data")
+    recipe = SegmentationRecipe(tiny_unet(data_dir=data))
+    train = recipe.splits(recipe.card().preprocessing).train
+    path = data / "train_images.npy"
+    assert mapped_files(train) == {
+        path: path.stat().st_size,
+        data / "train_masks.npy": (data / "train_masks.npy").stat().st_size,
+    }
+    batches = iter(make_loader(train, [[0], [1], [2]], num_workers=0))
+    next(batches)
+    with path.open("r+b") as stream:
+        stream.truncate(1000)
+    with pytest.raises(TrainingSetError, match=r"train_images\.npy to keep its .* found 1000"):
+        next(batches)
+    path.unlink()
+    with pytest.raises(TrainingSetError, match="found it gone"):
+        next(iter(make_loader(train, [[0]], num_workers=0)))
+
+
+def test_slices_that_are_read_one_by_one_need_no_watch(tiny_densenet):
+    recipe = SliceSelectionRecipe(tiny_densenet())
+    assert mapped_files(recipe.splits(recipe.card().preprocessing).train) == {}

@@ -36,10 +36,10 @@ DENSENET_CARD = ModelCard(
     levels=("T12", "L3"),
     target_scale_mm=12.5,
 )
-RESIDUAL_UNET_CARD = ModelCard(
+PATCH_UNET_CARD = ModelCard(
     task="segmentation",
-    architecture="residual_unet",
-    config={"num_classes": 3, "channels": (4, 5), "activation": "elu"},
+    architecture="patch_unet",
+    config={"num_classes": 3, "compression_channels": (4, 5), "decompression_channels": (3,)},
     preprocessing=SEGMENTATION_PREPROCESSING,
     tissues=THORACIC_TISSUES,
 )
@@ -51,7 +51,7 @@ RESNET_CARD = ModelCard(
     levels=("T12", "L3"),
     target_scale_mm=12.5,
 )
-CARDS = (UNET_CARD, DENSENET_CARD, RESIDUAL_UNET_CARD, RESNET_CARD)
+CARDS = (UNET_CARD, DENSENET_CARD, PATCH_UNET_CARD, RESNET_CARD)
 
 
 def trained(card: ModelCard) -> torch.nn.Module:

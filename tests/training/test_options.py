@@ -16,7 +16,7 @@ PLACES = {"data_dir": Path("data"), "output_dir": Path("models")}
 def test_both_kinds_survive_json():
     for options in (
         SegmentationOptions(**PLACES, name="a", load_weights=Path("m.hdf5"), thoracic=True),
-        SegmentationOptions(**PLACES, arch="residual_unet", average=0.0, patience=3),
+        SegmentationOptions(**PLACES, arch="patch_unet", average=0.0, patience=3),
         SliceSelectionOptions(**PLACES, levels=("T5", "L3"), max_minutes=2.5),
         SliceSelectionOptions(**PLACES, arch="resnet", initializer="he_uniform"),
     ):
@@ -40,16 +40,11 @@ def test_both_kinds_survive_json():
         (SliceSelectionOptions, {"threshold": 0}, "positive --threshold"),
         (SliceSelectionOptions, {"initial_epoch": 100}, "--initial_epoch from 0 to 99"),
         (SliceSelectionOptions, {"max_minutes": -1}, "positive --max_minutes"),
-        (SegmentationOptions, {"arch": "densenet"}, "--arch to be one of unet, residual_unet"),
-        (
-            SegmentationOptions,
-            {"arch": "residual_unet", "num_convs": 1},
-            "--num_convs is an option of --arch unet, found it with --arch residual_unet",
-        ),
+        (SegmentationOptions, {"arch": "densenet"}, "--arch to be one of unet, patch_unet"),
         (
             SliceSelectionOptions,
             {"arch": "resnet", "omit_batch_norm": True},
-            "--omit_batch_norm is an option of --arch densenet",
+            "--omit_batch_norm is an option of --arch densenet, found it with --arch resnet",
         ),
     ],
 )
@@ -59,6 +54,8 @@ def test_refusals_name_option_and_value(kind, changes, message):
 
 
 def test_an_architecture_brings_its_own_defaults():
+    unet, patches = (SegmentationOptions(**PLACES, arch=a) for a in ("unet", "patch_unet"))
+    assert len(unet.compression_channels) > len(patches.compression_channels)
     default, residual = (SliceSelectionOptions(**PLACES, arch=a) for a in ("densenet", "resnet"))
     assert (default.nb_blocks, default.initializer) == (4, "glorot_uniform")
     assert (residual.nb_blocks, residual.initializer) == (None, "he_normal")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card import ModelCard, Task
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
-from bodycomp.networks.names import DENSENET, RESIDUAL_UNET, RESNET, UNET
-from bodycomp.networks.residual_unet import ResidualUNet, ResidualUNetConfig
+from bodycomp.networks.names import DENSENET, PATCH_UNET, RESNET, UNET
+from bodycomp.networks.patch_unet import PatchUNet, PatchUNetConfig
 from bodycomp.networks.resnet import ResNet, ResNetConfig
 from bodycomp.networks.unet import UNet, UNetConfig
 
@@ -43,7 +43,7 @@ class _Architecture:
 
 _ARCHITECTURES: Final = {
     UNET: _Architecture("segmentation", "num_classes", UNetConfig, UNet),
-    RESIDUAL_UNET: _Architecture("segmentation", "num_classes", ResidualUNetConfig, ResidualUNet),
+    PATCH_UNET: _Architecture("segmentation", "num_classes", PatchUNetConfig, PatchUNet),
     DENSENET: _Architecture("slice_selection", "num_outputs", DenseNetConfig, DenseNet),
     RESNET: _Architecture("slice_selection", "num_outputs", ResNetConfig, ResNet),
 }

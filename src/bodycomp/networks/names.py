@@ -18,18 +18,16 @@ INITIALIZERS: Final = (
 SEGMENTATION_LOSSES: Final = (
     "dice_cross_entropy",
     "negative_dice_sum",
-    "image_dice_cross_entropy",
-    "dice_focal",
 )
 
-SLICE_SELECTION_LOSSES: Final = ("cross_entropy", "absolute_error", "clipped_offset")
+SLICE_SELECTION_LOSSES: Final = ("cross_entropy", "absolute_error")
 
 UNET: Final = "unet"
 DENSENET: Final = "densenet"
-RESIDUAL_UNET: Final = "residual_unet"
+PATCH_UNET: Final = "patch_unet"
 RESNET: Final = "resnet"
 """Architecture names that stand in a model card."""
 
-SEGMENTATION_ARCHITECTURES: Final = (UNET, RESIDUAL_UNET)
+SEGMENTATION_ARCHITECTURES: Final = (UNET, PATCH_UNET)
 SLICE_SELECTION_ARCHITECTURES: Final = (DENSENET, RESNET)
 """What each training can choose from, the default first."""

@@ -15,9 +15,9 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's document
 from torch import Tensor, nn
 
 from bodycomp.errors import ImageError, UsageError
-from bodycomp.networks.activations import check_activation
+from bodycomp.networks.activations import check_activation, make_activation
 from bodycomp.networks.initializers import check_initializer, initialize
-from bodycomp.networks.residual_unet import Change, ResidualBlock
+from bodycomp.networks.normalisation import make_norm
 
 PATCH: Final = 4
 """Rows and columns of the pixels that become one."""
@@ -64,6 +64,42 @@ class ResNetConfig:
         return int(PATCH * 2 ** (len(self.channels) - 1))
 
 
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions whose result is added to the input: (B, C, H, W) -> the same shape."""
+
+    def __init__(self, channels: int, activation: str) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = make_norm(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = make_norm(channels)
+        self.activation = make_activation(activation, inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's features."""
+        new = self.norm2(self.conv2(self.activation(self.norm1(self.conv1(x)))))
+        features: Tensor = self.activation(new + x)
+        return features
+
+
+class ConvUnit(nn.Module):
+    """Convolution, batch norm, activation: (B, in, H, W) -> (B, out, H / stride, W / stride)."""
+
+    def __init__(
+        self, channels: tuple[int, int], activation: str, *, kernel: int, stride: int
+    ) -> None:
+        super().__init__()
+        padding = (kernel - stride + 1) // 2
+        self.conv = nn.Conv2d(*channels, kernel, stride=stride, padding=padding, bias=False)
+        self.norm = make_norm(channels[1])
+        self.activation = make_activation(activation, inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features."""
+        features: Tensor = self.activation(self.norm(self.conv(x)))
+        return features
+
+
 class ResNet(nn.Module):
     """Residual network that scores slices."""
 
@@ -71,9 +107,9 @@ class ResNet(nn.Module):
         super().__init__()
         self.config = config = config or ResNetConfig()
         widths, activation = config.channels, config.activation
-        self.stem = Change((PATCH**2, widths[0]), activation, kernel=3, stride=1)
+        self.stem = ConvUnit((PATCH**2, widths[0]), activation, kernel=3, stride=1)
         self.down = nn.ModuleList(
-            Change(pair, activation, kernel=2, stride=2) for pair in pairwise(widths)
+            ConvUnit(pair, activation, kernel=2, stride=2) for pair in pairwise(widths)
         )
         self.stages = nn.ModuleList(
             nn.Sequential(*(ResidualBlock(width, activation) for _ in range(count)))

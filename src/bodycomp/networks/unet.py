@@ -118,7 +118,7 @@ class UNet(nn.Module):
             numbers up to rounding. Switch it off where batch norm must be PyTorch's own.
     """
 
-    def __init__(self, config: UNetConfig | None = None) -> None:
+    def __init__(self, config: UNetConfig | None = None, *, input_channels: int = 1) -> None:
         super().__init__()
         self.config = config = config or UNetConfig()
         down, up = config.compression_channels, config.decompression_channels
@@ -126,7 +126,7 @@ class UNet(nn.Module):
         skips = down[-2::-1]
         self.down = nn.ModuleList(
             _units(channels_in, channels_out, config.num_convs, config.activation)
-            for channels_in, channels_out in pairwise((1, *down))
+            for channels_in, channels_out in pairwise((input_channels, *down))
         )
         self.up = nn.ModuleList(
             UpStage(low + skip, channels_out, config)
@@ -140,8 +140,8 @@ class UNet(nn.Module):
         """Label images.
 
         Args:
-            x: (B, 1, H, W) in the range of the model's preprocessing; H and W multiples of
-                ``config.stride``.
+            x: (B, input_channels, H, W), one channel unless told otherwise, in the range of the
+                model's preprocessing; H and W multiples of ``config.stride``.
 
         Returns:
             Logits (B, num_classes, H, W); softmax over axis 1 gives probabilities.

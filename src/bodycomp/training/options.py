@@ -14,7 +14,7 @@ from bodycomp.networks.names import (
     ACTIVATIONS,
     DENSENET,
     INITIALIZERS,
-    RESIDUAL_UNET,
+    PATCH_UNET,
     RESNET,
     SEGMENTATION_ARCHITECTURES,
     SEGMENTATION_LOSSES,
@@ -172,8 +172,7 @@ class SegmentationOptions(RunOptions):
         thoracic: Leave visceral fat out: classes 0, 1, 2.
         compression_channels: Features of the U-Net's stages on the way down.
         decompression_channels: Features on the way up, one number fewer.
-        num_convs: Convolutions per stage. These three belong to the architecture ``unet``: None
-            becomes its default there, and stays with another one.
+        num_convs: Convolutions per stage. None for these three becomes the architecture's default.
         allow_scaled_images: Train on images that look windowed or scaled already.
     """
 
@@ -186,7 +185,11 @@ class SegmentationOptions(RunOptions):
             "decompression_channels": (256, 128, 64, 32, 16),
             "num_convs": 1,
         },
-        RESIDUAL_UNET: {},
+        PATCH_UNET: {
+            "compression_channels": (24, 48, 96, 192, 384),
+            "decompression_channels": (192, 96, 48, 24),
+            "num_convs": 1,
+        },
     }
 
     thoracic: bool = False

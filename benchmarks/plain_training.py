@@ -1,0 +1,72 @@
+"""``python -m benchmarks.plain_training TASK DATA_DIR MINUTES JUDGINGS OUT.csv``: a plain loop.
+
+The default network as one would write it first, trained as one would first: float32, operator by
+operator, Adam at 1e-3, batches of 16, no augmentation, no schedule, no average. Loss, preprocessing
+and judging are those of bodycomp; judging is left out of the time.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from benchmarks.step_worker import plain_network
+from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.placement import Placement, Sample
+from bodycomp.training.recipes import Recipe, SegmentationRecipe, SliceSelectionRecipe
+
+BATCH = 16
+RATE = 1e-3
+
+
+def make_recipe(task: str, data_dir: Path) -> Recipe:
+    places = {"data_dir": data_dir, "output_dir": Path(), "gpus": 0, "average": 0.0}
+    if task == "segmentation":
+        return SegmentationRecipe(SegmentationOptions(**places))
+    return SliceSelectionRecipe(SliceSelectionOptions(**places))
+
+
+def endless(loader: DataLoader[Sample]) -> Iterator[Sample]:
+    while True:
+        yield from loader
+
+
+def main(task: str, data_dir: Path, minutes: float, judgings: int, out: Path) -> None:
+    torch.manual_seed(0)
+    recipe, network = (
+        make_recipe(task, data_dir),
+        plain_network("unet" if task == "segmentation" else "densenet"),
+    )
+    card = recipe.card()
+    splits = recipe.splits(card.preprocessing)
+    module = recipe.module(network, card, splits, recipe.options)
+    place = Placement(torch.device("cpu"), "32-true", BATCH)
+    batches = endless(DataLoader(splits.train, BATCH, shuffle=True, drop_last=True))
+    optimizer = torch.optim.Adam(network.parameters(), RATE)
+    rows, spent_s, images_seen = [], 0.0, 0
+    while spent_s < 60 * minutes:
+        began = time.perf_counter()
+        images, truth = next(batches)
+        optimizer.zero_grad()
+        module.loss(network(images), truth).backward()
+        optimizer.step()
+        spent_s += time.perf_counter() - began
+        images_seen += len(images)
+        if spent_s >= 60 * minutes * (len(rows) + 1) / judgings:
+            metrics = module.evaluate(network, splits.val, place).metrics
+            rows.append({"minutes": spent_s / 60, "images": images_seen, **metrics})
+            print(rows[-1], flush=True)
+            with out.open("w", newline="", encoding="utf-8") as stream:
+                writer = csv.DictWriter(stream, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5]))

@@ -7,6 +7,7 @@
 
 #include "rows.h"
 
+#define GROUP 8  /* rows taken together: few enough that memory is read in order */
 #define CHUNK 64 /* rows whose sums are kept in float32 before they go to float64 */
 
 static void own_rows(int64_t rows, int64_t *begin, int64_t *end) {
@@ -17,6 +18,15 @@ static void own_rows(int64_t rows, int64_t *begin, int64_t *end) {
 static inline v16 activate(v16 v, float slope) { return pick(v > 0, v, v * slope); }
 static inline v16 derive(v16 dy, v16 v, float slope) { return pick(v > 0, dy, dy * slope); }
 static inline v16 larger(v16 a, v16 b) { return pick(b > a, b, a); }
+static inline void add_recent(float *into, v16 v, int n) {
+    store_f32(into, load_f32(into, n) + v, n);
+}
+static void flush(double *into, float *recent, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        into[i] += recent[i];
+        recent[i] = 0;
+    }
+}
 static void add_sums(double *into, v16 v, int n) {
     for (int i = 0; i < n; i++) into[i] += v[i];
 }

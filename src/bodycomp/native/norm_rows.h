@@ -18,8 +18,10 @@ void NAME(channel_moments)(T *x, int64_t ldx, const T *add, int64_t ldadd, int64
         double *own = OWN_SUMS;
         int64_t begin, end;
         own_rows(rows, &begin, &end);
-        for (int64_t r0 = begin; r0 < end; r0 += CHUNK) {
-            int64_t r1 = r0 + CHUNK < end ? r0 + CHUNK : end;
+        float recent[2 * channels];
+        memset(recent, 0, sizeof recent);
+        for (int64_t r0 = begin; r0 < end; r0 += GROUP) {
+            int64_t r1 = r0 + GROUP < end ? r0 + GROUP : end;
             for (int64_t c = 0; c < channels; c += LANES) {
                 int n = lanes(channels, c);
                 v16 k = load_f32(shift + c, n), sum = {0}, square = {0};
@@ -33,9 +35,11 @@ void NAME(channel_moments)(T *x, int64_t ldx, const T *add, int64_t ldadd, int64
                     sum += v;
                     square += v * v;
                 }
-                add_sums(own + c, sum, n);
-                add_sums(own + channels + c, square, n);
+                add_recent(recent + c, sum, n);
+                add_recent(recent + channels + c, square, n);
             }
+            if ((r0 - begin) % CHUNK == CHUNK - GROUP || r1 == end)
+                flush(own, recent, 2 * channels);
         }
     }
     double total[2 * channels];
@@ -54,8 +58,8 @@ void NAME(normalise_activate)(const T *x, int64_t ldx, const float *scale, const
     {
         int64_t begin, end;
         own_rows(rows, &begin, &end);
-        for (int64_t r0 = begin; r0 < end; r0 += CHUNK) {
-            int64_t r1 = r0 + CHUNK < end ? r0 + CHUNK : end;
+        for (int64_t r0 = begin; r0 < end; r0 += GROUP) {
+            int64_t r1 = r0 + GROUP < end ? r0 + GROUP : end;
             for (int64_t c = 0; c < channels; c += LANES) {
                 int n = lanes(channels, c);
                 v16 s = load_f32(scale + c, n), t = load_f32(shift + c, n);
@@ -101,8 +105,10 @@ void NAME(activation_backward)(const T *dy, int64_t lddy, const T *x, int64_t ld
         double *own = OWN_SUMS;
         int64_t begin, end;
         own_rows(rows, &begin, &end);
-        for (int64_t r0 = begin; r0 < end; r0 += CHUNK) {
-            int64_t r1 = r0 + CHUNK < end ? r0 + CHUNK : end;
+        float recent[2 * channels];
+        memset(recent, 0, sizeof recent);
+        for (int64_t r0 = begin; r0 < end; r0 += GROUP) {
+            int64_t r1 = r0 + GROUP < end ? r0 + GROUP : end;
             for (int64_t c = 0; c < channels; c += LANES) {
                 int n = lanes(channels, c);
                 v16 s = load_f32(scale + c, n), t = load_f32(shift + c, n);
@@ -114,9 +120,11 @@ void NAME(activation_backward)(const T *dy, int64_t lddy, const T *x, int64_t ld
                     sum += d;
                     product += d * (v - m);
                 }
-                add_sums(own + c, sum, n);
-                add_sums(own + channels + c, product, n);
+                add_recent(recent + c, sum, n);
+                add_recent(recent + channels + c, product, n);
             }
+            if ((r0 - begin) % CHUNK == CHUNK - GROUP || r1 == end)
+                flush(own, recent, 2 * channels);
         }
     }
     COLLECT_SUMS(sums, 2 * channels)
@@ -178,8 +186,8 @@ void NAME(norm_backward)(const T *g, int64_t ldg, const T *x, int64_t ldx, const
     {
         int64_t begin, end;
         own_rows(rows, &begin, &end);
-        for (int64_t r0 = begin; r0 < end; r0 += CHUNK) {
-            int64_t r1 = r0 + CHUNK < end ? r0 + CHUNK : end;
+        for (int64_t r0 = begin; r0 < end; r0 += GROUP) {
+            int64_t r1 = r0 + GROUP < end ? r0 + GROUP : end;
             for (int64_t c = 0; c < channels; c += LANES) {
                 int n = lanes(channels, c);
                 v16 f = load_f32(factor + c, n), k = load_f32(constant + c, n);
@@ -204,8 +212,10 @@ void NAME(accumulate_backward)(const T *dy, int64_t lddy, const T *x, int64_t ld
         double *own = OWN_SUMS;
         int64_t begin, end;
         own_rows(rows, &begin, &end);
-        for (int64_t r0 = begin; r0 < end; r0 += CHUNK) {
-            int64_t r1 = r0 + CHUNK < end ? r0 + CHUNK : end;
+        float recent[2 * channels];
+        memset(recent, 0, sizeof recent);
+        for (int64_t r0 = begin; r0 < end; r0 += GROUP) {
+            int64_t r1 = r0 + GROUP < end ? r0 + GROUP : end;
             for (int64_t c = 0; c < channels; c += LANES) {
                 int n = lanes(channels, c);
                 v16 s = load_f32(scale + c, n), t = load_f32(shift + c, n);
@@ -219,9 +229,11 @@ void NAME(accumulate_backward)(const T *dy, int64_t lddy, const T *x, int64_t ld
                     sum += d;
                     product += d * (v - m);
                 }
-                add_sums(own + c, sum, n);
-                add_sums(own + channels + c, product, n);
+                add_recent(recent + c, sum, n);
+                add_recent(recent + channels + c, product, n);
             }
+            if ((r0 - begin) % CHUNK == CHUNK - GROUP || r1 == end)
+                flush(own, recent, 2 * channels);
         }
     }
     COLLECT_SUMS(sums, 2 * channels)

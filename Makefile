@@ -13,7 +13,7 @@ help:
 	@echo "make check   lint, types, floors"
 	@echo "make format  format the code"
 	@echo "make bench   measure speed and memory"
-	@echo "make clean   remove .venv and $(DEMO)/"
+	@echo "make clean   remove .venv, .venv-keras and $(DEMO)/"
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,8 +36,14 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)
+bench: $(READY) .venv-keras/.ready
 	$(BIN)/python -m benchmarks
 
+# What others would train with, to compare with; an environment of its own.
+.venv-keras/.ready: benchmarks/keras_rival/requirements.txt
+	test -x .venv-keras/bin/python || $(PYTHON) -m venv .venv-keras
+	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) .venv-keras $(DEMO)

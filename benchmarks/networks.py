@@ -1,75 +1,111 @@
-"""One training step of both default networks: the plain formulation against ours."""
+"""Training steps of both default networks: ours, a plain PyTorch loop, Keras on TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from pathlib import Path
+from statistics import median
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
-from torch import Tensor, nn
+from torch import nn
 
-from benchmarks.timing import interleaved_medians_s
-from bodycomp.networks.allocator import keep_freed_memory
+from benchmarks.machine import Machine, measure_machine
+from benchmarks.step_rounds import Steps, time_in_turns, torch_command
+from benchmarks.step_work import densenet_work, rows, unet_work
+from benchmarks.step_worker import BATCH, PlainUNet
 from bodycomp.networks.densenet import DenseNet
+from bodycomp.networks.losses import segmentation_loss, slice_selection_loss
 from bodycomp.networks.unet import UNet
 
-UNET_BATCH, UNET_SIZE = 4, 512
-DENSENET_BATCH, DENSENET_SIZE = 16, 256
+KERAS_PYTHON = Path(".venv-keras/bin/python")
+KERAS_WORKER = Path(__file__).parent / "keras_rival" / "worker.py"
+TITLES = {"unet": "U-Net", "densenet": "DenseNet"}
+ROUNDS = {"unet": 7, "densenet": 15}
 
 
-class PlainUNet(nn.Module):
-    """The same U-Net with its upsampled and concatenated arrays written out."""
-
-    def __init__(self, network: UNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits, (B, 1, H, W) -> (B, classes, H, W)."""
-        skips: list[Tensor] = []
-        for stage in self.network.down:
-            x = stage(F.max_pool2d(x, 2) if skips else x)
-            skips.append(x)
-        skips.pop()
-        for stage in self.network.up:
-            x = torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skips.pop()), dim=1)
-            x = stage.others(stage.first.finish(stage.first.conv(x)))
-        return self.network.head(x)
-
-
-def _step(network: nn.Module, x: Tensor) -> Callable[[], None]:
-    def run() -> None:
-        network.zero_grad(set_to_none=True)
-        network(x).square().mean().backward()
-
-    return run
-
-
-def run(repeats: int = 5) -> list[tuple[str, str]]:
+def run() -> list[tuple[str, str]]:
     """Return rows of (what, result)."""
-    torch.manual_seed(0)
-    x = torch.randn(UNET_BATCH, 1, UNET_SIZE, UNET_SIZE)
-    network = UNet()
-    plain = PlainUNet(network)
-    difference = (plain(x[:1]) - network(x[:1])).abs().max().item()
-    variants = {"plain": _step(plain, x), "ours": _step(network, x)}
-    default = interleaved_medians_s(variants, repeats=repeats)
-    rows = [("U-Net, largest difference of logits, plain and ours", f"{difference:.1e}")]
-    keep_freed_memory()
-    kept = interleaved_medians_s(variants, repeats=repeats)
-    for allocator, times in (("default allocator", default), ("freed memory kept", kept)):
-        for name, seconds in times.items():
-            rows.append(
-                (f"U-Net step, {name}, {allocator}", f"{UNET_BATCH / seconds:.2f} images/s")
-            )
-    gain = default["plain"] / kept["ours"]
-    rows.append(("U-Net step, ours with kept memory against plain", f"{gain:.2f} x"))
-    y = torch.randn(DENSENET_BATCH, 1, DENSENET_SIZE, DENSENET_SIZE)
-    dense = DenseNet()
-    last = DenseNet().to(memory_format=torch.channels_last)
-    times = interleaved_medians_s(
-        {"channels first": _step(dense, y), "channels last": _step(last, y)}, repeats=repeats
+    machine = measure_machine()
+    limits = [
+        ("machine, best rate in float32", f"{machine.float32 / 1e9:.0f} G operations/s"),
+        ("machine, best rate in bfloat16", f"{machine.bfloat16 / 1e9:.0f} G operations/s"),
+        ("machine, copying (read and written)", f"{machine.copy / 1e9:.0f} GB/s"),
+    ]
+    return [
+        *limits,
+        *rows(),
+        *gradient_rows(),
+        *step_rows("unet", machine),
+        *step_rows("densenet", machine),
+    ]
+
+
+def step_rows(name: str, machine: Machine) -> list[tuple[str, str]]:
+    """Time one network in all ways, in turns, and put the ratios beside the machine's limit."""
+    commands = {
+        "ours": torch_command(name, "ours"),
+        "ours, operators alone": torch_command(name, "ours-operators"),
+        "ours, float32": torch_command(name, "ours-fp32"),
+        "plain PyTorch, float32": torch_command(name, "plain"),
+    }
+    if KERAS_PYTHON.exists():
+        commands["Keras on TensorFlow, float32"] = [str(KERAS_PYTHON), str(KERAS_WORKER), name]
+    steps = time_in_turns(commands, rounds=ROUNDS[name])
+    title, ours = TITLES[name], steps["ours"]
+    found = [(f"{title}, {how}", _told(taken, ours)) for how, taken in steps.items()]
+    count = unet_work if name == "unet" else densenet_work
+    work = count(BATCH, value_bytes=2, written_out=False)
+    limit_s = max(work.operations / machine.bfloat16, work.bytes / machine.copy)
+    share = f"{limit_s:.2f} s at the machine's best; ours is at {limit_s / ours.median_s:.0%} of it"
+    return [*found, (f"{title}, limit of a step of {BATCH}", share)]
+
+
+def _told(taken: Steps, ours: Steps) -> str:
+    return (
+        f"{BATCH / taken.median_s:6.2f} images/s, step {taken.median_s:.2f} s, "
+        f"{taken.median_s / ours.median_s:.2f} x ours, peak {taken.peak_bytes / 1e9:.1f} GB"
     )
-    for name, seconds in times.items():
-        rows.append((f"DenseNet step, {name}", f"{DENSENET_BATCH / seconds:.2f} images/s"))
-    return rows
+
+
+def gradient_rows(draws: int = 8) -> list[tuple[str, str]]:
+    """Compare whole gradients in float32, by our kernels and by plain modules, with float64.
+
+    Where rounding moves a feature across the kink of its relu, its gradient is there or is not:
+    such a draw tells little of a formulation. Hence the smallest and the median of several draws.
+    """
+    found = []
+    for title in ("U-Net", "DenseNet"):
+        ours, plain = zip(*(_gradient_errors(title, seed) for seed in range(draws)), strict=True)
+        for how, errors in (("ours", ours), ("plain", plain)):
+            found.append(
+                (
+                    f"{title}, gradient in float32 against float64, {how}",
+                    f"{min(errors):.1e} to {max(errors):.1e}, median {median(errors):.1e}",
+                )
+            )
+    return found
+
+
+def _gradient_errors(title: str, seed: int) -> tuple[float, float]:
+    """Return the relative errors of the whole gradient, by kernels and by plain modules."""
+    torch.manual_seed(seed)
+    network: nn.Module = UNet() if title == "U-Net" else DenseNet()
+    images = torch.rand(4, 1, 64, 64)
+    truth = torch.rand(4, 1)
+    loss = slice_selection_loss()
+    if title == "U-Net":
+        loss, truth = segmentation_loss(), torch.randint(0, 4, (4, 64, 64), dtype=torch.uint8)
+    plain, exact = copy.deepcopy(network), copy.deepcopy(network).double()
+    plain.fused = exact.fused = False  # type: ignore[assignment]
+    written_out = [PlainUNet(net) if isinstance(net, UNet) else net for net in (plain, exact)]
+    loss(network(images), truth).backward()
+    loss(written_out[0](images), truth).backward()
+    loss(written_out[1](images.double()), truth).backward()
+    ours, theirs, real = (_gradient(net) for net in (network, plain, exact))
+    return float((ours - real).norm() / real.norm()), float((theirs - real).norm() / real.norm())
+
+
+def _gradient(network: nn.Module) -> torch.Tensor:
+    return torch.cat(
+        [p.grad.double().flatten() for p in network.parameters() if p.grad is not None]
+    )

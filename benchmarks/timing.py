@@ -20,3 +20,14 @@ def interleaved_medians_s(
             variant()
             times[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def best_s(work: Callable[[], object], *, repeats: int) -> float:
+    """Return the shortest wall time in seconds, after one warm-up call: what a limit is."""
+    work()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)

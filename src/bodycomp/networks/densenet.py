@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.activations import check_activation, make_activation
 from bodycomp.networks.fused_block import BlockModules, LayerModules, block_and_norm
-from bodycomp.networks.fused_norm import SLOPES, channels_last, kernels_serve, work_dtype
+from bodycomp.networks.fused_norm import channels_last, kernels_serve, slope_of, work_dtype
 from bodycomp.networks.initializers import check_initializer, initialize
 from bodycomp.networks.normalisation import make_norm
 
@@ -178,8 +178,8 @@ def _fused_block(block: nn.Module, after: PreActivation) -> BlockModules:
             for layer in layers
         ],
         _norm_of(after),
-        SLOPES[type(layers[0].pre1.activation)],
-        SLOPES[type(after.activation)],
+        slope_of(layers[0].pre1.activation) or 0.0,
+        slope_of(after.activation) or 0.0,
     )
 
 
@@ -275,7 +275,8 @@ class DenseNet(nn.Module):
     def _is_fusible(self) -> bool:
         pres = [module for module in self.modules() if isinstance(module, PreActivation)]
         return all(
-            type(pre.norm) is nn.BatchNorm2d and type(pre.activation) in SLOPES for pre in pres
+            type(pre.norm) is nn.BatchNorm2d and slope_of(pre.activation) is not None
+            for pre in pres
         )
 
     def _check_size(self, x: Tensor) -> None:

@@ -15,12 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from bodycomp.native import library
-from bodycomp.networks.activations import LEAKY_SLOPE
-
-SLOPES: Final = {nn.ReLU: 0.0, nn.LeakyReLU: LEAKY_SLOPE}
-"""Activations that the kernels know, by their slope below zero."""
 
 _SUFFIX: Final = {torch.bfloat16: "bf16", torch.float32: "f32"}
+
+
+def slope_of(activation: nn.Module) -> float | None:
+    """Return the slope below zero of an activation that the kernels know; None for others."""
+    if isinstance(activation, nn.LeakyReLU):
+        return float(activation.negative_slope)
+    return 0.0 if isinstance(activation, nn.ReLU) else None
 
 
 def kernels_serve(x: Tensor) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.activations import check_activation, make_activation
-from bodycomp.networks.fused_norm import SLOPES, channels_last, kernels_serve, work_dtype
+from bodycomp.networks.fused_norm import channels_last, kernels_serve, slope_of, work_dtype
 from bodycomp.networks.fused_unit import UnitModules, unit, unit_and_pool, unit_of_upsampled
 from bodycomp.networks.initializers import initialize
 from bodycomp.networks.normalisation import make_norm
@@ -88,7 +88,7 @@ def _units(channels_in: int, channels_out: int, count: int, activation: str) -> 
 def _fused_units(stage: nn.Module) -> list[UnitModules]:
     """Return the layers of a stage's units in order, for the kernels."""
     units = [module for module in stage.modules() if isinstance(module, ConvUnit)]
-    return [UnitModules(u.conv, u.norm, SLOPES[type(u.activation)]) for u in units]
+    return [UnitModules(u.conv, u.norm, slope_of(u.activation) or 0.0) for u in units]
 
 
 class UpStage(nn.Module):
@@ -184,7 +184,8 @@ class UNet(nn.Module):
     def _is_fusible(self) -> bool:
         units = [module for module in self.modules() if isinstance(module, ConvUnit)]
         return all(
-            type(unit.activation) in SLOPES and type(unit.norm) is nn.BatchNorm2d for unit in units
+            slope_of(unit.activation) is not None and type(unit.norm) is nn.BatchNorm2d
+            for unit in units
         )
 
     def _check_size(self, x: Tensor) -> None:

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bodycomp.errors import BodycompError, RunInterruptedError
+from bodycomp.training.divergence import DivergedError
 from bodycomp.training.fit import join_training
 from bodycomp.training.launch import Seat, end_with_parent
 from bodycomp.training.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -28,7 +31,10 @@ def main(arguments: Sequence[str]) -> None:
         join_training(folder, values, Seat(rank, world, port))
     except RunInterruptedError:
         return
-    except BodycompError:  # all processes raise it, and the first one tells
+    except BodycompError as error:
+        # All processes diverge together, and the first one tells; other faults may be one's own.
+        if not isinstance(error.__cause__, DivergedError):
+            log.error("process %s of this training: %s", arguments[1], error)  # noqa: TRY400
         sys.exit(1)
 
 

@@ -6,6 +6,7 @@ They share the run's folder: the others read the options from ``args.json`` and 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from bodycomp.errors import TrainingError
+from bodycomp.training.checkpoints import RESUME_HINT
 
 HELPER_MODULE: Final = "bodycomp.training.helper"
 GRACE_S: Final = 60.0
@@ -115,9 +117,10 @@ def helpers(run_folder: Path, seat: Seat) -> Iterator[None]:
         yield
         wait_s = GRACE_S
     except RuntimeError as error:
-        if not any(_has_failed(process, wait_s=LAST_WORDS_S) for process in started):
+        failed = [process for process in started if _has_failed(process, wait_s=LAST_WORDS_S)]
+        if not failed:
             raise
-        raise TrainingError("another process of this training failed; see above") from error
+        raise TrainingError(_how_it_ended(failed[0]), hint=RESUME_HINT) from error
     finally:
         over.set()
         for process in started:
@@ -140,6 +143,13 @@ def _has_failed(process: subprocess.Popen[bytes], *, wait_s: float) -> bool:
         return process.wait(wait_s) != 0
     except subprocess.TimeoutExpired:
         return False
+
+
+def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    if code < 0:
+        return f"another process of this training was ended by {signal.Signals(-code).name}"
+    return "another process of this training failed; see above"
 
 
 def _end(process: subprocess.Popen[bytes], *, wait_s: float) -> None:

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc"),
 ]
 
-KILLS = range(4, 200, 9)
+KILLS = [4, *range(20, 200, 7)]
 """Which of a training's writes are forestalled by SIGKILL; all of them take too long here."""
 
 
@@ -146,7 +146,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, slices: Path, small_disk: Pat
     plans.add("cut resumed", unet(data, runs, "cut", "--resume"), repair=repair)
     plans.add("unet", unet(data, runs, "unet"))
     plans.add(
-        "cut in a worker",
+        "cut2",
         unet(data, runs, "cut2", "--num_workers", 1),
         kind="truncate",
         step=1,
@@ -192,6 +192,7 @@ def test_killed_at_any_moment(done: Plans, slices: Path) -> None:
         plans.add(name, arguments, kind="moment", moment=moment, run=run)
         plans.add(f"{name} resumed", [*arguments, "--resume"])
     plans.run()
+    assert plans.results[f"killed{moments[-1]} resumed"]["code"] == 0
     for moment in moments:
         name = f"killed{moment}"
         assert plans.results[name]["code"] == -signal.SIGKILL
@@ -202,7 +203,6 @@ def test_killed_at_any_moment(done: Plans, slices: Path) -> None:
         else:  # killed before there was anything to go on from
             assert "expected a run to continue" in resumed["said"]
             assert not list(plans.folder(name).glob("checkpoints/*.ckpt"))
-            assert moment == moments[0]
 
 
 def test_the_same_training_in_another_process_has_the_same_weights(done, slices, tiny_densenet):

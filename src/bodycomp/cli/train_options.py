@@ -186,6 +186,13 @@ def _add_device_options(group: argparse._ArgumentGroup) -> None:
         "instructions for it, else 16 on a GPU and 32 on a CPU",
     )
     add(
+        "--deterministic",
+        action="store_true",
+        help="on GPUs: the same seed gives the same weights, bit for bit, where PyTorch has an "
+        "algorithm for it, and warnings where it has none; slower. On a CPU it is so anyway, for "
+        "the same number of threads",
+    )
+    add(
         "--num_workers",
         type=int,
         metavar="N",

@@ -22,6 +22,7 @@ from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.batch_size import choose_batch_size
 from bodycomp.training.checkpoints import SafeCheckpoints, restore_last
+from bodycomp.training.determinism import repeat_exactly
 from bodycomp.training.devices import Devices, choose_devices
 from bodycomp.training.divergence import DivergedError, step_back, stop_at_once
 from bodycomp.training.divergence import facts as divergence_facts
@@ -237,6 +238,8 @@ def _run_steps(
 
 def _prepare_process(module: TrainingModule, devices: Devices) -> None:
     if devices.accelerator == "cuda":
+        if module.options.deterministic:
+            repeat_exactly()
         torch.set_float32_matmul_precision("high")
         module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     else:

@@ -36,6 +36,10 @@ def main(arguments: Sequence[str]) -> None:
         if not isinstance(error.__cause__, DivergedError):
             log.error("process %s of this training: %s", arguments[1], error)  # noqa: TRY400
         sys.exit(1)
+    except RuntimeError as error:  # the others are gone
+        log.error("process %s of this training: %s", arguments[1], str(error).partition("\n")[0])  # noqa: TRY400
+        log.debug("", exc_info=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

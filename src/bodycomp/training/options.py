@@ -70,6 +70,7 @@ class RunOptions:
         max_minutes: Time for the training steps and validations; None for no limit.
         resume: Continue the run of this name.
         keep_every_epoch: Keep a resumable checkpoint of each epoch.
+        deterministic: Whether a GPU is to give the same numbers every time, where PyTorch can.
         on_divergence: One of ``ON_DIVERGENCE``: go on from an earlier state with a smaller
             learning rate, or end with advice.
 
@@ -106,6 +107,7 @@ class RunOptions:
     max_minutes: float | None = None
     resume: bool = False
     keep_every_epoch: bool = False
+    deterministic: bool = False
     on_divergence: str = "step-back"
 
     def __post_init__(self) -> None:

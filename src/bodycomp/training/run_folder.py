@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 FREE_ON_RESUME: Final = frozenset(
     {
         "data_dir",
+        "deterministic",
         "output_dir",
         "epochs",
         "gpus",

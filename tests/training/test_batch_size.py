@@ -1,0 +1,78 @@
+"""The batch size that memory holds is found by trial steps."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bodycomp.cli import main
+from bodycomp.errors import UsageError
+from bodycomp.networks.allocator import keep_freed_memory
+from bodycomp.training import batch_size, memory
+from bodycomp.training.batch_size import choose_batch_size
+from bodycomp.training.devices import choose_devices
+from bodycomp.training.fit import train_segmentation, train_slice_selection
+from bodycomp.training.options import AUTO_BATCH_SIZE
+from bodycomp.training.recipes import SegmentationRecipe
+from bodycomp.training.starting_point import starting_network
+from bodycomp.training.step_cost import StepCost
+
+
+@pytest.fixture
+def trial(tiny_unet):
+    """A network that takes some 100 MB for a slice of 512 x 512 pixels."""
+    options = tiny_unet(compression_channels=(16, 16), decompression_channels=(16,), gpus=0)
+    recipe = SegmentationRecipe(options)
+    network, card = starting_network(recipe)
+    module = recipe.module(network, card, recipe.splits(card.preprocessing), options)
+    return module, choose_devices(options)
+
+
+def test_the_choice_follows_the_memory_and_the_trials(trial, monkeypatch):
+    """Real trial steps; only the budget is set, in units of what a slice really took."""
+    module, devices = trial
+    keep_freed_memory()
+    trials = batch_size.Trials(module, devices)
+    one, two, four = (trials.cost(slices).peak_bytes for slices in (1, 2, 4))
+    per_slice = two - one
+    assert per_slice > 50 * 2**20
+    assert four - two == pytest.approx(2 * per_slice, rel=0.6)
+    monkeypatch.setattr(batch_size, "_budget_bytes", lambda _: int(one + 1.7 * per_slice))
+    assert choose_batch_size(module, devices) in {2, 3}
+    monkeypatch.setattr(batch_size, "_budget_bytes", lambda _: 2**50)
+    assert choose_batch_size(module, devices) == 5  # the whole training set
+
+
+@pytest.mark.parametrize(("gigabytes", "expected"), [(2, 8), (3.9, 24), (100, 256)])
+def test_large_batches_are_multiples_of_eight_and_bounded(trial, monkeypatch, gigabytes, expected):
+    """100 MB for a slice and 1 GB for everything else."""
+    module, devices = trial
+    costs = {n: StepCost(1.0, 2**30 + n * 100 * 2**20) for n in (1, 2)}
+    monkeypatch.setattr(batch_size.Trials, "try_cost", lambda _, slices: costs[slices])
+    monkeypatch.setattr(batch_size, "_budget_bytes", lambda _: int(gigabytes * 2**30))
+    monkeypatch.setattr(type(module.splits), "sizes", lambda _: {"train": 1000})
+    assert choose_batch_size(module, devices) == expected
+
+
+def test_auto_is_written_as_the_number_found_and_resumed_with_it(tiny_densenet, monkeypatch):
+    run = train_slice_selection(tiny_densenet(epochs=1, batch_size=AUTO_BATCH_SIZE))
+    found = json.loads((run / "args.json").read_text(encoding="utf-8"))["batch_size"]
+    assert found == 8  # of 12 samples
+    monkeypatch.setattr(memory, "available_bytes", lambda: 0)  # it is not measured again
+    train_slice_selection(tiny_densenet(epochs=2, batch_size=AUTO_BATCH_SIZE, resume=True))
+    assert json.loads((run / "args.json").read_text(encoding="utf-8"))["batch_size"] == found
+    with pytest.raises(UsageError, match="batch_size was 8, now 4"):
+        train_slice_selection(tiny_densenet(epochs=2, batch_size=4, resume=True))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many"])
+def test_other_words_are_refused(value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "segmentation", "data", "runs", "--batch_size", value])
+    assert "a positive number or auto" in capsys.readouterr().err
+
+
+def test_tiny_sets_and_networks_train_with_auto(tiny_unet):
+    run = train_segmentation(tiny_unet(epochs=1, batch_size=AUTO_BATCH_SIZE))
+    assert json.loads((run / "args.json").read_text(encoding="utf-8"))["batch_size"] == 5

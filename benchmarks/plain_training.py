@@ -1,8 +1,8 @@
-"""``python -m benchmarks.plain_training TASK DATA_DIR MINUTES JUDGINGS OUT.csv``: a plain loop.
+"""``plain_training TASK DATA_DIR MINUTES JUDGINGS OUT.csv [BATCH]``: a plain loop, with a clock.
 
 The default network as one would write it first, trained as one would first: float32, operator by
-operator, Adam at 1e-3, batches of 16, no augmentation, no schedule, no average. Loss, preprocessing
-and judging are those of bodycomp; judging is left out of the time.
+operator, Adam at 1e-3, batches of 16 unless told otherwise, no augmentation, no schedule, no
+average. Loss, preprocessing and judging are those of bodycomp; judging is left out of the time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -21,7 +21,6 @@ from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.placement import Placement, Sample
 from bodycomp.training.recipes import Recipe, SegmentationRecipe, SliceSelectionRecipe
 
-BATCH = 16
 RATE = 1e-3
 
 
@@ -37,7 +36,10 @@ def endless(loader: DataLoader[Sample]) -> Iterator[Sample]:
         yield from loader
 
 
-def main(task: str, data_dir: Path, minutes: float, judgings: int, out: Path) -> None:
+def main(arguments: Sequence[str]) -> None:
+    task, data_dir, out = arguments[0], Path(arguments[1]), Path(arguments[4])
+    minutes, judgings = float(arguments[2]), int(arguments[3])
+    batch = int(arguments[5]) if len(arguments) > 5 else 16
     torch.manual_seed(0)
     recipe, network = (
         make_recipe(task, data_dir),
@@ -46,8 +48,8 @@ def main(task: str, data_dir: Path, minutes: float, judgings: int, out: Path) ->
     card = recipe.card()
     splits = recipe.splits(card.preprocessing)
     module = recipe.module(network, card, splits, recipe.options)
-    place = Placement(torch.device("cpu"), "32-true", BATCH)
-    batches = endless(DataLoader(splits.train, BATCH, shuffle=True, drop_last=True))
+    place = Placement(torch.device("cpu"), "32-true", 16)
+    batches = endless(DataLoader(splits.train, batch, shuffle=True, drop_last=True))
     optimizer = torch.optim.Adam(network.parameters(), RATE)
     rows, spent_s, images_seen = [], 0.0, 0
     while spent_s < 60 * minutes:
@@ -69,4 +71,4 @@ def main(task: str, data_dir: Path, minutes: float, judgings: int, out: Path) ->
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5]))
+    main(sys.argv[1:])

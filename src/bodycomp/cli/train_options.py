@@ -60,15 +60,17 @@ def _add_run_folder_options(group: argparse._ArgumentGroup) -> None:
 def _add_optimisation_options(group: argparse._ArgumentGroup, options: type[RunOptions]) -> None:
     add = group.add_argument
     rate = options.learning_rate
+    smaller = "" if options.batch_size == 16 else "; it was 16: fewer slices, but more steps"
     earlier = "0.1" if options is SegmentationOptions else "1e-4"
     add("--epochs", "-e", type=int, default=100, help="epoch number to end at (default 100)")
     add(
         "--batch_size",
         "-b",
         type=_batch_size,
-        default=16,
-        help="slices per optimiser step, all devices together (default 16); auto: the largest that "
-        "memory holds, by trial steps, up to 256",
+        default=options.batch_size,
+        help="slices per optimiser step, all devices together (default "
+        f"{options.batch_size}{smaller}); auto: the largest that memory holds, by trial steps, "
+        "up to 256",
     )
     add(
         "--learning_rate",

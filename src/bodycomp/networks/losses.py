@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor
 
@@ -62,31 +61,6 @@ def dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
     return cross_entropy + 1 - soft_dice(found)[1:].mean()
 
 
-def image_dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
-    """Return ``dice_cross_entropy`` with the Dice of each image by itself, averaged over images.
-
-    Args and result as there.
-    """
-    return torch.stack(
-        [
-            dice_cross_entropy(logits[index : index + 1], masks[index : index + 1])
-            for index in range(len(logits))
-        ]
-    ).mean()
-
-
-def dice_focal(logits: Tensor, masks: Tensor) -> Tensor:
-    """Return ``dice_cross_entropy`` with focal cross-entropy, which counts sure pixels less.
-
-    The focal factor is ``(1 - p) ** 2`` of the true class's probability p.
-    Args and result as there.
-    """
-    log_probabilities = logits.float().log_softmax(dim=1)
-    losses = F.nll_loss(log_probabilities, masks.long(), reduction="none")
-    focal = ((1 - (-losses).exp()).square() * losses).mean()
-    return focal + 1 - soft_dice(ClassOverlap.of(log_probabilities.exp(), masks))[1:].mean()
-
-
 def masked_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the mean cross-entropy between sigmoid(logits) and soft targets.
 
@@ -114,42 +88,20 @@ def masked_absolute_error(logits: Tensor, targets: Tensor) -> Tensor:
     return _masked_mean(losses, known)
 
 
-def clipped_offset(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean Huber loss of the offset in units of the scale, clipped at +-5 of them.
-
-    A logit is the estimated offset over the target's scale. Beyond the clip, which is 50 mm at the
-    default scale, an estimate costs nothing as long as the true offset is on the same far side.
-
-    Args and result as in ``masked_cross_entropy``.
-    """
-    known = ~targets.isnan()
-    true = targets.float().nan_to_num(0.5).logit(eps=1e-6).clamp(-FAR, FAR)
-    estimated = logits.float()
-    far = (true.abs() >= FAR) & (estimated * true.sign() >= FAR)
-    losses = F.smooth_l1_loss(estimated, true, reduction="none", beta=0.3)
-    return _masked_mean(losses.masked_fill(far, 0.0), known)
-
-
 def _masked_mean(losses: Tensor, known: Tensor) -> Tensor:
     """Return the mean over ``known``; a product, not indexing, so that shapes stay static."""
     return (losses * known).sum() / known.sum().clamp(min=1)
 
-
-FAR: Final = 5.0
-"""Offset over scale from which on slices all look alike to ``clipped_offset``."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 _SEGMENTATION: Final[dict[str, Loss]] = {
     "dice_cross_entropy": dice_cross_entropy,
     "negative_dice_sum": negative_dice_sum,
-    "image_dice_cross_entropy": image_dice_cross_entropy,
-    "dice_focal": dice_focal,
 }
 _SLICE_SELECTION: Final[dict[str, Loss]] = {
     "cross_entropy": masked_cross_entropy,
     "absolute_error": masked_absolute_error,
-    "clipped_offset": clipped_offset,
 }
 
 

@@ -93,6 +93,7 @@ def _train(recipe: Recipe) -> Path:
     if options.resume:
         restore_last(folder)
     _warn_of_rate(options)
+    _warn_of_idle_devices(options, devices)
     log.info("training on %s", devices.description)
     network, card = starting_network(recipe)
     _check_data(recipe)
@@ -143,6 +144,17 @@ def _warn_of_rate(options: RunOptions) -> None:
             "a learning rate of %g is large for AdamW, 3e-3 trains well; "
             "--optimizer sgd wants rates near 0.1",
             options.learning_rate,
+        )
+
+
+def _warn_of_idle_devices(options: RunOptions, devices: Devices) -> None:
+    if AUTO_BATCH_SIZE != options.batch_size < devices.count:
+        log.warning(
+            "a batch of %d slices leaves some of the %d devices without work: "
+            "--batch_size counts all devices together, %d would give each as many",
+            options.batch_size,
+            devices.count,
+            options.batch_size * devices.count,
         )
 
 

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   ?= demo-output
 
-.PHONY: demo test check format bench clean help
+.PHONY: demo test check format bench bench-quality clean help
 
 help:
 	@echo "make demo    run the whole road on synthetic patients; results in $(DEMO)/"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   lint, types, floors"
 	@echo "make format  format the code"
 	@echo "make bench   measure speed and memory"
+	@echo "make bench-quality  compare trainings by quality for time (40 minutes)"
 	@echo "make clean   remove .venv, .venv-keras and $(DEMO)/"
 
 $(READY): pyproject.toml constraints.txt
@@ -45,5 +46,14 @@ bench: $(READY) .venv-keras/.ready
 	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
+# About 40 minutes on an otherwise idle machine; the curves of docs/performance.md.
+bench-quality: $(READY) .venv-nnunet/.ready
+	$(BIN)/python -m benchmarks.quality quality-output --nnunet .venv-nnunet
+	$(BIN)/python -m benchmarks.quality_curves quality-output docs/images/time-to-quality.png
+
+.venv-nnunet/.ready: benchmarks/nnunet/setup.sh
+	sh $< .venv-nnunet $(PYTHON)
+	touch $@
+
 clean:
-	rm -rf $(VENV) .venv-keras $(DEMO)
+	rm -rf $(VENV) .venv-keras .venv-nnunet quality-output $(DEMO)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmarks.step_worker import plain_network
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str]) -> None:
         make_recipe(task, data_dir),
         plain_network("unet" if task == "segmentation" else "densenet"),
     )
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 0.1  # PyTorch's; with Keras's 0.01 a short training is judged unfairly
     card = recipe.card()
     splits = recipe.splits(card.preprocessing)
     module = recipe.module(network, card, splits, recipe.options)

@@ -3,7 +3,8 @@
 Each candidate trains for the same minutes on the same phantom cohort (full difficulty) and is
 judged on the same validation patients, one after the other on an otherwise idle machine:
 
-- ``plain``: the default network in a plain PyTorch loop (``plain_training.py``);
+- ``plain``: the default network in a plain PyTorch loop (``plain_training.py``), with the batch
+  size of the default training; ``plain16``: with the usual 16 where that is another one;
 - ``default``: ``bodycomp train`` as it is; its time has checkpoints and judging in it, while
   judging is left out of the time of the others;
 - ``arch``: the same with the other architecture;
@@ -25,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-JUDGINGS = 8
+JUDGINGS = 5
 VAL_SLICES = 60
 """Validation slices of the segmentation, drawn once, so that judging stays short."""
 
@@ -35,7 +36,7 @@ ARCHITECTURES = {"segmentation": "patch_unet", "slice-selection": "resnet"}
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, nargs=2, default=(6.0, 4.0), metavar="MINUTES")
+    parser.add_argument("--minutes", type=float, nargs=2, default=(3.5, 2.5), metavar="MINUTES")
     parser.add_argument("--patients", type=int, nargs=3, default=(48, 12, 12), metavar="N")
     parser.add_argument("--nnunet", type=Path, metavar="ENVIRONMENT")
     parser.add_argument("--only", nargs="+", metavar="CANDIDATE")
@@ -47,8 +48,10 @@ def main(arguments: Sequence[str]) -> None:
             if table.exists() or (options.only and candidate not in options.only):
                 continue
             print(task, candidate, flush=True)
-            if candidate == "plain":
-                run("-m", "benchmarks.plain_training", task, data[task], minutes, JUDGINGS, table)
+            if candidate in {"plain", "plain16"}:
+                batch = 4 if (task, candidate) == ("segmentation", "plain") else 16
+                plan = (task, data[task], minutes, JUDGINGS, table, batch)
+                run("-m", "benchmarks.plain_training", *plan)
             elif candidate == "nnunet":
                 train_nnunet(options.nnunet, data[task], minutes, table)
             else:
@@ -56,7 +59,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def candidates(task: str, nnunet: Path | None) -> list[str]:
-    return ["plain", "default", "arch"] + (["nnunet"] if nnunet and task == "segmentation" else [])
+    if task != "segmentation":
+        return ["plain", "default", "arch"]
+    return ["plain", "plain16", "default", "arch"] + (["nnunet"] if nnunet else [])
 
 
 def make_data(out: Path, patients: Sequence[int]) -> dict[str, Path]:

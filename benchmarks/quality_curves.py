@@ -13,7 +13,8 @@ PANELS = {
     "slice-selection": ("mae_mm_L3", "L3: mean error within 50 mm, in mm", 5.0),
 }
 STYLES = {
-    "plain": ("#777777", "plain PyTorch loop, float32"),
+    "plain": ("#555555", "plain PyTorch loop, float32"),
+    "plain16": ("#aaaaaa", "the same with batches of 16"),
     "default": ("#1f77b4", "bodycomp train"),
     "arch": ("#d62728", "bodycomp train --arch {arch}"),
     "nnunet": ("#2ca02c", "2-D nnU-Net"),

@@ -51,6 +51,10 @@ def test_two_processes_train_as_one(tiny_densenet):
         torch.testing.assert_close(
             states[1]["state_dict"][name], weight, rtol=1e-3, atol=1e-6, msg=name
         )
+    for name, average in states[0]["bodycomp_average"].items():
+        torch.testing.assert_close(
+            states[1]["bodycomp_average"][name], average, rtol=1e-3, atol=1e-6, msg=name
+        )
     rows = [read_rows(run) for run in (one, two)]
     assert len(rows[0]) == len(rows[1]) == 3  # one writer
     for row, other in zip(*rows, strict=True):

@@ -60,7 +60,12 @@ def _ask(worker: subprocess.Popen[str]) -> str:
         raise TypeError("workers have pipes")
     worker.stdin.write("\n")
     worker.stdin.flush()
-    return worker.stdout.readline()
+    answer = worker.stdout.readline()
+    if not answer:
+        raise SystemExit(
+            f"a worker ended with code {worker.wait()} (-9: out of memory): {worker.args}"
+        )
+    return answer
 
 
 def torch_command(network: str, variant: str) -> list[str]:

@@ -2,8 +2,10 @@
 
 Written out, each of a block's layers copies all earlier features into one array, measures their
 mean and variance anew, and sends back a gradient of the same size that is added to the others.
-Three facts save most of that traffic and change no number but by rounding:
+Four facts save most of that traffic and change no number but by rounding:
 
+- A layer's 1x1 convolution reads far more than it writes: it normalises and activates a few
+  pixels at a time in the cache, on the way forward and again on the way back.
 - All features can lie side by side in one array from the start; a layer appends its own.
 - A channel's mean and variance do not depend on which layer looks at it: they are measured once.
   The layers' norms differ in their learnt weight and bias alone.
@@ -95,7 +97,6 @@ class _LayerState:
 
     end: int
     norm1: NormActivation
-    activated1: Tensor
     kernel1: Tensor
     bottleneck: Tensor
     norm2: NormActivation
@@ -152,6 +153,23 @@ class _FeatureGradient:
     def add(self, norm: NormActivation, dy: Tensor, channels: slice) -> NormSums:
         """Add what comes back through a norm and activation that read these channels."""
         sums = norm.accumulate_backward(dy, self._rows[:, channels], self._parts[:, channels])
+        return self._keep(sums, channels)
+
+    def add_product(
+        self, norm: NormActivation, dy: Tensor, kernel: Tensor
+    ) -> tuple[NormSums, Tensor]:
+        """Add what comes back through norm, activation and 1x1 convolution of the first channels.
+
+        Returns:
+            The sums, and the gradient of the convolution's kernel.
+        """
+        channels = slice(0, kernel.shape[1])
+        sums, dkernel = norm.multiply_backward(
+            dy, self._rows[:, channels], kernel, self._parts[:, channels]
+        )
+        return self._keep(sums, channels), dkernel
+
+    def _keep(self, sums: NormSums, channels: slice) -> NormSums:
         self._constant[channels] += sums.constant
         self._slope[channels] += sums.slope
         return sums
@@ -172,9 +190,8 @@ def _run_layer(
     end, count = len(moments.mean), len(rows)
     update_running(layer.norm1, moments, count, None)
     norm1 = NormActivation.of(moments, layer.norm1, slope)
-    activated1 = norm1.apply(rows[:, :end])
     kernel1 = layer.conv1.weight.detach()[:, :, 0, 0].to(rows.dtype)
-    bottleneck = activated1 @ kernel1.T
+    bottleneck = norm1.apply_and_multiply(rows[:, :end], kernel1)
     moments2 = Moments.of(bottleneck)
     update_running(layer.norm2, moments2, count, layer.conv1.bias)
     norm2 = NormActivation.of(moments2, layer.norm2, slope)
@@ -182,7 +199,7 @@ def _run_layer(
     kernel2 = channels_last(layer.conv2.weight.detach().to(rows.dtype))
     bias2 = None if layer.conv2.bias is None else layer.conv2.bias.detach().to(rows.dtype)
     new = channels_last(_aten.convolution(like_image(activated2, image), kernel2, bias2, *_SAME))
-    state = _LayerState(end, norm1, activated1, kernel1, bottleneck, norm2, activated2, kernel2)
+    state = _LayerState(end, norm1, kernel1, bottleneck, norm2, activated2, kernel2)
     return state, new
 
 
@@ -199,10 +216,9 @@ def _layer_backward(
         dnew, like_image(state.activated2, image), state.kernel2, None, *_SAME, [True, True, False]
     )
     back2 = state.norm2.backward(rows_of(channels_last(dactivated2)), state.bottleneck)
-    dkernel1 = back2.dx.T @ state.activated1
-    back1 = gradient.add(state.norm1, back2.dx @ state.kernel1, slice(0, state.end))
+    back1, dkernel1 = gradient.add_product(state.norm1, back2.dx, state.kernel1)
     return (
-        *(back1.dweight, back1.dbias, dkernel1.float()[:, :, None, None]),
+        *(back1.dweight, back1.dbias, dkernel1[:, :, None, None]),
         *(torch.zeros_like(back2.dbias), back2.dweight, back2.dbias),
         *(dkernel2.float(), torch.zeros(growth)),
     )

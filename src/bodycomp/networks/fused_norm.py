@@ -114,6 +114,15 @@ class NormActivation:
         )
         return out
 
+    def apply_and_multiply(self, rows: Tensor, kernel: Tensor) -> Tensor:
+        """Return ``apply(rows) @ kernel.T`` for a (out, C) kernel; contiguous (pixel, out)."""
+        out = rows.new_empty(len(rows), len(kernel))
+        factors = (self.scale, self.shift, ctypes.c_float(self.slope))
+        turned = kernel.T.contiguous()
+        sizes = (*rows.shape, len(kernel))
+        call_kernel("bottleneck_forward", rows, *_strided(rows), *factors, turned, out, *sizes)
+        return out
+
     def apply_and_pool(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the activated channels-last image and its 2 x 2 maxima."""
         batch, channels, height, width = image.shape
@@ -147,6 +156,32 @@ class NormActivation:
             *(dy, dpooled, image, *self._factors(), g, sums, batch, height, width, channels),
         )
         return self._finish(rows_of(g), rows_of(image), sums)
+
+    def multiply_backward(
+        self, dy: Tensor, rows: Tensor, kernel: Tensor, into: Tensor
+    ) -> tuple[NormSums, Tensor]:
+        """Do ``accumulate_backward`` for ``apply_and_multiply``.
+
+        Args:
+            dy: (pixel, out), contiguous.
+            rows, kernel: As given to ``apply_and_multiply``.
+            into: Rows to add to.
+
+        Returns:
+            The sums, and the gradient of the kernel, float32.
+        """
+        outputs, channels = kernel.shape
+        kernel = kernel.contiguous()
+        sums = torch.empty(2, channels, dtype=torch.float64)
+        room = torch.empty(kernel_threads(), outputs + 7, channels + 15)
+        dkernel = torch.empty(outputs, channels)
+        call_kernel(
+            "bottleneck_backward",
+            rows,
+            *(dy, *_strided(rows), *self._factors(), kernel, *_strided(into)),
+            *(sums, room, dkernel, *rows.shape, outputs),
+        )
+        return NormSums.of(self, sums, len(rows)), dkernel
 
     def accumulate_backward(self, dy: Tensor, rows: Tensor, into: Tensor) -> NormSums:
         """Add the part of the gradient that is proportional to ``dy`` to ``into``.
@@ -269,6 +304,12 @@ def call_kernel(name: str, typed: Tensor, *arguments: Any) -> None:
     function = getattr(kernels, f"{name}_{_SUFFIX[typed.dtype]}")
     function.restype = None
     function(*(_as_c(argument) for argument in arguments))
+
+
+def kernel_threads() -> int:
+    """Return how many threads a kernel may use."""
+    kernels = library()
+    return 1 if kernels is None else int(kernels.kernel_threads())
 
 
 def _as_c(argument: Any) -> Any:

@@ -164,7 +164,8 @@ class NormActivation:
 
         Args:
             dy: (pixel, out), contiguous.
-            rows, kernel: As given to ``apply_and_multiply``.
+            rows: As given to ``apply_and_multiply``.
+            kernel: The same.
             into: Rows to add to.
 
         Returns:

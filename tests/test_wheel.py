@@ -43,4 +43,6 @@ def test_the_wheel_holds_every_module_and_no_test(installed: Path) -> None:
     source = {path.relative_to(ROOT / "src") for path in (ROOT / "src").rglob("*.py")}
     packed = {path.relative_to(installed) for path in installed.rglob("*.py")}
     assert packed == source
+    kernels = {path.name for path in (ROOT / "src").rglob("*.[ch]")}
+    assert {path.name for path in installed.rglob("*.[ch]")} == kernels
     assert (installed / "bodycomp" / "py.typed").exists()

@@ -56,11 +56,9 @@ void NAME(softmax_sums)(const T *x, const uint8_t *truth, int64_t pixels, int64_
                 for (int i = 0; i < LANES; i++) own[1 + k] += sums[k][i];
         }
     }
-    double total[3 * MAX_CLASSES + 1];
-    for (int64_t i = 0; i < count; i++) {
-        total[i] = 0;
+    double total[3 * MAX_CLASSES + 1] = {0};
+    for (int64_t i = 0; i < count; i++)
         for (int t = 0; t < threads; t++) total[i] += partial[t * apart + i];
-    }
     *cross_entropy = total[0];
     for (int64_t k = 0; k < classes; k++) {
         overlap[k] = total[1 + 3 * k];

@@ -47,7 +47,7 @@ class TrainingLoop(Callback):
         )
         self._display = display
         self._watch = Stopwatch()
-        self._since_checkpoint_s = 0.0
+        self._checkpointed_at_s = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the state of a new run, or finish what a resumed one left undone."""
@@ -80,7 +80,7 @@ class TrainingLoop(Callback):
         state.out_of_time = self._module.elapsed_share() >= 1
         if self._is_due():
             self._end_epoch(trainer)
-        elif self._since_checkpoint_s > CHECKPOINT_EVERY_S and self._placement.world == 1:
+        elif self._module.agreed_elapsed_s - self._checkpointed_at_s > CHECKPOINT_EVERY_S:
             self._checkpoint(trainer)
 
     def _is_due(self) -> bool:
@@ -170,7 +170,7 @@ class TrainingLoop(Callback):
         """
         self._module.settle()
         trainer.save_checkpoint(self._folder.last_checkpoint, weights_only=False)
-        self._since_checkpoint_s = 0.0
+        self._checkpointed_at_s = self._module.agreed_elapsed_s
 
     def _derive(self, trainer: Trainer) -> None:
         """Write what follows from the last checkpoint; at a resume it may be missing or old."""
@@ -190,7 +190,6 @@ class TrainingLoop(Callback):
     def _count_time(self, *, training: bool) -> float:
         seconds = self._watch.lap()
         self._module.state.elapsed_s += seconds
-        self._since_checkpoint_s += seconds
         if training:
             self._module.state.epoch_s += seconds
         return seconds

@@ -196,6 +196,11 @@ class TrainingModule(LightningModule):
         elapsed_s, validation_s = self._agreed_s
         return elapsed_s / max(allowed_s - validation_s, 0.1 * allowed_s)
 
+    @property
+    def agreed_elapsed_s(self) -> float:
+        """Time used, the same in all processes, and as old as the last step."""
+        return self._agreed_s[0]
+
     def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
         """Return the loss of this process's share, weighted so that the mean over shares is it."""
         del batch_idx

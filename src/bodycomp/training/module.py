@@ -16,6 +16,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.utils.data import DataLoader, Dataset
 
 from bodycomp.networks.card import ModelCard
+from bodycomp.networks.synchronised_norm import SynchronisedNorm
 from bodycomp.training.averaging import WeightAverage
 from bodycomp.training.divergence import not_finite, rate_factor, watch_loss
 from bodycomp.training.options import RunOptions
@@ -174,6 +175,8 @@ class TrainingModule(LightningModule):
             group["lr"] = self.state.used_rate
         for norm, final_momentum in self._norms:
             norm.momentum = max(final_momentum, 1 / (1 + NORM_MEMORY * (self.state.step + 1)))
+            if isinstance(norm, SynchronisedNorm):
+                norm.counts = self.plan.share(self.state.step).weight > 0
         return None
 
     def learning_rate(self) -> float:

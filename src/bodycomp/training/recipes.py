@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from bodycomp.anatomy import tissues_for
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
@@ -47,6 +47,10 @@ class Recipe(ABC):
     options: RunOptions
 
     @abstractmethod
+    def with_name(self, name: str) -> Self:
+        """Return the recipe for a run of this name."""
+
+    @abstractmethod
     def check(self, progress: Progress) -> tuple[Finding, ...]:
         """Return what is wrong with the training set."""
 
@@ -73,6 +77,10 @@ class SegmentationRecipe(Recipe):
 
     module: ClassVar[type[TrainingModule]] = SegmentationModule
     options: SegmentationOptions
+
+    def with_name(self, name: str) -> Self:
+        """Name the run."""
+        return replace(self, options=replace(self.options, name=name))
 
     def check(self, progress: Progress) -> tuple[Finding, ...]:
         """Read every image and mask."""
@@ -127,6 +135,10 @@ class SliceSelectionRecipe(Recipe):
     module: ClassVar[type[TrainingModule]] = SliceSelectionModule
     options: SliceSelectionOptions
 
+    def with_name(self, name: str) -> Self:
+        """Name the run."""
+        return replace(self, options=replace(self.options, name=name))
+
     def check(self, progress: Progress) -> tuple[Finding, ...]:
         """Read every slice and table."""
         return check_slice_set(self.options.data_dir, levels=self.options.levels, progress=progress)
@@ -174,6 +186,15 @@ class SliceSelectionRecipe(Recipe):
         tables = [table_path(folder, name) for name in SPLITS]
         slices = [path for name in SPLITS for path in (folder / "images" / name).glob("*.png")]
         return [path for path in tables if path.exists()] + slices
+
+
+def recipe_for(options: RunOptions) -> Recipe:
+    """Return the recipe of a task, by the kind of its options."""
+    if isinstance(options, SegmentationOptions):
+        return SegmentationRecipe(options)
+    if isinstance(options, SliceSelectionOptions):
+        return SliceSelectionRecipe(options)
+    raise TypeError(f"no training takes {type(options).__name__}")
 
 
 def _if_keras(path: Path, left_open: dict[str, Any]) -> dict[str, Any]:

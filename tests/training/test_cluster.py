@@ -54,7 +54,7 @@ def command(data: Path, output: Path, *more: str) -> list[str]:
     return [
         *("train", "slice-selection", str(data), str(output), "-L", "L3", "T8", "-b", "4"),
         *("--nb_blocks", "2", "--nb_layers_per_block", "1", "--nb_initial_filters", "4"),
-        *("--growth_rate", "4", "-g", "0", "--omit_batch_norm", *more),
+        *("--growth_rate", "4", "-g", "0", "--precision", "32", "--omit_batch_norm", *more),
     ]
 
 

@@ -87,7 +87,7 @@ def srun(arguments: list[str], code: str = "") -> list[tuple[int, str]]:
         for rank in range(2)
     ]
     try:
-        said = [task.communicate(timeout=120)[1] for task in tasks]
+        said = [task.communicate(timeout=400)[1] for task in tasks]
     finally:
         for task in tasks:
             task.kill()

@@ -17,11 +17,13 @@ from bodycomp.errors import RunInterruptedError
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.batch_size import choose_batch_size
 from bodycomp.training.checkpoints import restore_last
+from bodycomp.training.compiling import check_compile
 from bodycomp.training.devices import Devices, choose_devices
 from bodycomp.training.divergence import facts as divergence_facts
 from bodycomp.training.faults import explained
 from bodycomp.training.finish import finish
 from bodycomp.training.launch import first_seat
+from bodycomp.training.loggers import check_loggers
 from bodycomp.training.manifest import Manifest, data_digest
 from bodycomp.training.meeting import all_or_none, check_same_data, gather, meeting
 from bodycomp.training.module import TrainingModule
@@ -46,6 +48,7 @@ from bodycomp.training.seats import Seat
 from bodycomp.training.signals import SignalWatch
 from bodycomp.training.starting_point import starting_network
 from bodycomp.training.steps import prepare_process, run_all_steps
+from bodycomp.training.summary import summarised
 from bodycomp.training.task import Splits
 
 log = logging.getLogger(__name__)
@@ -106,7 +109,9 @@ def _train_together(recipe: Recipe, seat: Seat | None) -> Path:
     options = recipe.options
     is_first = seat is None or seat.rank == 0
     with all_or_none(seat):
+        check_loggers(options)
         devices, folder = choose_devices(options, seat), find_run_folder(options)
+        check_compile(options.compile, devices)
         if options.resume and is_first:
             restore_last(folder)
         _warn_of_rate(options)
@@ -135,10 +140,13 @@ def _train_together(recipe: Recipe, seat: Seat | None) -> Path:
         if seat is not None and seat.rank > 0:
             run_all_steps(module, folder, devices, seat)
             return folder.path
-        with _reported(module, manifest), explained(module, devices):
+        with (
+            _reported(module, manifest),
+            summarised(module, folder),
+            explained(module, devices),
+        ):
             run_all_steps(module, folder, devices, seat or first_seat(devices.count))
             finish(module, folder, placement_after_training(devices, options.batch_size))
-    log.info("best epoch %s; model in %s", module.state.best_epoch, folder.model)
     return folder.path
 
 
@@ -198,7 +206,7 @@ def provenance(card: ModelCard, options: RunOptions, facts: Mapping[str, Any]) -
     chosen = {
         key: value
         for key, value in options.to_dict().items()
-        if key not in {"data_dir", "output_dir", "name", "load_weights", "resume"}
+        if key not in {"data_dir", "output_dir", "name", "load_weights", "resume", "loggers"}
     }
     return {
         **card.training,

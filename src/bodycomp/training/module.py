@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 from lightning.pytorch import LightningModule
@@ -26,7 +26,7 @@ from bodycomp.training.sampling import BatchPlan, StepSampler, step_seed
 from bodycomp.training.schedules import Position, learning_rate_factor
 from bodycomp.training.signals import SignalWatch
 from bodycomp.training.state import STATE_KEY, TrainingState
-from bodycomp.training.task import Evaluation, Pick, Splits
+from bodycomp.training.task import Evaluation, Headline, Pick, Splits
 
 WEIGHT_DECAY: Final = 1e-4
 SGD_MOMENTUM: Final = 0.9
@@ -49,6 +49,8 @@ class TrainingModule(LightningModule):
     which learning rate a step has follows from its number in ``state``.
     """
 
+    headline: ClassVar[Headline]
+
     def __init__(
         self, network: nn.Module, card: ModelCard, splits: Splits, options: RunOptions
     ) -> None:
@@ -61,6 +63,7 @@ class TrainingModule(LightningModule):
         self.state = TrainingState(step=options.first_epoch * self.plan.steps_per_epoch)
         self.average = WeightAverage(network, options.average) if options.average else None
         self.num_workers = 0
+        self.fused_optimizer = False
         self.signals = SignalWatch()
         self._agreed_signal = 0
         self._agreed_s = (0.0, 0.0)
@@ -137,7 +140,10 @@ class TrainingModule(LightningModule):
         return make_loader(self.splits.train, steps, num_workers=self.num_workers)
 
     def configure_optimizers(self) -> Optimizer:
-        """Return the optimiser; biases and norms do not decay."""
+        """Return the optimiser; biases and norms do not decay.
+
+        On GPUs AdamW may do all weights in one kernel (``fused_optimizer``).
+        """
         matrices = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [
@@ -147,7 +153,7 @@ class TrainingModule(LightningModule):
         rate = self.options.learning_rate
         if self.options.optimizer == "sgd":
             return SGD(groups, lr=rate, momentum=SGD_MOMENTUM, nesterov=True)
-        return AdamW(groups, lr=rate)
+        return AdamW(groups, lr=rate, fused=self.fused_optimizer or None)
 
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
         """Vary a batch, with random numbers that depend on seed and step alone."""
@@ -216,7 +222,7 @@ class TrainingModule(LightningModule):
         Returns:
             This process's loss, the largest one (infinite for NaN), a signal, and two times in s.
         """
-        times = (self.state.elapsed_s, self._next_validation_s())
+        times = (self.state.elapsed_s, self.next_validation_s())
         own = loss.detach().double().reshape(1)
         known = torch.tensor([self.signals.received or 0, *times], dtype=torch.float64)
         shared = torch.cat([own.nan_to_num(torch.inf, torch.inf), known.to(own.device)])
@@ -281,7 +287,7 @@ class TrainingModule(LightningModule):
             step = max(0, self.state.step - 1)
             raise not_finite("weights are", self.state, step, self.epoch)
 
-    def _next_validation_s(self) -> float:
+    def next_validation_s(self) -> float:
         """Estimate the time of the next validation, by the last one or by the steps so far."""
         if self.state.validation_s or not self.state.epoch_images:
             return self.state.validation_s

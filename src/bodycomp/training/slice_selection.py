@@ -25,13 +25,15 @@ from bodycomp.training.slice_metrics import (
     series_metrics,
     view_error_mm,
 )
-from bodycomp.training.task import Evaluation, Pick
+from bodycomp.training.task import Evaluation, Headline, Pick
 
 TELLING_ERROR_MM: Final = 10.0
 
 
 class SliceSelectionModule(TrainingModule):
     """A DenseNet in training; a batch is images (B, 1, H, W) and offsets in mm (B, level)."""
+
+    headline = Headline("mean error", " mm", -1, 2)
 
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the chosen loss of a batch, over the annotated levels of each slice."""
@@ -50,8 +52,8 @@ class SliceSelectionModule(TrainingModule):
     def evaluate(self, network: nn.Module, split: Dataset[Sample], place: Placement) -> Evaluation:
         """Return errors in mm, slice by slice and, if the table names them, series by series.
 
-        Metrics are ``loss`` and those of ``slice_metrics``. The score is minus the mean of
-        ``view_error_mm`` over all annotated slices and levels.
+        Metrics are ``loss``, those of ``slice_metrics`` and ``error_mm``, the mean of
+        ``view_error_mm`` over all annotated slices and levels; the score is minus that.
         """
         levels = self.card.levels
         logits = torch.zeros(len(split), len(levels), dtype=torch.float64)  # type: ignore[arg-type]
@@ -70,7 +72,9 @@ class SliceSelectionModule(TrainingModule):
             series = np.asarray(split.split.series)
             metrics |= series_metrics(offsets_mm, estimated_mm, levels, series, self._scale_mm)
         errors_mm = torch.from_numpy(view_error_mm(offsets_mm, estimated_mm))
-        score = -loss if errors_mm.isnan().all() else -float(errors_mm.nanmean())
+        is_annotated = not errors_mm.isnan().all()
+        metrics["error_mm"] = float(errors_mm.nanmean()) if is_annotated else None
+        score = -float(errors_mm.nanmean()) if is_annotated else -loss
         return Evaluation(metrics, score, -telling_errors_mm(offsets, errors_mm))
 
     @torch.no_grad()

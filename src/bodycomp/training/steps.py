@@ -7,17 +7,19 @@ from contextlib import nullcontext
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.synchronised_norm import synchronise_norms
 from bodycomp.training.checkpoints import SafeCheckpoints
 from bodycomp.training.determinism import repeat_exactly
+from bodycomp.training.compiling import compile_if_it_pays
 from bodycomp.training.devices import Devices
 from bodycomp.training.divergence import DivergedError, step_back, stop_at_once
 from bodycomp.training.faults import explained
 from bodycomp.training.launch import helpers
+from bodycomp.training.loggers import make_loggers
 from bodycomp.training.loop import TrainingLoop
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement
@@ -40,6 +42,7 @@ def run_all_steps(module: TrainingModule, folder: RunFolder, devices: Devices, s
     module.prepare(rank=seat.rank, world=seat.world, num_workers=devices.num_workers)
     threads = torch.get_num_threads()
     prepare_process(module, devices, seat)
+    compile_if_it_pays(module, devices, seat_device(devices, seat))
     others = nullcontext() if seat.rank or seat.is_started_elsewhere else helpers(folder.path, seat)
     with quiet_lightning(), EpochDisplay(shown=seat.rank == 0) as display:
         try:
@@ -57,8 +60,11 @@ def _run_steps(
 ) -> None:
     """Run all steps that are left; after a divergence, from an earlier state."""
     checkpoint = folder.last_checkpoint if module.options.resume else None
+    loggers: list[Logger] = []
+    if seat.rank == 0:
+        loggers = make_loggers(module.options, folder, module.card.training)
     while True:
-        trainer = _trainer(folder, devices, seat)
+        trainer = _trainer(folder, devices, seat, loggers)
         placement = Placement(
             device=trainer.strategy.root_device,
             precision=devices.precision,
@@ -84,7 +90,11 @@ def prepare_process(module: TrainingModule, devices: Devices, seat: Seat) -> Non
         if module.options.deterministic:
             repeat_exactly()
         torch.set_float32_matmul_precision("high")
+        # All batches have one size, or two.
+        torch.backends.cudnn.benchmark = not module.options.deterministic
         module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # With 16-bit gradients a fused AdamW would unscale them itself, after the clipping.
+        module.fused_optimizer = devices.precision != "16-mixed"
     else:
         keep_freed_memory()
         if devices.count > 1:
@@ -93,11 +103,18 @@ def prepare_process(module: TrainingModule, devices: Devices, seat: Seat) -> Non
             synchronise_norms(module.network)
 
 
-def _trainer(folder: RunFolder, devices: Devices, seat: Seat) -> Trainer:
+def seat_device(devices: Devices, seat: Seat) -> torch.device:
+    """Return the device of the process on this seat."""
+    return (
+        torch.device("cuda", gpu_index(seat))
+        if devices.accelerator == "cuda"
+        else torch.device("cpu")
+    )
+
+
+def _trainer(folder: RunFolder, devices: Devices, seat: Seat, loggers: list[Logger]) -> Trainer:
     strategy: Strategy | str = "auto"
-    device = torch.device("cpu")
-    if devices.accelerator == "cuda":
-        device = torch.device("cuda", gpu_index(seat))
+    device = seat_device(devices, seat)
     if seat.world > 1:
         backend = "nccl" if devices.accelerator == "cuda" else "gloo"
         strategy = DDPStrategy(
@@ -111,7 +128,7 @@ def _trainer(folder: RunFolder, devices: Devices, seat: Seat) -> Trainer:
         strategy=strategy,
         precision=devices.precision,
         plugins=[SeatEnvironment(seat), SafeCheckpoints()],
-        logger=TensorBoardLogger(folder.path, "tensorboard", "") if seat.rank == 0 else False,
+        logger=loggers or False,
         max_epochs=1,  # one long epoch of all steps; see TrainingModule
         gradient_clip_val=GRADIENT_NORM_LIMIT,
         use_distributed_sampler=False,  # BatchPlan shares the samples out

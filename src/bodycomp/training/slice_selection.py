@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from bodycomp.data.augmentation import augment_batch
 from bodycomp.data.augmentation_options import AugmentationOptions
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.networks.losses import slice_selection_loss
 from bodycomp.networks.targets import offset_to_target, target_to_offset
-from bodycomp.report.figures import SliceCase, write_slice_examples
+from bodycomp.report.figures import LevelEstimates, SliceCase, write_slice_examples
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement, Sample
 from bodycomp.training.slice_metrics import (
@@ -28,6 +28,9 @@ from bodycomp.training.slice_metrics import (
 from bodycomp.training.task import Evaluation, Headline, Pick
 
 TELLING_ERROR_MM: Final = 10.0
+
+SLICES_SHOWN: Final = 500
+"""More validation slices than this would only cover each other in a picture."""
 
 
 class SliceSelectionModule(TrainingModule):
@@ -98,7 +101,23 @@ class SliceSelectionModule(TrainingModule):
                     predicted_offset_mm=float(estimated_mm[level]),
                 )
             )
-        write_slice_examples(path, cases)
+        write_slice_examples(path, cases, self._estimates(network, device))
+
+    def _estimates(self, network: nn.Module, device: torch.device) -> list[LevelEstimates]:
+        """Return what the network says of validation slices, at most ``SLICES_SHOWN`` of them."""
+        split = self.splits.val
+        count: int = len(split)  # type: ignore[arg-type]
+        shown = range(0, count, -(-count // SLICES_SHOWN))
+        place = Placement(device=device, precision="32-true", batch_size=16)
+        batches = list(place.predictions(network, Subset(split, shown)))
+        scores = torch.sigmoid(torch.cat([logits for _, logits, _ in batches])).cpu().numpy()
+        true_mm = torch.cat([offsets for _, _, offsets in batches]).cpu().numpy()
+        estimated_mm = target_to_offset(scores, self._scale_mm)
+        is_known = ~np.isnan(true_mm)
+        return [
+            LevelEstimates(level, true_mm[known, index], estimated_mm[known, index])
+            for index, (level, known) in enumerate(zip(self.card.levels, is_known.T, strict=True))
+        ]
 
     @property
     def _scale_mm(self) -> float:

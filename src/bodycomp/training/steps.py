@@ -105,11 +105,9 @@ def prepare_process(module: TrainingModule, devices: Devices, seat: Seat) -> Non
 
 def seat_device(devices: Devices, seat: Seat) -> torch.device:
     """Return the device of the process on this seat."""
-    return (
-        torch.device("cuda", gpu_index(seat))
-        if devices.accelerator == "cuda"
-        else torch.device("cpu")
-    )
+    if devices.accelerator == "cuda":
+        return torch.device("cuda", gpu_index(seat))
+    return torch.device("cpu")
 
 
 def _trainer(folder: RunFolder, devices: Devices, seat: Seat, loggers: list[Logger]) -> Trainer:

@@ -32,9 +32,13 @@ PLACES = {"data_dir": Path("my data"), "output_dir": Path("models")}
     [
         SegmentationOptions(**PLACES),
         SegmentationOptions(**PLACES, name="a", thoracic=True, loggers=("mlflow", "wandb")),
-        SegmentationOptions(**PLACES, arch=SegmentationOptions.architectures[1], augmentation=False),
+        SegmentationOptions(
+            **PLACES, arch=SegmentationOptions.architectures[1], augmentation=False
+        ),
         SliceSelectionOptions(**PLACES, levels=("T5", "L3"), omit_batch_norm=True, max_minutes=2.5),
-        SliceSelectionOptions(**PLACES, load_weights=Path("m.hdf5"), batch_size=3, resume=True, name="b"),
+        SliceSelectionOptions(
+            **PLACES, load_weights=Path("m.hdf5"), batch_size=3, resume=True, name="b"
+        ),
     ],
     ids=lambda options: options.name or options.task,
 )
@@ -118,7 +122,7 @@ def test_a_logger_that_is_not_installed_is_refused_with_the_way_to_get_it(tiny_d
 @pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow is not installed")
 @pytest.mark.filterwarnings("ignore")
 def test_mlflow_gets_the_metrics_and_no_place(tiny_densenet, tmp_path, monkeypatch):
-    from mlflow.tracking import MlflowClient
+    from mlflow.tracking import MlflowClient  # noqa: PLC0415 - the package may be missing
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
     train_slice_selection(tiny_densenet(epochs=2, loggers=("mlflow",)))

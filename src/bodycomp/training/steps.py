@@ -13,8 +13,8 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.synchronised_norm import synchronise_norms
 from bodycomp.training.checkpoints import SafeCheckpoints
-from bodycomp.training.determinism import repeat_exactly
 from bodycomp.training.compiling import compile_if_it_pays
+from bodycomp.training.determinism import repeat_exactly
 from bodycomp.training.devices import Devices
 from bodycomp.training.divergence import DivergedError, step_back, stop_at_once
 from bodycomp.training.faults import explained

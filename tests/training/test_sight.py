@@ -124,6 +124,7 @@ def test_a_logger_that_is_not_installed_is_refused_with_the_way_to_get_it(tiny_d
 def test_mlflow_gets_the_metrics_and_no_place(tiny_densenet, tmp_path, monkeypatch):
     from mlflow.tracking import MlflowClient  # noqa: PLC0415 - the package may be missing
 
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
     train_slice_selection(tiny_densenet(epochs=2, loggers=("mlflow",)))
     client = MlflowClient((tmp_path / "mlruns").as_uri())

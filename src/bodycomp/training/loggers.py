@@ -44,6 +44,9 @@ def make_loggers(
         options: With the names of the loggers.
         folder: Of the run; a resumed run goes on in the logger's earlier one.
         training: What may be told of the training; see ``fit.provenance``.
+
+    Raises:
+        UsageError: A logger cannot be used, for instance because nothing answers.
     """
     loggers: list[Logger] = [TensorBoardLogger(folder.path, "tensorboard", "")]
     if not options.loggers:
@@ -52,8 +55,17 @@ def make_loggers(
     earlier: dict[str, str] = json.loads(place.read_text("utf-8")) if place.is_file() else {}
     title = f"{options.task} {time_stamp()}"
     for name in options.loggers:
-        logger, earlier[name] = MAKERS[name](title, earlier.get(name), folder)
-        logger.log_hyperparams(dict(training))
+        try:
+            is_new = name not in earlier
+            logger, earlier[name] = MAKERS[name](title, earlier.get(name), folder)
+            if is_new:  # MLflow refuses options that have changed, such as --epochs at a resume
+                logger.log_hyperparams(dict(training))
+        except Exception as error:  # whatever a package of somebody else's raises
+            raise UsageError(
+                f"--logger {name} cannot be used: {type(error).__name__}: "
+                f"{str(error).splitlines()[0] if str(error) else ''}",
+                hint="See to its settings, or leave it out.",
+            ) from error
         loggers.append(logger)
     write_json(place, earlier)
     return loggers

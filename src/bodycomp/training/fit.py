@@ -115,7 +115,9 @@ def _train_together(recipe: Recipe, seat: Seat | None) -> Path:
         if options.resume and is_first:
             restore_last(folder)
         _warn_of_rate(options)
-        _warn_of_idle_devices(options, devices if seat is None else replace(devices, count=seat.world))
+        _warn_of_idle_devices(
+            options, devices if seat is None else replace(devices, count=seat.world)
+        )
         log.info("training on %s", devices.description)
         network, card = starting_network(recipe)
         if is_first:

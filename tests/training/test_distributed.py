@@ -27,24 +27,24 @@ def read_rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def assert_equal_within_rounding(one: Path, two: Path) -> None:
+def assert_equal_within_rounding(one: Path, two: Path, absolute: float = 1e-6) -> None:
     states = [
         torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (one, two)
     ]
     for name, weight in states[0]["state_dict"].items():
         torch.testing.assert_close(
-            states[1]["state_dict"][name], weight, rtol=1e-3, atol=1e-6, msg=name
+            states[1]["state_dict"][name], weight, rtol=1e-3, atol=absolute, msg=name
         )
     for name, average in states[0]["bodycomp_average"].items():
         torch.testing.assert_close(
-            states[1]["bodycomp_average"][name], average, rtol=1e-3, atol=1e-6, msg=name
+            states[1]["bodycomp_average"][name], average, rtol=1e-3, atol=absolute, msg=name
         )
     rows = [read_rows(run) for run in (one, two)]
     assert len(rows[0]) == len(rows[1])  # one writer
     for row, other in zip(*rows, strict=True):
         for key in row.keys() - {"images_per_s", "elapsed_s"}:
             assert float(other[key] or "nan") == pytest.approx(
-                float(row[key] or "nan"), rel=1e-3, nan_ok=True
+                float(row[key] or "nan"), rel=1e-3, abs=10 * absolute, nan_ok=True
             ), key
 
 
@@ -69,4 +69,5 @@ def test_two_processes_share_the_statistics_of_batch_norm(tiny_unet):
     changes |= {"optimizer": "sgd", "learning_rate": 0.05}
     one = train_segmentation(tiny_unet(name="one", **changes))
     two = train_segmentation(tiny_unet(name="two", processes=2, **changes))
-    assert_equal_within_rounding(one, two)
+    # One process has the fused kernels, two have plain layers: rounding differs more.
+    assert_equal_within_rounding(one, two, absolute=1e-4)

@@ -1,0 +1,66 @@
+"""When to let ``torch.compile`` prepare a network: on a GPU, if the run is long enough to pay.
+
+On the CPU it cost 54 s (DenseNet) and 163 s (U-Net) at the start and gained nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import torch
+
+from bodycomp.data.batches import network_input
+from bodycomp.errors import UsageError
+from bodycomp.training.batch_loader import make_loader
+from bodycomp.training.devices import Devices
+from bodycomp.training.module import TrainingModule
+from bodycomp.training.step_cost import measure_step
+
+log = logging.getLogger(__name__)
+
+PAYS_AFTER_S: Final = 600.0
+"""Compiling takes a minute or two and may gain a tenth or more of the rest."""
+
+
+def check_compile(choice: str, devices: Devices) -> None:
+    """Refuse what cannot help.
+
+    Raises:
+        UsageError: ``on`` without a GPU.
+    """
+    if choice == "on" and devices.accelerator == "cpu":
+        raise UsageError(
+            "--compile on is for GPUs: on a CPU it takes minutes to start and gains nothing",
+            hint="Leave it out; auto compiles where it pays.",
+        )
+
+
+def compile_if_it_pays(module: TrainingModule, devices: Devices, device: torch.device) -> None:
+    """Compile the network in place, so that the names of its weights in checkpoints stay.
+
+    Args:
+        module: With the steps that are left.
+        devices: Kind and precision.
+        device: This process's.
+    """
+    choice = module.options.compile
+    if devices.accelerator == "cpu" or choice == "off":
+        return
+    if choice == "auto" and _expected_s(module, devices, device) < PAYS_AFTER_S:
+        return
+    log.info("compiling the network; the first steps take a minute or two")
+    module.network.compile(dynamic=False)
+
+
+def _expected_s(module: TrainingModule, devices: Devices, device: torch.device) -> float:
+    """Return how long the steps that are left would take as they are, by trying one."""
+    steps = max(0, module.last_step - module.state.step)
+    share = list(module.plan.share(module.state.step).indices)
+    raw, truth = next(iter(make_loader(module.splits.train, [share], num_workers=0)))
+    batch = network_input(raw, module.card.preprocessing), truth
+    network = module.network.to(device)
+    cost = measure_step(network, module.loss, batch, precision=devices.precision)
+    whole_s = steps * cost.seconds
+    minutes = module.options.max_minutes
+    return whole_s if minutes is None else min(whole_s, 60 * minutes)

@@ -2,9 +2,14 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from hypothesis import settings
+
+# Trainings in tests leave nothing in the user's cache.
+_cache = tempfile.TemporaryDirectory(prefix="bodycomp-cache-")
+os.environ["BODYCOMP_CACHE"] = _cache.name
 
 sys.path.insert(0, str(Path(__file__).parent))
 

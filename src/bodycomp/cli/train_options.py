@@ -303,3 +303,22 @@ def add_slice_selection_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="train without batch normalisation",
     )
+    _add_cache_options(parser.add_argument_group("decoded slices"))
+
+
+def _add_cache_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--cache_dir",
+        type=Path,
+        metavar="FOLDER",
+        help="where decoded slices are kept for this run and later ones (default: $BODYCOMP_CACHE, "
+        "else bodycomp/slices in the user's cache folder); 'bodycomp cache' shows and clears it",
+    )
+    group.add_argument(
+        "--cache_gb",
+        type=float,
+        default=10.0,
+        metavar="GB",
+        help="how large it may become, 65.5 kB per slice; what was used least recently goes first; "
+        "0: no cache (default 10)",
+    )

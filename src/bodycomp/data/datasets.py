@@ -1,27 +1,59 @@
-"""Training sets as PyTorch map-style datasets: samples leave in the form that a network sees."""
+"""Training sets as PyTorch map-style datasets.
+
+Single samples come in the form that a network sees; batches in the compact form of the files, which
+becomes network input where the network is.
+"""
 
 from __future__ import annotations
 
-import mmap
-from typing import Any, Final, cast
+import logging
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, get_worker_info
 
+from bodycomp.data.grey_file import GreyFile
+from bodycomp.data.grey_memory import DEFAULT_CACHE_BYTES, GreyMemory
 from bodycomp.data.png import read_grey_png
+from bodycomp.data.sample_file import SampleFile
 from bodycomp.data.segmentation_set import SegmentationSplit
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.resize import resize_grey, resize_labels
 
+log = logging.getLogger(__name__)
+
 Sample = tuple[torch.Tensor, torch.Tensor]
 
-DEFAULT_CACHE_BYTES: Final = 2**30
+RawBatch = tuple[torch.Tensor, torch.Tensor]
+"""Images (B, 1, rows, columns) and truth (B, ...). The images' dtype tells what they are: int16 HU,
+uint8 windowed grey levels, or float32 for network input. ``data.batches`` makes that of all three.
+"""
 
 
-class SegmentationDataset(Dataset[Sample]):
+class SampleSet(Dataset[Sample]):
+    """What both data sets have in common.
+
+    Attributes:
+        preprocessing: The model's road from HU to network input.
+    """
+
+    preprocessing: Preprocessing
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    @abstractmethod
+    def read(self, indices: Sequence[int]) -> RawBatch:
+        """Return samples as compactly as their files hold them."""
+
+
+class SegmentationDataset(SampleSet):
     """Slices and masks of one split.
 
     An item is (image float32 (1, rows, columns) in [0, input_max], mask uint8 (rows, columns)),
@@ -35,6 +67,7 @@ class SegmentationDataset(Dataset[Sample]):
     def __init__(self, split: SegmentationSplit, preprocessing: Preprocessing) -> None:
         self.split = split
         self.preprocessing = preprocessing
+        self._files: tuple[SampleFile, SampleFile] | None = None
 
     def __len__(self) -> int:
         return len(self.split)
@@ -47,8 +80,33 @@ class SegmentationDataset(Dataset[Sample]):
         # A mapped mask is read-only, which torch does not take; from_hu always makes a new array.
         return torch.from_numpy(image)[None], torch.from_numpy(np.array(mask))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_files": None}
 
-class SliceDataset(Dataset[Sample]):
+    def read(self, indices: Sequence[int]) -> RawBatch:
+        """Return int16 HU where the file holds them in the network's size, else network input.
+
+        Raises:
+            TrainingSetError: A file cannot be read any more.
+        """
+        if not self._is_compact():
+            return _stack([self[index] for index in indices])
+        if self._files is None:
+            self._files = SampleFile(self.split.images), SampleFile(self.split.masks)
+        size = self.preprocessing.size
+        images = torch.empty((len(indices), 1, *size), dtype=torch.int16)
+        masks = torch.empty((len(indices), *size), dtype=torch.uint8)
+        for file, target in zip(self._files, (images, masks), strict=True):
+            file.read(indices, target.numpy())
+        return images, masks
+
+    def _is_compact(self) -> bool:
+        images = self.split.images
+        is_size = images.shape[1:3] == self.preprocessing.size
+        return is_size and images.dtype == np.int16 and not self.preprocessing.quantised
+
+
+class SliceDataset(SampleSet):
     """PNG slices of one split with their offsets from each level.
 
     An item is (image float32 (1, rows, columns) in [0, input_max], offsets_mm float32 (level,)
@@ -57,9 +115,10 @@ class SliceDataset(Dataset[Sample]):
     Args:
         split: The opened split.
         preprocessing: The model's road from HU to network input.
-        cache_bytes: Memory for decoded slices of the network's size, 0 for none. Slices from the
-            first on are kept as far as it reaches. Forked worker processes share it; workers
-            that are started otherwise divide it.
+        decoded: The decoded slices on disk, if they are there.
+        cache_bytes: Without them: memory for decoded slices of the network's size, 0 for none.
+            Slices from the first on are kept as far as it reaches. Forked worker processes share
+            it; workers that are started otherwise divide it.
     """
 
     def __init__(
@@ -67,12 +126,20 @@ class SliceDataset(Dataset[Sample]):
         split: SliceSplit,
         preprocessing: Preprocessing,
         *,
+        decoded: GreyFile | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         self.split = split
         self.preprocessing = preprocessing
+        fits = decoded is not None and (len(decoded), decoded.size) == (
+            len(split),
+            preprocessing.size,
+        )
+        self._decoded = decoded if fits else None
         self._cache_bytes = cache_bytes
-        self._cache: _GreyCache | None = self._new_cache(shares=1)
+        self._memory: GreyMemory | None = None
+        if self._decoded is None:  # before workers are forked, so that they share it
+            self._memory = self._new_memory(shares=1)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -80,50 +147,54 @@ class SliceDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected an index below {len(self)}, found {index}")
-        grey = self._grey(index % len(self))
-        image = self.preprocessing.scale_grey(grey)
-        return torch.from_numpy(image)[None], torch.from_numpy(self.split.offsets_mm[index].copy())
+        grey, offsets_mm = self.read([index % len(self)])
+        return torch.from_numpy(self.preprocessing.scale_grey(grey[0].numpy())), offsets_mm[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_cache": None}
+        return self.__dict__ | {"_memory": None}
+
+    def read(self, indices: Sequence[int]) -> RawBatch:
+        """Return grey levels in the network's size, and offsets in mm."""
+        images = torch.empty((len(indices), 1, *self.preprocessing.size), dtype=torch.uint8)
+        offsets_mm = torch.from_numpy(self.split.offsets_mm[list(indices)])
+        greys = images.numpy()[:, 0]
+        if not self._read_decoded(indices, greys):
+            for index, grey in zip(indices, greys, strict=True):
+                grey[...] = self._grey(index)
+        return images, offsets_mm
+
+    def _read_decoded(self, indices: Sequence[int], out: NDArray[np.uint8]) -> bool:
+        if self._decoded is None:
+            return False
+        try:
+            self._decoded.read(indices, out)
+        except OSError as error:
+            log.warning(
+                "decoded slices can no longer be read from the cache (%s); the PNG files are "
+                "decoded again",
+                error,
+            )
+            self._decoded = None
+            return False
+        return True
 
     def _grey(self, index: int) -> NDArray[np.uint8]:
         """Return a slice in the network's size, from memory if it was decoded before."""
-        if self._cache is None:
+        if self._memory is None:
             worker = get_worker_info()
-            self._cache = self._new_cache(shares=worker.num_workers if worker else 1)
-        kept = self._cache.get(index)
+            self._memory = self._new_memory(shares=worker.num_workers if worker else 1)
+        kept = self._memory.get(index)
         if kept is not None:
             return kept
         grey = resize_grey(read_grey_png(self.split.png_paths[index]), self.preprocessing.size)
-        self._cache.put(index, grey)
+        self._memory.put(index, grey)
         return grey
 
-    def _new_cache(self, *, shares: int) -> _GreyCache:
+    def _new_memory(self, *, shares: int) -> GreyMemory:
         limit = self._cache_bytes // shares
-        return _GreyCache(len(self.split), self.preprocessing.size, limit)
+        return GreyMemory(len(self.split), self.preprocessing.size, limit)
 
 
-class _GreyCache:
-    """The first images of a data set in anonymous memory that forked processes share.
-
-    The slot is the index itself, so that no lock is needed; unused pages cost nothing.
-    """
-
-    def __init__(self, count: int, size: tuple[int, int], limit_bytes: int) -> None:
-        pixels = size[0] * size[1]
-        self._slots = min(count, limit_bytes // (pixels + 1))
-        memory = mmap.mmap(-1, max(1, self._slots * (pixels + 1)))
-        whole = np.frombuffer(memory, np.uint8)
-        self._images = whole[: self._slots * pixels].reshape(self._slots, *size)
-        self._filled = whole[self._slots * pixels :]
-
-    def get(self, index: int) -> NDArray[np.uint8] | None:
-        if index >= self._slots or not self._filled[index]:
-            return None
-        return cast("NDArray[np.uint8]", self._images[index])
-
-    def put(self, index: int, grey: NDArray[np.uint8]) -> None:
-        if index < self._slots:
-            self._images[index] = grey
-            self._filled[index] = 1  # after the pixels, so that no process reads half an image
+def _stack(samples: list[Sample]) -> RawBatch:
+    images, truth = zip(*samples, strict=True)
+    return torch.stack(images), torch.stack(truth)

@@ -48,16 +48,29 @@ def read_grey_png(path: Path) -> NDArray[np.uint8]:
 def inspect_png(path: Path, where: str, *, verify: bool = False) -> NDArray[np.uint8] | Finding:
     """Decode a PNG, or tell why it cannot be used; the finding calls it ``where``.
 
-    ``verify`` also compares checksums and the amount of pixel data, which decoding does not: it
-    fills what is missing with black.
+    ``verify`` is that of ``decode_png``.
     """
+    data = read_png(path, where)
+    return data if isinstance(data, Finding) else decode_png(data, where, verify=verify)
+
+
+def read_png(path: Path, where: str) -> bytes | Finding:
+    """Read a PNG's bytes, or tell why they cannot be read."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         return Finding("error", where, "expected this file, found none", "", MISSING_FILE)
     except OSError as error:
         message = f"expected a readable file, found {error.strerror}"
         return Finding("error", where, message, "Check the file's permissions.", "unreadable-png")
+
+
+def decode_png(data: bytes, where: str, *, verify: bool = False) -> NDArray[np.uint8] | Finding:
+    """Decode a PNG's bytes, or tell why they cannot be used; the finding calls it ``where``.
+
+    ``verify`` also compares checksums and the amount of pixel data, which decoding does not: it
+    fills what is missing with black.
+    """
     problem = _header_problem(data)
     if problem is not None:
         code, message, hint = problem

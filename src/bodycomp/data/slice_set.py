@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,32 @@ _LOOKS_LIKE_A_SLICE: Final = re.compile(r"\.(png|jpe?g|tiff?|bmp|gif|dcm|npy)$",
 _ID_HINT: Final = "Name the slices 000000.png, 000001.png, ... without gaps."
 
 
+@dataclass(frozen=True, slots=True)
+class PngPaths(Sequence[Path]):
+    """The files of a split in the order of their IDs, made when they are asked for.
+
+    Attributes:
+        folder: Where they lie.
+        length: How many there are.
+    """
+
+    folder: Path
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Path, ...]: ...
+    def __getitem__(self, index: int | slice) -> Path | tuple[Path, ...]:
+        chosen = range(self.length)[index]
+        if isinstance(chosen, range):
+            return tuple(self.folder / png_name(number) for number in chosen)
+        return self.folder / png_name(chosen)
+
+
 @dataclass(frozen=True, eq=False)
 class SliceSplit:
     """One split of a slice-selection training set; the PNG files are not read yet.
@@ -41,7 +67,7 @@ class SliceSplit:
     """
 
     name: str
-    png_paths: tuple[Path, ...]
+    png_paths: PngPaths
     offsets_mm: NDArray[np.float32]
     patient: tuple[str, ...] | None = None
     series: tuple[str, ...] | None = None
@@ -91,7 +117,7 @@ def inspect_slice_split(
     found = (*name_errors, *errors.all(), *offset_errors)
     if found:
         return None, found
-    paths = tuple(folder / png_name(index) for index in range(count))
+    paths = PngPaths(folder, count)
     patient, series = table.column(PATIENT_COLUMN), table.column(SERIES_COLUMN)
     return (SliceSplit(split, paths, offsets_mm, patient, series), table), ()
 

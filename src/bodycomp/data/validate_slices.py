@@ -1,30 +1,43 @@
-"""What is wrong with a slice-selection training set; every PNG is decoded once, in parallel."""
+"""What is wrong with a slice-selection training set; every PNG is read once, in parallel."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bodycomp.anatomy import check_levels
 from bodycomp.data.findings import Finding, FindingList
-from bodycomp.data.leaks import image_digest, shared_between_splits
+from bodycomp.data.grey_cache import GreyCache
+from bodycomp.data.grey_file import NOT_BLANK, GreyFile
+from bodycomp.data.leaks import shared_between_splits
 from bodycomp.data.naming import PATIENT_COLUMN, SERIES_COLUMN, SPLITS
-from bodycomp.data.png import inspect_png
+from bodycomp.data.slice_pass import SlicePass
 from bodycomp.data.slice_set import SliceSplit, inspect_slice_split
 from bodycomp.data.table import Table
+from bodycomp.imaging.preprocessing import SLICE_SELECTION_SIZE
 
 Progress = Callable[[int, int], None]
 """Called with the slices done and the slices in all."""
 
-MAX_THREADS: Final = 8
-QUEUED: Final = 1024
-"""Slices handed to the threads at a time, so that memory stays flat."""
+
+@dataclass(frozen=True, eq=False)
+class SliceSurvey:
+    """What one pass over a slice-selection training set tells.
+
+    Attributes:
+        findings: What is wrong.
+        contents: Split -> digests of its PNG files one after another.
+        decoded: Split -> its decoded slices on disk, for the splits that the cache keeps.
+    """
+
+    findings: tuple[Finding, ...]
+    contents: dict[str, bytes] = field(default_factory=dict)
+    decoded: dict[str, GreyFile] = field(default_factory=dict)
 
 
 def check_slice_set(
@@ -32,12 +45,35 @@ def check_slice_set(
 ) -> tuple[Finding, ...]:
     """Read a whole slice-selection training set and list what is wrong with it.
 
-    Every PNG is decoded. PNG files of a split are read only if their names and the table are
-    right, since otherwise they cannot be told apart.
+    Args:
+        data_dir: Folder with ``images`` and ``meta``.
+        levels: Levels to train.
+        progress: Called with slices done and slices in all.
+
+    Raises:
+        UsageError: A level is unknown or repeated.
+    """
+    return survey_slice_set(data_dir, levels=levels, progress=progress).findings
+
+
+def survey_slice_set(
+    data_dir: Path,
+    *,
+    levels: Sequence[str],
+    size: tuple[int, int] = SLICE_SELECTION_SIZE,
+    cache: GreyCache | None = None,
+    progress: Progress | None = None,
+) -> SliceSurvey:
+    """Read a whole slice-selection training set once: what is wrong, digests, decoded slices.
+
+    PNG files of a split are read only if their names and the table are right, since otherwise they
+    cannot be told apart. A PNG that the cache knows by its content is not decoded again.
 
     Args:
         data_dir: Folder with ``images`` and ``meta``.
         levels: Levels to train.
+        size: Rows and columns that the network sees.
+        cache: Where decoded slices are kept; None to keep none.
         progress: Called with slices done and slices in all.
 
     Raises:
@@ -54,55 +90,33 @@ def check_slice_set(
             splits[name] = split
             findings += (*_check_offsets(split, table, levels), *_check_index(table))
     total = sum(len(split) for split in splits.values())
+    contents: dict[str, bytes] = {}
+    decoded: dict[str, GreyFile] = {}
     digests: dict[str, Sequence[bytes | None]] = {}
-    done = 0
+    done, png_pass = 0, SlicePass(size, cache)
     for name, split in splits.items():
         report = None if progress is None else partial(_shifted, progress, done, total)
-        digests[name], errors = _check_pngs(split, report)
-        findings += errors
+        result = png_pass.run(split, report)
+        findings += result.findings
+        contents[name] = result.facts["content"].tobytes()
+        digests[name] = _image_digests(result.facts)
+        if result.decoded is not None:
+            decoded[name] = result.decoded
         done += len(split)
-    return (*findings, *_leaks(splits, digests))
+    return SliceSurvey((*findings, *_leaks(splits, digests)), contents, decoded)
+
+
+def _image_digests(facts: NDArray[np.void]) -> list[bytes | None]:
+    """Return a digest of each image, None for those that take no part in comparisons."""
+    telling = (facts["blank_grey"] == NOT_BLANK).tolist()
+    return [
+        image.tobytes() if tells else None
+        for image, tells in zip(facts["image"], telling, strict=True)
+    ]
 
 
 def _shifted(progress: Progress, done_before: int, total: int, done: int) -> None:
     progress(done_before + done, total)
-
-
-def _check_pngs(
-    split: SliceSplit, progress: Callable[[int], None] | None
-) -> tuple[list[bytes | None], tuple[Finding, ...]]:
-    """Decode every PNG: a digest of each, None where there is none, and what is wrong."""
-    findings = FindingList()
-    digests: list[bytes | None] = []
-    for outcome in _inspect_in_parallel(split):
-        if isinstance(outcome, Finding):
-            findings.add(outcome)
-        digests.append(None if isinstance(outcome, Finding) else outcome)
-        if progress is not None:
-            progress(len(digests))
-    return digests, findings.all()
-
-
-def _inspect_in_parallel(split: SliceSplit) -> Iterator[bytes | Finding]:
-    """Yield for each slice its digest or what is wrong."""
-    threads = min(MAX_THREADS, (os.cpu_count() or 1) + 1)
-    inspect = partial(_inspect, split.name)
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(split), QUEUED):
-            yield from pool.map(inspect, split.png_paths[start : start + QUEUED])
-
-
-def _inspect(split: str, path: Path) -> bytes | Finding:
-    where = f"images/{split}/{path.name}"
-    image = inspect_png(path, where, verify=True)
-    if isinstance(image, Finding):
-        return image
-    lowest, highest = int(image.min()), int(image.max())
-    if lowest < highest:
-        return image_digest(image)
-    message = f"expected a CT slice, found one grey level ({lowest}) in all pixels"
-    hint = "Check the export; a slice outside the body teaches little."
-    return Finding("warning", where, message, hint, "blank-png")
 
 
 def _check_offsets(split: SliceSplit, table: Table, levels: Sequence[str]) -> tuple[Finding, ...]:

@@ -9,11 +9,12 @@ from typing import Final
 
 import torch
 
+from bodycomp.data.batches import network_input
 from bodycomp.errors import TrainingError
 from bodycomp.training.devices import Devices
 from bodycomp.training.memory import available_bytes, is_out_of_memory, resident_bytes
 from bodycomp.training.module import TrainingModule
-from bodycomp.training.placement import Sample, make_loader
+from bodycomp.training.placement import Sample
 from bodycomp.training.step_cost import StepCost, measure_step
 
 log = logging.getLogger(__name__)
@@ -64,9 +65,8 @@ class Trials:
 
     def _batch(self, slices: int) -> Sample:
         samples = self._module.splits.train
-        indices = [index % len(samples) for index in range(slices)]  # type: ignore[arg-type]
-        batch: Sample = next(iter(make_loader(samples, [indices], num_workers=0)))
-        return batch
+        images, truth = samples.read([index % len(samples) for index in range(slices)])
+        return network_input(images, samples.preprocessing), truth
 
 
 def choose_batch_size(module: TrainingModule, devices: Devices) -> int:

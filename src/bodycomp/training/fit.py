@@ -30,7 +30,7 @@ from bodycomp.training.faults import explained
 from bodycomp.training.finish import finish
 from bodycomp.training.launch import OneMachine, Seat, first_seat, helpers
 from bodycomp.training.loop import TrainingLoop
-from bodycomp.training.manifest import Manifest, data_digest
+from bodycomp.training.manifest import DECODED, Manifest, data_digest, decoded_slices
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.options import (
     AUTO_BATCH_SIZE,
@@ -42,7 +42,12 @@ from bodycomp.training.options import (
 from bodycomp.training.placement import Placement, placement_after_training
 from bodycomp.training.progress import EpochDisplay
 from bodycomp.training.quiet import quiet_lightning
-from bodycomp.training.recipes import Recipe, SegmentationRecipe, SliceSelectionRecipe
+from bodycomp.training.recipes import (
+    CheckedData,
+    Recipe,
+    SegmentationRecipe,
+    SliceSelectionRecipe,
+)
 from bodycomp.training.run_folder import RunFolder, find_run_folder, read_args, write_json
 from bodycomp.training.signals import SignalWatch, interrupted
 from bodycomp.training.starting_point import starting_network
@@ -50,6 +55,10 @@ from bodycomp.training.starting_point import starting_network
 log = logging.getLogger(__name__)
 
 GRADIENT_NORM_LIMIT = 1.0
+NOT_OF_THE_MODEL = frozenset(
+    {"data_dir", "output_dir", "name", "load_weights", "resume", "cache_dir", "cache_gb"}
+)
+"""Options that a model card leaves out."""
 
 
 def train_segmentation(options: SegmentationOptions) -> Path:
@@ -82,7 +91,8 @@ def join_training(folder: RunFolder, values: Mapping[str, Any], seat: Seat) -> N
         else SliceSelectionRecipe(SliceSelectionOptions.from_dict(values))
     )
     network, card = starting_network(recipe)
-    module = recipe.module(network, card, recipe.splits(card.preprocessing), recipe.options)
+    splits = recipe.splits(card.preprocessing, decoded_slices(folder))
+    module = recipe.module(network, card, splits, recipe.options)
     with SignalWatch(ignore=True) as module.signals:
         _fit(module, folder, choose_devices(recipe.options), seat)
 
@@ -96,18 +106,19 @@ def _train(recipe: Recipe) -> Path:
     _warn_of_idle_devices(options, devices)
     log.info("training on %s", devices.description)
     network, card = starting_network(recipe)
-    _check_data(recipe)
-    splits = recipe.splits(card.preprocessing)
+    checked = _check_data(recipe, card)
+    splits = recipe.splits(card.preprocessing, checked.decoded)
     if options.batch_size == AUTO_BATCH_SIZE:
         trial = recipe.module(network, card, splits, replace(options, batch_size=1))
         options = replace(options, batch_size=_find_batch_size(trial, devices, folder))
-    digest = data_digest(options.data_dir, recipe.files())
+    digest = data_digest(options.data_dir, recipe.files(), checked.contents)
     facts = {
         "task": options.task,
         "seed": options.seed,
         "device": devices.description,
         "precision": devices.precision,
         "data": {"sizes": splits.sizes(), "digest": digest},
+        DECODED: checked.decoded,
     }
     manifest = Manifest(folder, facts)
     manifest.check_same_data()
@@ -130,12 +141,14 @@ def _find_batch_size(trial: TrainingModule, devices: Devices, folder: RunFolder)
     return choose_batch_size(trial, devices)
 
 
-def _check_data(recipe: Recipe) -> None:
+def _check_data(recipe: Recipe, card: ModelCard) -> CheckedData:
     with EpochDisplay(shown=True) as display:
-        findings = recipe.check(
-            lambda done, total: display.show("checking the training set", done, total)
+        checked = recipe.check(
+            card.preprocessing,
+            lambda done, total: display.show("checking the training set", done, total),
         )
-    raise_for_errors(findings)
+    raise_for_errors(checked.findings)
+    return checked
 
 
 def _warn_of_rate(options: RunOptions) -> None:
@@ -160,11 +173,7 @@ def _warn_of_idle_devices(options: RunOptions, devices: Devices) -> None:
 
 def provenance(card: ModelCard, options: RunOptions, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a model card tells of its training; no paths, which may name people."""
-    chosen = {
-        key: value
-        for key, value in options.to_dict().items()
-        if key not in {"data_dir", "output_dir", "name", "load_weights", "resume"}
-    }
+    chosen = {key: value for key, value in options.to_dict().items() if key not in NOT_OF_THE_MODEL}
     return {
         **card.training,
         "bodycomp": bodycomp.__version__,

@@ -19,23 +19,34 @@ from bodycomp.training.run_folder import RunFolder, write_json
 
 PACKAGES: Final = ("torch", "lightning", "numpy", "scipy", "pillow", "safetensors")
 
+DECODED: Final = "decoded_slices"
+"""Key of the decoded slices' names in the cache, split by split."""
+
 WHOLE_FILE_BYTES: Final = 256 * 2**20
 SAMPLED_CHUNKS: Final = 256
 CHUNK_BYTES: Final = 2**20
 
 
-def data_digest(data_dir: Path, files: Iterable[Path]) -> str:
+def data_digest(data_dir: Path, files: Iterable[Path], contents: Mapping[str, bytes]) -> str:
     """Return a SHA-256 over names, sizes and contents of a training set's files.
 
     Files above 256 MiB are read at 256 evenly spaced places of 1 MiB, first and last included.
+
+    Args:
+        data_dir: The training set.
+        files: Files to read.
+        contents: Digests of further contents that were read already, by name.
     """
     digest = hashlib.sha256()
+    for name, content in sorted(contents.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
     for path in sorted(files):
         size = path.stat().st_size
         digest.update(f"{path.relative_to(data_dir).as_posix()}\0{size}\0".encode())
         with path.open("rb") as stream:
             if size <= WHOLE_FILE_BYTES:
-                digest.update(stream.read())
+                while chunk := stream.read(CHUNK_BYTES):
+                    digest.update(chunk)
                 continue
             for index in range(SAMPLED_CHUNKS):
                 stream.seek((size - CHUNK_BYTES) * index // (SAMPLED_CHUNKS - 1))
@@ -60,6 +71,14 @@ def git_commit() -> str | None:
     commit, top = done.stdout.split("\n")[:2]
     # An environment inside somebody else's checkout is not a checkout of bodycomp.
     return commit if (Path(top) / "src" / "bodycomp").resolve() == source.resolve() else None
+
+
+def decoded_slices(folder: RunFolder) -> dict[str, str]:
+    """Return which decoded slices of the cache a run's manifest names, by split."""
+    if not folder.manifest.is_file():
+        return {}
+    values: dict[str, Any] = json.loads(folder.manifest.read_text(encoding="utf-8"))
+    return dict(values.get(DECODED, {}))
 
 
 class Manifest:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD, AdamW, Optimizer
-from torch.utils.data import DataLoader, Dataset
 
+from bodycomp.data.augmentation_options import AugmentationOptions
+from bodycomp.data.batches import network_input, varied_input
+from bodycomp.data.datasets import RawBatch, SampleSet
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.averaging import WeightAverage
+from bodycomp.training.batch_loader import AheadOnDevice, make_loader
 from bodycomp.training.divergence import not_finite, rate_factor, watch_loss
 from bodycomp.training.options import RunOptions
-from bodycomp.training.placement import Placement, Sample, make_loader
+from bodycomp.training.placement import Placement, Sample
 from bodycomp.training.readback import Readback, Reading
 from bodycomp.training.sampling import BatchPlan, StepSampler, step_seed
 from bodycomp.training.schedules import Position, learning_rate_factor
@@ -47,6 +50,9 @@ class TrainingModule(LightningModule):
     Lightning sees one long epoch of all steps that are left; which samples, which variation and
     which learning rate a step has follows from its number in ``state``.
     """
+
+    has_masks: ClassVar[bool] = False
+    """Whether the truth is masks, which move with the images."""
 
     def __init__(
         self, network: nn.Module, card: ModelCard, splits: Splits, options: RunOptions
@@ -77,11 +83,7 @@ class TrainingModule(LightningModule):
         """Return the mean loss of a batch."""
 
     @abstractmethod
-    def augment(self, batch: Sample, generator: torch.Generator) -> Sample:
-        """Vary a training batch."""
-
-    @abstractmethod
-    def evaluate(self, network: nn.Module, split: Dataset[Sample], place: Placement) -> Evaluation:
+    def evaluate(self, network: nn.Module, split: SampleSet, place: Placement) -> Evaluation:
         """Judge a network on a split, all processes together."""
 
     @abstractmethod
@@ -126,14 +128,15 @@ class TrainingModule(LightningModule):
         """Number of the running epoch, or of the one that the last step ended."""
         return max(self.state.step - 1, 0) // self.plan.steps_per_epoch
 
-    def train_dataloader(self) -> DataLoader[Sample]:
+    def train_dataloader(self) -> Iterable[RawBatch]:
         """Return the batches from the current step to the last.
 
         At the end one more is there, never used: Lightning calls no hook of an empty training.
         """
         stop = max(self.last_step, self.state.step + 1)
         steps = StepSampler(self.plan, self.state.step, stop)
-        return make_loader(self.splits.train, steps, num_workers=self.num_workers)
+        loader = make_loader(self.splits.train, steps, num_workers=self.num_workers)
+        return AheadOnDevice(loader, self.device) if self.device.type == "cuda" else loader
 
     def configure_optimizers(self) -> Optimizer:
         """Return the optimiser; biases and norms do not decay."""
@@ -148,13 +151,19 @@ class TrainingModule(LightningModule):
             return SGD(groups, lr=rate, momentum=SGD_MOMENTUM, nesterov=True)
         return AdamW(groups, lr=rate)
 
-    def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
-        """Vary a batch, with random numbers that depend on seed and step alone."""
+    def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Sample:
+        """Make a raw batch network input, varied by random numbers of seed and step alone."""
         del dataloader_idx
         if not self.options.augmentation:
-            return batch
+            return network_input(batch[0], self.card.preprocessing), batch[1]
         seed = step_seed(self.options.seed, self.state.step, self.plan.rank)
-        return self.augment(batch, torch.Generator().manual_seed(seed))
+        return varied_input(
+            batch,
+            torch.Generator().manual_seed(seed),
+            AugmentationOptions(),
+            self.card.preprocessing,
+            has_masks=self.has_masks,
+        )
 
     def on_fit_start(self) -> None:
         """Follow the network to its device, and note what batch norm's momentum is to become."""

@@ -160,7 +160,7 @@ class RunOptions:
         known: dict[str, Any] = {
             field.name: values[field.name] for field in dataclasses.fields(cls)
         }
-        for key in ("data_dir", "output_dir", "load_weights"):
+        for key in known.keys() & {"data_dir", "output_dir", "load_weights", "cache_dir"}:
             known[key] = None if known[key] is None else Path(known[key])
         lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
         return cls(**(known | lists))
@@ -217,6 +217,8 @@ class SliceSelectionOptions(RunOptions):
         initializer: One of ``INITIALIZERS``; None becomes the architecture's default.
         omit_batch_norm: Train without batch normalisation. Depth, width and this belong to the
             architecture ``densenet``: None becomes its default there, and stays with another one.
+        cache_dir: Where decoded slices are kept; None for the user's cache folder.
+        cache_gb: Size of that cache in GB (10^9 bytes), 0 for none.
     """
 
     task: ClassVar[str] = "slice_selection"
@@ -245,12 +247,16 @@ class SliceSelectionOptions(RunOptions):
     compression_rate: float | None = None
     initializer: str | None = None
     omit_batch_norm: bool | None = None
+    cache_dir: Path | None = None
+    cache_gb: float = 10.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_levels(self.levels)
         _check_choice("--initializer", str(self.initializer), INITIALIZERS)
         _check_positive("--threshold", self.threshold)
+        if not 0 <= self.cache_gb < float("inf"):
+            raise UsageError(f"expected --cache_gb of 0 or more, found {self.cache_gb}")
         if not 0 <= self.initial_epoch < self.epochs:
             raise UsageError(
                 f"expected --initial_epoch from 0 to {self.epochs - 1}, one below --epochs, "

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
-from bodycomp.training.data_watch import WatchedBatches, mapped_files
+from bodycomp.data.batches import network_input
+from bodycomp.data.datasets import SampleSet
+from bodycomp.training.batch_loader import make_loader
 from bodycomp.training.devices import Devices, Precision
-from bodycomp.training.signals import ignore_signals
 
 Sample = tuple[Tensor, Tensor]
 
@@ -43,7 +43,7 @@ class Placement:
     interrupted: Callable[[], bool] = field(default=lambda: False)
 
     def predictions(
-        self, network: nn.Module, dataset: Dataset[Sample]
+        self, network: nn.Module, dataset: SampleSet
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield indices, logits (float32) and truth of this process's samples, batch by batch.
 
@@ -52,7 +52,7 @@ class Placement:
         Raises:
             EvaluationStopped: ``interrupted`` said so.
         """
-        own = list(range(self.rank, len(dataset), self.world))  # type: ignore[arg-type]
+        own = list(range(self.rank, len(dataset), self.world))
         batches = [own[at : at + self.batch_size] for at in range(0, len(own), self.batch_size)]
         loader = make_loader(dataset, batches, num_workers=self.num_workers)
         was_training = network.training
@@ -62,8 +62,9 @@ class Placement:
             for indices, (images, truth) in zip(batches, loader, strict=True):
                 if self.interrupted():
                     raise EvaluationStopped
+                raw = images.to(self.device, non_blocking=True)
                 with torch.no_grad(), autocast(self.device, self.precision):
-                    logits = network(images.to(self.device, non_blocking=True)).float()
+                    logits = network(network_input(raw, dataset.preprocessing)).float()
                 yield torch.tensor(indices), logits, truth.to(self.device, non_blocking=True)
                 done += len(indices)
                 self.progress(done, len(own))
@@ -92,17 +93,6 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
         return nullcontext()
     dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float16
     return torch.autocast(device.type, dtype=dtype)
-
-
-def make_loader(dataset: Dataset[Sample], batches: Any, *, num_workers: int) -> DataLoader[Sample]:
-    """Return a loader of these batches of indices; its processes leave signals to this one."""
-    return DataLoader(
-        dataset,
-        batch_sampler=WatchedBatches(batches, mapped_files(dataset)),
-        num_workers=num_workers,
-        pin_memory=torch.cuda.is_available(),
-        worker_init_fn=ignore_signals if num_workers else None,
-    )
 
 
 def placement_after_training(devices: Devices, batch_size: int) -> Placement:

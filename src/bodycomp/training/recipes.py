@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from bodycomp.anatomy import tissues_for
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
+from bodycomp.data.grey_cache import BYTES_PER_GB, GreyCache, default_cache_dir
 from bodycomp.data.layout import (
     SPLITS,
     SegmentationSplit,
@@ -20,7 +21,7 @@ from bodycomp.data.layout import (
     open_slice_split,
     table_path,
 )
-from bodycomp.data.validate import Finding, check_segmentation_set, check_slice_set
+from bodycomp.data.validate import Finding, check_segmentation_set, survey_slice_set
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,
@@ -40,6 +41,21 @@ Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, eq=False)
+class CheckedData:
+    """What reading a whole training set tells.
+
+    Attributes:
+        findings: What is wrong.
+        contents: Digests of the contents that were read, by name, for the set's own digest.
+        decoded: Split -> name of its decoded slices in the cache, for those that it keeps.
+    """
+
+    findings: tuple[Finding, ...]
+    contents: dict[str, bytes] = field(default_factory=dict)
+    decoded: dict[str, str] = field(default_factory=dict)
+
+
 class Recipe(ABC):
     """What a training needs to know of its task."""
 
@@ -47,8 +63,8 @@ class Recipe(ABC):
     options: RunOptions
 
     @abstractmethod
-    def check(self, progress: Progress) -> tuple[Finding, ...]:
-        """Return what is wrong with the training set."""
+    def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
+        """Read the training set: what is wrong with it, and what it holds."""
 
     @abstractmethod
     def card(self) -> ModelCard:
@@ -59,12 +75,12 @@ class Recipe(ABC):
         """Read a model of this task."""
 
     @abstractmethod
-    def splits(self, preprocessing: Preprocessing) -> Splits:
-        """Open the training set."""
+    def splits(self, preprocessing: Preprocessing, decoded: Mapping[str, str]) -> Splits:
+        """Open the training set; ``decoded`` is that of ``CheckedData``."""
 
     @abstractmethod
     def files(self) -> list[Path]:
-        """Return the files of the training set."""
+        """Return the files of the training set whose contents ``check`` does not tell."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +90,16 @@ class SegmentationRecipe(Recipe):
     module: ClassVar[type[TrainingModule]] = SegmentationModule
     options: SegmentationOptions
 
-    def check(self, progress: Progress) -> tuple[Finding, ...]:
+    def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
         """Read every image and mask."""
-        return check_segmentation_set(
+        del preprocessing
+        findings = check_segmentation_set(
             self.options.data_dir,
             tissues=tissues_for(thoracic=self.options.thoracic),
             allow_scaled=self.options.allow_scaled_images,
             progress=progress,
         )
+        return CheckedData(findings)
 
     def card(self) -> ModelCard:
         """Describe the chosen network."""
@@ -105,8 +123,9 @@ class SegmentationRecipe(Recipe):
     def _left_open(self) -> dict[str, Any]:
         return {"activation": self.options.activation}
 
-    def splits(self, preprocessing: Preprocessing) -> Splits:
+    def splits(self, preprocessing: Preprocessing, decoded: Mapping[str, str]) -> Splits:
         """Map the arrays."""
+        del decoded
 
         def dataset(split: SegmentationSplit) -> SegmentationDataset:
             return SegmentationDataset(split, preprocessing)
@@ -127,9 +146,21 @@ class SliceSelectionRecipe(Recipe):
     module: ClassVar[type[TrainingModule]] = SliceSelectionModule
     options: SliceSelectionOptions
 
-    def check(self, progress: Progress) -> tuple[Finding, ...]:
-        """Read every slice and table."""
-        return check_slice_set(self.options.data_dir, levels=self.options.levels, progress=progress)
+    def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
+        """Read every slice and table, and keep decoded slices in the cache."""
+        survey = survey_slice_set(
+            self.options.data_dir,
+            levels=self.options.levels,
+            size=preprocessing.size,
+            cache=self._cache(),
+            progress=progress,
+        )
+        decoded = {name: file.key for name, file in survey.decoded.items()}
+        return CheckedData(survey.findings, survey.contents, decoded)
+
+    def _cache(self) -> GreyCache:
+        folder = self.options.cache_dir or default_cache_dir()
+        return GreyCache(folder, round(self.options.cache_gb * BYTES_PER_GB))
 
     def card(self) -> ModelCard:
         """Describe the chosen network."""
@@ -159,21 +190,21 @@ class SliceSelectionRecipe(Recipe):
             "target_scale_mm": self.options.threshold,
         }
 
-    def splits(self, preprocessing: Preprocessing) -> Splits:
-        """Open the tables; PNG files are decoded when they are needed."""
-        folder, levels = self.options.data_dir, self.options.levels
+    def splits(self, preprocessing: Preprocessing, decoded: Mapping[str, str]) -> Splits:
+        """Open the tables; PNG files without decoded slices are decoded when they are needed."""
+        folder, levels, cache = self.options.data_dir, self.options.levels, self._cache()
 
         def dataset(split: SliceSplit) -> SliceDataset:
-            return SliceDataset(split, preprocessing)
+            key = decoded.get(split.name)
+            file = None if key is None else cache.find(key)
+            return SliceDataset(split, preprocessing, decoded=file)
 
         return _splits(lambda name: open_slice_split(folder, name, levels), dataset)
 
     def files(self) -> list[Path]:
-        """Return the tables and slices that are there."""
-        folder = self.options.data_dir
-        tables = [table_path(folder, name) for name in SPLITS]
-        slices = [path for name in SPLITS for path in (folder / "images" / name).glob("*.png")]
-        return [path for path in tables if path.exists()] + slices
+        """Return the tables that are there."""
+        tables = (table_path(self.options.data_dir, name) for name in SPLITS)
+        return [path for path in tables if path.exists()]
 
 
 def _if_keras(path: Path, left_open: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 FREE_ON_RESUME: Final = frozenset(
     {
+        "cache_dir",
+        "cache_gb",
         "data_dir",
         "deterministic",
         "output_dir",

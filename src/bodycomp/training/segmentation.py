@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
-from bodycomp.data.augmentation import augment_batch
-from bodycomp.data.augmentation_options import AugmentationOptions
+from bodycomp.data.datasets import SampleSet
 from bodycomp.networks.losses import segmentation_loss
 from bodycomp.report.figures import SegmentationCase, write_segmentation_examples
 from bodycomp.training.module import TrainingModule
-from bodycomp.training.placement import Placement, Sample
+from bodycomp.training.placement import Placement
 from bodycomp.training.segmentation_metrics import count_pixels, dice
 from bodycomp.training.task import Evaluation, Pick
 
@@ -22,26 +21,21 @@ from bodycomp.training.task import Evaluation, Pick
 class SegmentationModule(TrainingModule):
     """A U-Net in training; a batch is images (B, 1, H, W) and masks uint8 (B, H, W)."""
 
+    has_masks: ClassVar[bool] = True
+
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the chosen loss of a batch."""
         return segmentation_loss(self.options.loss)(logits, truth)
 
-    def augment(self, batch: Sample, generator: torch.Generator) -> Sample:
-        """Vary images and masks with the same draw."""
-        images, masks = batch
-        white = self.card.preprocessing.input_max
-        varied, moved = augment_batch(images, masks, generator, AugmentationOptions(), white=white)
-        return varied, masks if moved is None else moved
-
-    def evaluate(self, network: nn.Module, split: Dataset[Sample], place: Placement) -> Evaluation:
+    def evaluate(self, network: nn.Module, split: SampleSet, place: Placement) -> Evaluation:
         """Return Dice per tissue, over all pixels of the split and as the mean over images.
 
         Metrics are ``loss``, ``dice_mean`` over tissues, ``dice_<tissue>`` over all pixels, and
         ``image_dice_<tissue>``, the mean over the images that have the tissue.
         """
         tissues = self.card.tissues
-        counts = torch.zeros(len(split), len(tissues), 3, dtype=torch.float64)  # type: ignore[arg-type]
-        losses = torch.zeros(len(split), dtype=torch.float64)  # type: ignore[arg-type]
+        counts = torch.zeros(len(split), len(tissues), 3, dtype=torch.float64)
+        losses = torch.zeros(len(split), dtype=torch.float64)
         for indices, logits, masks in place.predictions(network, split):
             counts[indices] = count_pixels(logits.argmax(dim=1), masks, tissues).cpu()
             losses[indices] = float(self.loss(logits, masks))

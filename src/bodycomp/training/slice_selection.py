@@ -9,16 +9,13 @@ from typing import Final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
-from bodycomp.data.augmentation import augment_batch
-from bodycomp.data.augmentation_options import AugmentationOptions
-from bodycomp.data.datasets import SliceDataset
+from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.networks.losses import slice_selection_loss
 from bodycomp.networks.targets import offset_to_target, target_to_offset
 from bodycomp.report.figures import SliceCase, write_slice_examples
 from bodycomp.training.module import TrainingModule
-from bodycomp.training.placement import Placement, Sample
+from bodycomp.training.placement import Placement
 from bodycomp.training.slice_metrics import (
     NEAR_MM,
     offset_metrics,
@@ -40,22 +37,15 @@ class SliceSelectionModule(TrainingModule):
             logits, torch.as_tensor(targets, device=logits.device)
         )
 
-    def augment(self, batch: Sample, generator: torch.Generator) -> Sample:
-        """Vary the images; a slice keeps its offsets however it lies in the picture."""
-        images, offsets_mm = batch
-        white = self.card.preprocessing.input_max
-        varied, _ = augment_batch(images, None, generator, AugmentationOptions(), white=white)
-        return varied, offsets_mm
-
-    def evaluate(self, network: nn.Module, split: Dataset[Sample], place: Placement) -> Evaluation:
+    def evaluate(self, network: nn.Module, split: SampleSet, place: Placement) -> Evaluation:
         """Return errors in mm, slice by slice and, if the table names them, series by series.
 
         Metrics are ``loss`` and those of ``slice_metrics``. The score is minus the mean of
         ``view_error_mm`` over all annotated slices and levels.
         """
         levels = self.card.levels
-        logits = torch.zeros(len(split), len(levels), dtype=torch.float64)  # type: ignore[arg-type]
-        offsets = torch.zeros(len(split), len(levels), dtype=torch.float64)  # type: ignore[arg-type]
+        logits = torch.zeros(len(split), len(levels), dtype=torch.float64)
+        offsets = torch.zeros(len(split), len(levels), dtype=torch.float64)
         for indices, batch_logits, batch_offsets in place.predictions(network, split):
             logits[indices] = batch_logits.double().cpu()
             offsets[indices] = batch_offsets.double().cpu()

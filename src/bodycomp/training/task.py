@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from bodycomp.training.placement import Sample
+from bodycomp.data.datasets import SampleSet
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
     """The data sets of a training; test is None if the training set has none."""
 
-    train: Dataset[Sample]
-    val: Dataset[Sample]
-    test: Dataset[Sample] | None
+    train: SampleSet
+    val: SampleSet
+    test: SampleSet | None
 
     def sizes(self) -> dict[str, int]:
         """Return the number of samples of each split that is there."""
         named = {"train": self.train, "val": self.val, "test": self.test}
-        return {name: len(split) for name, split in named.items() if split is not None}  # type: ignore[arg-type]
+        return {name: len(split) for name, split in named.items() if split is not None}
 
 
 @dataclass(frozen=True, eq=False)

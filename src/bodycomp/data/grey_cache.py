@@ -1,0 +1,200 @@
+"""The cache of decoded slices on disk: where it lies, how large it may be, what it knows.
+
+Files are named by what they hold, not by where it came from. Several trainings may use and fill
+the cache at once: files appear whole, and one that is removed stays readable for who has it open.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.data.grey_file import (
+    SUFFIX,
+    TEMPORARY_SUFFIX,
+    GreyFile,
+    file_bytes,
+    open_or_none,
+)
+from bodycomp.errors import OutputError
+
+log = logging.getLogger(__name__)
+
+DEFAULT_CACHE_GB: Final = 10.0
+BYTES_PER_GB: Final = 10**9
+FREE_BYTES: Final = 2**29
+"""Left free on the disk for everything else."""
+
+ABANDONED_S: Final = 24 * 3600.0
+"""A temporary file that nobody has written to for so long was left by a run that was killed."""
+
+
+def default_cache_dir() -> Path:
+    """Return the folder of decoded slices: ``BODYCOMP_CACHE``, else one in the user's cache folder.
+
+    The latter is ``XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+    named = os.environ.get("BODYCOMP_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "bodycomp" / "slices"
+
+
+@dataclass(frozen=True, slots=True)
+class GreyCache:
+    """A folder of ``GreyFile``.
+
+    Attributes:
+        folder: The folder; need not exist.
+        limit_bytes: Size that its files may have together; 0 for no cache.
+    """
+
+    folder: Path
+    limit_bytes: int
+
+    def find(self, key: str) -> GreyFile | None:
+        """Return the file of this name, or None if it is not there or damaged."""
+        return open_or_none(self.folder / f"{key}{SUFFIX}")
+
+    def files(self, size: tuple[int, int]) -> list[GreyFile]:
+        """Open all files of slices of this size, those used last first; damaged ones go."""
+        opened = []
+        for path in self._paths():
+            file = open_or_none(path)
+            if file is None:
+                log.info("a damaged file of decoded slices is removed: %s", path)
+                _remove(path)
+            elif file.size == size:
+                opened.append(file)
+        return opened
+
+    def make_room(self, count: int, size: tuple[int, int], keep: Iterable[Path]) -> bool:
+        """Remove the files used least recently until ``count`` slices more fit.
+
+        Args:
+            count: Slices to come.
+            size: Their rows and columns.
+            keep: Files that are in use.
+
+        Returns:
+            Whether they fit, also onto the disk.
+        """
+        self._remove_abandoned()
+        needed, kept = file_bytes(count, size), set(keep)
+        paths = self._paths()
+        used = sum(_length(path) for path in paths)
+        if needed + sum(_length(path) for path in kept) > self.limit_bytes:
+            return False
+        while used + needed > self.limit_bytes and paths:
+            path = paths.pop()
+            if path not in kept:
+                used -= _length(path)
+                _remove(path)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.folder).free >= needed + FREE_BYTES
+
+    def usage(self) -> tuple[int, int]:
+        """Return how many files there are, and their bytes."""
+        lengths = [_length(path) for path in self._paths()]
+        return len(lengths), sum(lengths)
+
+    def clear(self) -> tuple[int, int]:
+        """Remove all files; return how many there were, and their bytes.
+
+        Raises:
+            OutputError: A file cannot be removed.
+        """
+        before = self.usage()
+        for path in [*self._paths(), *self._temporaries()]:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputError(
+                    f"a file of the cache cannot be removed: {path} ({error.strerror})"
+                ) from error
+        return before
+
+    def _paths(self) -> list[Path]:
+        """Return the files, those used last first."""
+        times = {path: _modified(path) for path in self.folder.glob(f"*{SUFFIX}")}
+        return sorted(times, key=lambda path: (-times[path], path))
+
+    def _temporaries(self) -> list[Path]:
+        return list(self.folder.glob(f".*{TEMPORARY_SUFFIX}"))
+
+    def _remove_abandoned(self) -> None:
+        for path in self._temporaries():
+            if time.time() - _modified(path) > ABANDONED_S:
+                _remove(path)
+
+
+class KnownSlices:
+    """Slices that files of a cache hold, found by the content of their PNG.
+
+    Args:
+        files: Opened files of one size.
+    """
+
+    def __init__(self, files: list[GreyFile]) -> None:
+        self._files = files
+        contents = [_sortable(file.facts["content"]) for file in files]
+        joined = np.concatenate(contents) if contents else np.empty(0, "S16")
+        self._order = np.argsort(joined)
+        self._sorted = joined[self._order]
+        self._starts = np.cumsum([0, *(len(file) for file in files)])
+
+    def find(self, content: bytes) -> tuple[np.void, NDArray[np.uint8]] | None:
+        """Return what is known of a slice and its pixels, or None if it is not there or damaged."""
+        at = int(np.searchsorted(self._sorted, np.bytes_(content)))
+        while at < len(self._sorted) and self._sorted[at] == content.rstrip(b"\0"):
+            number = int(self._order[at])
+            which = int(np.searchsorted(self._starts, number, side="right")) - 1
+            index = number - int(self._starts[which])
+            grey = self._files[which].read_checked(index)
+            if grey is not None:
+                return self._files[which].facts[index], grey
+            at += 1
+        return None
+
+
+def note_use(file: GreyFile) -> None:
+    """Remember that a file was used now, so that others are removed first."""
+    try:
+        os.utime(file.path)
+    except OSError:  # removed meanwhile, or somebody else's
+        log.debug("the time of %s cannot be set", file.path)
+
+
+def _sortable(contents: NDArray[np.void]) -> NDArray[np.bytes_]:
+    return np.ascontiguousarray(contents).view("S16")
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("a file of the cache cannot be removed: %s (%s)", path, error.strerror)
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -194,7 +194,7 @@ def pixel_noise(seeds: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     mixed = mixed ^ _shifted(mixed, 16)
     total = (mixed & 0xFF) + (_shifted(mixed, 8) & 0xFF) + (_shifted(mixed, 16) & 0xFF)
     total = total + _shifted(mixed, 24) - 510
-    noise = total.to(torch.float32) / NOISE_UNIT
+    noise: torch.Tensor = total.to(torch.float32) / NOISE_UNIT
     return noise.view(-1, 1, rows, columns)
 
 

@@ -200,7 +200,7 @@ def pixel_noise(seeds: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
 
 def _shifted(words: torch.Tensor, bits: int) -> torch.Tensor:
     """Shift 32-bit words right; PyTorch's own shift drags the sign along."""
-    return (words >> bits) & (2 ** (32 - bits) - 1)
+    return (words >> bits) & ((1 << (32 - bits)) - 1)
 
 
 def _signed(word: int) -> int:

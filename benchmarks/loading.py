@@ -1,0 +1,136 @@
+"""Slices per second from files to network input, for both trainings, nothing else running."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bodycomp.data import batches
+from bodycomp.data.augmentation_options import AugmentationOptions
+from bodycomp.data.batches import network_input, varied_input
+from bodycomp.data.datasets import SampleSet, SegmentationDataset, SliceDataset
+from bodycomp.data.grey_cache import GreyCache
+from bodycomp.data.layout import (
+    SegmentationWriter,
+    SliceWriter,
+    open_segmentation_split,
+    open_slice_split,
+)
+from bodycomp.data.validate import SliceSurvey, survey_slice_set
+from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
+from bodycomp.imaging.window import SOFT_TISSUE
+from bodycomp.networks.allocator import keep_freed_memory
+from bodycomp.phantom import Torso, sample_patient, sample_scan
+from bodycomp.training.batch_loader import make_loader
+from bodycomp.training.sampling import BatchPlan
+
+BATCH = 16
+MASK_SLICES, PNG_SLICES = 192, 768
+CACHE_BYTES = 10**9
+
+
+def phantom_slices(count: int) -> list[tuple[NDArray[np.int16], NDArray[np.uint8]]]:
+    """Render HU and labels of slices along one patient."""
+    patient = sample_patient(0, 0)
+    torso, scan = Torso(patient), sample_scan(patient)
+    heights = np.linspace(scan.z_start_mm, scan.z_end_mm, count + 2)[1:-1]
+    rendered = [torso.render_slice(scan, float(z_mm)) for z_mm in heights]
+    return [(hu, np.minimum(labels, 3).astype(np.uint8)) for hu, labels in rendered]
+
+
+def write_sets(folder: Path) -> None:
+    """Write both training sets of few slices many times over; every PNG differs in one pixel."""
+    slices = phantom_slices(8)
+    with SegmentationWriter(folder / "masks", "train", MASK_SLICES) as masks:
+        for index in range(MASK_SLICES):
+            masks.append(*slices[index % len(slices)])
+    for split, count in (("train", PNG_SLICES), ("val", 1)):
+        with SliceWriter(folder / "slices", split, ["L3"]) as writer:
+            for index in range(count):
+                grey = SOFT_TISSUE.to_grey(slices[index % len(slices)][0])
+                grey.reshape(-1)[index] ^= 128
+                writer.append(grey, {"L3": float(index - count // 2)})
+
+
+def epoch(samples: SampleSet, *, augmented: bool) -> None:
+    """Load one epoch in a training's order, as a training on the CPU does."""
+    plan = BatchPlan(len(samples), BATCH, seed=0)
+    order = [plan.share(step).indices for step in range(plan.steps_per_epoch)]
+    has_masks = isinstance(samples, SegmentationDataset)
+    for step, batch in enumerate(make_loader(samples, order, num_workers=0)):
+        if augmented:
+            generator = torch.Generator().manual_seed(step)
+            options, preprocessing = AugmentationOptions(), samples.preprocessing
+            varied_input(batch, generator, options, preprocessing, has_masks=has_masks)
+        else:
+            network_input(batch[0], samples.preprocessing)
+
+
+def rate(work: Callable[[], object], count: int, repeats: int = 5) -> float:
+    """Return the median of slices per second, after one round to warm up."""
+    work()
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - began)
+    return count / float(np.median(seconds))
+
+
+def epochs(name: str, samples: SampleSet) -> list[tuple[str, str]]:
+    """Return rows for one data set: as it is, varied, and varied without the compiled kernel."""
+    count = len(samples)
+    plain = rate(partial(epoch, samples, augmented=False), count)
+    varied = rate(partial(epoch, samples, augmented=True), count)
+    compiled = batches.can_augment
+    batches.can_augment = lambda images, preprocessing: False
+    try:
+        by_operators = rate(partial(epoch, samples, augmented=True), count, repeats=1)
+    finally:
+        batches.can_augment = compiled
+    return [
+        (f"{name}, no augmentation", f"{plain:.0f} slices/s"),
+        (f"{name}, augmentation", f"{varied:.0f} slices/s"),
+        (f"{name}, augmentation by PyTorch's operators", f"{by_operators:.0f} slices/s"),
+    ]
+
+
+def first_and_second_pass(folder: Path, cache: GreyCache) -> tuple[SliceSurvey, Sequence[float]]:
+    """Check a slice-selection set with an empty cache and with a full one."""
+    seconds = []
+    for _ in range(2):
+        began = time.perf_counter()
+        survey = survey_slice_set(folder, levels=["L3"], cache=cache)
+        seconds.append(time.perf_counter() - began)
+    return survey, seconds
+
+
+def run() -> list[tuple[str, str]]:
+    """Return rows of (what, result)."""
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_sets(folder)
+        split = open_segmentation_split(folder / "masks", "train")
+        rows = epochs("segmentation", SegmentationDataset(split, SEGMENTATION_PREPROCESSING))
+        cache = GreyCache(folder / "cache", CACHE_BYTES)
+        survey, seconds = first_and_second_pass(folder / "slices", cache)
+        for what, each in zip(
+            ("decoding into the cache", "the cache knows all"), seconds, strict=True
+        ):
+            rows.append((f"slice selection, check, {what}", f"{PNG_SLICES / each:.0f} slices/s"))
+        slices = open_slice_split(folder / "slices", "train", ["L3"])
+        decoded = survey.decoded["train"]
+        samples = SliceDataset(slices, SLICE_SELECTION_PREPROCESSING, decoded=decoded)
+        rows += epochs("slice selection from the cache", samples)
+        uncached = SliceDataset(slices, SLICE_SELECTION_PREPROCESSING, cache_bytes=0)
+        each_time = rate(partial(epoch, uncached, augmented=True), PNG_SLICES, repeats=1)
+        rows.append(("slice selection, decoded each time", f"{each_time:.0f} slices/s"))
+    return rows

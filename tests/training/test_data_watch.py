@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from bodycomp.errors import TrainingSetError
+from bodycomp.training.batch_loader import make_loader
 from bodycomp.training.data_watch import mapped_files
-from bodycomp.training.placement import make_loader
 from bodycomp.training.recipes import SegmentationRecipe, SliceSelectionRecipe
 
 

@@ -30,7 +30,9 @@ def make_loader(
     return DataLoader(
         BatchReader(samples),
         batch_size=None,
-        sampler=WatchedBatches(batches, mapped_files(samples)),  # with batch_size=None an item is a batch
+        sampler=WatchedBatches(
+            batches, mapped_files(samples)
+        ),  # with batch_size=None an item is a batch
         num_workers=num_workers,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=ignore_signals if num_workers else None,

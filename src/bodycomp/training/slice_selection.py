@@ -51,7 +51,7 @@ class SliceSelectionModule(TrainingModule):
             offsets[indices] = batch_offsets.double().cpu()
         logits, offsets = place.total(logits), place.total(offsets)
         if not logits.isfinite().all():  # there is nothing to be located
-            return Evaluation({"loss": torch.nan}, -torch.inf, torch.zeros(len(split)))  # type: ignore[arg-type]
+            return Evaluation({"loss": torch.nan}, -torch.inf, torch.zeros(len(split)))
         loss = float(self.loss(logits, offsets))
         offsets_mm = offsets.numpy()
         estimated_mm = target_to_offset(torch.sigmoid(logits).numpy(), self._scale_mm)

@@ -23,7 +23,7 @@ from bodycomp.data.layout import (
     open_segmentation_split,
     open_slice_split,
 )
-from bodycomp.data.validate import SliceSurvey, survey_slice_set
+from bodycomp.data.validate_slices import SliceSurvey, survey_slice_set
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.networks.allocator import keep_freed_memory

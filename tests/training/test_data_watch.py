@@ -17,7 +17,7 @@ def test_a_file_that_is_cut_or_removed_is_noticed_before_it_is_read(
 ):
     data = shutil.copytree(segmentation_set, tmp_path / "data")
     recipe = SegmentationRecipe(tiny_unet(data_dir=data))
-    train = recipe.splits(recipe.card().preprocessing, {}).train
+    train = recipe.splits(recipe.card().preprocessing).train
     path = data / "train_images.npy"
     assert mapped_files(train) == {
         path: path.stat().st_size,
@@ -36,4 +36,4 @@ def test_a_file_that_is_cut_or_removed_is_noticed_before_it_is_read(
 
 def test_slices_that_are_read_one_by_one_need_no_watch(tiny_densenet):
     recipe = SliceSelectionRecipe(tiny_densenet())
-    assert mapped_files(recipe.splits(recipe.card().preprocessing, {}).train) == {}
+    assert mapped_files(recipe.splits(recipe.card().preprocessing).train) == {}

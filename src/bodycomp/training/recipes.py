@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, TypeVar
 
 from bodycomp.anatomy import tissues_for
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
@@ -39,6 +40,10 @@ Progress = Callable[[int, int], None]
 """Called with samples done and samples in all."""
 
 T = TypeVar("T")
+
+
+NONE_DECODED: Final[Mapping[str, str]] = MappingProxyType({})
+"""No slices are decoded already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +80,9 @@ class Recipe(ABC):
         """Read a model of this task."""
 
     @abstractmethod
-    def splits(self, preprocessing: Preprocessing, decoded: Mapping[str, str]) -> Splits:
+    def splits(
+        self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
+    ) -> Splits:
         """Open the training set; ``decoded`` is that of ``CheckedData``."""
 
     @abstractmethod
@@ -123,7 +130,9 @@ class SegmentationRecipe(Recipe):
     def _left_open(self) -> dict[str, Any]:
         return {"activation": self.options.activation}
 
-    def splits(self, preprocessing: Preprocessing, decoded: Mapping[str, str]) -> Splits:
+    def splits(
+        self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
+    ) -> Splits:
         """Map the arrays."""
         del decoded
 
@@ -190,7 +199,9 @@ class SliceSelectionRecipe(Recipe):
             "target_scale_mm": self.options.threshold,
         }
 
-    def splits(self, preprocessing: Preprocessing, decoded: Mapping[str, str]) -> Splits:
+    def splits(
+        self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
+    ) -> Splits:
         """Open the tables; PNG files without decoded slices are decoded when they are needed."""
         folder, levels, cache = self.options.data_dir, self.options.levels, self._cache()
 

@@ -1,6 +1,6 @@
 """When to let ``torch.compile`` prepare a network: on a GPU, if the run is long enough to pay.
 
-On the CPU it cost 54 s (DenseNet) and 163 s (U-Net) at the start and gained nothing.
+On the CPU it cost 54 s (U-Net) and 163 s (DenseNet) at the start and gained nothing.
 """
 
 from __future__ import annotations

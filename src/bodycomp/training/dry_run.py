@@ -13,6 +13,7 @@ import torch
 
 from bodycomp.errors import TrainingError
 from bodycomp.training.batch_loader import make_loader
+from bodycomp.training.batch_size import choose_batch_size
 from bodycomp.training.command import command_line
 from bodycomp.training.compiling import check_compile
 from bodycomp.training.devices import Devices, choose_devices
@@ -25,7 +26,7 @@ from bodycomp.training.memory import (
     reset_peak,
 )
 from bodycomp.training.module import TrainingModule
-from bodycomp.training.options import RunOptions
+from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
 from bodycomp.training.outlook import Work, duration, size
 from bodycomp.training.placement import Placement, autocast
 from bodycomp.training.recipes import recipe_for
@@ -127,6 +128,10 @@ def dry_run(options: RunOptions) -> DryRun:
     network, card = starting_network(recipe)
     checked = check_data(recipe, card.preprocessing)
     splits = recipe.splits(card.preprocessing, checked.decoded)
+    if options.batch_size == AUTO_BATCH_SIZE:
+        trial = recipe.module(network, card, splits, replace(options, batch_size=1))
+        prepare_process(trial, devices, Seat())
+        options = replace(options, batch_size=choose_batch_size(trial, devices))
     module = recipe.module(network, card, splits, options)
     module.prepare(rank=0, world=devices.count, num_workers=devices.num_workers)
     threads = torch.get_num_threads()

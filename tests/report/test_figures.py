@@ -120,9 +120,9 @@ def test_segmentation_examples_mark_where_masks_differ(tmp_path):
     write_segmentation_examples(tmp_path / "e.png", cases)
     pixels = picture(tmp_path / "e.png")
     half = len(pixels) // 2
-    red = (0xB3, 0x26, 0x1E)
-    assert near(pixels[half:-40], red) > 1_000
-    assert near(pixels[:half], red) == 0
+    blue = (0x1F, 0x6F, 0xFF)  # missed
+    assert near(pixels[half:-40], blue) > 1_000
+    assert near(pixels[:half], blue) == 0
 
 
 def test_slice_examples_fill_a_grid(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import Any
 
 from bodycomp.cli.train_options import (
@@ -33,7 +34,9 @@ meta/test.csv the best model is scored on them once, at the end."""
 EPILOG = """\
 The run's folder MODEL_OUTPUT_DIR/NAME receives the best model (model/), learning curves, example
 pictures, metrics.csv, TensorBoard files, a manifest, and checkpoints to go on from. Ctrl-C ends in
-good order after the current step; the same command with --resume goes on as if nothing had been."""
+good order after the current step; the same command with --resume goes on as if nothing had been.
+
+--dry-run writes nothing: it tells how long the run would take, and how much memory and disk."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,6 +55,8 @@ def run_segmentation(arguments: argparse.Namespace) -> int:
     """Train a segmentation model."""
     options = SegmentationOptions(**_values(arguments, SegmentationOptions))
     _share_cores()
+    if arguments.dry_run:
+        return _try(options)
     from bodycomp.training.fit import train_segmentation
 
     train_segmentation(options)
@@ -62,9 +67,19 @@ def run_slice_selection(arguments: argparse.Namespace) -> int:
     """Train a slice-selection model."""
     options = SliceSelectionOptions(**_values(arguments, SliceSelectionOptions))
     _share_cores()
+    if arguments.dry_run:
+        return _try(options)
     from bodycomp.training.fit import train_slice_selection
 
     train_slice_selection(options)
+    return 0
+
+
+def _try(options: RunOptions) -> int:
+    """Tell what a training would take."""
+    from bodycomp.training.dry_run import dry_run
+
+    sys.stdout.write("\n".join(dry_run(options).lines()) + "\n")
     return 0
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from bodycomp.networks.names import ACTIVATIONS, INITIALIZERS
 from bodycomp.training.options import (
     AUTO_BATCH_SIZE,
+    COMPILE,
+    LOGGERS,
     ON_DIVERGENCE,
     OPTIMIZERS,
     PRECISIONS,
@@ -39,6 +41,22 @@ def _add_run_folder_options(group: argparse._ArgumentGroup) -> None:
         "-a",
         default="",
         help="name of the run (default: time stamp); a run that exists is never overwritten",
+    )
+    add(
+        "--dry-run",
+        "--dry_run",
+        action="store_true",
+        help="check the data, build the network, do a few steps, tell what time, memory and disk "
+        "the run would take, and write nothing",
+    )
+    add(
+        "--logger",
+        dest="loggers",
+        choices=LOGGERS,
+        action="append",
+        default=[],
+        help="send metrics to MLflow or Weights & Biases too, no paths and no names; may be given "
+        "twice (TensorBoard and metrics.csv are always written)",
     )
     add("--resume", action="store_true", help="go on with the run of this --name")
     add(
@@ -193,6 +211,13 @@ def _add_device_options(group: argparse._ArgumentGroup) -> None:
         help="on GPUs: the same seed gives the same weights, bit for bit, where PyTorch has an "
         "algorithm for it, and warnings where it has none; slower. On a CPU it is so anyway, for "
         "the same number of threads",
+    )
+    add(
+        "--compile",
+        choices=COMPILE,
+        default="auto",
+        help="on a GPU, let torch.compile prepare the network: auto (default) if the run is long "
+        "enough for it to pay; never on the CPU, where it gains nothing",
     )
     add(
         "--num_workers",

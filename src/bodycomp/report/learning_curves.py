@@ -6,14 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.report.canvas import INK, QUIET, SERIES_COLOURS, new_figure, plain_style, save_figure
-from bodycomp.report.overlay import hex_colour
+from bodycomp.report.canvas import (
+    ACCENT,
+    INK,
+    QUIET,
+    SERIES_COLOURS,
+    new_figure,
+    plain_style,
+    save_figure,
+)
+from bodycomp.report.overlay import on_white
 
 Row = Mapping[str, object]
 """Column of ``metrics.csv`` -> value: a number, its text, or empty / None where not measured."""
@@ -21,51 +30,100 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """One kind of curve: its columns start with one of ``prefixes``."""
+    """One kind of curve: its columns start with one of ``prefixes``.
+
+    Attributes:
+        title: For people.
+        unit: Label of the y axis.
+        prefixes: Of the columns.
+        scale: ``log`` if the first numbers are far above the last.
+        decades: A logarithmic axis ends so many decades below the largest number.
+    """
 
     title: str
+    unit: str
     prefixes: tuple[str, ...]
-    logarithmic: bool = False
+    scale: Literal["linear", "log"] = "linear"
+    decades: float = 4.0
 
 
 PANELS: Final = (
-    _Panel("Loss", ("train_loss", "val_loss")),
-    _Panel("Validation Dice", ("val_dice_",)),
-    _Panel("Validation error (mm)", ("val_mae_mm_", "val_located_error_mm_")),
-    _Panel("Learning rate", ("learning_rate",), logarithmic=True),
+    _Panel("Loss", "loss", ("train_loss", "val_loss"), "log"),
+    _Panel("Overlap with the truth, validation", "Dice", ("val_dice_",)),
+    _Panel(
+        "Error, validation", "mm", ("val_error_mm", "val_mae_mm_", "val_located_error_mm_"), "log"
+    ),
+    _Panel("Located within 10 mm, validation", "share of series", ("val_found_",)),
+    _Panel("Learning rate", "per step", ("learning_rate",), "log", 3.0),
+    _Panel("Speed of training", "images / s", ("images_per_s",)),
 )
-NAMED_COLOURS: Final = {"mean": INK} | {
-    tissue.key: hex_colour(tissue) for tissue in ABDOMINAL_TISSUES
+COLUMNS: Final = 3
+NAMED_COLOURS: Final = {"mean": INK, "val_error_mm": INK} | {
+    tissue.key: on_white(tissue) for tissue in ABDOMINAL_TISSUES
 }
 LINE_STYLES: Final = {"val_located_error_mm_": "--"}
 
 
-def write_learning_curves(path: Path, rows: Sequence[Row]) -> None:
+def write_learning_curves(
+    path: Path, rows: Sequence[Row], *, best_epoch: int | None = None, title: str = ""
+) -> None:
     """Write the learning curves as a PNG.
 
     Args:
         path: The PNG file.
         rows: One per epoch, with ``epoch`` and any of ``train_loss``, ``val_loss``,
-            ``learning_rate``, ``val_dice_<tissue>``, ``val_dice_mean``, ``val_mae_mm_<level>`` and
-            ``val_located_error_mm_<level>``; other columns are left out. Panels without a value
-            are left out too.
+            ``learning_rate``, ``images_per_s``, ``val_dice_<tissue>``, ``val_dice_mean``,
+            ``val_error_mm``, ``val_mae_mm_<level>``, ``val_located_error_mm_<level>`` and
+            ``val_found_<level>``; other columns are left out. Panels without a value are left out
+            too.
+        best_epoch: Marked in all panels.
+        title: Stands above them.
     """
     shown = [(panel, columns) for panel in PANELS if (columns := _columns(panel, rows))]
-    figure = new_figure(4.2 * max(len(shown), 1), 3.6, constrained=True)
+    lines = max(1, -(-len(shown) // COLUMNS))
+    figure = new_figure(4.2 * min(max(len(shown), 1), COLUMNS), 3.3 * lines, constrained=True)
     for number, (panel, columns) in enumerate(shown):
-        axes = figure.add_subplot(1, len(shown), number + 1)
+        axes = figure.add_subplot(lines, min(len(shown), COLUMNS), number + 1)
         for index, column in enumerate(columns):
             _draw_curve(axes, rows, column, index)
-        if panel.logarithmic:
-            axes.set_yscale("log")
-        axes.set_title(panel.title, size=10, color=INK, loc="left")
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(visible=True, color="#eceff2", linewidth=0.8)
-        plain_style(axes)
+        _draw_axes(axes, panel)
+        if best_epoch is not None:
+            axes.axvline(best_epoch, color=ACCENT, linewidth=1, linestyle=":")
         if len(columns) > 1:
             axes.legend(fontsize=7.5, frameon=False, labelcolor=QUIET)
+    if best_epoch is not None and shown:
+        figure.axes[0].text(
+            best_epoch, 0.98, " best", color=ACCENT, size=8, va="top",
+            transform=figure.axes[0].get_xaxis_transform(),
+        )  # fmt: skip
+    if title:
+        figure.suptitle(title, size=10, color=INK, x=0.01, ha="left")
     save_figure(figure, path)
+
+
+def _draw_axes(axes: Axes, panel: _Panel) -> None:
+    axes.set_title(panel.title, size=10, color=INK, loc="left")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(panel.unit)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if panel.scale == "log":
+        _make_logarithmic(axes, panel.decades)
+    axes.grid(visible=True, which="both", color="#eceff2", linewidth=0.8)
+    plain_style(axes)
+
+
+def _make_logarithmic(axes: Axes, decades: float) -> None:
+    """Use a logarithmic scale where the numbers allow it; an annealed rate near 0 is cut off."""
+    numbers = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    if numbers.size == 0 or numbers.max() <= 0:
+        return
+    axes.set_yscale("log")
+    low = max(numbers[numbers > 0].min(), numbers.max() * 10**-decades)
+    axes.set_ylim(low / 1.25, numbers.max() * 1.25)
+    if low > 1e-2:  # powers of ten are for rates
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _columns(panel: _Panel, rows: Sequence[Row]) -> list[str]:
@@ -95,7 +153,12 @@ def _draw_curve(axes: Axes, rows: Sequence[Row], column: str, index: int) -> Non
 
 
 def _label(prefix: str, name: str) -> str:
-    words = {"train_loss": "training", "val_loss": "validation"}.get(name, name.replace("_", " "))
+    known = {
+        "train_loss": "training",
+        "val_loss": "validation",
+        "val_error_mm": "mean, what decides",
+    }
+    words = known.get(name, name.replace("_", " "))
     ending = {
         "val_mae_mm_": ", single slices near it",
         "val_located_error_mm_": ", located in a series",

@@ -32,3 +32,15 @@ def hex_colour(tissue: Tissue) -> str:
     '#d55e00'
     """
     return "#{:02x}{:02x}{:02x}".format(*tissue.colour)
+
+
+def on_white(tissue: Tissue) -> str:
+    """Return the tissue's colour for lines on white, where bright ones are dimmed.
+
+    >>> from bodycomp.anatomy import VISCERAL_FAT
+    >>> on_white(VISCERAL_FAT)
+    '#b9b032'
+    """
+    brightness = max(sum(tissue.colour[:2]) / 2, 1)
+    factor = min(1.0, 180 / brightness)
+    return "#{:02x}{:02x}{:02x}".format(*(int(factor * channel) for channel in tissue.colour))

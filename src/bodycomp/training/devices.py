@@ -11,6 +11,7 @@ import torch
 
 from bodycomp.errors import UsageError
 from bodycomp.training.options import RunOptions
+from bodycomp.training.seats import Seat, gpu_index
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class Devices:
 
     Attributes:
         accelerator: ``cpu`` or ``cuda``.
-        count: Devices, one process each.
+        count: Devices of this machine, one process each.
         precision: As Lightning names it.
         num_workers: Processes that load data, per device; 0 loads in the training process.
         description: For people and the manifest.
@@ -38,8 +39,12 @@ class Devices:
     description: str
 
 
-def choose_devices(options: RunOptions) -> Devices:
-    """Choose devices, and say so.
+def choose_devices(options: RunOptions, seat: Seat | None = None) -> Devices:
+    """Choose devices, and describe them.
+
+    Args:
+        options: How many GPUs or processes; torchrun and Slurm have decided that themselves.
+        seat: This process's place among those that they started.
 
     Raises:
         UsageError: More GPUs than there are, or options that exclude each other.
@@ -52,6 +57,8 @@ def choose_devices(options: RunOptions) -> Devices:
             hint="--gpus 0 trains on the CPU.",
         )
     on_gpu = options.gpus > 0 and present > 0
+    if seat is not None:
+        return _shared_out(options, seat, on_gpu=on_gpu)
     if on_gpu and options.processes > 1:
         raise UsageError(
             "--processes is for training without GPUs", hint="Use --gpus alone, or add --gpus 0."
@@ -63,6 +70,30 @@ def choose_devices(options: RunOptions) -> Devices:
         precision=_precision(options.precision, on_gpu=on_gpu),
         num_workers=_workers(options.num_workers, count, on_gpu=on_gpu),
         description=_describe(count, asked=options.gpus, on_gpu=on_gpu),
+    )
+
+
+def _shared_out(options: RunOptions, seat: Seat, *, on_gpu: bool) -> Devices:
+    """Return the device of a process that torchrun or Slurm started."""
+    if options.processes > 1:
+        raise UsageError(
+            f"--processes is for a training that starts its processes itself; {seat.starter} has "
+            f"started {seat.world}"
+        )
+    if on_gpu and gpu_index(seat) >= torch.cuda.device_count():
+        raise UsageError(
+            f"expected a GPU for each of {seat.local_world} processes on machine {seat.node}, "
+            f"found {torch.cuda.device_count()}",
+            hint=f"Let {seat.starter} start as many processes as there are GPUs, or add --gpus 0.",
+        )
+    kind = torch.cuda.get_device_name(gpu_index(seat)) if on_gpu else "CPU"
+    return Devices(
+        accelerator="cuda" if on_gpu else "cpu",
+        count=seat.local_world,
+        precision=_precision(options.precision, on_gpu=on_gpu),
+        num_workers=_workers(options.num_workers, seat.local_world, on_gpu=on_gpu),
+        description=f"{seat.world} processes on {seat.nodes} machine"
+        f"{'s' if seat.nodes > 1 else ''} ({seat.starter}), {kind}",
     )
 
 

@@ -22,7 +22,14 @@ log = logging.getLogger(__name__)
 
 def finish(module: TrainingModule, folder: RunFolder, place: Placement) -> None:
     """Score the best model on the test split, if there is one, and draw the pictures."""
-    write_learning_curves(folder.curves, module.state.history)
+    state = module.state
+    best = "" if state.best_epoch is None else f"best: {module.headline.words(state.best_score)}"
+    write_learning_curves(
+        folder.curves,
+        state.history,
+        best_epoch=state.best_epoch,
+        title=f"{best} (epoch {state.best_epoch} of {module.options.epochs})" if best else "",
+    )
     network = load_model(folder.model).network.to(place.device)
     picks = pick_cases(module.state.best_cases)
     if picks:

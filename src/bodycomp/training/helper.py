@@ -14,8 +14,9 @@ from pathlib import Path
 from bodycomp.errors import BodycompError, RunInterruptedError
 from bodycomp.training.divergence import DivergedError
 from bodycomp.training.fit import join_training
-from bodycomp.training.launch import Seat, end_with_parent
+from bodycomp.training.launch import end_with_parent
 from bodycomp.training.run_folder import RunFolder
+from bodycomp.training.seats import seat_on_one_machine
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     rank, world, port = (int(argument) for argument in arguments[1:])
     values = json.loads(folder.args.read_text(encoding="utf-8"))
     try:
-        join_training(folder, values, Seat(rank, world, port))
+        join_training(folder, values, seat_on_one_machine(rank, world, port))
     except RunInterruptedError:
         return
     except BodycompError as error:

@@ -14,15 +14,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from bodycomp.errors import TrainingError
 from bodycomp.training.checkpoints import RESUME_HINT
+from bodycomp.training.seats import Seat, seat_on_one_machine
 
 HELPER_MODULE: Final = "bodycomp.training.helper"
 GRACE_S: Final = 60.0
@@ -32,59 +31,13 @@ LAST_WORDS_S: Final = 5.0
 """Time for a process to end after its connections broke."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A process's place among those of one training.
-
-    Attributes:
-        rank: 0 for the process that writes.
-        world: Number of processes.
-        port: Where they meet on this machine.
-    """
-
-    rank: int = 0
-    world: int = 1
-    port: int = 0
-
-
-class OneMachine(LightningEnvironment):
-    """Tells Lightning a process's seat, and that all processes are started elsewhere."""
-
-    def __init__(self, seat: Seat) -> None:
-        super().__init__()
-        self._seat = seat
-
-    @property
-    def creates_processes_externally(self) -> bool:
-        """Yes: ``helpers`` does."""
-        return True
-
-    @property
-    def main_address(self) -> str:
-        """This machine."""
-        return "127.0.0.1"
-
-    @property
-    def main_port(self) -> int:
-        """The port of the seat."""
-        return self._seat.port
-
-    def local_rank(self) -> int:
-        """Rank of the seat."""
-        return self._seat.rank
-
-    def node_rank(self) -> int:
-        """There is one machine."""
-        return 0
-
-
 def first_seat(world: int) -> Seat:
     """Return the seat of the process that starts the others."""
     if world == 1:
         return Seat()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return Seat(0, world, int(probe.getsockname()[1]))
+        return seat_on_one_machine(0, world, int(probe.getsockname()[1]))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import EvaluationStopped, Placement
 from bodycomp.training.progress import EpochDisplay
 from bodycomp.training.run_folder import RunFolder, write_table
+from bodycomp.training.run_progress import RunProgress
 from bodycomp.training.state import Stopwatch
 from bodycomp.training.task import Evaluation
 
@@ -41,9 +42,10 @@ class TrainingLoop(Callback):
         display: EpochDisplay,
     ) -> None:
         self._module = module
+        self._progress = RunProgress(module, display)
         self._folder = folder
         self._placement = replace(
-            placement, progress=self._show_validation, interrupted=self._is_interrupted
+            placement, progress=self._progress.validation, interrupted=self._is_interrupted
         )
         self._display = display
         self._watch = Stopwatch()
@@ -71,8 +73,7 @@ class TrainingLoop(Callback):
         del pl_module, outputs, batch, batch_idx
         state = self._module.state
         self._module.count_step()
-        self._count_time(training=True)
-        self._show_step()
+        self._progress.step_done(self._count_time(training=True))
         if self._module.stop_signal:
             self._checkpoint(trainer)
             trainer.should_stop = True
@@ -117,7 +118,7 @@ class TrainingLoop(Callback):
             self._export(evaluation)
         self._checkpoint(trainer)
         self._derive(trainer)
-        self._display.tell_epoch(state.history[-1], module.options.epochs, is_best=is_best)
+        self._progress.epoch_done(state.history[-1], evaluation.score, is_best=is_best)
         if module.is_out_of_patience:
             self._display.tell(
                 f"no better epoch for {module.options.patience} epochs: the training ends"
@@ -184,8 +185,8 @@ class TrainingLoop(Callback):
             kept = self._folder.epoch_checkpoint(state.history[-1]["epoch"])
             duplicate(self._folder.last_checkpoint, kept)
         numbers = {name: value for name, value in state.history[-1].items() if value is not None}
-        if trainer.logger is not None:
-            trainer.logger.log_metrics(numbers, step=numbers["epoch"])
+        for logger in trainer.loggers:
+            logger.log_metrics(numbers, step=numbers["epoch"])
 
     def _count_time(self, *, training: bool) -> float:
         seconds = self._watch.lap()
@@ -193,18 +194,3 @@ class TrainingLoop(Callback):
         if training:
             self._module.state.epoch_s += seconds
         return seconds
-
-    def _show_step(self) -> None:
-        state, module = self._module.state, self._module
-        per_epoch = module.plan.steps_per_epoch
-        loss = state.epoch_loss / max(state.epoch_images, 1)
-        rate = state.epoch_images / max(state.epoch_s, 1e-9)
-        best = f"  best {state.best_score:.3f}" if state.best_epoch is not None else ""
-        facts = f"loss {loss:.3f}  {rate:.1f} images/s{best}"
-        done = (state.step - 1) % per_epoch + 1
-        self._display.show(
-            f"epoch {module.epoch}/{module.options.epochs - 1}", done, per_epoch, facts
-        )
-
-    def _show_validation(self, done: int, total: int) -> None:
-        self._display.show(f"epoch {self._module.epoch}: validation", done, total)

@@ -18,6 +18,7 @@ from bodycomp.data.augmentation_options import AugmentationOptions
 from bodycomp.data.batches import network_input, varied_input
 from bodycomp.data.datasets import RawBatch, SampleSet
 from bodycomp.networks.card import ModelCard
+from bodycomp.networks.synchronised_norm import SynchronisedNorm
 from bodycomp.training.averaging import WeightAverage
 from bodycomp.training.batch_loader import AheadOnDevice, make_loader
 from bodycomp.training.divergence import not_finite, rate_factor, watch_loss
@@ -28,7 +29,7 @@ from bodycomp.training.sampling import BatchPlan, StepSampler, step_seed
 from bodycomp.training.schedules import Position, learning_rate_factor
 from bodycomp.training.signals import SignalWatch
 from bodycomp.training.state import STATE_KEY, TrainingState
-from bodycomp.training.task import Evaluation, Pick, Splits
+from bodycomp.training.task import Evaluation, Headline, Pick, Splits
 
 WEIGHT_DECAY: Final = 1e-4
 SGD_MOMENTUM: Final = 0.9
@@ -51,6 +52,7 @@ class TrainingModule(LightningModule):
     which learning rate a step has follows from its number in ``state``.
     """
 
+    headline: ClassVar[Headline]
     has_masks: ClassVar[bool] = False
     """Whether the truth is masks, which move with the images."""
 
@@ -66,6 +68,7 @@ class TrainingModule(LightningModule):
         self.state = TrainingState(step=options.first_epoch * self.plan.steps_per_epoch)
         self.average = WeightAverage(network, options.average) if options.average else None
         self.num_workers = 0
+        self.fused_optimizer = False
         self.signals = SignalWatch()
         self._agreed_signal = 0
         self._agreed_s = (0.0, 0.0)
@@ -139,7 +142,10 @@ class TrainingModule(LightningModule):
         return AheadOnDevice(loader, self.device) if self.device.type == "cuda" else loader
 
     def configure_optimizers(self) -> Optimizer:
-        """Return the optimiser; biases and norms do not decay."""
+        """Return the optimiser; biases and norms do not decay.
+
+        On GPUs AdamW may do all weights in one kernel (``fused_optimizer``).
+        """
         matrices = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [
@@ -149,7 +155,7 @@ class TrainingModule(LightningModule):
         rate = self.options.learning_rate
         if self.options.optimizer == "sgd":
             return SGD(groups, lr=rate, momentum=SGD_MOMENTUM, nesterov=True)
-        return AdamW(groups, lr=rate)
+        return AdamW(groups, lr=rate, fused=self.fused_optimizer or None)
 
     def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Sample:
         """Make a raw batch network input, varied by random numbers of seed and step alone."""
@@ -183,6 +189,8 @@ class TrainingModule(LightningModule):
             group["lr"] = self.state.used_rate
         for norm, final_momentum in self._norms:
             norm.momentum = max(final_momentum, 1 / (1 + NORM_MEMORY * (self.state.step + 1)))
+            if isinstance(norm, SynchronisedNorm):
+                norm.counts = self.plan.share(self.state.step).weight > 0
         return None
 
     def learning_rate(self) -> float:
@@ -227,7 +235,7 @@ class TrainingModule(LightningModule):
         Returns:
             This process's loss, the largest one (infinite for NaN), a signal, and two times in s.
         """
-        times = (self.state.elapsed_s, self._next_validation_s())
+        times = (self.state.elapsed_s, self.next_validation_s())
         own = loss.detach().double().reshape(1)
         known = torch.tensor([self.signals.received or 0, *times], dtype=torch.float64)
         shared = torch.cat([own.nan_to_num(torch.inf, torch.inf), known.to(own.device)])
@@ -292,7 +300,7 @@ class TrainingModule(LightningModule):
             step = max(0, self.state.step - 1)
             raise not_finite("weights are", self.state, step, self.epoch)
 
-    def _next_validation_s(self) -> float:
+    def next_validation_s(self) -> float:
         """Estimate the time of the next validation, by the last one or by the steps so far."""
         if self.state.validation_s or not self.state.epoch_images:
             return self.state.validation_s

@@ -26,6 +26,8 @@ from bodycomp.training.network_options import fill_network_options
 from bodycomp.training.schedules import SCHEDULES
 
 PRECISIONS: Final = ("auto", "32", "bf16", "16")
+LOGGERS: Final = ("mlflow", "wandb")
+COMPILE: Final = ("auto", "on", "off")
 OPTIMIZERS: Final = ("adamw", "sgd")
 ON_DIVERGENCE: Final = ("step-back", "stop")
 
@@ -69,6 +71,9 @@ class RunOptions:
         processes: CPU processes that train together when no GPU is used.
         max_minutes: Time for the training steps and validations; None for no limit.
         resume: Continue the run of this name.
+        loggers: Where metrics go besides the run's folder, some of ``LOGGERS``.
+        compile: One of ``COMPILE``: whether ``torch.compile`` prepares the network on a GPU; auto
+            is when the run is long enough for it to pay.
         keep_every_epoch: Keep a resumable checkpoint of each epoch.
         deterministic: Whether a GPU is to give the same numbers every time, where PyTorch can.
         on_divergence: One of ``ON_DIVERGENCE``: go on from an earlier state with a smaller
@@ -108,6 +113,8 @@ class RunOptions:
     resume: bool = False
     keep_every_epoch: bool = False
     deterministic: bool = False
+    loggers: tuple[str, ...] = ()
+    compile: str = "auto"
     on_divergence: str = "step-back"
 
     def __post_init__(self) -> None:
@@ -122,6 +129,9 @@ class RunOptions:
         _check_choice("--optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("--schedule", self.schedule, SCHEDULES)
         _check_choice("--precision", self.precision, PRECISIONS)
+        _check_choice("--compile", self.compile, COMPILE)
+        for logger in self.loggers:
+            _check_choice("--logger", logger, LOGGERS)
         _check_choice("--on_divergence", self.on_divergence, ON_DIVERGENCE)
         for option in ("epochs", "processes"):
             _check_at_least(f"--{option}", getattr(self, option), 1)

@@ -8,26 +8,42 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 log = logging.getLogger(__name__)
 
 
-def epoch_line(row: Mapping[str, object], epochs: int) -> str:
+def epoch_line(row: Mapping[str, object], epochs: int, standing: str) -> str:
     """Return what a person wants to read of an epoch's row in the metrics table.
 
     >>> row = {"epoch": 3, "step": 9, "train_loss": 0.25, "val_loss": 0.5, "val_dice_mean": 0.9}
-    >>> epoch_line(row | {"images_per_s": 20.1}, 10)
-    'epoch 3/9  train_loss 0.25  val_loss 0.5  dice_mean 0.9  20.1 images/s'
+    >>> epoch_line(row | {"images_per_s": 20.1}, 10, "5 min left")
+    'epoch 3/9  train_loss 0.25  val_loss 0.5  dice_mean 0.9  20.1 images/s  5 min left'
     """
     facts = [
         f"{key if key.endswith('loss') else key.removeprefix('val_')} {_short(value)}"
         for key, value in row.items()
         if key.startswith(("train_", "val_")) and not key.startswith("val_image_")
     ]
-    return "  ".join(
-        [f"epoch {row['epoch']}/{epochs - 1}", *facts, f"{_short(row['images_per_s'])} images/s"]
-    )
+    speed = f"{_short(row['images_per_s'])} images/s"
+    return "  ".join([f"epoch {row['epoch']}/{epochs - 1}", *facts, speed, standing])
+
+
+class _TimeLeftColumn(TimeRemainingColumn):
+    """The time that is left, as told or by the bar's own speed."""
+
+    def render(self, task: Task) -> Text:
+        """Return the words."""
+        left = str(task.fields["left"])
+        return Text(left, style="progress.remaining") if left else super().render(task)
 
 
 class EpochDisplay:
@@ -44,13 +60,13 @@ class EpochDisplay:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[facts]}"),
-            TimeRemainingColumn(),
+            _TimeLeftColumn(),
             console=self._console,
             transient=True,
             disable=not (shown and self._console.is_terminal and log.isEnabledFor(logging.INFO)),
         )
         self._title = ""
-        self._task = self._bar.add_task("", total=None, facts="")
+        self._task = self._bar.add_task("", total=None, facts="", left="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -64,16 +80,25 @@ class EpochDisplay:
     ) -> None:
         self._bar.stop()
 
-    def show(self, title: str, done: int, total: int, facts: str = "") -> None:
-        """Show the state of a piece of work such as an epoch."""
+    def show(self, title: str, done: int, total: int, facts: str = "", left: str = "") -> None:
+        """Show the state of a piece of work such as an epoch.
+
+        Args:
+            title: What it is.
+            done: How far it is...
+            total: ...of how much.
+            facts: More about it.
+            left: The time that is left, if it is not that of this piece of work alone.
+        """
         if title != self._title:
             self._bar.reset(self._task)  # the time that is left depends on the kind of work
             self._title = title
-        self._bar.update(self._task, description=title, completed=done, total=total, facts=facts)
+        self._bar.update(self._task, description=title, completed=done, total=total)
+        self._bar.update(self._task, facts=facts, left=left)
 
-    def tell_epoch(self, row: Mapping[str, object], epochs: int, *, is_best: bool) -> None:
-        """Tell a finished epoch's metrics in one line."""
-        self.tell(f"{epoch_line(row, epochs)}{'  best' if is_best else ''}")
+    def tell_epoch(self, row: Mapping[str, object], epochs: int, standing: str) -> None:
+        """Tell a finished epoch's metrics and where the run stands in one line."""
+        self.tell(epoch_line(row, epochs, standing))
 
     def tell(self, line: str) -> None:
         """Tell one line, above the bar if there is one."""

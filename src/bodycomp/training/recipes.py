@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from bodycomp.anatomy import tissues_for
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
@@ -68,6 +68,10 @@ class Recipe(ABC):
     options: RunOptions
 
     @abstractmethod
+    def with_name(self, name: str) -> Self:
+        """Return the recipe for a run of this name."""
+
+    @abstractmethod
     def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
         """Read the training set: what is wrong with it, and what it holds."""
 
@@ -96,6 +100,10 @@ class SegmentationRecipe(Recipe):
 
     module: ClassVar[type[TrainingModule]] = SegmentationModule
     options: SegmentationOptions
+
+    def with_name(self, name: str) -> Self:
+        """Name the run."""
+        return replace(self, options=replace(self.options, name=name))
 
     def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
         """Read every image and mask."""
@@ -154,6 +162,10 @@ class SliceSelectionRecipe(Recipe):
 
     module: ClassVar[type[TrainingModule]] = SliceSelectionModule
     options: SliceSelectionOptions
+
+    def with_name(self, name: str) -> Self:
+        """Name the run."""
+        return replace(self, options=replace(self.options, name=name))
 
     def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
         """Read every slice and table, and keep decoded slices in the cache."""
@@ -216,6 +228,15 @@ class SliceSelectionRecipe(Recipe):
         """Return the tables that are there."""
         tables = (table_path(self.options.data_dir, name) for name in SPLITS)
         return [path for path in tables if path.exists()]
+
+
+def recipe_for(options: RunOptions) -> Recipe:
+    """Return the recipe of a task, by the kind of its options."""
+    if isinstance(options, SegmentationOptions):
+        return SegmentationRecipe(options)
+    if isinstance(options, SliceSelectionOptions):
+        return SliceSelectionRecipe(options)
+    raise TypeError(f"no training takes {type(options).__name__}")
 
 
 def _if_keras(path: Path, left_open: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,9 @@ FREE_ON_RESUME: Final = frozenset(
         "epochs",
         "gpus",
         "keep_every_epoch",
+        "compile",
         "load_weights",
+        "loggers",
         "max_minutes",
         "num_workers",
         "on_divergence",
@@ -109,8 +111,7 @@ def find_run_folder(options: RunOptions) -> RunFolder:
         OutputError: A new run's folder exists.
         InputNotFoundError: There is no run to continue.
     """
-    name = options.name or datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
-    folder = RunFolder(options.output_dir / check_name(name))
+    folder = RunFolder(options.output_dir / check_name(options.name or time_stamp()))
     if options.resume:
         _check_continuable(folder, options)
     elif folder.path.exists():
@@ -119,6 +120,11 @@ def find_run_folder(options: RunOptions) -> RunFolder:
             hint="Give another --name, or add --resume to go on with it.",
         )
     return folder
+
+
+def time_stamp() -> str:
+    """Return the name of a run that was given none: the local time."""
+    return datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
 
 
 def check_name(name: str) -> str:

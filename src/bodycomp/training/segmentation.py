@@ -15,13 +15,14 @@ from bodycomp.report.figures import SegmentationCase, write_segmentation_example
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement
 from bodycomp.training.segmentation_metrics import count_pixels, dice
-from bodycomp.training.task import Evaluation, Pick
+from bodycomp.training.task import Evaluation, Headline, Pick
 
 
 class SegmentationModule(TrainingModule):
     """A U-Net in training; a batch is images (B, 1, H, W) and masks uint8 (B, H, W)."""
 
     has_masks: ClassVar[bool] = True
+    headline = Headline("mean Dice", "", 1, 4)
 
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the chosen loss of a batch."""

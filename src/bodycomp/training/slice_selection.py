@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.networks.losses import slice_selection_loss
 from bodycomp.networks.targets import offset_to_target, target_to_offset
-from bodycomp.report.figures import SliceCase, write_slice_examples
+from bodycomp.report.figures import LevelEstimates, SliceCase, write_slice_examples
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement
 from bodycomp.training.slice_metrics import (
@@ -22,13 +22,18 @@ from bodycomp.training.slice_metrics import (
     series_metrics,
     view_error_mm,
 )
-from bodycomp.training.task import Evaluation, Pick
+from bodycomp.training.task import Evaluation, Headline, Pick
 
 TELLING_ERROR_MM: Final = 10.0
+
+SLICES_SHOWN: Final = 500
+"""More validation slices than this would only cover each other in a picture."""
 
 
 class SliceSelectionModule(TrainingModule):
     """A DenseNet in training; a batch is images (B, 1, H, W) and offsets in mm (B, level)."""
+
+    headline = Headline("mean error", " mm", -1, 2)
 
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the chosen loss of a batch, over the annotated levels of each slice."""
@@ -40,8 +45,8 @@ class SliceSelectionModule(TrainingModule):
     def evaluate(self, network: nn.Module, split: SampleSet, place: Placement) -> Evaluation:
         """Return errors in mm, slice by slice and, if the table names them, series by series.
 
-        Metrics are ``loss`` and those of ``slice_metrics``. The score is minus the mean of
-        ``view_error_mm`` over all annotated slices and levels.
+        Metrics are ``loss``, those of ``slice_metrics`` and ``error_mm``, the mean of
+        ``view_error_mm`` over all annotated slices and levels; the score is minus that.
         """
         levels = self.card.levels
         logits = torch.zeros(len(split), len(levels), dtype=torch.float64)
@@ -60,7 +65,9 @@ class SliceSelectionModule(TrainingModule):
             series = np.asarray(split.split.series)
             metrics |= series_metrics(offsets_mm, estimated_mm, levels, series, self._scale_mm)
         errors_mm = torch.from_numpy(view_error_mm(offsets_mm, estimated_mm))
-        score = -loss if errors_mm.isnan().all() else -float(errors_mm.nanmean())
+        is_annotated = not errors_mm.isnan().all()
+        metrics["error_mm"] = float(errors_mm.nanmean()) if is_annotated else None
+        score = -float(errors_mm.nanmean()) if is_annotated else -loss
         return Evaluation(metrics, score, -telling_errors_mm(offsets, errors_mm))
 
     @torch.no_grad()
@@ -84,7 +91,23 @@ class SliceSelectionModule(TrainingModule):
                     predicted_offset_mm=float(estimated_mm[level]),
                 )
             )
-        write_slice_examples(path, cases)
+        write_slice_examples(path, cases, self._estimates(network, device))
+
+    def _estimates(self, network: nn.Module, device: torch.device) -> list[LevelEstimates]:
+        """Return what the network says of validation slices, at most ``SLICES_SHOWN`` of them."""
+        split = self.splits.val
+        count = len(split)
+        shown = range(0, count, -(-count // SLICES_SHOWN))
+        place = Placement(device=device, precision="32-true", batch_size=16)
+        batches = list(place.predictions(network, split, shown))
+        scores = torch.sigmoid(torch.cat([logits for _, logits, _ in batches])).cpu().numpy()
+        true_mm = torch.cat([offsets for _, _, offsets in batches]).cpu().numpy()
+        estimated_mm = target_to_offset(scores, self._scale_mm)
+        is_known = ~np.isnan(true_mm)
+        return [
+            LevelEstimates(level, true_mm[known, index], estimated_mm[known, index])
+            for index, (level, known) in enumerate(zip(self.card.levels, is_known.T, strict=True))
+        ]
 
     @property
     def _scale_mm(self) -> float:

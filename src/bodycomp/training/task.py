@@ -23,6 +23,31 @@ class Splits:
         return {name: len(split) for name, split in named.items() if split is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The number that tells people how good a network is, made from the score.
+
+    Attributes:
+        name: For people.
+        unit: Follows the number.
+        sign: -1 where less is better, since the best score is the largest.
+        digits: After the point.
+    """
+
+    name: str
+    unit: str
+    sign: int
+    digits: int
+
+    def words(self, score: float) -> str:
+        """Return a score in words.
+
+        >>> Headline("mean error", " mm", -1, 1).words(-4.25)
+        'mean error 4.2 mm'
+        """
+        return f"{self.name} {self.sign * score:.{self.digits}f}{self.unit}"
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """A network on one split.

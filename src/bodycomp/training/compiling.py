@@ -8,14 +8,10 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-import torch
-
-from bodycomp.data.batches import network_input
 from bodycomp.errors import UsageError
-from bodycomp.training.batch_loader import make_loader
+from bodycomp.training.batch_size import Trials
 from bodycomp.training.devices import Devices
 from bodycomp.training.module import TrainingModule
-from bodycomp.training.step_cost import measure_step
 
 log = logging.getLogger(__name__)
 
@@ -36,31 +32,21 @@ def check_compile(choice: str, devices: Devices) -> None:
         )
 
 
-def compile_if_it_pays(module: TrainingModule, devices: Devices, device: torch.device) -> None:
-    """Compile the network in place, so that the names of its weights in checkpoints stay.
-
-    Args:
-        module: With the steps that are left.
-        devices: Kind and precision.
-        device: This process's.
-    """
+def compile_if_it_pays(module: TrainingModule, devices: Devices) -> None:
+    """Compile the network in place, so that the names of its weights in checkpoints stay."""
     choice = module.options.compile
     if devices.accelerator == "cpu" or choice == "off":
         return
-    if choice == "auto" and _expected_s(module, devices, device) < PAYS_AFTER_S:
+    if choice == "auto" and _expected_s(module, devices) < PAYS_AFTER_S:
         return
     log.info("compiling the network; the first steps take a minute or two")
     module.network.compile(dynamic=False)
 
 
-def _expected_s(module: TrainingModule, devices: Devices, device: torch.device) -> float:
+def _expected_s(module: TrainingModule, devices: Devices) -> float:
     """Return how long the steps that are left would take as they are, by trying one."""
     steps = max(0, module.last_step - module.state.step)
-    share = list(module.plan.share(module.state.step).indices)
-    raw, truth = next(iter(make_loader(module.splits.train, [share], num_workers=0)))
-    batch = network_input(raw, module.card.preprocessing), truth
-    network = module.network.to(device)
-    cost = measure_step(network, module.loss, batch, precision=devices.precision)
-    whole_s = steps * cost.seconds
+    slices = len(module.plan.share(module.state.step).indices)
+    whole_s = steps * Trials(module, devices).cost(slices).seconds
     minutes = module.options.max_minutes
     return whole_s if minutes is None else min(whole_s, 60 * minutes)

@@ -126,7 +126,7 @@ def dry_run(options: RunOptions) -> DryRun:
     check_compile(options.compile, devices)
     find_run_folder(options)
     network, card = starting_network(recipe)
-    checked = check_data(recipe, card.preprocessing)
+    checked = check_data(recipe, card)
     splits = recipe.splits(card.preprocessing, checked.decoded)
     if options.batch_size == AUTO_BATCH_SIZE:
         trial = recipe.module(network, card, splits, replace(options, batch_size=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import torch
 import bodycomp
 from bodycomp.data.validate import raise_for_errors
 from bodycomp.errors import RunInterruptedError
-from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.batch_size import choose_batch_size
 from bodycomp.training.checkpoints import restore_last
@@ -115,6 +114,17 @@ def _named(recipe: Recipe, seat: Seat | None) -> Recipe:
     return recipe.with_name(name)
 
 
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A training that may begin."""
+
+    options: RunOptions
+    devices: Devices
+    folder: RunFolder
+    module: TrainingModule
+    manifest: Manifest
+
+
 def _train_together(recipe: Recipe, seat: Seat | None) -> Path:
     """Train in this process and those that it starts, or as one of those that others started.
 
@@ -122,50 +132,64 @@ def _train_together(recipe: Recipe, seat: Seat | None) -> Path:
         recipe: With a name.
         seat: Among the processes that torchrun or Slurm started; None without them.
     """
+    run = _prepare(recipe, seat)
+    module, folder, devices = run.module, run.folder, run.devices
+    with SignalWatch() as module.signals:
+        if seat is not None and seat.rank > 0:
+            run_all_steps(module, folder, devices, seat)
+            return folder.path
+        with (
+            _reported(module, run.manifest),
+            summarised(module, folder),
+            explained(module, devices),
+        ):
+            run_all_steps(module, folder, devices, seat or first_seat(devices.count))
+            finish(module, folder, placement_after_training(devices, run.options.batch_size))
+    return folder.path
+
+
+def _prepare(recipe: Recipe, seat: Seat | None) -> _Prepared:
+    """Check everything and make the run's folder; the processes agree on all of it."""
     options = recipe.options
     is_first = seat is None or seat.rank == 0
     with all_or_none(seat):
-        check_loggers(options)
-        devices, folder = choose_devices(options, seat), find_run_folder(options)
-        check_compile(options.compile, devices)
-        if options.resume and is_first:
-            restore_last(folder)
-        _warn_of_rate(options)
-        _warn_of_idle_devices(
-            options, devices if seat is None else replace(devices, count=seat.world)
-        )
-        log.info("training on %s", devices.description)
+        devices, folder = _places(options, seat)
         network, card = starting_network(recipe)
-    checked = _check_data_together(recipe, card.preprocessing, seat)
+        # The first process of each machine reads the data; that fills the machine's cache, too.
+        is_reader = seat is None or seat.local_rank == 0
+        own = check_data(recipe, card, shown=is_first) if is_reader else None
+    checked = own or next(found for found in gather(seat, own) if found is not None)
     with all_or_none(seat):
         splits = recipe.splits(card.preprocessing, checked.decoded)
+        digest = data_digest(options.data_dir, recipe.files(), checked.contents)
         if options.batch_size == AUTO_BATCH_SIZE:
             trial = recipe.module(network, card, splits, replace(options, batch_size=1))
             options = replace(options, batch_size=_find_batch_size(trial, devices, folder))
-        digest = data_digest(options.data_dir, recipe.files(), checked.contents)
     check_same_data(seat, digest)
     options = replace(options, batch_size=min(gather(seat, int(options.batch_size))))
     facts = _facts(options, devices, splits, digest) | {DECODED: checked.decoded}
     card = replace(card, training=provenance(card, options, facts))
-    module = recipe.module(network, card, splits, options)
     with all_or_none(seat):
         manifest = Manifest(folder, facts)
         manifest.check_same_data()
         if is_first:
             folder.path.mkdir(parents=True, exist_ok=options.resume)
             write_json(folder.args, options.to_dict())
-    with SignalWatch() as module.signals:
-        if seat is not None and seat.rank > 0:
-            run_all_steps(module, folder, devices, seat)
-            return folder.path
-        with (
-            _reported(module, manifest),
-            summarised(module, folder),
-            explained(module, devices),
-        ):
-            run_all_steps(module, folder, devices, seat or first_seat(devices.count))
-            finish(module, folder, placement_after_training(devices, options.batch_size))
-    return folder.path
+    module = recipe.module(network, card, splits, options)
+    return _Prepared(options, devices, folder, module, manifest)
+
+
+def _places(options: RunOptions, seat: Seat | None) -> tuple[Devices, RunFolder]:
+    """Return where to run and where to write, if both can be used."""
+    check_loggers(options)
+    devices, folder = choose_devices(options, seat), find_run_folder(options)
+    check_compile(options.compile, devices)
+    if options.resume and (seat is None or seat.rank == 0):
+        restore_last(folder)
+    _warn_of_rate(options)
+    _warn_of_idle_devices(options, devices.count if seat is None else seat.world)
+    log.info("training on %s", devices.description)
+    return devices, folder
 
 
 def _facts(options: RunOptions, devices: Devices, splits: Splits, digest: str) -> dict[str, Any]:
@@ -186,27 +210,15 @@ def _find_batch_size(trial: TrainingModule, devices: Devices, folder: RunFolder)
     return choose_batch_size(trial, devices)
 
 
-def _check_data_together(
-    recipe: Recipe, preprocessing: Preprocessing, seat: Seat | None
-) -> CheckedData:
-    """Check the training set once on each machine, for all of its processes."""
-    with all_or_none(seat):
-        is_first_here = seat is None or seat.local_rank == 0
-        checked = check_data(recipe, preprocessing) if is_first_here else None
-    found = gather(seat, (0 if seat is None else seat.node, checked))
-    node = 0 if seat is None else seat.node
-    return next(data for machine, data in found if machine == node and data is not None)
-
-
-def check_data(recipe: Recipe, preprocessing: Preprocessing) -> CheckedData:
+def check_data(recipe: Recipe, card: ModelCard, *, shown: bool = True) -> CheckedData:
     """Check the training set and show how far.
 
     Raises:
         TrainingSetError: The training set breaks its format.
     """
-    with EpochDisplay(shown=True) as display:
+    with EpochDisplay(shown=shown) as display:
         checked = recipe.check(
-            preprocessing,
+            card.preprocessing,
             lambda done, total: display.show("checking the training set", done, total),
         )
     raise_for_errors(checked.findings)
@@ -222,14 +234,14 @@ def _warn_of_rate(options: RunOptions) -> None:
         )
 
 
-def _warn_of_idle_devices(options: RunOptions, devices: Devices) -> None:
-    if AUTO_BATCH_SIZE != options.batch_size < devices.count:
+def _warn_of_idle_devices(options: RunOptions, count: int) -> None:
+    if AUTO_BATCH_SIZE != options.batch_size < count:
         log.warning(
             "a batch of %d slices leaves some of the %d devices without work: "
             "--batch_size counts all devices together, %d would give each as many",
             options.batch_size,
-            devices.count,
-            options.batch_size * devices.count,
+            count,
+            options.batch_size * count,
         )
 
 

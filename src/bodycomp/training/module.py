@@ -52,10 +52,9 @@ class TrainingModule(LightningModule):
     which learning rate a step has follows from its number in ``state``.
     """
 
+    headline: ClassVar[Headline]
     has_masks: ClassVar[bool] = False
     """Whether the truth is masks, which move with the images."""
-
-    headline: ClassVar[Headline]
 
     def __init__(
         self, network: nn.Module, card: ModelCard, splits: Splits, options: RunOptions

@@ -43,22 +43,22 @@ class Placement:
     interrupted: Callable[[], bool] = field(default=lambda: False)
 
     def predictions(
-        self, network: nn.Module, dataset: SampleSet, samples: Sequence[int] | None = None
+        self, network: nn.Module, dataset: SampleSet, chosen: Sequence[int] | None = None
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield indices, logits (float32) and truth of this process's samples, batch by batch.
 
         The network is in evaluation mode meanwhile.
 
         Args:
-            network: On ``device``.
-            dataset: The data set.
-            samples: Indices of the samples to predict, for all processes together; None for all.
+            network: On the device.
+            dataset: A split.
+            chosen: Indices of the samples to run; None for all.
 
         Raises:
             EvaluationStopped: ``interrupted`` said so.
         """
-        wanted = range(len(dataset)) if samples is None else samples
-        own = list(wanted[self.rank :: self.world])
+        shown = range(len(dataset)) if chosen is None else chosen
+        own = list(shown[self.rank :: self.world])
         batches = [own[at : at + self.batch_size] for at in range(0, len(own), self.batch_size)]
         loader = make_loader(dataset, batches, num_workers=self.num_workers)
         was_training = network.training

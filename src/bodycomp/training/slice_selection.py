@@ -96,7 +96,7 @@ class SliceSelectionModule(TrainingModule):
     def _estimates(self, network: nn.Module, device: torch.device) -> list[LevelEstimates]:
         """Return what the network says of validation slices, at most ``SLICES_SHOWN`` of them."""
         split = self.splits.val
-        count: int = len(split)
+        count = len(split)
         shown = range(0, count, -(-count // SLICES_SHOWN))
         place = Placement(device=device, precision="32-true", batch_size=16)
         batches = list(place.predictions(network, split, shown))

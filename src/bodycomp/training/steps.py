@@ -42,7 +42,7 @@ def run_all_steps(module: TrainingModule, folder: RunFolder, devices: Devices, s
     module.prepare(rank=seat.rank, world=seat.world, num_workers=devices.num_workers)
     threads = torch.get_num_threads()
     prepare_process(module, devices, seat)
-    compile_if_it_pays(module, devices, seat_device(devices, seat))
+    compile_if_it_pays(module, devices)
     others = nullcontext() if seat.rank or seat.is_started_elsewhere else helpers(folder.path, seat)
     with quiet_lightning(), EpochDisplay(shown=seat.rank == 0) as display:
         try:
@@ -89,6 +89,7 @@ def prepare_process(module: TrainingModule, devices: Devices, seat: Seat) -> Non
     if devices.accelerator == "cuda":
         if module.options.deterministic:
             repeat_exactly()
+        torch.cuda.set_device(gpu_index(seat))
         torch.set_float32_matmul_precision("high")
         # All batches have one size, or two.
         torch.backends.cudnn.benchmark = not module.options.deterministic

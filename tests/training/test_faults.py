@@ -25,6 +25,7 @@ from factories import make_segmentation_set, make_slice_set
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("faults"),  # the trainings of all tests run once
     pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc"),
 ]
 

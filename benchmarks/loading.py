@@ -32,7 +32,7 @@ from bodycomp.training.batch_loader import make_loader
 from bodycomp.training.sampling import BatchPlan
 
 BATCH = 16
-MASK_SLICES, PNG_SLICES = 192, 768
+MASK_SLICES, PNG_SLICES = 96, 384
 CACHE_BYTES = 10**9
 
 
@@ -73,7 +73,7 @@ def epoch(samples: SampleSet, *, augmented: bool) -> None:
             network_input(batch[0], samples.preprocessing)
 
 
-def rate(work: Callable[[], object], count: int, repeats: int = 5) -> float:
+def rate(work: Callable[[], object], count: int, repeats: int = 3) -> float:
     """Return the median of slices per second, after one round to warm up."""
     work()
     seconds = []

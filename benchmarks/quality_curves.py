@@ -39,8 +39,8 @@ def main(out: Path, image: Path) -> None:
         axes.set(xlabel="minutes", ylabel=label, title=task, xlim=(0, None))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    figure.axes[0].set_ylim(0.5, 1.0)
-    figure.axes[1].set_ylim(0, 30)
+    figure.axes[0].set_ylim(0, 1)
+    figure.axes[1].set_ylim(0, 50)
     figure.savefig(image, dpi=110)
 
 

@@ -11,6 +11,7 @@ mirroring.
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
 import sys
 import time
@@ -57,7 +58,9 @@ def main(folder: Path, minutes: float, judgings: int, out: Path) -> None:
                 writer = csv.DictWriter(stream, list(rows[0]))
                 writer.writeheader()
                 writer.writerows(rows)
-    os._exit(0)  # its loader processes would be waited for
+    for loader in multiprocessing.active_children():
+        loader.kill()  # they load for ever
+    os._exit(0)  # what waits for them would wait for ever, too
 
 
 def judge(trainer: object, validation: object) -> dict[str, float]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from bodycomp.errors import UsageError
-from bodycomp.training.devices import Devices
 from bodycomp.training.fit import _warn_of_idle_devices
 from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
 
@@ -65,10 +64,9 @@ def test_an_architecture_brings_its_own_defaults():
 
 
 def test_batches_too_small_for_all_devices_are_warned_of(caplog):
-    devices = Devices("cuda", 8, "bf16-mixed", 0, "8 GPUs")
-    _warn_of_idle_devices(SegmentationOptions(**PLACES, gpus=8), devices)
+    _warn_of_idle_devices(SegmentationOptions(**PLACES, gpus=8), 8)
     assert "a batch of 4 slices leaves some of the 8 devices without work" in caplog.text
     assert "32 would give each as many" in caplog.text
     caplog.clear()
-    _warn_of_idle_devices(SegmentationOptions(**PLACES, gpus=8, batch_size=8), devices)
+    _warn_of_idle_devices(SegmentationOptions(**PLACES, gpus=8, batch_size=8), 8)
     assert not caplog.text

@@ -156,7 +156,9 @@ def run(plan: dict) -> dict:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    finish.write_learning_curves = lambda *_, **__: None  # pictures take longer than these trainings
+    finish.write_learning_curves = lambda *_, **__: (
+        None
+    )  # pictures take longer than these trainings
     for task in TrainingModule.__subclasses__():
         task.draw_examples = lambda *_, **__: None
     plans = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))

@@ -14,6 +14,8 @@ from bodycomp.training.step_cost import measure_step
 PEAKS = """
 import json
 import torch
+from torch import nn
+from bodycomp.networks.losses import masked_absolute_error
 from bodycomp.training.step_cost import measure_step
 
 class Hungry(nn.Module):
@@ -42,6 +44,7 @@ def test_peak_follows_what_a_step_holds(run_python):
     told the allocator to keep what was freed.
     """
     done = run_python(PEAKS)
+    assert done.returncode == 0, done.stderr
     large, small = json.loads(done.stdout)
     assert large - small == pytest.approx(4 * 20 * 2**20 * 3.5, rel=0.4), done.stderr
 

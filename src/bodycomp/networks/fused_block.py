@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +34,7 @@ from bodycomp.networks.fused_norm import (
     rows_of,
     update_running,
 )
-
-_aten = torch.ops.aten
-
-_SAME: Final[tuple[Any, ...]] = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
-"""Stride, padding, dilation, transposed, output padding and groups of a 3x3 same convolution."""
+from bodycomp.networks.same_convolution import convolve_same, same_gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +194,7 @@ def _run_layer(
     activated2 = norm2.apply(bottleneck)
     kernel2 = channels_last(layer.conv2.weight.detach().to(rows.dtype))
     bias2 = None if layer.conv2.bias is None else layer.conv2.bias.detach().to(rows.dtype)
-    new = channels_last(_aten.convolution(like_image(activated2, image), kernel2, bias2, *_SAME))
+    new = convolve_same(like_image(activated2, image), kernel2, bias2)
     state = _LayerState(end, norm1, kernel1, bottleneck, norm2, activated2, kernel2)
     return state, new
 
@@ -212,9 +208,7 @@ def _layer_backward(
     """
     growth = state.kernel2.shape[0]
     dnew = like_image(gradient.take(slice(state.end, state.end + growth)), image)
-    dactivated2, dkernel2, _ = _aten.convolution_backward(
-        dnew, like_image(state.activated2, image), state.kernel2, None, *_SAME, [True, True, False]
-    )
+    dactivated2, dkernel2 = same_gradients(dnew, like_image(state.activated2, image), state.kernel2)
     back2 = state.norm2.backward(rows_of(channels_last(dactivated2)), state.bottleneck)
     back1, dkernel1 = gradient.add_product(state.norm1, back2.dx, state.kernel1)
     return (

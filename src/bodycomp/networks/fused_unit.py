@@ -23,15 +23,18 @@ from bodycomp.networks.fused_norm import (
     rows_of,
     update_running,
 )
+from bodycomp.networks.same_convolution import (
+    convolve_same,
+    same_gradients,
+    same_kernel_gradient,
+)
 from bodycomp.networks.upsampling import fold_kernel_gradient, transposed_kernel
 
 _aten = torch.ops.aten
 
-_SAME: Final[tuple[Any, ...]] = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
-"""Stride, padding, dilation, transposed, output padding and groups of a 3x3 same convolution."""
-
 _DOUBLE: Final[tuple[Any, ...]] = ([2, 2], [1, 1], [1, 1], True, [0, 0], 1)
-"""The same of the 4x4 transposed convolution that doubles rows and columns."""
+"""Stride, padding, dilation, transposed, output padding and groups of the transposed convolution
+that doubles rows and columns with its 4x4 kernel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,7 @@ class _Unit(torch.autograd.Function):
         ctx: Any, x: Tensor, modules: UnitModules, pool: bool, weight: Tensor, *_: Tensor
     ) -> Any:
         kernel = channels_last(weight.to(x.dtype))
-        z = channels_last(_aten.convolution(x, kernel, None, *_SAME))
+        z = convolve_same(x, kernel)
         norm = modules.begin(Moments.of(rows_of(z)), z.numel() // z.shape[1])
         ctx.save_for_backward(x, kernel, z)
         ctx.norm, ctx.pool, ctx.has_bias = norm, pool, modules.conv.bias is not None
@@ -100,8 +103,11 @@ class _Unit(torch.autograd.Function):
             else ctx.norm.backward(rows_of(dy), rows_of(z))
         )
         dz = like_image(gradients.dx, z)
-        wanted = [ctx.needs_input_grad[0], True, False]
-        dx, dkernel, _ = _aten.convolution_backward(dz, x, kernel, None, *_SAME, wanted)
+        dx: Tensor | None = None
+        if ctx.needs_input_grad[0]:
+            dx, dkernel = same_gradients(dz, x, kernel)
+        else:
+            dkernel = same_kernel_gradient(dz, x, kernel)
         return dx, None, None, dkernel.float(), *_small_gradients(ctx, gradients)
 
 
@@ -113,7 +119,7 @@ class _UpsampledUnit(torch.autograd.Function):
         split = low.shape[1]
         up_kernel = channels_last(transposed_kernel(weight[:, :split]).to(low.dtype))
         kernel = channels_last(weight[:, split:].to(low.dtype))
-        z = channels_last(_aten.convolution(skip, kernel, None, *_SAME))
+        z = convolve_same(skip, kernel)
         raised = channels_last(_aten.convolution(low, up_kernel, None, *_DOUBLE))
         moments = Moments.of(rows_of(z), added=rows_of(raised))
         norm = modules.begin(moments, z.numel() // z.shape[1])
@@ -128,7 +134,7 @@ class _UpsampledUnit(torch.autograd.Function):
         gradients = ctx.norm.backward(rows_of(channels_last(dy)), rows_of(z))
         dz = like_image(gradients.dx, z)
         both = [True, True, False]
-        dskip, dkernel, _ = _aten.convolution_backward(dz, skip, kernel, None, *_SAME, both)
+        dskip, dkernel = same_gradients(dz, skip, kernel)
         dlow, dup, _ = _aten.convolution_backward(dz, low, up_kernel, None, *_DOUBLE, both)
         dweight = torch.cat((fold_kernel_gradient(dup.float()), dkernel.float()), dim=1)
         return dlow, dskip, None, dweight, *_small_gradients(ctx, gradients)

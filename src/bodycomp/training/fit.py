@@ -158,7 +158,8 @@ def _prepare(recipe: Recipe, seat: Seat | None) -> _Prepared:
         # The first process of each machine reads the data; that fills the machine's cache, too.
         is_reader = seat is None or seat.local_rank == 0
         own = check_data(recipe, card, shown=is_first) if is_reader else None
-    checked = own or next(found for found in gather(seat, own) if found is not None)
+    read = [found for found in gather(seat, own) if found is not None]
+    checked = own or read[0]
     with all_or_none(seat):
         splits = recipe.splits(card.preprocessing, checked.decoded)
         digest = data_digest(options.data_dir, recipe.files(), checked.contents)

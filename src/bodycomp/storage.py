@@ -18,6 +18,15 @@ from bodycomp.errors import OutputError
 _LEFTOVERS = ".*.part"
 
 
+def user_cache_folder(name: str) -> Path:
+    """Return the folder of what can be made again, not made yet.
+
+    It lies in ``XDG_CACHE_HOME``, or in ``~/.cache`` (XDG Base Directory Specification).
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "bodycomp" / name
+
+
 def _temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
 

@@ -26,6 +26,7 @@ from bodycomp.data.grey_file import (
     open_or_none,
 )
 from bodycomp.errors import OutputError
+from bodycomp.storage import user_cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +40,11 @@ ABANDONED_S: Final = 24 * 3600.0
 
 
 def default_cache_dir() -> Path:
-    """Return the folder of decoded slices: ``BODYCOMP_CACHE``, else one in the user's cache folder.
-
-    The latter is ``XDG_CACHE_HOME`` or ``~/.cache``.
-    """
+    """Return the folder of decoded slices: ``BODYCOMP_CACHE``, else one in the user's cache."""
     named = os.environ.get("BODYCOMP_CACHE")
     if named:
         return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "bodycomp" / "slices"
+    return user_cache_folder("slices")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from bodycomp.storage import atomic_file
+from bodycomp.storage import atomic_file, user_cache_folder
 
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def library() -> ctypes.CDLL | None:
         )
         return None
     try:
-        return load(compiler, cache_folder())
+        return load(compiler, user_cache_folder("native"))
     except (OSError, subprocess.SubprocessError) as error:
         _logger.warning(
             "the kernels for the CPU could not be compiled, training takes longer: %s",
@@ -76,12 +76,6 @@ def find_compiler() -> str | None:
         if path is not None and "Free Software Foundation" in _version(path):
             return path
     return None
-
-
-def cache_folder() -> Path:
-    """Return where compiled kernels are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "bodycomp" / "native"
 
 
 def build(compiler: str, folder: Path) -> Path:

@@ -201,11 +201,11 @@ void NAME(norm_backward)(const T *g, int64_t ldg, const T *x, int64_t ldx, const
     }
 }
 
-/* dz += factor * g with g and its sums as in activation_backward; g itself is not kept. */
+/* dz += scale * g with g and its sums as in activation_backward; g itself is not kept. */
 void NAME(accumulate_backward)(const T *dy, int64_t lddy, const T *x, int64_t ldx,
                                const float *scale, const float *shift, float slope,
-                               const float *mean, const float *factor, T *dz, int64_t lddz,
-                               double *sums, int64_t rows, int64_t channels) {
+                               const float *mean, T *dz, int64_t lddz, double *sums,
+                               int64_t rows, int64_t channels) {
     PARTIAL_SUMS(2 * channels)
 #pragma omp parallel
     {
@@ -219,13 +219,12 @@ void NAME(accumulate_backward)(const T *dy, int64_t lddy, const T *x, int64_t ld
             for (int64_t c = 0; c < channels; c += LANES) {
                 int n = lanes(channels, c);
                 v16 s = load_f32(scale + c, n), t = load_f32(shift + c, n);
-                v16 m = load_f32(mean + c, n), f = load_f32(factor + c, n);
-                v16 sum = {0}, product = {0};
+                v16 m = load_f32(mean + c, n), sum = {0}, product = {0};
                 for (int64_t r = r0; r < r1; r++) {
                     v16 v = LOAD(x + r * ldx + c, n);
                     v16 d = derive(LOAD(dy + r * lddy + c, n), v * s + t, slope);
                     T *into = dz + r * lddz + c;
-                    STORE(into, LOAD(into, n) + f * d, n);
+                    STORE(into, LOAD(into, n) + s * d, n);
                     sum += d;
                     product += d * (v - m);
                 }

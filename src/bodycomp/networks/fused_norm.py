@@ -193,7 +193,7 @@ class NormActivation:
         call_kernel(
             "accumulate_backward",
             rows,
-            *(*_strided(dy), *_strided(rows), *self._factors(), self.scale),
+            *(*_strided(dy), *_strided(rows), *self._factors()),
             *(*_strided(into), sums, *rows.shape),
         )
         return NormSums.of(self, sums, len(rows))

@@ -1,0 +1,91 @@
+"""Which label of an annotation means which tissue: always said, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL
+from bodycomp.errors import SeriesError, UsageError
+
+IGNORED: Final = "ignore"
+"""Takes the place of a tissue for labels that are known and not wanted: they become background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """One label of an annotation as its file states it.
+
+    Attributes:
+        value: Number in a label map; for formats without numbers the order in the file, from 1.
+        name: Name of the segment or region of interest; empty where the format has none.
+    """
+
+    value: int
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.name})" if self.name else str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMapping:
+    """Label number or name -> label of a tissue in the training set, 0 for ignored ones.
+
+    Names count without regard to case, blanks, hyphens and underscores.
+    """
+
+    labels: Mapping[str, int]
+
+    @classmethod
+    def parse(cls, terms: Iterable[str]) -> Self:
+        """Read terms such as ``1=muscle``, ``"Left psoas=muscle"`` or ``7=ignore``.
+
+        Raises:
+            UsageError: No equals sign, an unknown tissue, or one label with two meanings.
+        """
+        meanings = {tissue.key: tissue.label for tissue in ABDOMINAL_TISSUES}
+        meanings[IGNORED] = BACKGROUND_LABEL
+        labels: dict[str, int] = {}
+        for term in terms:
+            label, equals, meaning = term.rpartition("=")
+            if not equals or not label.strip() or meaning.strip() not in meanings:
+                raise UsageError(
+                    f"expected LABEL=TISSUE, found {term!r}",
+                    hint=f"Tissues are {', '.join(meanings)}; for instance 1=muscle.",
+                )
+            key = _key(label)
+            if labels.setdefault(key, meanings[meaning.strip()]) != meanings[meaning.strip()]:
+                raise UsageError(f"label {label.strip()!r} is given two meanings")
+        return cls(labels)
+
+    def values(self, structures: Sequence[Structure], where: str) -> dict[int, int]:
+        """Return number in the annotation -> label in the training set.
+
+        Args:
+            structures: The labels that occur in the annotation, without the background.
+            where: The annotation, for messages.
+
+        Raises:
+            SeriesError: A label that the mapping does not name; all of them are listed.
+        """
+        found = {s.value: self._label(s) for s in structures}
+        unknown = [s for s in structures if found[s.value] is None]
+        if unknown:
+            known = ", ".join(self.labels) or "nothing"
+            raise SeriesError(
+                f"{where}: expected labels among {known}, found "
+                f"{', '.join(str(s) for s in unknown)}",
+                hint="Say what each means, for instance "
+                f"{unknown[0].name or unknown[0].value}=muscle, or ={IGNORED}.",
+            )
+        return {value: label for value, label in found.items() if label is not None}
+
+    def _label(self, structure: Structure) -> int | None:
+        by_name = self.labels.get(_key(structure.name)) if structure.name else None
+        return self.labels.get(str(structure.value)) if by_name is None else by_name
+
+
+def _key(label: str) -> str:
+    return "".join(c for c in label.casefold().strip() if c not in " -_")

@@ -1,0 +1,1 @@
+"""From annotated scans to the two training sets of ``data.layout``."""

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bodycomp.anatomy import DEFAULT_LEVEL
-from bodycomp.cohort.samples import LevelSample, MaskSample, level_samples, mask_samples
+from bodycomp.cohort.samples import level_samples, mask_samples
 from bodycomp.cohort.study import study_header, write_study
 from bodycomp.cohort.truth import LABELS_NAME, PatientTruth, tissue_areas_cm2, write_truth
+from bodycomp.data.samples import LevelSample, MaskSample
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 

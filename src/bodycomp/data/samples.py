@@ -1,0 +1,245 @@
+"""Which slices of a scan become samples of a training set, and how: the one road to both formats.
+
+Slices are turned to the standard view and resized here, image and labels together, so that what is
+trained on stands as ``imaging.preprocessing`` turns what is analysed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.anatomy import DEFAULT_LEVEL, LEVEL_NAMES, check_levels
+from bodycomp.errors import ImageError, UsageError
+from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.preprocessing import AIR_HU, SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
+from bodycomp.imaging.resize import resize_grey, resize_image, resize_labels
+from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.window import SOFT_TISSUE
+
+OFFSET_DECIMALS: Final = 2
+"""A hundredth of a millimetre is far below what a person can mark."""
+
+_INT16: Final = np.iinfo(np.int16)
+
+
+@dataclass(frozen=True, eq=False)
+class LevelSample:
+    """One slice for slice selection.
+
+    Attributes:
+        grey: (256, 256) uint8, windowed at 40/400, standard view.
+        offsets_mm: Height above each level that is marked and lies in the scan.
+    """
+
+    grey: NDArray[np.uint8]
+    offsets_mm: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskSample:
+    """One slice for segmentation: (512, 512) HU and labels, standard view."""
+
+    hu: NDArray[np.int16]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSampling:
+    """Which slices of a scan become samples for segmentation.
+
+    Attributes:
+        annotated_only: Leave out slices that nobody annotated; else they count as background.
+        spacing_mm: Thin series are thinned out to about this distance, because neighbouring thin
+            slices teach the same; None keeps every slice.
+        around: Level about which samples are taken; empty for the whole scan.
+        reach_mm: How far above and below that level.
+        max_per_scan: Take no more than this many, evenly spread; None for all.
+
+    Raises:
+        UsageError: A number is out of range or the level is unknown.
+    """
+
+    annotated_only: bool = True
+    spacing_mm: float | None = None
+    around: str = ""
+    reach_mm: float = 30.0
+    max_per_scan: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_positive("distance between slices", self.spacing_mm)
+        _check_positive("reach about the level", self.reach_mm)
+        if self.max_per_scan is not None and self.max_per_scan < 1:
+            raise UsageError(f"expected at least one slice per scan, found {self.max_per_scan}")
+        if self.around:
+            check_levels([self.around])
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSampling:
+    """Which slices of a scan become samples for slice selection.
+
+    Attributes:
+        spacing_mm: As for ``MaskSampling``.
+        near: Levels about which training needs every slice.
+        near_mm: How far above and below them.
+        far_stride: Of the slices farther away every so manieth is kept for training, as they are
+            told apart easily. Validation and test take all: they locate the level in whole series.
+
+    Raises:
+        UsageError: A number is out of range or a level is unknown.
+    """
+
+    spacing_mm: float | None = None
+    near: tuple[str, ...] = (DEFAULT_LEVEL,)
+    near_mm: float = 70.0
+    far_stride: int = 1
+
+    def __post_init__(self) -> None:
+        _check_positive("distance between slices", self.spacing_mm)
+        _check_positive("distance from the level", self.near_mm)
+        if self.far_stride < 1:
+            raise UsageError(f"expected a stride of at least 1, found {self.far_stride}")
+        check_levels(self.near)
+
+
+def mask_slices(
+    volume: Volume,
+    annotated: NDArray[np.bool_],
+    level_z_mm: Mapping[str, float],
+    sampling: MaskSampling,
+) -> list[int]:
+    """Return the slices that become samples for segmentation, feet to head.
+
+    A stretch of annotated slices that the thinning would leave without any gives its middle one.
+
+    Args:
+        volume: The scan.
+        annotated: (slice,) whether somebody annotated the slice.
+        level_z_mm: Level -> its position, as far as marked.
+        sampling: What to take.
+
+    Raises:
+        ImageError: ``sampling.around`` is not marked in this scan.
+    """
+    taken = annotated if sampling.annotated_only else np.ones_like(annotated)
+    indices = _thinned_stretches(taken, _step(volume, sampling.spacing_mm))
+    if sampling.around:
+        if sampling.around not in level_z_mm:
+            raise ImageError(
+                f"expected a position of {sampling.around}, about which slices are taken; "
+                f"found {', '.join(level_z_mm) or 'no level'}"
+            )
+        centre = level_z_mm[sampling.around]
+        low_mm, high_mm = centre - sampling.reach_mm, centre + sampling.reach_mm
+        indices = [index for index in indices if low_mm <= volume.slice_z_mm[index] <= high_mm]
+    return _spread(indices, sampling.max_per_scan)
+
+
+def level_slices(volume: Volume, sampling: LevelSampling) -> list[int]:
+    """Return the slices that stand for the whole series, feet to head."""
+    return list(range(0, len(volume), _step(volume, sampling.spacing_mm)))
+
+
+def training_share(
+    indices: Sequence[int],
+    volume: Volume,
+    level_z_mm: Mapping[str, float],
+    sampling: LevelSampling,
+) -> list[int]:
+    """Return those of ``level_slices`` that training needs: all near a level, a share elsewhere."""
+    heights = np.array([level_z_mm[name] for name in sampling.near if name in level_z_mm])
+    return [
+        index
+        for rank, index in enumerate(indices)
+        if rank % sampling.far_stride == 0
+        or np.any(np.abs(volume.slice_z_mm[index] - heights) <= sampling.near_mm)
+    ]
+
+
+def mask_sample(volume: Volume, labels: NDArray[np.uint8], index: int) -> MaskSample:
+    """Return a slice as a sample for segmentation.
+
+    Args:
+        volume: The scan.
+        labels: (row, column) labels of that slice on the scan's pixel grid.
+        index: The slice.
+
+    Raises:
+        ImageError: HU that 16 bits do not hold.
+    """
+    turn = Turn.from_orientation(volume.orientation)
+    hu = turn.apply(volume.hu[index])
+    if hu.shape != SEGMENTATION_SIZE:  # padding below air would bleed into the body
+        hu = resize_image(np.maximum(hu, np.float32(AIR_HU)), SEGMENTATION_SIZE)
+    low, high = hu.min(), hu.max()
+    if not (low >= _INT16.min and high <= _INT16.max):  # also catches NaN
+        raise ImageError(f"slice {index}: expected HU that fit 16 bits, found {low} to {high}")
+    return MaskSample(
+        hu=np.ascontiguousarray(np.rint(hu).astype(np.int16)),
+        labels=np.ascontiguousarray(resize_labels(turn.apply(labels), SEGMENTATION_SIZE)),
+    )
+
+
+def level_sample(volume: Volume, level_z_mm: Mapping[str, float], index: int) -> LevelSample:
+    """Return a slice as a sample for slice selection; a level outside the scan has no offset."""
+    turn = Turn.from_orientation(volume.orientation)
+    grey = SOFT_TISSUE.to_grey(turn.apply(volume.hu[index]))
+    z_mm = float(volume.slice_z_mm[index])
+    return LevelSample(
+        grey=np.ascontiguousarray(resize_grey(grey, SLICE_SELECTION_SIZE)),
+        offsets_mm={
+            name: round(z_mm - height, OFFSET_DECIMALS)
+            for name, height in levels_in_scan(volume, level_z_mm).items()
+        },
+    )
+
+
+def levels_in_scan(volume: Volume, level_z_mm: Mapping[str, float]) -> dict[str, float]:
+    """Return the levels that lie between the first and the last slice, head to feet."""
+    low, high = float(volume.slice_z_mm[0]), float(volume.slice_z_mm[-1])
+    return {
+        name: level_z_mm[name]
+        for name in LEVEL_NAMES
+        if name in level_z_mm and low <= level_z_mm[name] <= high
+    }
+
+
+def sample_spacing_mm(volume: Volume, size: tuple[int, int]) -> tuple[float, float]:
+    """Return the distance between rows and between columns of a sample of ``size``, in mm."""
+    turned = Turn.from_orientation(volume.orientation).transpose
+    step = -1 if turned else 1
+    spacing, shape = volume.pixel_spacing_mm[::step], volume.slice_shape[::step]
+    return spacing[0] * shape[0] / size[0], spacing[1] * shape[1] / size[1]
+
+
+def _step(volume: Volume, spacing_mm: float | None) -> int:
+    """Return how many slices lie from one sample to the next."""
+    if spacing_mm is None:
+        return 1
+    return max(1, round(spacing_mm / (volume.slice_spacing_mm or spacing_mm)))
+
+
+def _thinned_stretches(taken: NDArray[np.bool_], step: int) -> list[int]:
+    """Keep every ``step``-th slice of the scan, and the middle of stretches without any."""
+    bounds = np.flatnonzero(np.diff(taken.astype(np.int8), prepend=0, append=0))
+    kept: list[int] = []
+    for start, stop in zip(bounds[::2].tolist(), bounds[1::2].tolist(), strict=True):
+        kept += list(range(-(-start // step) * step, stop, step)) or [(start + stop - 1) // 2]
+    return kept
+
+
+def _spread(indices: list[int], count: int | None) -> list[int]:
+    if count is None or len(indices) <= count:
+        return indices
+    places = (np.arange(count) + 0.5) * len(indices) / count
+    return [indices[int(place)] for place in places]
+
+
+def _check_positive(what: str, value: float | None) -> None:
+    if value is not None and not (np.isfinite(value) and value > 0):
+        raise UsageError(f"expected a {what} above 0 mm, found {value}")

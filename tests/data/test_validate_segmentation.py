@@ -107,7 +107,8 @@ def test_repeated_findings_are_cut_short_and_counted(tmp_path):
     make_segmentation_set(tmp_path, {"train": 8, "val": 1})
     edit(masks_path(tmp_path, "train"), lambda a: a * 85)
     findings = check(tmp_path)
-    errors = [finding for finding in findings if finding.code == "mask-value"]
+    assert [f.index for f in findings if f.code == "mask-value"] == list(range(8))
+    errors = [f for f in findings_module.shortened(findings) if f.code == "mask-value"]
     assert len(errors) == findings_module.REPEATS_SHOWN + 1
     assert "3 more of this kind (mask-value), 8 in all" in errors[-1].message
     assert "found 85, 170, 255" in errors[0].message
@@ -191,7 +192,7 @@ def test_large_fortran_files_are_a_warning(good_set, monkeypatch):
 
 
 def test_pieces_join_without_a_seam(good_set, monkeypatch):
-    monkeypatch.setattr("bodycomp.data.validate_segmentation.PIECE_BYTES", 1)
+    monkeypatch.setattr("bodycomp.data.segmentation_pass.PIECE_BYTES", 1)
     edit(masks_path(good_set, "train"), lambda a: a.__setitem__((2, 0, 0), 9))
     assert the_only(check(good_set)).where == "train_masks.npy, sample 2"
 

@@ -88,7 +88,7 @@ def inspect_segmentation_split(
     if split in OPTIONAL_SPLITS and not any(path.exists() for path in paths):
         return None, ()
     images, masks = (inspect_array(path) for path in paths)
-    findings = FindingList()
+    findings = FindingList(split)
     for header in (images, masks):
         if isinstance(header, Finding):
             findings.add(_explain_half_split(header, split))

@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
@@ -29,6 +29,7 @@ from bodycomp.data.grey_file import (
     content_digest,
 )
 from bodycomp.data.leaks import image_digest
+from bodycomp.data.places import slice_place
 from bodycomp.data.png import decode_png, read_png
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.imaging.resize import resize_grey
@@ -54,6 +55,18 @@ class _Slice:
 
 _Outcome = _Slice | Finding
 
+Observer = Callable[[str, int, NDArray[np.uint8]], None]
+"""Called with split, index and pixels of a slice as it was decoded; from several threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What is read, in which size, and who looks along."""
+
+    split: SliceSplit
+    size: tuple[int, int]
+    observe: Observer | None
+
 
 @dataclass(frozen=True, eq=False)
 class PassResult:
@@ -76,10 +89,13 @@ class SlicePass:
     Args:
         size: Rows and columns that the network sees.
         cache: Where decoded slices are kept; None to keep none.
+        observe: Looks at every slice that is decoded.
     """
 
-    def __init__(self, size: tuple[int, int], cache: GreyCache | None) -> None:
-        self._size = size
+    def __init__(
+        self, size: tuple[int, int], cache: GreyCache | None, observe: Observer | None = None
+    ) -> None:
+        self._size, self._observe = size, observe
         self._cache = cache if cache is not None and cache.limit_bytes > 0 else None
         self._in_use: list[GreyFile] = []
 
@@ -87,13 +103,14 @@ class SlicePass:
         """Read every PNG of a split; ``progress`` is told the slices done."""
         files = [] if self._cache is None else self._cache.files(self._size)
         same = _likely_same(files, split)
-        read = partial(_read_slice, split, self._size, KnownSlices(files), same)
-        findings, facts = FindingList(), np.zeros(len(split), SLICE_FACTS)
+        sight = _Sight(split, self._size, self._observe)
+        read = partial(_read_slice, sight, KnownSlices(files), same)
+        findings, facts = FindingList(split.name), np.zeros(len(split), SLICE_FACTS)
         in_use = [file.path for file in self._in_use]
         with _Keeper(self._cache, self._size, same, in_use).expect(len(split)) as keeper:
             for index, outcome in enumerate(_in_parallel(read, len(split))):
                 if isinstance(outcome, Finding):
-                    findings.add(outcome)
+                    findings.add(replace(outcome, index=index))
                     keeper.give_up()
                 else:
                     facts[index] = outcome.facts
@@ -128,14 +145,13 @@ def _in_parallel(read: Callable[[int], _Outcome], count: int) -> Iterator[_Outco
 
 
 def _read_slice(
-    split: SliceSplit,
-    size: tuple[int, int],
+    sight: _Sight,
     known: KnownSlices,
     same: GreyFile | None,
     index: int,
 ) -> _Outcome:
-    where = _where(split, index)
-    data = read_png(split.png_paths[index], where)
+    where = slice_place(sight.split.name, index).where
+    data = read_png(sight.split.png_paths[index], where)
     if isinstance(data, Finding):
         return data
     content = content_digest(data)
@@ -144,13 +160,17 @@ def _read_slice(
         if kept is not None:
             return _Slice(same.facts[index], kept, in_same=True)
     found = known.find(content)
-    return _decode(data, where, content, size) if found is None else _Slice(*found)
-
-
-def _decode(data: bytes, where: str, content: bytes, size: tuple[int, int]) -> _Outcome:
+    if found is not None:
+        return _Slice(*found)
     image = decode_png(data, where, verify=True)
     if isinstance(image, Finding):
         return image
+    if sight.observe is not None:
+        sight.observe(sight.split.name, index, image)
+    return _known_slice(image, content, sight.size)
+
+
+def _known_slice(image: NDArray[np.uint8], content: bytes, size: tuple[int, int]) -> _Slice:
     lowest, highest = int(image.min()), int(image.max())
     blank = lowest == highest
     grey = np.ascontiguousarray(resize_grey(image, size))
@@ -167,11 +187,7 @@ def _note_blank(findings: FindingList, split: SliceSplit, index: int, grey: int)
         return
     message = f"expected a CT slice, found one grey level ({grey}) in all pixels"
     hint = "Check the export; a slice outside the body teaches little."
-    findings.warning("blank-png", _where(split, index), message, hint)
-
-
-def _where(split: SliceSplit, index: int) -> str:
-    return f"images/{split.name}/{split.png_paths[index].name}"
+    findings.warning("blank-png", slice_place(split.name, index), message, hint)
 
 
 class _Keeper:

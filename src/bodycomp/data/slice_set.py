@@ -106,12 +106,12 @@ def inspect_slice_split(
     folder, path = png_folder(data_dir, split), table_path(data_dir, split)
     if split in OPTIONAL_SPLITS and not folder.exists() and not path.exists():
         return None, ()
-    count, name_errors = _count_slices(folder, f"images/{split}")
-    table, table_errors = read_table(path, f"meta/{split}.csv")
-    errors = FindingList()
+    count, name_errors = _count_slices(folder, f"images/{split}", split)
+    table, table_errors = read_table(path, f"meta/{split}.csv", split)
+    errors = FindingList(split)
     if table is None:
         return None, (*name_errors, *table_errors)
-    offsets_mm, offset_errors = read_offsets(table, levels)
+    offsets_mm, offset_errors = read_offsets(table, levels, split)
     if not name_errors:
         _check_row_count(errors, table, count, f"images/{split}")
     found = (*name_errors, *errors.all(), *offset_errors)
@@ -122,9 +122,9 @@ def inspect_slice_split(
     return (SliceSplit(split, paths, offsets_mm, patient, series), table), ()
 
 
-def _count_slices(folder: Path, where: str) -> tuple[int, tuple[Finding, ...]]:
+def _count_slices(folder: Path, where: str, split: str) -> tuple[int, tuple[Finding, ...]]:
     """Count the PNG files of a folder and check their names."""
-    findings = FindingList()
+    findings = FindingList(split)
     if not folder.is_dir():
         beside = sorted(p.name for p in folder.parent.iterdir()) if folder.parent.is_dir() else []
         found = ", ".join(beside[:8]) or "no images folder"

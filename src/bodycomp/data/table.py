@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bodycomp.data.findings import MISSING_FILE, Finding, FindingList
 from bodycomp.data.naming import PLAIN_OFFSET_COLUMN, offset_column
+from bodycomp.data.places import row_place
 
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 COLUMNS_SHOWN: Final = 20
@@ -51,13 +52,13 @@ class Table:
         return ", ".join(names) + (f" and {more} more" if more else "")
 
 
-def read_table(path: Path, where: str) -> tuple[Table | None, tuple[Finding, ...]]:
+def read_table(path: Path, where: str, split: str) -> tuple[Table | None, tuple[Finding, ...]]:
     """Read a CSV file, with or without byte-order mark, any line ends, quoted or not.
 
     Returns:
         The table, None if it cannot be used; and the errors.
     """
-    findings = FindingList()
+    findings = FindingList(split)
     if not path.is_file():
         message = f"expected this table in {path.parent}, found no such file"
         hint = "Each split needs meta/<split>.csv with a row per slice."
@@ -86,25 +87,26 @@ def read_table(path: Path, where: str) -> tuple[Table | None, tuple[Finding, ...
     columns = tuple(name.strip() for name in lines[0])
     _check_separator(findings, where, columns)
     if not findings.all():
-        _check_row_lengths(findings, where, lines)
+        _check_row_lengths(findings, split, lines)
     errors = findings.all()
     table = Table(where, columns, tuple(tuple(line) for line in lines[1:]))
     return (None if errors else table), errors
 
 
 def read_offsets(
-    table: Table, levels: Sequence[str]
+    table: Table, levels: Sequence[str], split: str
 ) -> tuple[NDArray[np.float32], tuple[Finding, ...]]:
     """Read the offsets of every level.
 
     Args:
         table: The table of one split.
         levels: Known level names without repeats.
+        split: The split whose table it is.
 
     Returns:
         (row, level) offsets in mm, NaN where a level was not annotated; and the errors.
     """
-    findings = FindingList()
+    findings = FindingList(split)
     offsets_mm = np.full((len(table), len(levels)), np.nan, np.float32)
     for position, level in enumerate(levels):
         name = _find_offset_column(findings, table, level, single=len(levels) == 1)
@@ -119,7 +121,7 @@ def read_offsets(
                     "Write a finite number with a decimal point; leave the cell empty where the "
                     "level was not annotated."
                 )
-                where = f"{table.where}, row {row} (slice {row:06d}), column {name}"
+                where = row_place(split, row, name)
                 findings.error("offset-not-a-number", where, message, hint)
             else:
                 offsets_mm[row, position] = offset
@@ -170,7 +172,7 @@ def _check_separator(findings: FindingList, where: str, columns: tuple[str, ...]
             findings.error("table-separator", where, message, hint)
 
 
-def _check_row_lengths(findings: FindingList, where: str, lines: list[list[str]]) -> None:
+def _check_row_lengths(findings: FindingList, split: str, lines: list[list[str]]) -> None:
     width = len(lines[0])
     for row, cells in enumerate(lines[1:]):
         if len(cells) == width:
@@ -178,4 +180,4 @@ def _check_row_lengths(findings: FindingList, where: str, lines: list[list[str]]
         found = f"{len(cells)}" if cells else "an empty line"
         message = f"expected {width} cells as in the header, found {found}"
         hint = "Each row belongs to the slice of its number; a broken row would shift the others."
-        findings.error("table-row-length", f"{where}, row {row} (slice {row:06d})", message, hint)
+        findings.error("table-row-length", row_place(split, row), message, hint)

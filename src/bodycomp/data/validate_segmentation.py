@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bodycomp.anatomy import BACKGROUND_LABEL, Tissue
-from bodycomp.data.arrays import ArrayHeader, read_samples
+from bodycomp.data.arrays import ArrayHeader
 from bodycomp.data.findings import Finding, FindingList
-from bodycomp.data.leaks import image_digest, shared_between_splits
+from bodycomp.data.leaks import shared_between_splits
 from bodycomp.data.naming import SPLITS
+from bodycomp.data.places import images_place, sample_place
+from bodycomp.data.segmentation_pass import Observer, PassOptions, SplitScan, scan_split
 from bodycomp.data.segmentation_set import SplitHeaders, inspect_segmentation_split
-from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 
 Progress = Callable[[int, int], None]
 """Called with the samples done and the samples in all."""
 
-PIECE_BYTES: Final = 16 * 2**20
-FORTRAN_PIECE_BYTES: Final = 256 * 2**20
-"""Each piece of a Fortran-ordered file touches the whole file, so that pieces are large."""
-
 SLOW_FORTRAN_BYTES: Final = 2**30
 AIR_BELOW_HU: Final = -500
 """Every raw slice of a body holds air outside or inside it, near -1000 HU."""
-
-
-@dataclass(eq=False)
-class _SplitScan:
-    """What one pass over a split gathers; a few bytes per sample."""
-
-    lowest: list[float] = field(default_factory=list)
-    highest: list[float] = field(default_factory=list)
-    digests: list[bytes | None] = field(default_factory=list)
-    labels: set[int] = field(default_factory=set)
 
 
 def check_segmentation_set(
@@ -45,6 +31,7 @@ def check_segmentation_set(
     *,
     tissues: Sequence[Tissue],
     allow_scaled: bool = False,
+    observe: Observer | None = None,
     progress: Progress | None = None,
 ) -> tuple[Finding, ...]:
     """Read a whole segmentation training set and list what is wrong with it.
@@ -56,6 +43,7 @@ def check_segmentation_set(
         data_dir: Folder of the ``.npy`` files.
         tissues: Classes beside the background.
         allow_scaled: Report images that look windowed or scaled as a warning, not an error.
+        observe: Looks at every piece in the same pass.
         progress: Called with samples done and samples in all.
     """
     findings: list[Finding] = []
@@ -67,96 +55,26 @@ def check_segmentation_set(
             splits[split] = headers
     total = sum(headers.images.shape[0] for headers in splits.values())
     digests: dict[str, Sequence[bytes | None]] = {}
-    done = 0
+    options, done = PassOptions(tissues, observe), 0
     for split, headers in splits.items():
-        collected = FindingList()
-        scan = _SplitScan()
-        for span in _spans(headers):
-            _scan_images(scan, collected, headers.images, span)
-            _scan_masks(scan, collected, headers.masks, span, tissues)
-            if progress is not None:
-                progress(done + span[1], total)
+        report = None if progress is None else partial(_shifted, progress, done, total)
+        scan = scan_split(split, headers, options, report)
         done += headers.images.shape[0]
-        _check_range(scan, collected, headers.images, allow_scaled=allow_scaled)
+        digests[split] = scan.digests
+        collected = FindingList(split)
+        _check_range(scan, collected, split, allow_scaled=allow_scaled)
         _check_classes(scan, collected, headers.masks, tissues)
         _check_order(collected, headers)
-        digests[split] = scan.digests
-        findings += collected.all()
+        findings += (*scan.findings, *collected.all())
     return (*findings, *_leaks(digests))
 
 
-def _spans(headers: SplitHeaders) -> list[tuple[int, int]]:
-    """Divide a split into spans of samples that fit into memory together."""
-    samples = headers.images.shape[0]
-    fortran = headers.images.fortran_order or headers.masks.fortran_order
-    sample_bytes = int(np.prod(SEGMENTATION_SIZE)) * headers.images.dtype.itemsize
-    step = max(1, (FORTRAN_PIECE_BYTES if fortran else PIECE_BYTES) // sample_bytes)
-    return [(start, min(start + step, samples)) for start in range(0, samples, step)]
+def _shifted(progress: Progress, done_before: int, total: int, done: int) -> None:
+    progress(done_before + done, total)
 
 
-def _scan_images(
-    scan: _SplitScan, findings: FindingList, header: ArrayHeader, span: tuple[int, int]
-) -> None:
-    images = read_samples(header, *span)
-    lowest, highest = images.min(axis=1), images.max(axis=1)  # NaN if any pixel is
-    for position in np.flatnonzero(~(np.isfinite(lowest) & np.isfinite(highest))):
-        _report_not_finite(findings, header, span[0] + int(position), images[position])
-    scan.lowest += lowest.tolist()
-    scan.highest += highest.tolist()
-    scan.digests += [
-        None if low == high else image_digest(image.reshape(SEGMENTATION_SIZE))
-        for image, low, high in zip(images, lowest, highest, strict=True)
-    ]
-
-
-def _report_not_finite(
-    findings: FindingList, header: ArrayHeader, sample: int, pixels: NDArray[Any]
-) -> None:
-    wrong = np.flatnonzero(~np.isfinite(pixels))
-    row, column = divmod(int(wrong[0]), SEGMENTATION_SIZE[1])
-    message = (
-        f"expected finite HU, found {pixels[wrong[0]]} at row {row}, column {column} "
-        f"({len(wrong)} such pixels in this sample)"
-    )
-    hint = "Replace pixels outside the scan by air, -1024 HU."
-    findings.error("not-finite", f"{header.path.name}, sample {sample}", message, hint)
-
-
-def _scan_masks(
-    scan: _SplitScan,
-    findings: FindingList,
-    header: ArrayHeader,
-    span: tuple[int, int],
-    tissues: Sequence[Tissue],
-) -> None:
-    masks = read_samples(header, *span)
-    known = (BACKGROUND_LABEL, *(tissue.label for tissue in tissues))
-    scan.labels |= {label for label in known if label not in scan.labels and (masks == label).any()}
-    for position in np.flatnonzero(masks.max(axis=1) > max(known)):
-        values = np.unique(masks[position])
-        wrong = [int(value) for value in values if value not in known]
-        first = int(np.flatnonzero(masks[position] == wrong[0])[0])
-        row, column = divmod(first, SEGMENTATION_SIZE[1])
-        message = (
-            f"expected labels {', '.join(map(str, known))}, found "
-            f"{', '.join(map(str, wrong[:8]))}; {wrong[0]} first at row {row}, column {column}"
-        )
-        where = f"{header.path.name}, sample {span[0] + int(position)}"
-        findings.error("mask-value", where, message, _label_hint(tissues, wrong))
-
-
-def _label_hint(tissues: Sequence[Tissue], wrong: Sequence[int]) -> str:
-    names = ", ".join(f"{tissue.label} {tissue.title.lower()}" for tissue in tissues)
-    hint = f"Labels are 0 background, {names}."
-    if wrong == [3]:
-        return f"{hint} A set with visceral fat is trained without the thoracic option (-t)."
-    return f"{hint} Labels must not be scaled or interpolated when masks are made."
-
-
-def _check_range(
-    scan: _SplitScan, findings: FindingList, header: ArrayHeader, *, allow_scaled: bool
-) -> None:
-    name = header.path.name
+def _check_range(scan: SplitScan, findings: FindingList, split: str, *, allow_scaled: bool) -> None:
+    name = images_place(split)
     low, high = np.asarray(scan.lowest), np.asarray(scan.highest)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         return
@@ -178,11 +96,12 @@ def _check_range(
         for sample in np.flatnonzero(low >= 0):
             message = f"expected raw HU, found no value below 0 ({low[sample]:g}..{high[sample]:g})"
             hint = "This sample looks scaled, unlike others; check how it was made."
-            findings.warning("sample-without-air", f"{name}, sample {sample}", message, hint)
+            place = sample_place(split, int(sample))
+            findings.warning("sample-without-air", place, message, hint)
 
 
 def _check_classes(
-    scan: _SplitScan, findings: FindingList, header: ArrayHeader, tissues: Sequence[Tissue]
+    scan: SplitScan, findings: FindingList, header: ArrayHeader, tissues: Sequence[Tissue]
 ) -> None:
     name = header.path.name
     if scan.labels == {BACKGROUND_LABEL}:
@@ -221,5 +140,5 @@ def _leaks(digests: Mapping[str, Sequence[bytes | None]]) -> tuple[Finding, ...]
             f"the first is sample {first} of {one} and sample {second} of {other}"
         )
         hint = f"Scores on {other} are too good if it shares images with {one}; split by patient."
-        findings.warning("image-in-two-splits", f"{one}_images.npy", message, hint)
+        findings.warning("image-in-two-splits", images_place(one), message, hint)
     return findings.all()

@@ -16,7 +16,8 @@ from bodycomp.data.grey_cache import GreyCache
 from bodycomp.data.grey_file import NOT_BLANK, GreyFile
 from bodycomp.data.leaks import shared_between_splits
 from bodycomp.data.naming import PATIENT_COLUMN, SERIES_COLUMN, SPLITS
-from bodycomp.data.slice_pass import SlicePass
+from bodycomp.data.places import table_place
+from bodycomp.data.slice_pass import Observer, SlicePass
 from bodycomp.data.slice_set import SliceSplit, inspect_slice_split
 from bodycomp.data.table import Table
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_SIZE
@@ -33,11 +34,15 @@ class SliceSurvey:
         findings: What is wrong.
         contents: Split -> digests of its PNG files one after another.
         decoded: Split -> its decoded slices on disk, for the splits that the cache keeps.
+        facts: Split -> ``SLICE_FACTS`` of its slices.
+        splits: Those that could be opened.
     """
 
     findings: tuple[Finding, ...]
     contents: dict[str, bytes] = field(default_factory=dict)
     decoded: dict[str, GreyFile] = field(default_factory=dict)
+    facts: dict[str, NDArray[np.void]] = field(default_factory=dict)
+    splits: dict[str, SliceSplit] = field(default_factory=dict)
 
 
 def check_slice_set(
@@ -62,6 +67,7 @@ def survey_slice_set(
     levels: Sequence[str],
     size: tuple[int, int] = SLICE_SELECTION_SIZE,
     cache: GreyCache | None = None,
+    observe: Observer | None = None,
     progress: Progress | None = None,
 ) -> SliceSurvey:
     """Read a whole slice-selection training set once: what is wrong, digests, decoded slices.
@@ -74,6 +80,7 @@ def survey_slice_set(
         levels: Levels to train.
         size: Rows and columns that the network sees.
         cache: Where decoded slices are kept; None to keep none.
+        observe: Looks at every slice that is decoded, in the same pass.
         progress: Called with slices done and slices in all.
 
     Raises:
@@ -88,22 +95,25 @@ def survey_slice_set(
         if opened is not None:
             split, table = opened
             splits[name] = split
-            findings += (*_check_offsets(split, table, levels), *_check_index(table))
+            findings += (*_check_offsets(split, table, levels), *_check_index(table, name))
     total = sum(len(split) for split in splits.values())
     contents: dict[str, bytes] = {}
     decoded: dict[str, GreyFile] = {}
+    facts: dict[str, NDArray[np.void]] = {}
     digests: dict[str, Sequence[bytes | None]] = {}
-    done, png_pass = 0, SlicePass(size, cache)
+    done, png_pass = 0, SlicePass(size, cache, observe)
     for name, split in splits.items():
         report = None if progress is None else partial(_shifted, progress, done, total)
         result = png_pass.run(split, report)
         findings += result.findings
+        facts[name] = result.facts
         contents[name] = result.facts["content"].tobytes()
         digests[name] = _image_digests(result.facts)
         if result.decoded is not None:
             decoded[name] = result.decoded
         done += len(split)
-    return SliceSurvey((*findings, *_leaks(splits, digests)), contents, decoded)
+    findings += _leaks(splits, digests)
+    return SliceSurvey(tuple(findings), contents, decoded, facts, splits)
 
 
 def _image_digests(facts: NDArray[np.void]) -> list[bytes | None]:
@@ -120,7 +130,7 @@ def _shifted(progress: Progress, done_before: int, total: int, done: int) -> Non
 
 
 def _check_offsets(split: SliceSplit, table: Table, levels: Sequence[str]) -> tuple[Finding, ...]:
-    findings = FindingList()
+    findings = FindingList(split.name)
     for level, offsets_mm in zip(levels, split.offsets_mm.T, strict=True):
         annotated = offsets_mm[np.isfinite(offsets_mm)]
         where = f"{table.where}, level {level}"
@@ -139,7 +149,7 @@ def _check_offsets(split: SliceSplit, table: Table, levels: Sequence[str]) -> tu
     return findings.all()
 
 
-def _check_index(table: Table) -> tuple[Finding, ...]:
+def _check_index(table: Table, split: str) -> tuple[Finding, ...]:
     """Warn if an unnamed index column disagrees with the order of the rows, which alone counts."""
     if table.columns[0] != "":
         return ()
@@ -151,7 +161,7 @@ def _check_index(table: Table) -> tuple[Finding, ...]:
                 "Row i belongs to slice i whatever its index says; sort the table if it was "
                 "shuffled."
             )
-            return (Finding("warning", table.where, message, hint, "index-order"),)
+            return (Finding("warning", table.where, message, hint, "index-order", split, row),)
     return ()
 
 
@@ -172,7 +182,7 @@ def _leaks(
                 f"the first is in row {first} of {one} and row {second} of {other}"
             )
             hint = f"Scores on {other} are too good if it shares them with {one}; split by patient."
-            findings.warning(code, f"meta/{one}.csv", message, hint)
+            findings.warning(code, table_place(one), message, hint)
     return findings.all()
 
 

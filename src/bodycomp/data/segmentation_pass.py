@@ -1,0 +1,162 @@
+"""One pass over a segmentation split in small pieces, several at a time; memory stays flat."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.anatomy import BACKGROUND_LABEL, Tissue
+from bodycomp.data.arrays import read_samples
+from bodycomp.data.findings import Finding, FindingList, Rule
+from bodycomp.data.leaks import image_digest
+from bodycomp.data.places import sample_place
+from bodycomp.data.segmentation_set import SplitHeaders
+from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
+
+PIECE_BYTES: Final = 4 * 2**20
+FORTRAN_PIECE_BYTES: Final = 256 * 2**20
+"""Each piece of a Fortran-ordered file touches the whole file, so that pieces are large."""
+
+MAX_THREADS: Final = 4
+NOT_FINITE: Final = Rule("not-finite", "error", "Replace pixels outside the scan by air, -1024 HU.")
+
+Observer = Callable[[str, int, NDArray[Any], NDArray[np.uint8]], None]
+"""Called with a split, the index of a piece's first sample, images and masks of the piece, both
+(samples, 512, 512); from several threads, each piece once."""
+
+
+@dataclass(eq=False)
+class SplitScan:
+    """What one pass over a split gathers; a few bytes per sample.
+
+    Attributes:
+        lowest, highest: Smallest and largest value of each image; NaN if any pixel is.
+        digests: Of each image; None for an image of one value.
+        labels: Every label of the classes that occurs.
+        findings: What is wrong with single samples.
+    """
+
+    lowest: list[float] = field(default_factory=list)
+    highest: list[float] = field(default_factory=list)
+    digests: list[bytes | None] = field(default_factory=list)
+    labels: set[int] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+
+    def append(self, other: SplitScan) -> None:
+        """Add the piece that follows."""
+        self.lowest += other.lowest
+        self.highest += other.highest
+        self.digests += other.digests
+        self.labels |= other.labels
+        self.findings += other.findings
+
+
+@dataclass(frozen=True, slots=True)
+class PassOptions:
+    """What a pass looks for: the classes beside the background, and who looks along."""
+
+    tissues: Sequence[Tissue]
+    observe: Observer | None = None
+
+
+def scan_split(
+    split: str,
+    headers: SplitHeaders,
+    options: PassOptions,
+    progress: Callable[[int], None] | None = None,
+) -> SplitScan:
+    """Read every sample of a split once; ``progress`` is told the samples done."""
+    whole = SplitScan()
+    for piece in _in_parallel(partial(_scan_piece, split, headers, options), headers):
+        whole.append(piece)
+        if progress is not None:
+            progress(len(whole.digests))
+    collected = FindingList(split)
+    for finding in whole.findings:
+        collected.add(finding)
+    whole.findings = list(collected.all())
+    return whole
+
+
+def _in_parallel(
+    scan: Callable[[tuple[int, int]], SplitScan], headers: SplitHeaders
+) -> Iterator[SplitScan]:
+    """Scan the pieces in several threads; the order of the results is that of the samples."""
+    fortran = headers.images.fortran_order or headers.masks.fortran_order
+    threads = 1 if fortran else min(MAX_THREADS, os.cpu_count() or 1)
+    samples = headers.images.shape[0]
+    sample_bytes = int(np.prod(SEGMENTATION_SIZE)) * headers.images.dtype.itemsize
+    step = max(1, (FORTRAN_PIECE_BYTES if fortran else PIECE_BYTES) // sample_bytes)
+    spans = [(start, min(start + step, samples)) for start in range(0, samples, step)]
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(scan, spans)
+
+
+def _scan_piece(
+    split: str, headers: SplitHeaders, options: PassOptions, span: tuple[int, int]
+) -> SplitScan:
+    piece = SplitScan()
+    images, masks = (read_samples(each, *span) for each in (headers.images, headers.masks))
+    _scan_images(piece, images, split, span[0])
+    _scan_masks(piece, masks, options.tissues, split, span[0])
+    if options.observe is not None:
+        shape = (-1, *SEGMENTATION_SIZE)
+        options.observe(split, span[0], images.reshape(shape), masks.reshape(shape))
+    return piece
+
+
+def _scan_images(piece: SplitScan, images: NDArray[Any], split: str, start: int) -> None:
+    lowest, highest = images.min(axis=1), images.max(axis=1)  # NaN if any pixel is
+    for position in np.flatnonzero(~(np.isfinite(lowest) & np.isfinite(highest))):
+        sample = start + int(position)
+        piece.findings.append(_not_finite(images[position], split, sample))
+    piece.lowest += lowest.tolist()
+    piece.highest += highest.tolist()
+    piece.digests += [
+        None if low == high else image_digest(image.reshape(SEGMENTATION_SIZE))
+        for image, low, high in zip(images, lowest, highest, strict=True)
+    ]
+
+
+def _not_finite(pixels: NDArray[Any], split: str, sample: int) -> Finding:
+    wrong = np.flatnonzero(~np.isfinite(pixels))
+    row, column = divmod(int(wrong[0]), SEGMENTATION_SIZE[1])
+    message = (
+        f"expected finite HU, found {pixels[wrong[0]]} at row {row}, column {column} "
+        f"({len(wrong)} such pixels in this sample)"
+    )
+    return NOT_FINITE.broken(sample_place(split, sample), message, len(wrong))
+
+
+def _scan_masks(
+    piece: SplitScan, masks: NDArray[np.uint8], tissues: Sequence[Tissue], split: str, start: int
+) -> None:
+    known = (BACKGROUND_LABEL, *(tissue.label for tissue in tissues))
+    piece.labels |= {label for label in known if (masks == label).any()}
+    for position in np.flatnonzero(masks.max(axis=1) > max(known)):
+        values = np.unique(masks[position])
+        wrong = [int(value) for value in values if value not in known]
+        first = int(np.flatnonzero(masks[position] == wrong[0])[0])
+        row, column = divmod(first, SEGMENTATION_SIZE[1])
+        message = (
+            f"expected labels {', '.join(map(str, known))}, found "
+            f"{', '.join(map(str, wrong[:8]))}; {wrong[0]} first at row {row}, column {column}"
+        )
+        place = sample_place(split, start + int(position), "masks")
+        rule = Rule("mask-value", "error", _label_hint(tissues, wrong))
+        piece.findings.append(rule.broken(place, message, wrong[0]))
+
+
+def _label_hint(tissues: Sequence[Tissue], wrong: Sequence[int]) -> str:
+    names = ", ".join(f"{tissue.label} {tissue.title.lower()}" for tissue in tissues)
+    hint = f"Labels are 0 background, {names}."
+    if wrong == [3]:
+        return f"{hint} A set with visceral fat is trained without the thoracic option (-t)."
+    return f"{hint} Labels must not be scaled or interpolated when masks are made."

@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 
 from bodycomp.errors import ImageError, InputNotFoundError, OutputError, SeriesError
+from bodycomp.imaging.grid import Grid
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.volume import Volume
-from bodycomp.nifti import read_nifti_labels, read_nifti_volume, write_nifti_labels
+from bodycomp.nifti import (
+    read_nifti_grid,
+    read_nifti_labels,
+    read_nifti_volume,
+    write_nifti_labels,
+)
 
 RNG = np.random.default_rng(5)
 HU = RNG.integers(-1024, 1500, (6, 4, 5)).astype(np.int16)  # x, y, z
@@ -187,19 +193,34 @@ def test_same_mask_gives_same_bytes(tmp_path: Path) -> None:
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_labels_read_back_on_their_volume_are_the_same(tmp_path: Path) -> None:
-    path = save(tmp_path / "ct.nii.gz", HU, upright_affine())
-    volume = read_nifti_volume(path)
+def test_labels_read_back_are_the_same_on_the_same_grid(tmp_path: Path) -> None:
+    volume = read_nifti_volume(save(tmp_path / "ct.nii.gz", HU, upright_affine()))
     labels = RNG.integers(0, 4, volume.hu.shape).astype(np.uint8)
     write_nifti_labels(tmp_path / "labels.nii.gz", volume, labels)
-    np.testing.assert_array_equal(read_nifti_labels(tmp_path / "labels.nii.gz", volume), labels)
+    read = read_nifti_labels(tmp_path / "labels.nii.gz")
+    np.testing.assert_array_equal(read.values, labels.transpose(2, 1, 0))
+    assert read.values.dtype == np.uint8
+    np.testing.assert_allclose(read.grid.affine, Grid.of_volume(volume).affine)
+    header_alone = read_nifti_grid(tmp_path / "labels.nii.gz")
+    np.testing.assert_array_equal(header_alone.affine, read.grid.affine)
+    assert header_alone.shape == read.grid.shape == (6, 4, 5)
 
 
-def test_labels_of_another_volume_are_refused(tmp_path: Path) -> None:
-    volume = read_nifti_volume(save(tmp_path / "ct.nii", HU, upright_affine()))
-    moved = upright_affine()
-    moved[2, 3] += 5.0
-    other = read_nifti_volume(save(tmp_path / "other.nii", HU, moved))
-    write_nifti_labels(tmp_path / "labels.nii", other, np.zeros(other.hu.shape, np.uint8))
-    with pytest.raises(SeriesError, match="another place"):
-        read_nifti_labels(tmp_path / "labels.nii", volume)
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.where(HU > 0, 0.5, 1.0), "expected whole label numbers, found .* such as 0.5"),
+        (np.where(HU > 0, np.nan, 1.0), "found .* fractions such as nan"),
+        (HU, r"expected labels in 0\.\.65535, found values from -"),
+        (np.abs(HU).astype(np.complex64), "expected label numbers, found complex64"),
+    ],
+)
+def test_what_is_no_label_map_is_refused(tmp_path: Path, data: np.ndarray, message: str) -> None:
+    path = save(tmp_path / "labels.nii", data, upright_affine())
+    with pytest.raises(SeriesError, match=message):
+        read_nifti_labels(path)
+
+
+def test_whole_labels_in_floats_are_labels(tmp_path: Path) -> None:
+    path = save(tmp_path / "labels.nii", np.abs(HU).astype(np.float32), upright_affine())
+    np.testing.assert_array_equal(read_nifti_labels(path).values, np.abs(HU))

@@ -1,8 +1,7 @@
-"""NIfTI volumes in Hounsfield units -> Volume, and label masks back to NIfTI.
+"""NIfTI volumes and label maps -> arrays on a grid in the patient, and label masks back to NIfTI.
 
-NIfTI's world axes point to the patient's right, front and head (RAS); ``Volume`` and DICOM use
-left, back and head (LPS), so x and y change sign. Array axes are permuted and the slice axis is
-flipped where it runs to the feet; nothing is resampled.
+NIfTI's world axes point to the patient's right, front and head (RAS); ``Grid`` and DICOM use
+left, back and head (LPS), so x and y change sign.
 """
 
 from __future__ import annotations
@@ -16,68 +15,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.errors import ImageError, InputNotFoundError, OutputError, SeriesError
-from bodycomp.imaging.axial import MAX_OBLIQUITY_DEGREES, obliquity_degrees, slice_normal
+from bodycomp.imaging.grid import RAS_TO_LPS, Grid, volume_on_grid
+from bodycomp.imaging.label_map import LabelMap, as_labels
 from bodycomp.imaging.volume import Volume
 from bodycomp.storage import atomic_file
 
-_RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SUFFIXES: Final = (".nii", ".nii.gz")
 _MM_PER_UNIT: Final = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
-_SHEAR_TOLERANCE: Final = 1e-3
-_AIR_BELOW_HU: Final = -200.0
-_INT16: Final = np.iinfo(np.int16)
 
 
 def read_nifti_volume(path: Path) -> Volume:
     """Read a three-dimensional CT volume in HU from ``.nii`` or ``.nii.gz``.
 
     Axes in any order and direction are accepted. Values are scaled by ``scl_slope`` and
-    ``scl_inter``; HU are int16 when all are whole numbers, else float32.
+    ``scl_inter``.
 
     Raises:
         InputNotFoundError: The file is not there.
-        SeriesError: Not NIfTI or damaged; not 3-D; no orientation stated; sheared, or further from
-            axial than DICOM slices may be; values that cannot be HU.
+        SeriesError: Not NIfTI or damaged; not 3-D; no orientation stated; what ``volume_on_grid``
+            refuses.
     """
     image = _load(path)
-    affine = _lps_affine(image, path)
-    try:
-        values = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError) as error:
-        raise SeriesError(f"{path.name}: voxels cannot be read ({error})") from error
-    if values.ndim > 3 and values.shape[3:] == (1,) * (values.ndim - 3):
-        values = values.reshape(values.shape[:3])
-    if values.ndim != 3:
-        raise SeriesError(
-            f"{path.name}: expected a 3-D volume, found shape {values.shape}",
-            hint="Extract one volume first.",
-        )
-    column_axis, row_axis, slice_axis = _axes(affine)
-    hu = _as_hu(values.transpose(slice_axis, row_axis, column_axis), path)
-    return _volume(hu, affine[:, [column_axis, row_axis, slice_axis, 3]], path)
+    return volume_on_grid(_voxels(image, path), _grid(image, path), path.name)
 
 
-def read_nifti_labels(path: Path, volume: Volume) -> NDArray[np.uint8]:
-    """Read a label mask that lies on ``volume``, as ``write_nifti_labels`` wrote it.
-
-    Returns:
-        (slice, row, column) labels on the volume's grid.
+def read_nifti_labels(path: Path) -> LabelMap:
+    """Read a label map, or the mask of one structure.
 
     Raises:
         InputNotFoundError: The file is not there.
-        SeriesError: Not NIfTI or damaged, or its grid is not that of the volume.
+        SeriesError: Not NIfTI or damaged; not 3-D; no orientation stated; no whole numbers.
     """
     image = _load(path)
-    planes, spacing_mm = _regular_planes(volume)
-    expected = _volume_affine(volume, spacing_mm)
-    shape = (*volume.hu.shape[:0:-1], planes[-1] + 1)
-    if image.shape != shape or not np.allclose(_lps_affine(image, path), expected, atol=1e-2):
-        raise SeriesError(
-            f"{path.name}: expected a mask of {shape} voxels on the grid of the volume, "
-            f"found {image.shape} voxels or another place in the patient"
-        )
-    grid = np.asarray(image.dataobj, dtype=np.uint8)
-    return np.ascontiguousarray(grid.transpose(2, 1, 0)[planes])
+    return LabelMap(as_labels(_voxels(image, path), path.name), _grid(image, path))
+
+
+def read_nifti_grid(path: Path) -> Grid:
+    """Read where the voxels lie, without the voxels.
+
+    Raises:
+        InputNotFoundError: The file is not there.
+        SeriesError: Not NIfTI or damaged; not 3-D; no orientation stated.
+    """
+    return _grid(_load(path), path)
 
 
 def write_nifti_labels(path: Path, volume: Volume, labels: NDArray[np.uint8]) -> None:
@@ -102,7 +82,7 @@ def write_nifti_labels(path: Path, volume: Volume, labels: NDArray[np.uint8]) ->
     planes, spacing_mm = _regular_planes(volume)
     grid = np.zeros((*labels.shape[:0:-1], planes[-1] + 1), dtype=np.uint8)
     grid[:, :, planes] = labels.transpose(2, 1, 0)
-    affine = _RAS_TO_LPS @ _volume_affine(volume, spacing_mm)
+    affine = RAS_TO_LPS @ Grid.of_volume(volume, spacing_mm).affine
     image: Any = nib.Nifti1Image(grid, affine)  # type: ignore[no-untyped-call] # nibabel's own
     image.header.set_xyzt_units("mm")
     image.set_qform(affine, code="scanner")
@@ -129,11 +109,30 @@ def _load(path: Path) -> Any:
     return image
 
 
-def _lps_affine(image: Any, path: Path) -> NDArray[np.float64]:
-    """Return the 4 x 4 matrix from array index to LPS millimetres.
+def _voxels(image: Any, path: Path) -> NDArray[Any]:
+    try:
+        values = np.asanyarray(image.dataobj)
+    except (OSError, EOFError, ValueError) as error:
+        raise SeriesError(f"{path.name}: voxels cannot be read ({error})") from error
+    voxels: NDArray[Any] = values.reshape(_shape(image, path))
+    return voxels
+
+
+def _shape(image: Any, path: Path) -> tuple[int, int, int]:
+    shape = tuple(int(n) for n in image.shape)
+    if len(shape) < 3 or shape[3:] != (1,) * (len(shape) - 3):
+        raise SeriesError(
+            f"{path.name}: expected a 3-D volume, found shape {shape}",
+            hint="Extract one volume first.",
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def _grid(image: Any, path: Path) -> Grid:
+    """Return where the voxels lie.
 
     Raises:
-        SeriesError: No orientation stated, an unknown unit, sheared axes or non-axial slices.
+        SeriesError: No orientation stated, not 3-D, or an affine that cannot be used.
     """
     header = image.header
     if int(header["qform_code"]) == 0 and int(header["sform_code"]) == 0:
@@ -141,86 +140,14 @@ def _lps_affine(image: Any, path: Path) -> NDArray[np.float64]:
             f"{path.name}: expected qform or sform, found neither: left and right are unknown",
             hint="Convert the series from DICOM again.",
         )
-    affine = _RAS_TO_LPS @ np.asarray(image.affine, dtype=np.float64)
+    affine = RAS_TO_LPS @ np.asarray(image.affine, dtype=np.float64)
     affine[:3] *= _MM_PER_UNIT[header.get_xyzt_units()[0]]
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.all(np.isfinite(affine)) or np.any(lengths <= 0):
-        raise SeriesError(f"{path.name}: expected an invertible affine, found {affine.tolist()}")
-    cosines = affine[:3, :3] / lengths
-    if np.abs(cosines.T @ cosines - np.eye(3)).max() > _SHEAR_TOLERANCE:
-        raise SeriesError(
-            f"{path.name}: expected perpendicular axes, found sheared ones, as with gantry tilt",
-            hint="Resample the volume onto an upright grid first.",
-        )
-    column_axis, row_axis, _ = _axes(affine)
-    degrees = obliquity_degrees((*cosines[:, column_axis], *cosines[:, row_axis]))
-    if degrees > MAX_OBLIQUITY_DEGREES:
-        raise SeriesError(
-            f"{path.name}: expected slices within {MAX_OBLIQUITY_DEGREES:.0f} degrees of axial, "
-            f"found {degrees:.0f}",
-            hint="Resample the volume onto an axial grid first.",
-        )
-    return affine
-
-
-def _axes(affine: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Return the array axes that serve as column, row and slice index.
-
-    The slice axis is the one nearest to head-feet. Of the others the first counts columns, which
-    is the order in which converters from DICOM write them.
-    """
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    slice_axis = int(np.argmax(np.abs(affine[2, :3] / lengths)))
-    column_axis, row_axis = (axis for axis in range(3) if axis != slice_axis)
-    return column_axis, row_axis, slice_axis
-
-
-def _volume(
-    hu: NDArray[np.int16] | NDArray[np.float32], affine: NDArray[np.float64], path: Path
-) -> Volume:
-    """Build the volume from (slice, row, column) HU and a (column, row, slice) affine, LPS."""
-    if affine[2, 2] < 0:
-        affine = affine.copy()
-        affine[:, 3] += affine[:, 2] * (len(hu) - 1)
-        affine[:, 2] *= -1
-        hu = np.flip(hu, axis=0)
-    column_mm, row_mm, _ = (float(n) for n in np.linalg.norm(affine[:3, :3], axis=0))
-    a, b, c = (float(x) + 0.0 for x in affine[:3, 0] / column_mm)
-    d, e, f = (float(x) + 0.0 for x in affine[:3, 1] / row_mm)
-    x, y, z = (float(v) for v in affine[:3, 3])
     try:
-        return Volume(
-            hu=hu,
-            pixel_spacing_mm=(row_mm, column_mm),
-            slice_z_mm=z + affine[2, 2] * np.arange(len(hu)),
-            orientation=(a, b, c, d, e, f),
-            first_pixel_mm=(x, y, z),
-        )
+        return Grid(_shape(image, path), affine)
+    except SeriesError:
+        raise
     except ImageError as error:
         raise SeriesError(f"{path.name}: {error.message}") from error
-
-
-def _as_hu(values: NDArray[Any], path: Path) -> NDArray[np.int16] | NDArray[np.float32]:
-    """Return values as HU, in the smaller of both types that holds them exactly enough.
-
-    Raises:
-        SeriesError: Empty, complex or not finite, or no air: a CT slice has air around the body.
-    """
-    if values.size == 0 or values.dtype.kind not in "iuf":
-        raise SeriesError(f"{path.name}: expected numbers, found {values.dtype} {values.shape}")
-    low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise SeriesError(f"{path.name}: expected HU, found NaN or infinity")
-    if low > _AIR_BELOW_HU:
-        raise SeriesError(
-            f"{path.name}: expected HU with air far below {_AIR_BELOW_HU:.0f}, "
-            f"found values from {low:g} to {high:g}",
-            hint="Store the CT values themselves, not windowed, scaled or shifted ones.",
-        )
-    fits = low >= _INT16.min and high <= _INT16.max
-    if fits and (values.dtype.kind in "iu" or bool(np.all(values == np.rint(values)))):
-        return values.astype(np.int16, order="C")
-    return values.astype(np.float32, order="C")
 
 
 def _regular_planes(volume: Volume) -> tuple[NDArray[np.intp], float]:
@@ -242,15 +169,3 @@ def _regular_planes(volume: Volume) -> tuple[NDArray[np.intp], float]:
             f"{np.diff(z_mm).min():.2f} to {np.diff(z_mm).max():.2f} mm"
         )
     return planes, spacing_mm
-
-
-def _volume_affine(volume: Volume, spacing_z_mm: float) -> NDArray[np.float64]:
-    """Return the 4 x 4 matrix from (column, row, slice) index to LPS millimetres."""
-    row_mm, column_mm = volume.pixel_spacing_mm
-    normal = slice_normal(volume.orientation)
-    affine = np.eye(4)
-    affine[:3, 0] = np.asarray(volume.orientation[:3]) * column_mm
-    affine[:3, 1] = np.asarray(volume.orientation[3:]) * row_mm
-    affine[:3, 2] = normal * (spacing_z_mm / normal[2])
-    affine[:3, 3] = (*volume.first_pixel_mm[:2], volume.slice_z_mm[0])
-    return affine

@@ -70,7 +70,7 @@ class LabelMapping:
         Raises:
             SeriesError: A label that the mapping does not name; all of them are listed.
         """
-        found = {s.value: self._label(s) for s in structures}
+        found = {s.value: self.find(s) for s in structures}
         unknown = [s for s in structures if found[s.value] is None]
         if unknown:
             known = ", ".join(self.labels) or "nothing"
@@ -82,7 +82,8 @@ class LabelMapping:
             )
         return {value: label for value, label in found.items() if label is not None}
 
-    def _label(self, structure: Structure) -> int | None:
+    def find(self, structure: Structure) -> int | None:
+        """Return a structure's label in the training set, None if the mapping does not name it."""
         by_name = self.labels.get(_key(structure.name)) if structure.name else None
         return self.labels.get(str(structure.value)) if by_name is None else by_name
 

@@ -10,6 +10,7 @@ from statistics import median
 from bodycomp.analysis.loading import load_segmenter
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.anatomy import ABDOMINAL_TISSUES, DEFAULT_LEVEL
+from bodycomp.annotation.grid import place_label_map
 from bodycomp.cohort import PatientTruth
 from bodycomp.cohort.patient import DICOM_FOLDER, TRUTH_FOLDER
 from bodycomp.cohort.truth import LABELS_NAME
@@ -134,7 +135,8 @@ def _dice_at_true_level(
     search = find_series([cohort / DICOM_FOLDER / truth.patient])
     main = next(s for s in search.candidates if s.series_uid == truth.series_uid)
     volume = read_volume(main)
-    labels = read_nifti_labels(cohort / TRUTH_FOLDER / truth.patient / LABELS_NAME, volume)
+    path = cohort / TRUTH_FOLDER / truth.patient / LABELS_NAME
+    labels = place_label_map(read_nifti_labels(path), volume, path.name, cropped=False)
     mask = segmenter(volume, [truth.level_slice])[truth.level_slice]
     real = labels[truth.level_slice]
     return {tissue.key: dice(mask, real, tissue.label) for tissue in ABDOMINAL_TISSUES}

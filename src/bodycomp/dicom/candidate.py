@@ -79,6 +79,7 @@ class CandidateSeries:
         coverage_mm: Distance between the first and the last slice along their normal.
         scanner: How it was made, from the slice nearest to the feet.
         notes: What a reader of the result should know; nothing identifying.
+        patient_sex: ``F``, ``M``, ``O`` or empty, as the header says.
     """
 
     slices: tuple[SliceFile, ...] = field(repr=False)
@@ -97,6 +98,7 @@ class CandidateSeries:
     image_type: tuple[str, ...]
     scanner: ScannerInfo
     notes: tuple[str, ...] = ()
+    patient_sex: str = field(default="", repr=False)
 
     def __len__(self) -> int:
         return len(self.slices)

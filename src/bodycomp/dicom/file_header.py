@@ -20,7 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 _TAGS: Final = [
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
-    "FrameOfReferenceUID", "PatientID", "StudyDate", "Modality", "ImageType",
+    "FrameOfReferenceUID", "PatientID", "PatientSex", "StudyDate", "Modality", "ImageType",
     "SeriesNumber", "SeriesDescription", "AcquisitionNumber", "InstanceNumber",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "BitsStored",
@@ -65,6 +65,7 @@ class FileHeader:
     series_uid: str = field(repr=False)
     frame_of_reference_uid: str = field(repr=False)
     patient_id: str = field(repr=False)
+    patient_sex: str = field(repr=False)
     transfer_syntax_uid: str
     modality: str
     image_type: tuple[str, ...]
@@ -145,6 +146,7 @@ def _header(path: Path, dataset: FileDataset) -> FileHeader:
         series_uid=_text(dataset, "SeriesInstanceUID"),
         frame_of_reference_uid=_text(dataset, "FrameOfReferenceUID"),
         patient_id=_text(dataset, "PatientID"),
+        patient_sex=_text(dataset, "PatientSex").upper(),
         transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID", "")),
         modality=_text(dataset, "Modality"),
         image_type=tuple(_text(dataset, "ImageType").upper().split("\\")),

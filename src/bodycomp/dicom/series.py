@@ -192,6 +192,7 @@ def _qualify_stack(stack: list[FileHeader], notes: list[str]) -> CandidateSeries
         image_type=first.image_type,
         scanner=first.scanner,
         notes=(*notes, *([uneven] if uneven else [])),
+        patient_sex=first.patient_sex,
     )
 
 

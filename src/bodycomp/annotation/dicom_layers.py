@@ -1,0 +1,109 @@
+"""DICOM SEG and RTSTRUCT -> layers on a scan's grid."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.annotation.contours import fill_contours
+from bodycomp.annotation.grid import (
+    TOLERANCE_VOXELS,
+    find_place,
+    pixel_positions,
+    slice_heights_mm,
+)
+from bodycomp.annotation.kinds import dicom_file
+from bodycomp.annotation.labels import Structure
+from bodycomp.annotation.layer import Layer, Wanted, everything, values_in
+from bodycomp.annotation.reference import check_reference
+from bodycomp.annotation.scan import Scan
+from bodycomp.dicom.rtstruct import Region, StructureSet, read_structure_set
+from bodycomp.dicom.seg import SegFile, SegFrame, read_seg
+from bodycomp.errors import SeriesError
+
+_CONTOUR_TOLERANCE: float = 2 * TOLERANCE_VOXELS
+"""How far a contour may lie from its slice, as a share of the distance of slices."""
+
+
+def seg_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
+    """Yield one layer for every segment that has pixels, or the layer of a label map."""
+    file = dicom_file(path)
+    seg = read_seg(file)
+    notes = (*seg.notes, *check_reference(seg.reference, scan, file.name))
+    by_segment: dict[int | None, list[SegFrame]] = defaultdict(list)
+    for frame in seg.frames:
+        if frame.labels.any():
+            by_segment[frame.segment].append(frame)
+    for number, frames in by_segment.items():
+        if number is None or wanted(_named(number, seg)):
+            labels = _lay(number, frames, scan, file.name)
+            structures = tuple(_named(value, seg) for value in values_in(labels))
+            yield Layer(labels, structures, notes)
+
+
+def rtstruct_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
+    """Yield one layer for every region that has closed contours.
+
+    Contours are matched to slices by the height of their plane.
+    """
+    file = dicom_file(path)
+    found: StructureSet = read_structure_set(file)
+    notes = (*found.notes, *check_reference(found.reference, scan, file.name))
+    for region in found.regions:
+        structure = Structure(region.number, region.name)
+        if region.contours and wanted(structure):
+            mask = _fill(region, scan, file.name)
+            if mask.any():  # a contour may enclose no pixel's centre
+                yield Layer(mask * np.uint16(region.number), (structure,), notes)
+
+
+def _named(number: int, seg: SegFile) -> Structure:
+    return Structure(number, seg.names.get(number, ""))
+
+
+def _lay(number: int | None, frames: list[SegFrame], scan: Scan, where: str) -> NDArray[np.uint16]:
+    target = np.zeros(scan.volume.hu.shape, np.uint16)
+    for frame in frames:
+        labels = frame.labels.astype(np.uint16)
+        if number is not None:
+            labels = (labels > 0) * np.uint16(number)
+        find_place(frame.grid, scan.volume, where, cropped=True).add(labels, target)
+    return target
+
+
+def _fill(region: Region, scan: Scan, where: str) -> NDArray[np.bool_]:
+    """Return the (slice, row, column) mask of a region.
+
+    Raises:
+        SeriesError: A contour lies on no slice, is not parallel to them, or names another one.
+    """
+    by_slice: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
+    heights = slice_heights_mm(scan.volume)
+    spacing = float(np.median(np.diff(heights))) if len(heights) > 1 else 1.0
+    lost: list[float] = []
+    for contour in region.contours:
+        rows, columns, at_mm = pixel_positions(contour.points_mm, scan.volume)
+        nearest = int(np.argmin(np.abs(heights - at_mm.mean())))
+        off_mm = np.abs(at_mm - heights[nearest]).max()
+        named = contour.sop_instance_uid
+        elsewhere = named in scan.sop_instance_uids and named != scan.sop_instance_uids[nearest]
+        if off_mm > _CONTOUR_TOLERANCE * spacing or (named and elsewhere):
+            lost.append(float(contour.points_mm[:, 2].mean()))
+        else:
+            by_slice[nearest].append(np.column_stack([rows, columns]))
+    if lost:
+        raise SeriesError(
+            f"{where}: expected contours on the slices of the scan, which lie {spacing:.2f} mm "
+            f"apart from z = {scan.volume.slice_z_mm[0]:.2f} to "
+            f"{scan.volume.slice_z_mm[-1]:.2f} mm; found {len(lost)} of {len(region.contours)} "
+            f"contours of {region.name!r} elsewhere, the first at z = {lost[0]:.2f} mm",
+            hint="Choose the series that the contours were drawn on.",
+        )
+    mask = np.zeros(scan.volume.hu.shape, np.bool_)
+    for index, contours in by_slice.items():
+        mask[index] = fill_contours(contours, scan.volume.slice_shape)
+    return mask

@@ -1,0 +1,127 @@
+"""What a file or folder is, told cheaply: by its name, and by a header where names say nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from bodycomp.dicom.reference import DicomKind, dicom_kind
+from bodycomp.errors import InputNotFoundError, SeriesError
+from bodycomp.imaging.grid import Grid
+from bodycomp.nifti import read_nifti_grid
+from bodycomp.nrrd import read_nrrd_grid
+
+
+class Kind(StrEnum):
+    """Everything that ``annotation`` reads, scans and annotations alike."""
+
+    DICOM_SERIES = "folder of DICOM images"
+    SEG = "DICOM SEG"
+    RTSTRUCT = "RTSTRUCT"
+    NIFTI = "NIfTI file"
+    NRRD = "NRRD file"
+    PNG_FOLDER = "folder of PNG label images"
+    MASK_FOLDER = "folder of one mask file per structure"
+    MARKUPS = "Slicer markups"
+    LEVEL_TABLE = "table of levels"
+    UNKNOWN = "unknown"
+
+
+_BY_SUFFIX: Final = {
+    ".nii": Kind.NIFTI,
+    ".nii.gz": Kind.NIFTI,
+    ".nrrd": Kind.NRRD,
+    ".nhdr": Kind.NRRD,
+    ".mrk.json": Kind.MARKUPS,
+    ".csv": Kind.LEVEL_TABLE,
+    ".tsv": Kind.LEVEL_TABLE,
+}
+_OF_DICOM: Final = {DicomKind.SEG: Kind.SEG, DicomKind.RTSTRUCT: Kind.RTSTRUCT}
+_TRIES: Final = 20
+"""Files of a folder that are opened in search of a DICOM image."""
+
+
+def kind_of(path: Path) -> Kind:
+    """Return what a file or folder is.
+
+    A folder that holds nothing but one SEG or RTSTRUCT is that object. A folder of NIfTI or NRRD
+    files alone is taken for one mask per structure.
+
+    Raises:
+        InputNotFoundError: Nothing is there.
+    """
+    if path.is_file():
+        return _kind_of_file(path)
+    if not path.is_dir():
+        raise InputNotFoundError(f"expected a file or folder, found nothing at {path}")
+    files = visible_files(path)
+    kinds = {_by_name(file) for file in files}
+    if kinds and kinds <= {Kind.NIFTI, Kind.NRRD}:
+        return Kind.MASK_FOLDER
+    if files and all(file.suffix.lower() == ".png" for file in files):
+        return Kind.PNG_FOLDER
+    return _kind_of_dicom_folder(path)
+
+
+def dicom_file(path: Path) -> Path:
+    """Return the file itself, or the only file of a folder that ``kind_of`` called SEG or RTSTRUCT.
+
+    Raises:
+        SeriesError: The folder holds other than one file.
+    """
+    files = [path] if path.is_file() else visible_files(path)
+    if len(files) != 1:
+        raise SeriesError(f"{path.name}: expected one file, found {len(files)}")
+    return files[0]
+
+
+def volume_header(path: Path) -> Grid | None:
+    """Return where the voxels of a NIfTI or NRRD file lie, None for anything else.
+
+    Raises:
+        SeriesError: The header is damaged or states no place in the patient.
+    """
+    kind = kind_of(path)
+    if kind is Kind.NIFTI:
+        return read_nifti_grid(path)
+    return read_nrrd_grid(path) if kind is Kind.NRRD else None
+
+
+def structure_name(path: Path) -> str:
+    """Return a mask file's name without its suffix: the structure in it.
+
+    >>> structure_name(Path("segmentations/vertebrae_L3.nii.gz"))
+    'vertebrae_L3'
+    """
+    for suffix in (".seg.nrrd", *sorted(_BY_SUFFIX, key=len, reverse=True)):
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.stem
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """Return the files of a folder in the order of their names, without hidden ones."""
+    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+
+
+def _by_name(path: Path) -> Kind | None:
+    name = path.name.lower()
+    return next((kind for suffix, kind in _BY_SUFFIX.items() if name.endswith(suffix)), None)
+
+
+def _kind_of_file(path: Path) -> Kind:
+    return _by_name(path) or _OF_DICOM.get(dicom_kind(path) or DicomKind.OTHER, Kind.UNKNOWN)
+
+
+def _kind_of_dicom_folder(folder: Path) -> Kind:
+    files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    first = list(islice(files, _TRIES))
+    if len(first) == 1 and first[0].parent == folder:
+        kind = _kind_of_file(first[0])
+        if kind in _OF_DICOM.values():
+            return kind
+    if any(dicom_kind(file) is DicomKind.IMAGE for file in first):
+        return Kind.DICOM_SERIES
+    return Kind.UNKNOWN

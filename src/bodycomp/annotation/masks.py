@@ -1,0 +1,123 @@
+"""Annotations of tissues -> one label map on the scan's grid, in the training set's labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.annotation.labels import LabelMapping, Structure
+from bodycomp.annotation.layer import Layer
+from bodycomp.annotation.layers import read_layers
+from bodycomp.annotation.scan import Scan
+from bodycomp.errors import SeriesError
+
+
+@dataclass(frozen=True, eq=False)
+class MaskVolume:
+    """What annotations say of a scan's tissues.
+
+    Attributes:
+        labels: (slice, row, column), labels of ``anatomy``, 0 for the background.
+        annotated: (slice,) whether the annotation says anything of a slice: one labelled pixel is
+            enough, also with an ignored label.
+        structures: The labels that occur in the annotations, as their files state them.
+        notes: How they were read; nothing identifying.
+    """
+
+    labels: NDArray[np.uint8] = field(repr=False)
+    annotated: NDArray[np.bool_] = field(repr=False)
+    structures: tuple[Structure, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_masks(paths: Sequence[Path], scan: Scan, mapping: LabelMapping) -> MaskVolume:
+    """Read one or several annotations of one scan and put them together.
+
+    Args:
+        paths: Files or folders in any format of ``layers``; each may hold some of the tissues.
+        scan: What was annotated.
+        mapping: What every label means; labels mapped to nothing give background.
+
+    Raises:
+        InputNotFoundError: An annotation is not there.
+        SeriesError: Damaged or in no known format, not on the scan's grid, of another frame of
+            reference; a label that the mapping does not name; a pixel of two different tissues.
+    """
+    merged = _Merged(scan)
+    for path in paths:
+        for layer in read_layers(path, scan):
+            merged.add(layer, mapping, path.name)
+        merged.check(mapping, path.name)
+    return MaskVolume(
+        merged.labels,
+        merged.annotated,
+        tuple(merged.structures),
+        tuple(dict.fromkeys(merged.notes)),
+    )
+
+
+class _Merged:
+    """Layers laid over one another."""
+
+    def __init__(self, scan: Scan) -> None:
+        self.labels = np.zeros(scan.volume.hu.shape, np.uint8)
+        self.annotated = np.zeros(len(scan.volume), np.bool_)
+        self.structures: list[Structure] = []
+        self.notes: list[str] = []
+        self._clashes: dict[tuple[int, int], int] = {}
+        self._first_clash = ""
+
+    def add(self, layer: Layer, mapping: LabelMapping, where: str) -> None:
+        """Lay one layer over the others; labels without a meaning wait for ``check``."""
+        self.structures += layer.structures
+        self.notes += layer.notes
+        lut = np.zeros(1 + max(s.value for s in layer.structures), np.uint8)
+        for structure in layer.structures:
+            lut[structure.value] = mapping.find(structure) or 0
+        for index, plane in enumerate(layer.labels):
+            if plane.any():
+                self.annotated[index] = True
+                self._add_plane(index, lut[plane], where)
+
+    def _add_plane(self, index: int, tissues: NDArray[np.uint8], where: str) -> None:
+        below = self.labels[index]
+        clash = (tissues > 0) & (below > 0) & (tissues != below)
+        if clash.any():
+            row, column = (int(n) for n in np.argwhere(clash)[0])
+            self._first_clash = self._first_clash or (
+                f"{where}: first at slice {index} from the feet (counted from 0), row {row}, "
+                f"column {column}"
+            )
+            pairs, counts = np.unique(
+                np.sort(np.stack([tissues[clash], below[clash]]), axis=0),
+                axis=1,
+                return_counts=True,
+            )
+            for (one, other), count in zip(pairs.T, counts, strict=True):
+                key = int(one), int(other)
+                self._clashes[key] = self._clashes.get(key, 0) + int(count)
+        np.copyto(below, tissues, where=tissues > 0)
+
+    def check(self, mapping: LabelMapping, where: str) -> None:
+        """Refuse labels without a meaning, and pixels with two.
+
+        Raises:
+            SeriesError: There are some.
+        """
+        mapping.values(self.structures, where)
+        if self._clashes:
+            names = {tissue.label: tissue.key for tissue in ABDOMINAL_TISSUES}
+            counted = ", ".join(
+                f"{count} of {names[one]} and {names[other]}"
+                for (one, other), count in sorted(self._clashes.items())
+            )
+            raise SeriesError(
+                f"expected one tissue per pixel, found pixels with two: {counted}; "
+                f"{self._first_clash}",
+                hint="Remove the overlap in the annotation, or map one of the labels to ignore.",
+            )

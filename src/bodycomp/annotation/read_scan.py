@@ -1,0 +1,139 @@
+"""Files -> a scan: a folder of DICOM images, a NIfTI file or an NRRD file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from bodycomp.annotation.kinds import Kind, kind_of
+from bodycomp.annotation.scan import Scan
+from bodycomp.dicom.candidate import CandidateSeries
+from bodycomp.dicom.read import load_series
+from bodycomp.dicom.series import SeriesSearch, find_series
+from bodycomp.errors import SeriesError, UsageError
+from bodycomp.imaging.volume import Volume
+from bodycomp.nifti import read_nifti_volume
+from bodycomp.nrrd import read_nrrd_volume
+
+_VOLUME_FILES: Final[dict[Kind, tuple[str, Callable[[Path], Volume]]]] = {
+    Kind.NIFTI: ("NIfTI", read_nifti_volume),
+    Kind.NRRD: ("NRRD", read_nrrd_volume),
+}
+_NO_CONTRAST: Final = frozenset({"", "no", "none", "without", "n"})
+
+
+def read_scan(path: Path, *, series_uid: str = "") -> Scan:
+    """Read one CT scan, slices from feet to head.
+
+    Args:
+        path: Folder with DICOM images at any depth, or one ``.nii``, ``.nii.gz``, ``.nrrd`` or
+            ``.nhdr`` file.
+        series_uid: SeriesInstanceUID, or the series number, of the one to read where a folder
+            holds several.
+
+    Raises:
+        InputNotFoundError: Nothing is there.
+        SeriesError: No CT series, several and no choice, or one that cannot be read.
+        UsageError: A series is chosen from a file that is no DICOM.
+    """
+    kind = kind_of(path)
+    if kind in _VOLUME_FILES:
+        if series_uid:
+            raise UsageError(f"{path.name}: a series can be chosen from DICOM folders alone")
+        return _of_volume_file(path, *_VOLUME_FILES[kind])
+    if not path.is_dir():
+        raise SeriesError(
+            f"{path.name}: expected a scan as a folder of DICOM images, NIfTI or NRRD, found {kind}"
+        )
+    return _of_series(_choose(find_series([path]), series_uid, path.name))
+
+
+def _of_volume_file(path: Path, source: str, read: Callable[[Path], Volume]) -> Scan:
+    volume = read(path)
+    count = len(volume)
+    return Scan(
+        volume=volume,
+        source=source,
+        files=(path,) * count,
+        sop_instance_uids=("",) * count,
+        instance_numbers=(None,) * count,
+    )
+
+
+def _choose(search: SeriesSearch, series_uid: str, where: str) -> CandidateSeries:
+    """Return the only series, or the chosen one."""
+    chosen = [s for s in search.candidates if not series_uid or _is_named(s, series_uid)]
+    if len(chosen) == 1:
+        return chosen[0]
+    if not search.candidates:
+        raise SeriesError(
+            f"{where}: expected an axial CT series, found none in {search.file_count} files"
+            + "".join(f"\n  {r.what}: {r.reason}" for r in search.refusals),
+            hint="Give the folder of one CT series, or a NIfTI or NRRD file.",
+        )
+    if not chosen:
+        raise SeriesError(
+            f"{where}: expected the series that was chosen, found {_list(search.candidates)}",
+            hint="Choose one of these by its SeriesInstanceUID or its number.",
+        )
+    if len({series.series_uid for series in chosen}) == 1:
+        raise SeriesError(
+            f"{where}: expected one stack of slices, found {len(chosen)} in one series:"
+            f"{_list(chosen)}",
+            hint="Put the files of one stack into a folder of their own.",
+        )
+    raise SeriesError(
+        f"{where}: expected one CT series, found {len(chosen)}:{_list(chosen)}",
+        hint="Choose one by its SeriesInstanceUID or its number, or give its folder alone.",
+    )
+
+
+def _is_named(series: CandidateSeries, name: str) -> bool:
+    return name in (series.series_uid, str(series.series_number))
+
+
+def _list(candidates: Sequence[CandidateSeries]) -> str:
+    return "".join(f"\n  {_in_words(series)}" for series in candidates)
+
+
+def _in_words(series: CandidateSeries) -> str:
+    number = "?" if series.series_number is None else series.series_number
+    described = f" ({series.description})" if series.description else ""
+    return (
+        f"series {number}{described}: {len(series)} slices {series.slice_spacing_mm:.2f} mm apart"
+    )
+
+
+def _of_series(series: CandidateSeries) -> Scan:
+    loaded = load_series(series)
+    return Scan(
+        volume=loaded.volume,
+        source="DICOM",
+        files=tuple(item.path for item in loaded.slices),
+        sop_instance_uids=tuple(item.sop_instance_uid for item in loaded.slices),
+        instance_numbers=tuple(item.instance_number for item in loaded.slices),
+        study_uid=series.study_uid,
+        series_uid=series.series_uid,
+        frame_of_reference_uid=series.frame_of_reference_uid,
+        patient_id=series.patient_id,
+        facts=_facts(series),
+        notes=loaded.notes,
+    )
+
+
+def _facts(series: CandidateSeries) -> Mapping[str, str]:
+    scanner = series.scanner
+    contrast = scanner.contrast_agent.strip().casefold() not in _NO_CONTRAST
+    facts = {
+        "sex": series.patient_sex,
+        "manufacturer": scanner.manufacturer,
+        "scanner": scanner.model,
+        "kernel": scanner.kernel,
+        "kvp": "" if scanner.kvp is None else f"{scanner.kvp:g}",
+        "slice_thickness_mm": (
+            "" if scanner.slice_thickness_mm is None else f"{scanner.slice_thickness_mm:g}"
+        ),
+        "contrast": "yes" if contrast else "",  # an agent's name would split what belongs together
+    }
+    return {name: value for name, value in facts.items() if value}

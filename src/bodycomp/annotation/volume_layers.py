@@ -1,0 +1,93 @@
+"""Label maps, segmentations and mask files in NIfTI and NRRD -> layers on a scan's grid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bodycomp.annotation.grid import place_label_map
+from bodycomp.annotation.kinds import Kind, kind_of, structure_name, visible_files
+from bodycomp.annotation.labels import Structure
+from bodycomp.annotation.layer import Layer, Wanted, everything, values_in
+from bodycomp.annotation.scan import Scan
+from bodycomp.errors import SeriesError
+from bodycomp.imaging.label_map import LabelMap
+from bodycomp.nifti import read_nifti_labels
+from bodycomp.nrrd import Segment, read_nrrd_labels
+
+
+def nifti_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
+    """Yield the layer of a NIfTI label map, which must cover the whole scan."""
+    del wanted  # its labels have no names
+    labels = place_label_map(read_nifti_labels(path), scan.volume, path.name, cropped=False)
+    yield Layer(labels, tuple(Structure(value) for value in values_in(labels)))
+
+
+def nrrd_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
+    """Yield the layers of an NRRD label map or a ``.seg.nrrd``, which may be cropped.
+
+    Segments of different layers may have one label value; then all are numbered in the file's
+    order, from 1.
+    """
+    del wanted
+    found = read_nrrd_labels(path)
+    count = Counter(segment.value for segment in found.segments)
+    renumber = bool(count) and max(count.values()) > 1
+    for index, layer in enumerate(found.layers):
+        segments = {
+            segment.value: Structure(number if renumber else segment.value, segment.name)
+            for number, segment in enumerate(found.segments, start=1)
+            if segment.layer == index
+        }
+        _check_values(segments, found.segments, index, path)
+        labels = place_label_map(layer, scan.volume, path.name, cropped=True)
+        values = values_in(labels)
+        structures = tuple(segments.get(value, Structure(value)) for value in values)
+        if renumber:
+            lut = np.zeros(max(values, default=0) + 1, np.uint16)
+            lut[values] = [structure.value for structure in structures]
+            labels = lut[labels]
+        yield Layer(labels, structures)
+
+
+def mask_folder_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
+    """Yield one layer per mask file; the structure's name is the file's without its suffix."""
+    for number, file in enumerate(visible_files(path), start=1):
+        structure = Structure(number, structure_name(file))
+        if not wanted(structure):
+            continue
+        labels = place_label_map(_one_mask(file), scan.volume, file.name, cropped=False)
+        values = values_in(labels)
+        if len(values) > 1:
+            raise SeriesError(
+                f"{path.name}/{file.name}: expected the mask of one structure, found labels "
+                f"{', '.join(map(str, values[:5]))}",
+                hint="Give a label map as a file, not as one of a folder.",
+            )
+        if values:
+            numbered = (labels > 0) * np.uint16(number)
+            yield Layer(numbered, (structure,))
+
+
+def _one_mask(file: Path) -> LabelMap:
+    if kind_of(file) is Kind.NIFTI:
+        return read_nifti_labels(file)
+    found = read_nrrd_labels(file)
+    if len(found.layers) != 1:
+        raise SeriesError(f"{file.name}: expected the mask of one structure, found layers")
+    return found.layers[0]
+
+
+def _check_values(
+    segments: dict[int, Structure], declared: tuple[Segment, ...], layer: int, path: Path
+) -> None:
+    expected = sum(segment.layer == layer for segment in declared)
+    if len(segments) != expected:
+        raise SeriesError(
+            f"{path.name}: expected a label value of its own for each of the {expected} segments "
+            f"of layer {layer}, found one twice",
+            hint="Save the segmentation again from 3D Slicer.",
+        )

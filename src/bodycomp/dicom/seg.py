@@ -1,0 +1,134 @@
+"""DICOM Segmentation objects: binary, fractional and label maps (PS3.3 A.51 and A.94)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from highdicom.seg import Segmentation, SegmentationTypeValues, segread
+from numpy.typing import NDArray
+
+from bodycomp.dicom.file_header import quiet_pydicom
+from bodycomp.dicom.reference import (
+    DicomKind,
+    SeriesReference,
+    check_kind,
+    damaged,
+    reference_of,
+)
+from bodycomp.errors import ImageError, SeriesError
+from bodycomp.imaging.axial import slice_normal
+from bodycomp.imaging.grid import Grid
+
+FRACTION: Final = 0.5
+"""Share or probability from which a pixel of a fractional segmentation counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class SegFrame:
+    """One plane of a segmentation.
+
+    Attributes:
+        segment: Number of the segment that the plane shows, None for a label map.
+        labels: (column, row, 1), non-zero where the segment is; the segments' numbers in a label
+            map.
+        grid: Where they lie.
+    """
+
+    segment: int | None
+    labels: NDArray[np.uint8] | NDArray[np.uint16] = field(repr=False)
+    grid: Grid
+
+
+@dataclass(frozen=True, eq=False)
+class SegFile:
+    """A segmentation with its frames in stored order.
+
+    Attributes:
+        names: Segment number -> label.
+        notes: How the frames were read; nothing identifying.
+    """
+
+    reference: SeriesReference
+    names: Mapping[int, str]
+    frames: tuple[SegFrame, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_seg(path: Path) -> SegFile:
+    """Read a segmentation; a fractional one counts from ``FRACTION`` of its maximum.
+
+    Raises:
+        SeriesError: Damaged, not a SEG, or frames without a position in the patient.
+    """
+    check_kind(path, DicomKind.SEG)
+    try:
+        with quiet_pydicom():
+            seg = segread(path)
+            return _seg_file(seg, path)
+    except (SeriesError, MemoryError):
+        raise
+    except Exception as error:  # highdicom and the decoders raise many types
+        raise damaged(path, DicomKind.SEG, error) from error
+
+
+def _seg_file(seg: Segmentation, path: Path) -> SegFile:
+    pixels = seg.pixel_array.reshape(-1, int(seg.Rows), int(seg.Columns))
+    kind = seg.segmentation_type
+    notes: tuple[str, ...] = ()
+    if kind is SegmentationTypeValues.FRACTIONAL:
+        pixels = (pixels >= FRACTION * int(seg.MaximumFractionalValue)).astype(np.uint8)
+        notes = (f"fractional segments count from {FRACTION:.0%}",)
+    is_map = kind is SegmentationTypeValues.LABELMAP
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    groups = seg.PerFrameFunctionalGroupsSequence
+    frames = tuple(
+        SegFrame(
+            segment=None if is_map else _segment_number(group, shared),
+            labels=image.T[:, :, None],
+            grid=_frame_grid(group, shared, image.shape, path),
+        )
+        for image, group in zip(pixels, groups, strict=True)
+    )
+    names = {
+        int(item.SegmentNumber): str(item.SegmentLabel)
+        for item in seg.SegmentSequence
+        if int(item.SegmentNumber) > 0  # a label map may describe its background
+    }
+    return SegFile(reference_of(seg), names, frames, notes)
+
+
+def _group(name: str, frame: Any, shared: Any) -> Any:
+    """Return a functional group's item, of the frame or of all frames (PS3.3 C.7.6.16)."""
+    items = frame.get(f"{name}Sequence") or shared.get(f"{name}Sequence")
+    return items[0] if items else None
+
+
+def _segment_number(frame: Any, shared: Any) -> int:
+    return int(_group("SegmentIdentification", frame, shared).ReferencedSegmentNumber)
+
+
+def _frame_grid(frame: Any, shared: Any, shape: tuple[int, ...], path: Path) -> Grid:
+    position = _group("PlanePosition", frame, shared)
+    orientation = _group("PlaneOrientation", frame, shared)
+    measures = _group("PixelMeasures", frame, shared)
+    if position is None or orientation is None or measures is None:
+        raise SeriesError(
+            f"{path.name}: expected frames with position, orientation and pixel spacing in the "
+            "patient, found some without",
+            hint="Segmentations of slides and pictures have no place in a CT scan.",
+        )
+    cosines = [float(x) for x in orientation.ImageOrientationPatient]
+    row_mm, column_mm = (float(x) for x in measures.PixelSpacing)
+    affine = np.eye(4)
+    affine[:3, 0] = np.array(cosines[:3]) * column_mm
+    affine[:3, 1] = np.array(cosines[3:]) * row_mm
+    affine[:3, 2] = slice_normal(cosines)
+    affine[:3, 3] = [float(x) for x in position.ImagePositionPatient]
+    try:
+        return Grid((shape[1], shape[0], 1), affine)
+    except ImageError as error:
+        raise SeriesError(f"{path.name}: {error.message}") from error

@@ -1,0 +1,166 @@
+"""Where the voxels of an array lie in the patient, and volumes made of such arrays.
+
+Every format's affine is brought to one meaning here: array index -> millimetres in DICOM's patient
+frame, whose axes point to the patient's left, back and head (LPS).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.errors import ImageError, SeriesError
+from bodycomp.imaging.axial import MAX_OBLIQUITY_DEGREES, obliquity_degrees, slice_normal
+from bodycomp.imaging.volume import Volume
+
+RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
+_SHEAR_TOLERANCE: Final = 1e-3
+_AIR_BELOW_HU: Final = -200.0
+_INT16: Final = np.iinfo(np.int16)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The place of a three-dimensional array in the patient.
+
+    Attributes:
+        shape: Voxels along the array's axes, in the order in which they are stored.
+        affine: (4, 4), array index -> LPS millimetres.
+
+    Raises:
+        ImageError: The affine is not finite or an axis has no length.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if not np.all(np.isfinite(self.affine)) or not np.all(self.spacing_mm > 0):
+            raise ImageError(f"expected an invertible affine, found {self.affine.tolist()}")
+
+    @classmethod
+    def of_volume(cls, volume: Volume, slice_step_mm: float | None = None) -> Self:
+        """Return the grid of a volume with axes (column, row, slice).
+
+        Args:
+            volume: Slices are taken as evenly spaced.
+            slice_step_mm: Distance of the planes along z; the mean distance of slices if None.
+        """
+        row_mm, column_mm = volume.pixel_spacing_mm
+        extent_mm = float(volume.slice_z_mm[-1] - volume.slice_z_mm[0])
+        step_mm = extent_mm / (len(volume) - 1) if len(volume) > 1 else 1.0
+        normal = slice_normal(volume.orientation)
+        affine = np.eye(4)
+        affine[:3, 0] = np.asarray(volume.orientation[:3]) * column_mm
+        affine[:3, 1] = np.asarray(volume.orientation[3:]) * row_mm
+        affine[:3, 2] = normal * ((slice_step_mm or step_mm) / normal[2])
+        affine[:3, 3] = (*volume.first_pixel_mm[:2], volume.slice_z_mm[0])
+        rows, columns = volume.slice_shape
+        return cls((columns, rows, len(volume)), affine)
+
+    @property
+    def spacing_mm(self) -> NDArray[np.float64]:
+        """Distance of neighbouring voxels along each axis."""
+        lengths: NDArray[np.float64] = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return lengths
+
+    @property
+    def directions(self) -> NDArray[np.float64]:
+        """(3, 3) direction cosines, one column for each axis."""
+        cosines: NDArray[np.float64] = self.affine[:3, :3] / self.spacing_mm
+        return cosines
+
+    def __str__(self) -> str:
+        size = " x ".join(str(n) for n in self.shape)
+        spacing = " x ".join(f"{s:.4g}" for s in self.spacing_mm)
+        origin = ", ".join(f"{x:.2f}" for x in self.affine[:3, 3] + 0.0)
+        axes = "; ".join(
+            ", ".join(f"{x:.3g}" for x in np.round(axis, 4) + 0.0) for axis in self.directions.T
+        )
+        return (
+            f"{size} voxels of {spacing} mm, first voxel at ({origin}) mm, "
+            f"axes along ({axes}) in LPS"
+        )
+
+
+def volume_on_grid(values: NDArray[Any], grid: Grid, where: str) -> Volume:
+    """Return CT values as a volume; axes are permuted and flipped, nothing is resampled.
+
+    The slice axis is the one nearest to head-feet. Of the others the first counts columns, which
+    is the order in which converters from DICOM write them. HU are int16 when all are whole
+    numbers, else float32.
+
+    Raises:
+        SeriesError: Sheared, or further from axial than slices may be; values that cannot be HU.
+    """
+    column_axis, row_axis, slice_axis = _axes(grid)
+    _check_upright(grid, (column_axis, row_axis), where)
+    hu = _as_hu(values.transpose(slice_axis, row_axis, column_axis), where)
+    affine = grid.affine[:, [column_axis, row_axis, slice_axis, 3]]
+    if affine[2, 2] < 0:
+        affine[:, 3] += affine[:, 2] * (len(hu) - 1)
+        affine[:, 2] *= -1
+        hu = np.flip(hu, axis=0)
+    column_mm, row_mm, _ = (float(n) for n in np.linalg.norm(affine[:3, :3], axis=0))
+    a, b, c = (float(x) + 0.0 for x in affine[:3, 0] / column_mm)
+    d, e, f = (float(x) + 0.0 for x in affine[:3, 1] / row_mm)
+    x, y, z = (float(v) for v in affine[:3, 3])
+    try:
+        return Volume(
+            hu=hu,
+            pixel_spacing_mm=(row_mm, column_mm),
+            slice_z_mm=z + affine[2, 2] * np.arange(len(hu)),
+            orientation=(a, b, c, d, e, f),
+            first_pixel_mm=(x, y, z),
+        )
+    except ImageError as error:
+        raise SeriesError(f"{where}: {error.message}") from error
+
+
+def _axes(grid: Grid) -> tuple[int, int, int]:
+    """Return the array axes that serve as column, row and slice index."""
+    slice_axis = int(np.argmax(np.abs(grid.directions[2])))
+    column_axis, row_axis = (axis for axis in range(3) if axis != slice_axis)
+    return column_axis, row_axis, slice_axis
+
+
+def _check_upright(grid: Grid, in_plane: tuple[int, int], where: str) -> None:
+    cosines = grid.directions
+    if np.abs(cosines.T @ cosines - np.eye(3)).max() > _SHEAR_TOLERANCE:
+        raise SeriesError(
+            f"{where}: expected perpendicular axes, found sheared ones, as with gantry tilt",
+            hint="Resample the volume onto an upright grid first.",
+        )
+    degrees = obliquity_degrees((*cosines[:, in_plane[0]], *cosines[:, in_plane[1]]))
+    if degrees > MAX_OBLIQUITY_DEGREES:
+        raise SeriesError(
+            f"{where}: expected slices within {MAX_OBLIQUITY_DEGREES:.0f} degrees of axial, "
+            f"found {degrees:.0f}",
+            hint="Resample the volume onto an axial grid first.",
+        )
+
+
+def _as_hu(values: NDArray[Any], where: str) -> NDArray[np.int16] | NDArray[np.float32]:
+    """Return values as HU, in the smaller of both types that holds them exactly enough.
+
+    Raises:
+        SeriesError: Empty, complex or not finite, or no air: a CT slice has air around the body.
+    """
+    if values.size == 0 or values.dtype.kind not in "iuf":
+        raise SeriesError(f"{where}: expected numbers, found {values.dtype} {values.shape}")
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise SeriesError(f"{where}: expected HU, found NaN or infinity")
+    if low > _AIR_BELOW_HU:
+        raise SeriesError(
+            f"{where}: expected HU with air far below {_AIR_BELOW_HU:.0f}, "
+            f"found values from {low:g} to {high:g}",
+            hint="Store the CT values themselves, not windowed, scaled or shifted ones.",
+        )
+    fits = low >= _INT16.min and high <= _INT16.max
+    if fits and (values.dtype.kind in "iu" or bool(np.all(values == np.rint(values)))):
+        return values.astype(np.int16, order="C")
+    return values.astype(np.float32, order="C")

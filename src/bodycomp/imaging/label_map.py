@@ -1,0 +1,57 @@
+"""Numbers that stand for structures, on a grid of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.errors import SeriesError
+from bodycomp.imaging.grid import Grid
+
+LabelValues = NDArray[np.uint8] | NDArray[np.uint16]
+
+MAX_LABEL: Final = int(np.iinfo(np.uint16).max)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """One label per voxel, 0 for the background.
+
+    Attributes:
+        values: Three-dimensional, axes as stored.
+        grid: Where they lie.
+    """
+
+    values: LabelValues = field(repr=False)
+    grid: Grid
+
+
+def as_labels(values: NDArray[Any], where: str) -> LabelValues:
+    """Return whole numbers in the smaller unsigned type that holds them.
+
+    Raises:
+        SeriesError: Fractions, negative numbers, NaN, or no numbers at all.
+    """
+    if values.size == 0 or values.dtype.kind not in "iufb":
+        raise SeriesError(f"{where}: expected label numbers, found {values.dtype} {values.shape}")
+    if values.dtype.kind == "f":
+        wrong = values[~(values == np.rint(values))]  # NaN is not equal to itself
+        if wrong.size:
+            raise SeriesError(
+                f"{where}: expected whole label numbers, found {wrong.size} fractions such as "
+                f"{wrong[0]:g}",
+                hint="A label map that was resampled with interpolation has lost its labels; "
+                "export it again with nearest neighbours, or on the grid of the scan.",
+            )
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > MAX_LABEL:
+        raise SeriesError(
+            f"{where}: expected labels in 0..{MAX_LABEL}, found values from {low:g} to {high:g}",
+            hint="Is this the scan rather than its label map?",
+        )
+    if high <= np.iinfo(np.uint8).max:
+        return values.astype(np.uint8, copy=False)
+    return values.astype(np.uint16, copy=False)

@@ -17,9 +17,14 @@ from annotation_files import (
     nifti_map,
     nrrd_map,
     png_folder,
+    rtstruct,
     seg_nrrd,
+    slice_outlines,
 )
+from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import read_masks
+from bodycomp.errors import InputNotFoundError, SeriesError
+from bodycomp.evaluation import dice
 
 SEGMENTS = [(name, label, 0) for label, name in TISSUE_NAMES.items()]
 Write = Callable[[Path, Case], Path]
@@ -75,3 +80,170 @@ def test_formats_of_pixels_give_back_exactly_the_labels(
     assert masks.annotated.all()
     assert [s.value for s in masks.structures] == [1, 2, 3]
     assert {s.name for s in masks.structures} in ({""}, set(TISSUE_NAMES.values()))
+
+
+def contours(path: Path, case: Case) -> Path:
+    regions = {
+        name: slice_outlines(case.labels, label, case.scan.volume)
+        for label, name in TISSUE_NAMES.items()
+    }
+    return rtstruct(path / "rs.dcm", regions, case.scan.files)
+
+
+def test_contours_give_back_the_labels(tmp_path: Path, case: Case) -> None:
+    """Contours halfway between pixel centres, rounded to 0.01 mm: every pixel comes back."""
+    masks = read_masks([contours(tmp_path, case)], case.scan, TISSUES)
+    overlaps = [dice(masks.labels, case.labels, label) for label in TISSUE_NAMES]
+    assert min(overlaps) >= 0.99
+    assert masks.annotated.all()
+    assert {s.name for s in masks.structures} == set(TISSUE_NAMES.values())
+
+
+def test_every_format_agrees_on_which_slices_are_annotated(tmp_path: Path, case: Case) -> None:
+    """Slices with ignored labels alone are annotated; empty ones are not."""
+    labels = np.zeros_like(case.labels)
+    labels[3], labels[5, 40, 40] = case.labels[3], 7
+    mapping = LabelMapping.parse([*(f"{k}={n}" for k, n in TISSUE_NAMES.items()), "7=ignore"])
+    masks = read_masks(
+        [nifti_map(tmp_path / "m.nii", labels, case.scan.volume)], case.scan, mapping
+    )
+    assert np.flatnonzero(masks.annotated).tolist() == [3, 5]
+    np.testing.assert_array_equal(masks.labels[3], case.labels[3])
+    assert masks.labels[5].max() == 0
+    assert [s.value for s in masks.structures] == [1, 2, 3, 7]
+
+
+def test_an_annotation_without_labels_says_nothing(tmp_path: Path, case: Case) -> None:
+    path = nifti_map(tmp_path / "m.nii", np.zeros_like(case.labels), case.scan.volume)
+    masks = read_masks([path], case.scan, TISSUES)
+    assert not masks.annotated.any()
+    assert masks.structures == ()
+
+
+def test_tissues_in_files_of_their_own_are_put_together(tmp_path: Path, case: Case) -> None:
+    """Also where they share pixels of equal tissue."""
+    volume = case.scan.volume
+    fat = np.where(case.labels > 1, case.labels, 0).astype(np.uint8)
+    all_muscle = (case.labels == 1).astype(np.uint8)
+    some_muscle = all_muscle * (np.arange(128) > 60).astype(np.uint8)
+    paths = [
+        nifti_map(tmp_path / "fat.nii.gz", fat, volume),
+        nrrd_map(tmp_path / "muscle.nrrd", all_muscle, volume),
+        dicom_seg(tmp_path / "psoas.dcm", some_muscle, case.scan.files, {1: "muscle"}),
+    ]
+    masks = read_masks(paths, case.scan, TISSUES)
+    np.testing.assert_array_equal(masks.labels, case.labels)
+
+
+def test_a_pixel_of_two_tissues_is_refused_with_count_and_place(tmp_path: Path, case: Case) -> None:
+    other = np.zeros_like(case.labels)
+    row, column = np.argwhere(case.labels[4] == 1)[0]
+    other[4, row, column] = 2
+    paths = [
+        nifti_map(tmp_path / "one.nii", case.labels, case.scan.volume),
+        nifti_map(tmp_path / "two.nii", other, case.scan.volume),
+    ]
+    with pytest.raises(SeriesError) as refusal:
+        read_masks(paths, case.scan, TISSUES)
+    assert refusal.value.message == (
+        "expected one tissue per pixel, found pixels with two: 1 of muscle and subcutaneous_fat; "
+        f"two.nii: first at slice 4 from the feet (counted from 0), row {row}, column {column}"
+    )
+    ignoring = LabelMapping.parse(["1=muscle", "2=ignore", "3=visceral_fat"])
+    masks = read_masks(paths, case.scan, ignoring)
+    assert masks.labels[4, row, column] == 1
+
+
+def test_overlapping_segments_are_refused(tmp_path: Path, case: Case) -> None:
+    masks = np.stack([case.labels == 1, case.labels >= 1], -1).astype(np.uint8)
+    names = {1: "muscle", 2: "visceral_fat"}
+    path = dicom_seg(tmp_path / "s.dcm", masks, case.scan.files, names)
+    count = int((case.labels == 1).sum())
+    with pytest.raises(SeriesError, match=rf"with two: {count} of muscle and visceral_fat"):
+        read_masks([path], case.scan, TISSUES)
+
+
+def test_all_unknown_labels_are_named(tmp_path: Path, case: Case) -> None:
+    muscle = LabelMapping.parse(["1=muscle"])
+    path = nifti_map(tmp_path / "m.nii", case.labels, case.scan.volume)
+    with pytest.raises(SeriesError, match=r"m\.nii: expected labels among 1, found 2, 3"):
+        read_masks([path], case.scan, muscle)
+    path = dicom_seg(tmp_path / "s.dcm", case.labels, case.scan.files)
+    with pytest.raises(SeriesError, match=r"found 2 \(subcutaneous_fat\), 3 \(visceral_fat\)"):
+        read_masks([path], case.scan, muscle)
+    path = contours(tmp_path, case)
+    with pytest.raises(SeriesError, match=r"found 2 \(subcutaneous_fat\), 3 \(visceral_fat\)"):
+        read_masks([path], case.scan, muscle)
+
+
+def test_segments_without_pixels_need_no_meaning(tmp_path: Path, case: Case) -> None:
+    segments = [*SEGMENTS, ("Segment_4", 4, 0)]
+    path = seg_nrrd(tmp_path / "s.seg.nrrd", [case.labels], case.scan.volume, segments)
+    assert len(read_masks([path], case.scan, TISSUES).structures) == 3
+    regions = {
+        "muscle": slice_outlines(case.labels, 1, case.scan.volume),
+        "couch": [],
+    }
+    path = rtstruct(tmp_path / "rs", regions, case.scan.files)
+    assert [s.name for s in read_masks([path], case.scan, TISSUES).structures] == ["muscle"]
+
+
+def test_a_structures_name_counts_before_its_number(tmp_path: Path, case: Case) -> None:
+    names = {1: "Left Muscle", 2: "fat-outside", 3: "fat inside"}
+    mapping = LabelMapping.parse(
+        [
+            "left_muscle=muscle",
+            "Fat Outside=subcutaneous_fat",
+            "fat_inside=visceral_fat",
+            "1=ignore",
+        ]
+    )
+    path = dicom_seg(tmp_path / "s.dcm", case.labels, case.scan.files, names)
+    np.testing.assert_array_equal(read_masks([path], case.scan, mapping).labels, case.labels)
+
+
+def test_cropped_segmentation_is_placed_by_its_origin(tmp_path: Path, case: Case) -> None:
+    extent = (slice(2, 7), slice(30, 100), slice(20, 90))
+    path = seg_nrrd(
+        tmp_path / "s.seg.nrrd", [case.labels], case.scan.volume, SEGMENTS, extent=extent
+    )
+    expected = np.zeros_like(case.labels)
+    expected[extent] = case.labels[extent]
+    masks = read_masks([path], case.scan, TISSUES)
+    np.testing.assert_array_equal(masks.labels, expected)
+    assert np.flatnonzero(masks.annotated).tolist() == [2, 3, 4, 5, 6]
+
+
+def test_what_is_no_annotation_is_refused(tmp_path: Path, case: Case) -> None:
+    with pytest.raises(InputNotFoundError, match="found nothing at"):
+        read_masks([tmp_path / "absent.nii"], case.scan, TISSUES)
+    (tmp_path / "notes.txt").write_text("text")
+    with pytest.raises(SeriesError, match=r"notes\.txt: expected labels as NIfTI.*found unknown"):
+        read_masks([tmp_path / "notes.txt"], case.scan, TISSUES)
+    with pytest.raises(SeriesError, match="found folder of DICOM images"):
+        read_masks([case.folder], case.scan, TISSUES)
+
+
+def cut(path: Path, share: float = 0.5) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+@pytest.mark.parametrize("name", [n for n in EXACT if not n.startswith(("PNG", "masks"))])
+def test_files_that_were_cut_off_are_refused(tmp_path: Path, case: Case, name: str) -> None:
+    path = cut(EXACT[name](tmp_path, case))
+    with pytest.raises(SeriesError, match=r"^s"):
+        read_masks([path], case.scan, TISSUES)
+
+
+def test_a_structure_set_that_was_cut_off_is_refused(tmp_path: Path, case: Case) -> None:
+    with pytest.raises(SeriesError, match=r"rs\.dcm: expected"):
+        read_masks([cut(contours(tmp_path, case))], case.scan, TISSUES)
+
+
+def test_masks_of_several_labels_are_refused(tmp_path: Path, case: Case) -> None:
+    folder = mask_folder(tmp_path / "m", {"muscle": case.labels == 1}, case.scan.volume)
+    nifti_map(folder / "visceral_fat.nii.gz", case.labels, case.scan.volume)
+    with pytest.raises(SeriesError, match=r"visceral_fat\.nii\.gz: expected the mask of one"):
+        read_masks([folder], case.scan, TISSUES)

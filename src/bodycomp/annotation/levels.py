@@ -1,0 +1,38 @@
+"""One way into all formats that mark vertebral levels in a scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bodycomp.annotation.kinds import Kind, kind_of
+from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, marks_inside
+from bodycomp.annotation.level_table import read_level_table
+from bodycomp.annotation.markups import read_markups
+from bodycomp.annotation.scan import Scan
+from bodycomp.annotation.vertebrae import read_vertebrae
+from bodycomp.errors import SeriesError
+
+__all__ = ["LevelMarks", "LevelOptions", "read_levels"]
+
+
+def read_levels(path: Path, scan: Scan, options: LevelOptions | None = None) -> LevelMarks:
+    """Read where levels lie, from a table, Slicer markups, or vertebra labels in any mask format.
+
+    Raises:
+        InputNotFoundError: Nothing is there.
+        SeriesError: Damaged or in no known format; an unknown level, a position that is no number
+            or a slice that the scan lacks; levels in the wrong order.
+    """
+    options = options or LevelOptions()
+    kind = kind_of(path)
+    notes: tuple[str, ...] = ()
+    if kind is Kind.LEVEL_TABLE:
+        z_mm = read_level_table(path, scan, options)
+    elif kind is Kind.MARKUPS:
+        z_mm = read_markups(path, scan)
+    else:
+        z_mm, notes = read_vertebrae(path, scan, options)
+    try:
+        return marks_inside(z_mm, scan.volume, notes)
+    except SeriesError as error:
+        raise SeriesError(f"{path.name}: {error.message}", hint=error.hint) from error

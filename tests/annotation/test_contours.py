@@ -1,0 +1,118 @@
+"""Closed contours become pixels by the even-odd rule at pixel centres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.path
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annotation_files import TISSUES, Case, outlines, rtstruct, slice_outlines
+from bodycomp.annotation.contours import fill_contours
+from bodycomp.annotation.masks import read_masks
+from bodycomp.errors import SeriesError
+
+
+def square(low: float, high: float) -> np.ndarray:
+    return np.array([[low, low], [low, high], [high, high], [high, low]])
+
+
+def test_holes_islands_and_what_lies_outside_the_image() -> None:
+    nested = [square(0.5, 8.5), square(2.5, 6.5), square(3.5, 5.5)]
+    mask = fill_contours(nested, (10, 10))
+    assert mask.sum() == 8 * 8 - 4 * 4 + 2 * 2
+    assert fill_contours([square(-5, 20)], (4, 6)).all()
+    assert not fill_contours([square(20, 30)], (4, 6)).any()
+    assert not fill_contours([square(-30, -20)], (4, 6)).any()
+
+
+def test_keyholes_are_holes() -> None:
+    """One line runs in to the hole and back on itself (PS3.3 C.8.8.6.3), in any direction."""
+    outer, hole = square(0.5, 8.5), square(2.5, 6.5)
+    keyhole = np.vstack([outer, outer[:1], hole, hole[:1]])
+    expected = fill_contours([outer, hole], (10, 10))
+    np.testing.assert_array_equal(fill_contours([keyhole], (10, 10)), expected)
+    np.testing.assert_array_equal(fill_contours([keyhole[::-1]], (10, 10)), expected)
+
+
+def test_neighbours_that_share_a_line_share_no_pixel() -> None:
+    left, right = square(0, 5), square(0, 5) + np.array([0, 5])
+    one, other = (fill_contours([shape], (12, 12)) for shape in (left, right))
+    assert one.sum() == other.sum() == 25
+    assert not (one & other).any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(-3, 15, width=32), st.floats(-3, 15, width=32)), min_size=3, max_size=12
+    )
+)
+def test_filling_does_not_depend_on_start_or_direction(points: list[tuple[float, float]]) -> None:
+    contour = np.array(points)
+    filled = fill_contours([contour], (12, 12))
+    np.testing.assert_array_equal(fill_contours([contour[::-1]], (12, 12)), filled)
+    np.testing.assert_array_equal(fill_contours([np.roll(contour, 2, axis=0)], (12, 12)), filled)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_convex_shapes_equal_matplotlib(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 20))
+    contour = np.column_stack([15 + 12 * np.sin(angles), 14 + 9 * np.cos(angles)])
+    centres = np.stack(np.meshgrid(np.arange(32), np.arange(30), indexing="ij"), -1)
+    expected = matplotlib.path.Path(contour).contains_points(centres.reshape(-1, 2))
+    np.testing.assert_array_equal(fill_contours([contour], (32, 30)).ravel(), expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_outlines_of_any_mask_fill_to_the_mask(seed: int) -> None:
+    mask = np.random.default_rng(seed).random((14, 17)) < 0.6
+    np.testing.assert_array_equal(fill_contours(outlines(mask), mask.shape), mask)
+
+
+def shifted(case: Case, mm: float) -> list[tuple[int, np.ndarray]]:
+    found = slice_outlines(case.labels, 1, case.scan.volume)
+    return [(index, points + np.array([0, 0, mm])) for index, points in found]
+
+
+def test_contours_between_slices_are_refused_with_count_and_height(
+    tmp_path: Path, case: Case
+) -> None:
+    contours = shifted(case, 2.5)
+    path = rtstruct(tmp_path / "rs", {"muscle": contours}, case.scan.files)
+    z_mm = case.scan.volume.slice_z_mm[0] + 2.5
+    with pytest.raises(SeriesError) as refusal:
+        read_masks([path], case.scan, TISSUES)
+    assert f"found {len(contours)} of {len(contours)} contours of 'muscle'" in str(refusal.value)
+    assert f"the first at z = {z_mm:.2f} mm" in str(refusal.value)
+
+
+def test_contours_are_matched_by_height_within_rounding(tmp_path: Path, case: Case) -> None:
+    path = rtstruct(tmp_path / "rs", {"muscle": shifted(case, 0.3)}, case.scan.files)
+    np.testing.assert_array_equal(read_masks([path], case.scan, TISSUES).labels, case.labels == 1)
+
+
+def test_contours_that_name_another_slice_are_refused(tmp_path: Path, case: Case) -> None:
+    contours = [(index + 1, points) for index, points in shifted(case, 0) if index < 11]
+    path = rtstruct(tmp_path / "rs", {"muscle": contours}, case.scan.files)
+    with pytest.raises(SeriesError, match="expected contours on the slices of the scan"):
+        read_masks([path], case.scan, TISSUES)
+
+
+def test_contours_across_slices_are_refused(tmp_path: Path, case: Case) -> None:
+    leaning = [(i, p + np.outer(p[:, 1] - p[0, 1], [0, 0, 0.2])) for i, p in shifted(case, 0)]
+    path = rtstruct(tmp_path / "rs", {"muscle": leaning}, case.scan.files)
+    with pytest.raises(SeriesError, match="expected contours on the slices of the scan"):
+        read_masks([path], case.scan, TISSUES)
+
+
+def test_points_and_open_lines_are_noted(tmp_path: Path, case: Case) -> None:
+    regions = {"marker": shifted(case, 0)[:3]}
+    path = rtstruct(tmp_path / "rs", regions, case.scan.files, geometric_type="OPEN_PLANAR")
+    masks = read_masks([path], case.scan, TISSUES)
+    assert masks.structures == ()

@@ -1,0 +1,87 @@
+"""A folder of PNG label images: which slice a name means, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from annotation_files import TISSUES, Case, png_folder
+from bodycomp.annotation.masks import read_masks
+from bodycomp.errors import SeriesError
+
+
+def test_slices_without_a_file_are_not_annotated(tmp_path: Path, case: Case) -> None:
+    path = png_folder(tmp_path / "png", case.labels[[2, 7]], ["2", "007"])
+    masks = read_masks([path], case.scan, TISSUES)
+    assert np.flatnonzero(masks.annotated).tolist() == [2, 7]
+    np.testing.assert_array_equal(masks.labels[[2, 7]], case.labels[[2, 7]])
+
+
+def test_instance_numbers_run_from_the_head_here(tmp_path: Path, case: Case) -> None:
+    path = png_folder(tmp_path / "png", case.labels[-1:], ["i000001"])
+    assert np.flatnonzero(read_masks([path], case.scan, TISSUES).annotated).tolist() == [11]
+
+
+@pytest.mark.parametrize(
+    ("stems", "message"),
+    [
+        (["0", "i000002"], "expected PNG names of one kind, found 0 and others"),
+        (["slice-1", "slice-2"], "expected PNG names of one kind"),
+        (["0", "12"], "expected the slice index of a slice of the scan, found 12"),
+        (
+            ["i000000", "i000001"],
+            "expected the InstanceNumber of a slice of the scan, found i000000",
+        ),
+        (["1.2.3", "1.2.4"], r"expected the SOPInstanceUID of a slice of the scan, found 1\.2\.3"),
+        (["01", "1"], "expected one file per slice, found two of one"),
+    ],
+)
+def test_names_that_mean_no_slice_are_refused_with_the_rule(
+    tmp_path: Path, case: Case, stems: list[str], message: str
+) -> None:
+    path = png_folder(tmp_path / "png", case.labels[:2], stems)
+    with pytest.raises(SeriesError, match=message) as refusal:
+        read_masks([path], case.scan, TISSUES)
+    assert "slice index from 0 at the feet" in refusal.value.hint
+
+
+def test_instance_numbers_that_repeat_say_nothing(tmp_path: Path, case: Case) -> None:
+    scan = replace(case.scan, instance_numbers=(1,) * 12)
+    path = png_folder(tmp_path / "png", case.labels[:1], ["i1"])
+    with pytest.raises(SeriesError, match="no InstanceNumber of its own for every slice"):
+        read_masks([path], scan, TISSUES)
+
+
+def test_pictures_that_are_no_labels_are_refused(tmp_path: Path, case: Case) -> None:
+    pictures = {
+        "expected 8-bit grey or palette labels.* mode RGB": np.zeros((128, 128, 3), np.uint8),
+        "expected 8-bit grey or palette labels.* mode I;16": np.zeros((128, 128), np.uint16),
+        r"expected \(128, 128\) pixels as the slice has, found \(64, 128\)": np.zeros(
+            (64, 128), np.uint8
+        ),
+    }
+    for number, (message, pixels) in enumerate(pictures.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        Image.fromarray(pixels).save(folder / "0.png")
+        with pytest.raises(SeriesError, match=rf"^{number}/0\.png: {message}"):
+            read_masks([folder], case.scan, TISSUES)
+
+
+def test_smoothed_edges_are_unknown_labels(tmp_path: Path, case: Case) -> None:
+    smooth = case.labels[:1] * np.uint8(50)
+    path = png_folder(tmp_path / "png", smooth, ["0"])
+    with pytest.raises(SeriesError, match=r"found 50, 100, 150"):
+        read_masks([path], case.scan, TISSUES)
+
+
+def test_damaged_png_is_refused(tmp_path: Path, case: Case) -> None:
+    path = png_folder(tmp_path / "png", case.labels[:1], ["0"])
+    file = path / "0.png"
+    file.write_bytes(file.read_bytes()[:-300])
+    with pytest.raises(SeriesError, match=r"png/0\.png: expected a whole PNG image"):
+        read_masks([path], case.scan, TISSUES)

@@ -3,6 +3,7 @@
     BodycompError
     |-- UsageError            an option or an argument that cannot be used
     |-- InputNotFoundError    a file or folder that should be there is not
+    |-- CasesError            a table of annotated scans that cannot be used
     |-- OutputError           a result cannot be written, or would overwrite one
     |-- TrainingSetError      a training set that breaks its format
     |-- ImageError            pixels or geometry that cannot be used
@@ -41,6 +42,10 @@ class UsageError(BodycompError):
 
 class InputNotFoundError(BodycompError):
     """A file or folder that should be there is not."""
+
+
+class CasesError(BodycompError):
+    """A table of annotated scans cannot be used; the message lists every fault."""
 
 
 class OutputError(BodycompError):

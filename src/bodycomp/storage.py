@@ -7,6 +7,7 @@ that exists is complete, also after a crash or on a full disk.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -81,6 +82,17 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def remove_interrupted(path: Path) -> None:
+    """Remove what killed processes were writing that would have become ``path``."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.part")
+    for leftover in path.parent.glob(_LEFTOVERS) if path.parent.is_dir() else ():
+        if name.fullmatch(leftover.name):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -72,6 +72,19 @@ def read_level_table(path: Path, scan: Scan, options: LevelOptions) -> dict[str,
     return z_mm
 
 
+def cases_of_table(path: Path) -> frozenset[str] | None:
+    """Return whose rows a table of levels holds, empty if it names nobody; None for other tables.
+
+    Raises:
+        InputNotFoundError: The file is not there.
+    """
+    try:
+        rows = _read(path)
+    except SeriesError:
+        return None
+    return frozenset(row.cells[name] for row in rows for name in _CASES if row.cells.get(name))
+
+
 def _plain(name: str) -> str:
     return "".join(c for c in name.casefold() if c not in " _-")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,14 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
     with make_bar() as bar:
         task = bar.add_task(title, total=total)
         yield lambda steps: bar.advance(task, steps)
+
+
+@contextmanager
+def stage_progress(titles: Mapping[str, str]) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a progress function of stage, steps done and all steps, with a bar for each stage."""
+    with make_bar() as bar:
+        tasks = {key: bar.add_task(title, total=None) for key, title in titles.items()}
+        yield lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from bodycomp.anatomy import check_levels
 from bodycomp.data.naming import MAX_SLICES, offset_column, png_folder, png_name, table_path
 from bodycomp.data.png import write_grey_png
 from bodycomp.errors import ImageError, OutputError, UsageError
-from bodycomp.storage import atomic_file, atomic_folder
+from bodycomp.storage import atomic_file, atomic_folder, duplicate
 
 _NO_EXTRA: Mapping[str, str] = {}
 DECIMALS: int = 4
@@ -92,6 +92,31 @@ class SliceWriter:
         """
         if grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
             raise ImageError(f"expected a uint8 image, found {grey.dtype}, shape {grey.shape}")
+        row = self._row(offsets_mm, extra)
+        write_grey_png(self._pngs / png_name(self._appended), grey)
+        self._finish(row)
+
+    def append_file(
+        self,
+        png: Path,
+        offsets_mm: Mapping[str, float | None],
+        extra: Mapping[str, str] = _NO_EXTRA,
+    ) -> None:
+        """Add one slice that is a PNG of the format already, as a link to it where possible.
+
+        Args:
+            png: Written by ``data.png.write_grey_png``; not looked into.
+            offsets_mm: As for ``append``.
+            extra: As for ``append``.
+
+        Raises:
+            UsageError, OutputError: As for ``append``.
+        """
+        row = self._row(offsets_mm, extra)
+        duplicate(png, self._pngs / png_name(self._appended))
+        self._finish(row)
+
+    def _row(self, offsets_mm: Mapping[str, float | None], extra: Mapping[str, str]) -> list[Any]:
         if self._appended == MAX_SLICES:
             raise OutputError(f"expected at most {MAX_SLICES} slices in a split, got more")
         if set(extra) != set(self._extra) or not set(offsets_mm) <= set(self._levels):
@@ -100,8 +125,9 @@ class SliceWriter:
                 f"found {', '.join((*extra, *offsets_mm))}"
             )
         row: list[Any] = [self._appended, *(extra[name] for name in self._extra)]
-        row += [_format_offset(offsets_mm.get(level)) for level in self._levels]
-        write_grey_png(self._pngs / png_name(self._appended), grey)
+        return row + [_format_offset(offsets_mm.get(level)) for level in self._levels]
+
+    def _finish(self, row: list[Any]) -> None:
         self._rows.writerow(row)
         self._appended += 1
 

@@ -1,0 +1,83 @@
+"""What came of a preparation, for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bodycomp.preparation.options import PrepareOptions
+    from bodycomp.preparation.run import PrepareSummary
+
+REFUSED_SHOWN = 25
+
+
+def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_refused: bool) -> None:
+    """Print patients and slices per split, what was seen, what is missing, what to type next."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bodycomp.data.naming import SPLITS
+
+    console = Console()
+    table = Table()
+    for heading in ("split", "patients", "slices"):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    for split in SPLITS:
+        patients = len(summary.counts.patients.get(split, ()))
+        table.add_row(split, str(patients), str(summary.counts.slices[split]))
+    console.print(table)
+    for line in (*_seen(summary), *_left_out(options, summary), "", *_next(options)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if summary.refused and not allow_refused:
+        console.print(
+            f"INCOMPLETE: {len(summary.refused)} cases are missing. Mend them and repeat the "
+            "command with --overwrite (finished cases are not repeated), or accept it with "
+            "--allow-refused.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _seen(summary: PrepareSummary) -> list[str]:
+    from bodycomp.anatomy import ABDOMINAL_TISSUES, LEVEL_NAMES
+
+    counts = summary.counts
+    lines = []
+    for tissue in ABDOMINAL_TISSUES if counts.areas_cm2 else ():
+        slices = counts.labelled[tissue.key]
+        mean = f", {counts.areas_cm2[tissue.key] / slices:.1f} cm2 on average" if slices else ""
+        lines.append(f"{tissue.title}: labelled on {slices} slices{mean}")
+    if counts.level_scans:
+        found = (f"{n} in {counts.level_scans[n]}" for n in LEVEL_NAMES if n in counts.level_scans)
+        lines.append(f"levels in scans: {', '.join(found)}")
+    lines += [f"{number} cases: {note}" for note, number in sorted(counts.notes.items())]
+    return lines
+
+
+def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
+    lines = []
+    if summary.reused:
+        lines.append(f"{summary.reused} cases were finished by an earlier run")
+    if summary.skipped:
+        lines.append(f"{summary.skipped} rows without this kind of annotation were left out")
+    lines += [f"refused: {case.where}: {case.reason}" for case in summary.refused[:REFUSED_SHOWN]]
+    if len(summary.refused) > REFUSED_SHOWN:
+        lines.append(f"refused: {len(summary.refused) - REFUSED_SHOWN} more")
+    if summary.refused:
+        lines.append(f"all refused cases: {options.out / 'refused.csv'}")
+    return lines
+
+
+def _next(options: PrepareOptions) -> list[str]:
+    from bodycomp.preparation.options import SegmentationTask
+
+    task = "segmentation" if isinstance(options.task, SegmentationTask) else "slice-selection"
+    return [
+        f"training set: {options.out}",
+        f"key to the patients, keep it apart: {options.key}",
+        "type next",
+        f"  bodycomp validate {options.out}",
+        f"  bodycomp show {options.out}",
+        f"  bodycomp train {task} {options.out} MODELS",
+    ]

@@ -1,0 +1,182 @@
+"""Cases tables in CSV and YAML, read strictly: all faults are told at once, each with its place."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from bodycomp.annotation.labels import LabelMapping
+from bodycomp.data.naming import SPLITS
+from bodycomp.errors import CasesError, InputNotFoundError, UsageError
+from bodycomp.preparation.cases import CasesTable
+from bodycomp.preparation.check_cases import check_cases
+from bodycomp.preparation.splits import check_fractions
+
+PATH_SEPARATOR: Final = ";"
+YAML_SUFFIXES: Final = (".yaml", ".yml")
+YAML_KEYS: Final = ("cases", "labels", "splits")
+_SHOWN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """Cells of one row as text; ``masks`` is a list already in YAML."""
+
+    where: str
+    cells: Mapping[str, str | list[str]]
+
+
+def read_cases(path: Path) -> CasesTable:
+    """Read a cases table; relative paths in it start at the table's folder.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        CasesError: The table has faults; the message lists all of them.
+    """
+    if not path.is_file():
+        raise InputNotFoundError(
+            f"expected a cases table, found none at {path}",
+            hint="Write one as CSV or YAML, or draft one with 'bodycomp prepare discover'.",
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CasesError(
+            f"{path.name}: expected plain text in UTF-8 ({error.reason})",
+            hint="Save the table as 'CSV UTF-8 (comma delimited)'.",
+        ) from error
+    faults: list[str] = []
+    if path.suffix.lower() in YAML_SUFFIXES:
+        rows, defaults = _yaml_rows(text, faults)
+    else:
+        rows, defaults = _csv_rows(text, faults), {}
+    cases = check_cases(rows, path.absolute().parent, faults)
+    labels, fractions = _labels(defaults, faults), _fractions(defaults, faults)
+    if not (cases or faults):
+        faults.append("expected at least one case, found none")
+    if faults:
+        raise CasesError(_told(path, faults), hint="docs/preparing.md describes the table.")
+    columns = dict.fromkeys(name for case in cases for name in case.further)
+    return CasesTable(tuple(cases), tuple(columns), labels, fractions)
+
+
+def _told(path: Path, faults: list[str]) -> str:
+    number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    lines = [f"  {fault}" for fault in faults[:_SHOWN]]
+    if len(faults) > _SHOWN:
+        lines.append(f"  and {len(faults) - _SHOWN} more")
+    return "\n".join([f"{path.name}: {number} in the cases table", *lines])
+
+
+def _csv_rows(text: str, faults: list[str]) -> list[RawRow]:
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        faults.append(f"expected a comma-separated table ({error})")
+        return []
+    if not lines:
+        return []
+    header = [name.strip().casefold() for name in lines[0]]
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        faults.append("expected columns separated by commas, found semicolons or tabs")
+        return []
+    repeated = {name for name in header if header.count(name) > 1}
+    faults += [f"row 1: expected column {name} once, found it again" for name in sorted(repeated)]
+    rows: list[RawRow] = []
+    for number, line in enumerate(lines[1:], start=2):
+        if not any(cell.strip() for cell in line):
+            continue
+        if len(line) != len(header):
+            faults.append(f"row {number}: expected {len(header)} cells, found {len(line)}")
+            continue
+        cells: dict[str, str | list[str]] = dict(
+            zip(header, (cell.strip() for cell in line), strict=True)
+        )
+        cells["masks"] = _paths(str(cells.get("masks", "")))
+        rows.append(RawRow(f"row {number}", cells))
+    return rows
+
+
+def _paths(cell: str) -> list[str]:
+    return [part.strip() for part in cell.split(PATH_SEPARATOR) if part.strip()]
+
+
+def _yaml_rows(text: str, faults: list[str]) -> tuple[list[RawRow], Mapping[str, Any]]:
+    try:
+        # The base loader keeps scalars as text: 007 stays a patient's code, "no" stays a word.
+        content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 -- it makes text alone
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        faults.append(f"{where}expected YAML ({getattr(error, 'problem', error)})")
+        return [], {}
+    defaults = content if isinstance(content, dict) else {"cases": content}
+    unknown = [key for key in defaults if key not in YAML_KEYS]
+    faults += [f"{key}: expected one of {', '.join(YAML_KEYS)}" for key in unknown]
+    listed = defaults.get("cases") or []
+    if not isinstance(listed, list):
+        faults.append("cases: expected a list")
+        return [], defaults
+    rows = []
+    for number, entry in enumerate(listed, start=1):
+        where = f"case {number}"
+        if isinstance(entry, dict):
+            rows.append(RawRow(where, _yaml_cells(entry, where, faults)))
+        else:
+            faults.append(f"{where}: expected keys such as patient and scan, found {entry!r}")
+    return rows, defaults
+
+
+def _yaml_cells(
+    entry: Mapping[str, Any], where: str, faults: list[str]
+) -> dict[str, str | list[str]]:
+    cells: dict[str, str | list[str]] = {"masks": []}
+    for name, value in entry.items():
+        key = name.strip().casefold()
+        texts = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, str) for item in texts):
+            faults.append(f"{where}, {key}: expected text, found a nested entry")
+        elif key == "masks":
+            cells[key] = [part for item in texts for part in _paths(item)]
+        elif isinstance(value, list):
+            faults.append(f"{where}, {key}: expected one value, found {len(value)}")
+        else:
+            cells[key] = value.strip()
+    return cells
+
+
+def _labels(defaults: Mapping[str, Any], faults: list[str]) -> LabelMapping | None:
+    entry = defaults.get("labels")
+    if entry is None:
+        return None
+    terms: Iterable[str] = ()
+    if isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values()):
+        terms = [f"{label}={tissue}" for label, tissue in entry.items()]
+    else:
+        faults.append("labels: expected entries such as '1: muscle'")
+    try:
+        return LabelMapping.parse(terms)
+    except UsageError as error:
+        faults.append(f"labels: {error.message}. {error.hint}")
+        return None
+
+
+def _fractions(defaults: Mapping[str, Any], faults: list[str]) -> tuple[float, float, float] | None:
+    entry = defaults.get("splits")
+    if entry is None:
+        return None
+    values = [entry.get(split, "0") for split in SPLITS] if isinstance(entry, dict) else entry
+    try:
+        train, val, test = (float(value) for value in values)
+        return check_fractions((train, val, test))
+    except (TypeError, ValueError):
+        faults.append("splits: expected shares of train, val and test, such as [0.7, 0.15, 0.15]")
+    except UsageError as error:
+        faults.append(f"splits: {error.message}")
+    return None

@@ -1,0 +1,142 @@
+"""Draft a cases table from a folder; what is not certain stays empty and says why."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bodycomp.errors import InputNotFoundError, OutputError, UsageError
+from bodycomp.preparation.cases_file import PATH_SEPARATOR
+from bodycomp.preparation.found import FoundAnnotation, FoundScan, search
+from bodycomp.preparation.options import PrepareProgress
+from bodycomp.preparation.pairing import pair, patient_code
+from bodycomp.storage import atomic_file
+
+COLUMNS: Final = ("patient", "scan", "series", "masks", "levels", "split", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a search found: rows by what they hold."""
+
+    scans: int
+    with_masks: int
+    with_levels: int
+    unpaired: int
+    noted: int
+
+
+def discover(
+    folder: Path, table: Path, progress: PrepareProgress, *, overwrite: bool = False
+) -> Draft:
+    """Search ``folder`` and write a cases table to look through.
+
+    An annotation that belongs to no scan, or perhaps to several, has a row of its own without a
+    scan: the table cannot be used before somebody decided.
+
+    Raises:
+        InputNotFoundError: There is no such folder, or no scan in it.
+        OutputError: The table is there already and ``overwrite`` is off.
+        UsageError: The table is not named ``.csv``.
+    """
+    if table.suffix.lower() != ".csv":
+        raise UsageError(f"expected a cases table named .csv, found {table.name}")
+    if table.exists() and not overwrite:
+        raise OutputError(
+            f"the table is there already: {table}", hint="Name another one, or use --overwrite."
+        )
+    if not folder.is_dir():
+        raise InputNotFoundError(f"expected a folder of scans, found none at {folder}")
+    root = folder.absolute()
+    scans, annotations = search(root, lambda done, total: progress("search", done, total))
+    if not scans:
+        raise InputNotFoundError(
+            f"expected CT scans in {folder}, found none",
+            hint="Scans are folders of DICOM images, NIfTI or NRRD files in Hounsfield units.",
+        )
+    rows = _rows(root, scans, annotations, table.absolute().parent)
+    with atomic_file(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return Draft(
+        scans=len(scans),
+        with_masks=sum(bool(row["scan"] and row["masks"]) for row in rows),
+        with_levels=sum(bool(row["scan"] and row["levels"]) for row in rows),
+        unpaired=sum(not row["scan"] for row in rows),
+        noted=sum(bool(row["note"]) for row in rows),
+    )
+
+
+def _rows(
+    root: Path, scans: Sequence[FoundScan], annotations: Sequence[FoundAnnotation], start: Path
+) -> list[dict[str, str]]:
+    """Return a row per scan, and one per annotation without a scan; paths begin at ``start``."""
+    of_scan: dict[int, dict[str, list[FoundAnnotation]]] = {
+        id(scan): {"masks": [], "levels": []} for scan in scans
+    }
+    notes: dict[int, list[str]] = {id(scan): list(scan.notes) for scan in scans}
+    unpaired: list[dict[str, str]] = []
+    for item in annotations:
+        pairing = pair(item, scans, root)
+        path = _relative(item.path, start)
+        for scan in pairing.scans:
+            of_scan[id(scan)][item.role].append(item)
+            said = [note for note in (*item.notes, pairing.note) if note]
+            notes[id(scan)] += [f"{path}: {note}" for note in said]
+        if not pairing.scans:
+            note = f"not paired: {'; '.join((*item.notes, pairing.note))}"
+            unpaired.append(_row(note=note) | {item.role: path})
+    shared_ids = _shared_ids(scans, root)
+    rows = []
+    for scan in sorted(scans, key=lambda s: (s.path, s.series)):
+        found = of_scan[id(scan)]
+        said = [*notes[id(scan)], *_remarks(found)]
+        if scan.patient in shared_ids:
+            said.append("scans of several folders have this Patient ID: is it one patient?")
+        rows.append(
+            _row(
+                patient=patient_code(scan, scans, root),
+                scan=_relative(scan.path, start),
+                series="" if scan.alone else scan.series,
+                masks=PATH_SEPARATOR.join(_relative(a.path, start) for a in found["masks"]),
+                levels=_relative(found["levels"][0].path, start)
+                if len(found["levels"]) == 1
+                else "",
+                note="; ".join(said),
+            )
+        )
+    return rows + unpaired
+
+
+def _row(**cells: str) -> dict[str, str]:
+    return dict.fromkeys(COLUMNS, "") | cells
+
+
+def _remarks(found: dict[str, list[FoundAnnotation]]) -> list[str]:
+    masks, levels = found["masks"], found["levels"]
+    if not (masks or levels):
+        return ["no annotation was found"]
+    remarks = []
+    if len(masks) > 1:
+        remarks.append(f"{len(masks)} annotations of tissues: keep those that belong together")
+    if len(levels) > 1:
+        names = ", ".join(item.path.name for item in levels)
+        remarks.append(f"{len(levels)} files of levels, choose one: {names}")
+    return remarks
+
+
+def _shared_ids(scans: Sequence[FoundScan], root: Path) -> set[str]:
+    """Return Patient IDs that occur in several folders right below ``root``."""
+    homes = {(scan.patient, scan.path.relative_to(root).parts[:1]) for scan in scans}
+    counts = Counter(patient for patient, _ in homes if patient)
+    return {patient for patient, count in counts.items() if count > 1}
+
+
+def _relative(path: Path, start: Path) -> str:
+    return Path(os.path.relpath(path, start)).as_posix()

@@ -1,0 +1,261 @@
+"""A cases table -> a training set, its manifest and its key: the whole way, which can go on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from bodycomp.errors import CasesError, RunInterruptedError, UsageError
+from bodycomp.preparation.assemble import Counts, Placed, needed_bytes, patient_names, write_set
+from bodycomp.preparation.cases import Case, CasesTable
+from bodycomp.preparation.cases_file import read_cases
+from bodycomp.preparation.conflicts import FinishedCase, check_conflicts
+from bodycomp.preparation.key_file import check_key, key_text, write_key
+from bodycomp.preparation.make_part import PartJob, disk_full
+from bodycomp.preparation.options import (
+    FACTS,
+    PrepareOptions,
+    PrepareProgress,
+    SegmentationTask,
+    Task,
+)
+from bodycomp.preparation.part import is_finished
+from bodycomp.preparation.pool import make_parts
+from bodycomp.preparation.report_files import RefusedCase, write_reports
+from bodycomp.preparation.splits import (
+    DEFAULT_FRACTIONS,
+    PatientTraits,
+    assign_splits,
+    pseudonyms,
+)
+from bodycomp.preparation.verify import verify_set
+from bodycomp.preparation.work import open_work_folder, part_name
+from bodycomp.storage import atomic_folder, refuse_existing, remove_interrupted
+from bodycomp.training.signals import SignalWatch
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareSummary:
+    """What came of a preparation.
+
+    Attributes:
+        counts: What was written.
+        refused: Cases that were left out, each with its reason.
+        skipped: Rows without the annotation that the set is made of.
+        reused: Cases that an earlier run had finished.
+    """
+
+    counts: Counts
+    refused: tuple[RefusedCase, ...]
+    skipped: int
+    reused: int
+
+
+def prepare(options: PrepareOptions, progress: PrepareProgress) -> PrepareSummary:
+    """Prepare a training set.
+
+    Cases are finished one by one in ``options.parts``, so that the same options go on after any
+    interruption and give the same bytes. ``options.out`` appears when all is written and was read
+    again.
+
+    Raises:
+        CasesError: The cases table has faults, its rows contradict their scans, or no case is left.
+        OutputError: The folder has content, or the disk is too small.
+        RunInterruptedError: Ctrl-C or SIGTERM; finished cases are kept.
+    """
+    refuse_existing(options.out, overwrite=options.overwrite)
+    table = read_cases(options.cases)
+    fractions = options.split.fractions or table.fractions or DEFAULT_FRACTIONS
+    split = replace(options.split, fractions=fractions)
+    options = replace(options, task=_complete(options.task, table), split=split)
+    _check_strata(options.split.stratify, table)
+    chosen = [case for case in table.cases if _is_annotated(case, options.task)]
+    if not chosen:
+        column = "masks" if isinstance(options.task, SegmentationTask) else "levels"
+        raise CasesError(
+            f"{options.cases.name}: expected {column} in at least one row, found none",
+            hint="Segmentation needs masks, slice selection needs levels.",
+        )
+    try:
+        with SignalWatch():
+            return _prepare(options, table, chosen, progress)
+    except RunInterruptedError as error:
+        raise _interrupted(options, error.signal_number) from error
+
+
+def _prepare(
+    options: PrepareOptions, table: CasesTable, chosen: Sequence[Case], progress: PrepareProgress
+) -> PrepareSummary:
+    finished, refused, reused = _make_all(options, chosen, progress)
+    if not finished:
+        raise CasesError(
+            "every case is refused:\n" + "\n".join(f"  {r.where}: {r.reason}" for r in refused[:20])
+        )
+    check_conflicts(finished, shared_patient_id=options.shared_patient_id)
+    names = pseudonyms({case.patient for case in table.cases}, options.split.seed)
+    placed = _place(options, table, finished, names)
+    needed = needed_bytes(placed, options.task)
+    if shutil.disk_usage(options.out.absolute().parent).free < needed:
+        raise disk_full(options.out.absolute().parent, needed)
+    key = key_text(finished, names)
+    check_key(options.key, key, overwrite=options.overwrite)
+    refused = [replace(r, patient=names[r.patient]) for r in refused]
+    remove_interrupted(options.out)
+    with atomic_folder(options.out, overwrite=options.overwrite) as folder:
+        counts = write_set(
+            folder,
+            placed,
+            options.task,
+            identifiers=options.identifiers,
+            progress=lambda done, total: progress("writing", done, total),
+        )
+        verify_set(
+            folder,
+            with_masks=isinstance(options.task, SegmentationTask),
+            progress=lambda done, total: progress("checking", done, total),
+        )
+        write_reports(folder, options, counts, refused)
+        write_key(options.key, key)
+    if not refused:
+        shutil.rmtree(options.parts, ignore_errors=True)
+    return PrepareSummary(counts, tuple(refused), len(table.cases) - len(chosen), reused)
+
+
+def _make_all(
+    options: PrepareOptions, chosen: Sequence[Case], progress: PrepareProgress
+) -> tuple[list[FinishedCase], list[RefusedCase], int]:
+    """Make the parts that are not there yet; return cases in the table's order."""
+    open_work_folder(options.parts)
+    jobs = [
+        PartJob(case, options.task, options.parts / part_name(case, options.task))
+        for case in chosen
+    ]
+    waiting = [job for job in jobs if not is_finished(job.part)]
+    done = reused = len(jobs) - len(waiting)
+    if reused:
+        _LOG.info("%d of %d cases were finished by an earlier run", reused, len(jobs))
+    progress("cases", done, len(jobs))
+    faults = {}
+    for job, fault in make_parts(waiting, options.jobs or len(os.sched_getaffinity(0))):
+        done += 1
+        if fault is not None:
+            faults[job.case.where] = fault
+            _LOG.warning("%s is refused: %s", job.case.where, fault.reason)
+        progress("cases", done, len(jobs))
+    finished = [FinishedCase(j.case, j.part) for j in jobs if j.case.where not in faults]
+    refused = [
+        RefusedCase(job.case.where, job.case.patient, fault.kind, fault.reason)
+        for job in jobs
+        if (fault := faults.get(job.case.where)) is not None
+    ]
+    return finished, refused, reused
+
+
+def _place(
+    options: PrepareOptions,
+    table: CasesTable,
+    finished: Sequence[FinishedCase],
+    names: dict[str, str],
+) -> list[Placed]:
+    """Give every finished case its split.
+
+    All patients of the table are shared out, also those whose cases this set leaves out, so that a
+    patient is in the same split of both training sets.
+    """
+    facts = _facts(options, table, finished)
+    columns = {n: n in table.free_columns for n in options.split.stratify}
+    of_patient: dict[str, list[Case]] = {}
+    for case in table.cases:
+        of_patient.setdefault(case.patient, []).append(case)
+    traits = {
+        code: PatientTraits(
+            split=next((case.split for case in cases if case.split), ""),
+            stratum=_stratum(cases, facts.get(code, {}), columns),
+        )
+        for code, cases in of_patient.items()
+    }
+    fractions = options.split.fractions or DEFAULT_FRACTIONS
+    splits = assign_splits(traits, fractions, options.split.seed)
+    shown = patient_names(names, identifiers=options.identifiers)
+    return [Placed(item, splits[item.case.patient], shown[item.case.patient]) for item in finished]
+
+
+def _facts(
+    options: PrepareOptions, table: CasesTable, finished: Sequence[FinishedCase]
+) -> dict[str, dict[str, str]]:
+    """Return patient -> facts of the first scan, if any are asked for that the table lacks."""
+    if set(options.split.stratify) <= set(table.free_columns):
+        return {}
+    facts: dict[str, dict[str, str]] = {}
+    for item in finished:
+        facts.setdefault(item.case.patient, dict(item.record().facts))
+    return facts
+
+
+def _stratum(
+    cases: Sequence[Case], facts: Mapping[str, str], columns: Mapping[str, bool]
+) -> tuple[str, ...]:
+    """Return what a patient is alike in with others; first of all, what was annotated.
+
+    Args:
+        cases: Of one patient.
+        facts: What the patient's first scan tells.
+        columns: Name to stratify by -> whether it is a column of the table, else a fact.
+    """
+    annotated = (str(any(c.masks for c in cases)), str(any(c.levels for c in cases)))
+    values = [
+        next((c.further[name] for c in cases if c.further.get(name)), "")
+        if in_table
+        else facts.get(name, "")
+        for name, in_table in columns.items()
+    ]
+    return (*annotated, *(value.casefold() for value in values))
+
+
+def _check_strata(names: Sequence[str], table: CasesTable) -> None:
+    unknown = [name for name in names if name not in (*table.free_columns, *FACTS)]
+    if unknown:
+        columns = ", ".join(table.free_columns) or "none"
+        raise UsageError(
+            f"expected columns to stratify by, found no {', '.join(unknown)}",
+            hint=f"The table's own columns are {columns}; scans may tell {', '.join(FACTS)}.",
+        )
+
+
+def _is_annotated(case: Case, task: Task) -> bool:
+    return bool(case.masks) if isinstance(task, SegmentationTask) else case.levels is not None
+
+
+def _complete(task: Task, table: CasesTable) -> Task:
+    """Take the meaning of labels from the table where the task does not say it."""
+    if not isinstance(task, SegmentationTask) or task.mapping is not None:
+        return task
+    if table.labels is None:
+        raise UsageError(
+            "expected what the labels mean, found nothing",
+            hint="Say it with --labels, for instance --labels 1=muscle 2=subcutaneous_fat "
+            "3=visceral_fat, or with 'labels:' in a YAML table.",
+        )
+    return replace(task, mapping=table.labels)
+
+
+def _interrupted(options: PrepareOptions, signal_number: int) -> RunInterruptedError:
+    kept = len(_finished_parts(options.parts))
+    return RunInterruptedError(
+        f"the preparation was interrupted; {kept} finished cases are kept in {options.parts}",
+        signal_number=signal_number,
+        hint="The same command goes on from there.",
+    )
+
+
+def _finished_parts(parts: Path) -> list[Path]:
+    if not parts.is_dir():
+        return []
+    return [p for p in parts.iterdir() if not p.name.startswith(".") and is_finished(p)]

@@ -1,0 +1,133 @@
+"""A preparation that is killed goes on where it was, and ends with the same bytes."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from annotated import LABELS, make_cases
+
+from bodycomp.annotation.labels import LabelMapping
+from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, Task
+from bodycomp.preparation.run import prepare
+
+pytestmark = pytest.mark.xdist_group("preparation")
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from test_resume import TASKS, options_of
+from bodycomp.preparation.run import prepare
+
+table, out, name, stage, count, number = sys.argv[1:]
+
+def progress(now, done, total):
+    if (now, done) == (stage, int(count)):
+        os.kill(os.getpid(), int(number))
+
+if __name__ == "__main__":
+    prepare(options_of(Path(table), Path(out), name, jobs=2), progress)
+"""
+TASKS: dict[str, Task] = {
+    "masks": SegmentationTask(LabelMapping.parse(LABELS)),
+    "levels": SliceTask(),
+}
+
+
+def options_of(table: Path, out: Path, name: str, jobs: int) -> PrepareOptions:
+    return PrepareOptions(table, out, TASKS[name], jobs=jobs)
+
+
+def digests(out: Path) -> dict[str, str]:
+    files = [path for path in sorted(out.rglob("*")) if path.is_file()]
+    files.append(out.with_name(f"{out.name}-key.csv"))
+    return {
+        str(p.relative_to(out.parent)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
+    }
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_cases(tmp_path_factory.mktemp("scans"), 3)
+
+
+@pytest.fixture(scope="module")
+def whole(table: Path) -> dict[str, dict[str, str]]:
+    """Digests of sets that nothing interrupted."""
+    found = {}
+    for name in TASKS:
+        out = table.parent / name / "set"
+        prepare(options_of(table, out, name, jobs=1), lambda *_: None)
+        found[name] = digests(out)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [
+        ("masks", ("cases", 0, signal.SIGKILL)),
+        ("masks", ("cases", 2, signal.SIGKILL)),
+        ("masks", ("writing", 1, signal.SIGKILL)),
+        ("masks", ("checking", 3, signal.SIGKILL)),
+        ("levels", ("cases", 1, signal.SIGKILL)),
+        ("levels", ("writing", 2, signal.SIGKILL)),
+        ("masks", ("cases", 1, signal.SIGINT)),
+        ("levels", ("checking", 1, signal.SIGTERM)),
+    ],
+)
+def test_the_same_bytes_after_a_kill(
+    name: str, moment: tuple[str, int, int], table: Path, whole: dict, tmp_path: Path
+) -> None:
+    stage, count, number = moment
+    out = tmp_path / "set"
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    sources = [str(Path(__file__).parent), *sys.path]
+    done = subprocess.run(
+        [sys.executable, script, table, out, name, stage, str(count), str(int(number))],
+        env={"PYTHONPATH": ":".join(sources), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if number == signal.SIGKILL:
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    else:
+        assert "finished cases are kept" in done.stderr
+    assert not out.exists()
+
+    seen = []
+    summary = prepare(
+        options_of(table, out, name, jobs=1), lambda stage, done, _: seen.append((stage, done))
+    )
+    at_least = 3 if stage != "cases" else count
+    assert summary.reused >= at_least
+    assert seen[0] == ("cases", summary.reused)
+    assert digests(out) == whole[name]
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+    assert not out.with_name("set.parts").exists()
+
+
+def test_changed_inputs_and_options_are_not_taken_from_an_earlier_run(tmp_path: Path) -> None:
+    table = make_cases(tmp_path / "scans", 2)
+    out = tmp_path / "set"
+    killed = table.read_text()
+    table.write_text(killed + "bad,case-0,none,,\n")
+    options = options_of(table, out, "masks", jobs=1)
+    table.write_text(killed)
+
+    def stop(stage: str, done: int, _: int) -> None:
+        if stage == "writing":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(options, stop)
+    mask = tmp_path / "scans" / "case-1" / "mask.nii.gz"
+    mask.write_bytes(mask.read_bytes() + b"\0")
+    reused = []
+    with pytest.raises(KeyboardInterrupt):
+        prepare(options, lambda stage, done, n: (reused.append(done), stop(stage, done, n)))
+    assert reused[0] == 1

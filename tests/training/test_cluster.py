@@ -135,11 +135,11 @@ def test_slurm_tasks_end_resumably_when_one_gets_sigterm(slice_set, tmp_path):
 def test_a_refusal_ends_all_tasks_and_is_told_once(slice_set, tmp_path):
     (tmp_path / "run").mkdir()
     refused = srun(command(slice_set, tmp_path, "-a", "run"))
-    assert all(code > 0 for code, _ in refused)
+    assert [code for code, _ in refused] == [1, 1], refused
     assert "a run of this name exists" in refused[0][1]
     assert "process 1 ends because process 0 failed" in refused[1][1]
     bad = srun(command(tmp_path, tmp_path / "out", "-a", "run"))  # found by the first task alone
-    assert all(code > 0 for code, _ in bad)
+    assert [code for code, _ in bad] == [1, 1], bad
     assert not (tmp_path / "out").exists()
 
 

@@ -86,7 +86,11 @@ def helpers(run_folder: Path, seat: Seat) -> Iterator[None]:
 
 
 def leave_group() -> None:
-    """Leave the group of processes, which Lightning would reuse for the next training."""
+    """Leave the group of processes, in good order once they have agreed on that.
+
+    Lightning would reuse it for the next training, and a process that ends with the group's
+    threads running is now and then aborted by them.
+    """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import torch
 
 from bodycomp.errors import BodycompError, RunInterruptedError, TrainingError, TrainingSetError
+from bodycomp.training.launch import leave_group
 from bodycomp.training.options import RunOptions
 from bodycomp.training.seats import Seat, gpu_index, outer_seat
 
@@ -39,7 +40,7 @@ def meeting(options: RunOptions) -> Iterator[Seat | None]:
     try:
         yield seat
     except RunInterruptedError:  # in good order, and in all processes
-        torch.distributed.destroy_process_group()
+        leave_group()
         raise
     except RuntimeError as error:
         if "peer" not in str(error) and "Connection" not in str(error):
@@ -49,7 +50,7 @@ def meeting(options: RunOptions) -> Iterator[Seat | None]:
             "failed or was ended",
             hint="Its own message says why. --resume goes on from the last checkpoint.",
         ) from error
-    torch.distributed.destroy_process_group()
+    leave_group()
 
 
 def _connect(seat: Seat, *, on_gpu: bool) -> None:
@@ -97,6 +98,8 @@ def all_or_none(seat: Seat | None) -> Iterator[None]:
         own = error
     told = gather(seat, None if own is None else str(own).splitlines()[0])
     failed = [(rank, said) for rank, said in enumerate(told) if said is not None]
+    if failed and seat is not None:
+        leave_group()
     if failed and (seat is None or failed[0][0] == seat.rank):
         raise own  # type: ignore[misc]  # its line is among those told
     if failed:
@@ -113,6 +116,7 @@ def check_same_data(seat: Seat | None, digest: str) -> None:
     digests = gather(seat, digest)
     other = next((rank for rank, found in enumerate(digests) if found != digests[0]), None)
     if other is not None:
+        leave_group()
         raise TrainingSetError(
             f"process {other} sees another training set than process 0",
             hint="Give all machines the same DATA_DIR, on a file system that they share or copied "

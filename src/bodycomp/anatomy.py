@@ -28,6 +28,8 @@ class Tissue:
         title: Name for people.
         colour: sRGB, 0..255, chosen to stay apart for colour-blind readers.
         concept: SNOMED CT code of the segmented property type (DICOM PS3.16 CID 7151 and related).
+        hu_range: Densities by which the tissue is told from others in the body-composition
+            literature, HU (Mourtzakis et al., Appl Physiol Nutr Metab 33, 2008).
     """
 
     label: int
@@ -35,12 +37,21 @@ class Tissue:
     title: str
     colour: tuple[int, int, int]
     concept: CodedConcept
+    hu_range: tuple[int, int]
 
+
+_MUSCLE_HU: Final = (-29, 150)
+_FAT_HU: Final = (-190, -30)
 
 BACKGROUND_LABEL: Final = 0
 
 MUSCLE: Final = Tissue(
-    1, "muscle", "Muscle", (213, 94, 0), CodedConcept("71616004", "SCT", "Skeletal muscle")
+    1,
+    "muscle",
+    "Muscle",
+    (213, 94, 0),
+    CodedConcept("71616004", "SCT", "Skeletal muscle"),
+    _MUSCLE_HU,
 )
 SUBCUTANEOUS_FAT: Final = Tissue(
     2,
@@ -48,6 +59,7 @@ SUBCUTANEOUS_FAT: Final = Tissue(
     "Subcutaneous fat",
     (86, 180, 233),
     CodedConcept("67769000", "SCT", "Subcutaneous fat"),
+    _FAT_HU,
 )
 VISCERAL_FAT: Final = Tissue(
     3,
@@ -55,6 +67,7 @@ VISCERAL_FAT: Final = Tissue(
     "Visceral fat",
     (240, 228, 66),
     CodedConcept("725273007", "SCT", "Visceral adipose tissue"),
+    _FAT_HU,
 )
 
 ABDOMINAL_TISSUES: Final = (MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT)

@@ -20,6 +20,7 @@ COMMANDS = (
     ["train", "segmentation"],
     ["train", "slice-selection"],
     ["analyze"],
+    ["show"],
 )
 
 

@@ -1,0 +1,247 @@
+"""A training set as one HTML page: findings, samples with their outlines, distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bodycomp.data.findings import Finding, count_findings, shortened
+from bodycomp.data.manifest import Manifest, read_manifest
+from bodycomp.data.validation import Validation
+from bodycomp.errors import TrainingSetError
+from bodycomp.report.histogram import Histogram, draw_histogram
+from bodycomp.report.offset_ladder import OFFSETS_MM, LadderRow, ladder_rows
+from bodycomp.report.overlay import hex_colour
+from bodycomp.report.page import write_page
+from bodycomp.report.sample_choice import (
+    Choice,
+    Suspicion,
+    choose_random,
+    choose_suspicious,
+)
+from bodycomp.report.sample_picture import LADDER_SIDE, slice_picture
+from bodycomp.report.training_set_view import SegmentationView, SliceView, TrainingSetView
+
+LADDERS_SHOWN: Final = 3
+SEVERITIES: Final = ("error", "warning")
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What the page shows.
+
+    Attributes:
+        random: Random samples, in all.
+        suspicious: Suspicious samples, at most.
+        seed: Of the draw.
+        levels: Levels of a slice-selection set; None for those that it is annotated for.
+    """
+
+    random: int = 36
+    suspicious: int = 36
+    seed: int = 0
+    levels: tuple[str, ...] | None = None
+
+
+def write_training_set_page(
+    path: Path, validation: Validation, options: PageOptions | None = None
+) -> None:
+    """Write the page; it needs no other file and no network, and appears whole or not at all.
+
+    Args:
+        path: The HTML file.
+        validation: What a look at the whole set has found.
+        options: What to show.
+    """
+    options = options or PageOptions()
+    manifest = _manifest(validation)
+    view: TrainingSetView = (
+        SegmentationView(validation, manifest)
+        if validation.kind == "segmentation"
+        else SliceView(validation, manifest, options.levels)
+    )
+    suspicious = choose_suspicious(_suspicions(validation, view), options.suspicious)
+    drawn = choose_random(view.sizes, view.patients, options.random, options.seed)
+    sheets = [
+        ("Suspicious samples", _ABOUT_SUSPICIOUS, suspicious),
+        ("Random samples", _ABOUT_RANDOM, _without(drawn, suspicious)),
+    ]
+    ladders = _ladders(view, options.seed) if isinstance(view, SliceView) else []
+    shown = {_anchor(*sample) for _, _, choice in sheets for sample in choice.samples}
+    context = {
+        "title": f"Training set for {validation.kind.replace('-', ' ')}",
+        "subtitle": _subtitle(view, manifest),
+        "tiles": _tiles(validation, view),
+        "findings": _finding_groups(validation.findings, shown),
+        "ladders": ladders,
+        "sheets": [
+            {"title": title, "about": about, "samples": _cards(view, choice)}
+            for title, about, choice in sheets
+            if choice.samples
+        ],
+        "tissues": [
+            {"key": tissue.key, "title": tissue.title, "colour": hex_colour(tissue)}
+            for tissue in view.tissues
+        ],
+        "splits": list(view.sizes),
+        "charts": [_chart(chart) for chart in view.charts()],
+        "band_words": "The band is the range by which the tissue is told from others."
+        if view.tissues
+        else "",
+    }
+    write_page(path, "training_set.html.j2", context)
+
+
+_ABOUT_SUSPICIOUS: Final = (
+    "The first samples of every finding, then samples whose numbers lie far from those of the "
+    "others. Unusual is not wrong: look at them."
+)
+_ABOUT_RANDOM: Final = (
+    "Drawn from every split and from as many patients as possible. Click to enlarge; the arrow "
+    "keys go through them."
+)
+
+
+def _manifest(validation: Validation) -> Manifest | None:
+    try:
+        return read_manifest(validation.data_dir)
+    except TrainingSetError:
+        return None  # validation has told
+
+
+def _suspicions(validation: Validation, view: TrainingSetView) -> list[Suspicion]:
+    told = [
+        Suspicion((finding.split, finding.index), finding.code, finding.severity)
+        for finding in validation.findings
+        if finding.split in view.sizes
+        and finding.index is not None
+        and finding.index < view.sizes[finding.split]
+    ]
+    return told + view.suspicions()
+
+
+def _without(choice: Choice, other: Choice) -> Choice:
+    """Return the samples that are not shown already."""
+    return Choice(tuple(sample for sample in choice.samples if sample not in other.reasons))
+
+
+def _subtitle(view: TrainingSetView, manifest: Manifest | None) -> str:
+    parts = []
+    for split, size in view.sizes.items():
+        known = view.patients.get(split)
+        people = f" of {len(set(known))} patients" if known else ""
+        parts.append(f"{split} {size:,}{people}")
+    origin = "" if manifest is None else ", with a manifest"
+    return f"{view.noun.capitalize()}: {'; '.join(parts) or 'none that can be read'}{origin}."
+
+
+def _tiles(validation: Validation, view: TrainingSetView) -> list[dict[str, str]]:
+    patients = {name for names in view.patients.values() for name in names}
+    tiles = [(f"{sum(view.sizes.values()):,}", view.noun, "")]
+    tiles += [(f"{size:,}", f"in {split}", "") for split, size in view.sizes.items()]
+    if patients:
+        tiles.append((f"{len(patients):,}", "patients", ""))
+    tiles += [
+        (f"{count:,}", noun, noun[:-1] if count else "")
+        for count, noun in ((validation.errors, "errors"), (validation.warnings, "warnings"))
+    ]
+    return [{"value": value, "label": label, "tone": tone} for value, label, tone in tiles]
+
+
+def _finding_groups(findings: Sequence[Finding], shown: set[str]) -> list[dict[str, Any]]:
+    """Gather the findings of each rule, errors first; those whose sample is shown lead to it."""
+    groups: dict[tuple[int, str], list[Finding]] = {}
+    for finding in findings:
+        key = (SEVERITIES.index(finding.severity), finding.code)
+        groups.setdefault(key, []).append(finding)
+    return [
+        {
+            "severity": SEVERITIES[rank],
+            "code": code,
+            "count": count_findings(group, group[0].severity),
+            "hint": group[0].hint,
+            "told": [_finding_item(finding, shown) for finding in shortened(group)],
+        }
+        for (rank, code), group in sorted(groups.items(), key=lambda item: item[0])
+    ]
+
+
+def _finding_item(finding: Finding, shown: set[str]) -> dict[str, str]:
+    anchor = "" if finding.index is None else _anchor(finding.split or "", finding.index)
+    return {
+        "where": finding.where,
+        "message": finding.message,
+        "anchor": anchor if anchor in shown else "",
+    }
+
+
+def _anchor(split: str, index: int) -> str:
+    return f"{split}-{index}"
+
+
+def _cards(view: TrainingSetView, choice: Choice) -> list[dict[str, Any]]:
+    cards = []
+    for split, index in choice.samples:
+        picture = view.picture(split, index)
+        if picture is None:
+            continue
+        reasons = choice.reasons.get((split, index), ())
+        cards.append(
+            {
+                "anchor": _anchor(split, index),
+                "split": split,
+                "name": f"{split} {index}",
+                "photo": picture.photo,
+                "stencils": picture.stencils,
+                "lines": view.lines(split, index),
+                "badges": [(reason.code, reason.severity) for reason in reasons],
+            }
+        )
+    return cards
+
+
+def _ladders(view: SliceView, seed: int) -> list[dict[str, Any]]:
+    ladders: list[dict[str, Any]] = []
+    for column, level in enumerate(view.levels):
+        rows = ladder_rows(view.splits, column, seed)
+        if rows and len(ladders) < LADDERS_SHOWN:
+            ladders.append(
+                {
+                    "level": level,
+                    "offsets": [f"{offset:+d}" if offset else "0" for offset in OFFSETS_MM],
+                    "middle": OFFSETS_MM.index(0),
+                    "rows": [_ladder_row(view, column, row) for row in rows],
+                }
+            )
+    return ladders
+
+
+def _ladder_row(view: SliceView, column: int, row: LadderRow) -> dict[str, Any]:
+    cells: list[dict[str, Any] | None] = []
+    for index in row.slices:
+        split = view.splits[row.split]
+        picture = None if index is None else slice_picture(split, index, LADDER_SIDE)
+        if picture is None or index is None:
+            cells.append(None)
+        else:
+            words = f"{row.split} {index}, {split.offsets_mm[index, column]:+.1f} mm"
+            cells.append({"photo": picture.photo, "words": words})
+    return {"name": row.name, "cells": cells}
+
+
+def _chart(chart: Histogram) -> dict[str, Any]:
+    rows = []
+    for split, values in chart.groups.items():
+        finite = values[np.isfinite(values)]
+        low, middle, high = np.percentile(finite, [5, 50, 95]) if finite.size else (None,) * 3
+        numbers = {"low": _number(low), "middle": _number(middle), "high": _number(high)}
+        rows.append({"split": split, "count": f"{finite.size:,}", **numbers})
+    return {"title": chart.title, "drawing": draw_histogram(chart), "rows": rows}
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

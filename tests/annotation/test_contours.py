@@ -6,9 +6,11 @@ from pathlib import Path
 
 import matplotlib.path
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.uid import ExplicitVRLittleEndian
 
 from annotation_files import TISSUES, Case, outlines, rtstruct, slice_outlines
 from bodycomp.annotation.contours import fill_contours
@@ -95,6 +97,20 @@ def test_contours_between_slices_are_refused_with_count_and_height(
 def test_contours_are_matched_by_height_within_rounding(tmp_path: Path, case: Case) -> None:
     path = rtstruct(tmp_path / "rs", {"muscle": shifted(case, 0.3)}, case.scan.files)
     np.testing.assert_array_equal(read_masks([path], case.scan, TISSUES).labels, case.labels == 1)
+
+
+def test_long_contours_stored_as_unknown_bytes(tmp_path: Path, case: Case) -> None:
+    """Explicit transfer syntaxes hold contours of more than 64 kB as UN (PS3.5 6.2.2)."""
+    path = rtstruct(tmp_path / "rs", {"muscle": shifted(case, 0)}, case.scan.files)
+    dataset = pydicom.dcmread(path)
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        text = "\\".join(str(x) for x in contour.ContourData).encode()
+        del contour.ContourData
+        contour.add_new(0x30060050, "UN", text + b" " * (len(text) % 2))
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.save_as(tmp_path / "un")
+    masks = read_masks([tmp_path / "un"], case.scan, TISSUES)
+    np.testing.assert_array_equal(masks.labels, case.labels == 1)
 
 
 def test_contours_that_name_another_slice_are_refused(tmp_path: Path, case: Case) -> None:

@@ -257,6 +257,8 @@ def test_totalsegmentator_numbers() -> None:
 
 def test_what_marks_no_levels_is_refused(tmp_path: Path, spine: Case) -> None:
     (tmp_path / "l.txt").write_text("L3 is at -420")
-    with pytest.raises(SeriesError, match=r"l\.txt: expected"):
+    with pytest.raises(
+        SeriesError, match=r"l\.txt: expected levels as a CSV table.* found unknown"
+    ):
         read(tmp_path / "l.txt", spine)
     assert slice_heights_mm(VOLUME)[0] == -500.0

@@ -135,6 +135,20 @@ def test_tissues_in_files_of_their_own_are_put_together(tmp_path: Path, case: Ca
     np.testing.assert_array_equal(masks.labels, case.labels)
 
 
+def test_a_file_of_one_mask_goes_by_its_name(tmp_path: Path, case: Case) -> None:
+    """So that masks of TotalSegmentator can be given one by one; all of them have the label 1."""
+    volume, fat = case.scan.volume, (case.labels == 2).astype(np.uint8)
+    paths = [
+        nifti_map(tmp_path / "skeletal_muscle.nii.gz", (case.labels == 1).astype(np.uint8), volume),
+        nrrd_map(tmp_path / "outer.nrrd", fat * np.uint8(255), volume),
+    ]
+    mapping = LabelMapping.parse(["skeletal muscle=muscle", "outer=subcutaneous_fat"])
+    masks = read_masks(paths, case.scan, mapping)
+    np.testing.assert_array_equal(masks.labels, np.where(case.labels > 2, 0, case.labels))
+    with pytest.raises(SeriesError, match=r"outer\.nrrd: .*found 255 \(outer\)"):
+        read_masks(paths, case.scan, LabelMapping.parse(["skeletal_muscle=muscle"]))
+
+
 def test_a_pixel_of_two_tissues_is_refused_with_count_and_place(tmp_path: Path, case: Case) -> None:
     other = np.zeros_like(case.labels)
     row, column = np.argwhere(case.labels[4] == 1)[0]

@@ -30,6 +30,11 @@ def read_levels(path: Path, scan: Scan, options: LevelOptions | None = None) -> 
         z_mm = read_level_table(path, scan, options)
     elif kind is Kind.MARKUPS:
         z_mm = read_markups(path, scan)
+    elif kind in (Kind.UNKNOWN, Kind.DICOM_SERIES):
+        raise SeriesError(
+            f"{path.name}: expected levels as a CSV table, Slicer markups (.mrk.json) or vertebra "
+            f"labels, found {kind}"
+        )
     else:
         z_mm, notes = read_vertebrae(path, scan, options)
     try:

@@ -52,7 +52,7 @@ def read_masks(paths: Sequence[Path], scan: Scan, mapping: LabelMapping) -> Mask
     for path in paths:
         for layer in read_layers(path, scan):
             merged.add(layer, mapping, path.name)
-        merged.check(mapping, path.name)
+        merged.end_of(path.name, mapping)
     return MaskVolume(
         merged.labels,
         merged.annotated,
@@ -68,12 +68,13 @@ class _Merged:
         self.labels = np.zeros(scan.volume.hu.shape, np.uint8)
         self.annotated = np.zeros(len(scan.volume), np.bool_)
         self.structures: list[Structure] = []
+        self._checked = 0
         self.notes: list[str] = []
         self._clashes: dict[tuple[int, int], int] = {}
         self._first_clash = ""
 
     def add(self, layer: Layer, mapping: LabelMapping, where: str) -> None:
-        """Lay one layer over the others; labels without a meaning wait for ``check``."""
+        """Lay one layer over the others; labels without a meaning wait for ``end_of``."""
         self.structures += layer.structures
         self.notes += layer.notes
         lut = np.zeros(1 + max(s.value for s in layer.structures), np.uint8)
@@ -103,13 +104,14 @@ class _Merged:
                 self._clashes[key] = self._clashes.get(key, 0) + int(count)
         np.copyto(below, tissues, where=tissues > 0)
 
-    def check(self, mapping: LabelMapping, where: str) -> None:
-        """Refuse labels without a meaning, and pixels with two.
+    def end_of(self, where: str, mapping: LabelMapping) -> None:
+        """Refuse labels of this annotation without a meaning, and pixels with two.
 
         Raises:
             SeriesError: There are some.
         """
-        mapping.values(self.structures, where)
+        mapping.values(self.structures[self._checked :], where)
+        self._checked = len(self.structures)
         if self._clashes:
             names = {tissue.label: tissue.key for tissue in ABDOMINAL_TISSUES}
             counted = ", ".join(

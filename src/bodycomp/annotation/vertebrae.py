@@ -74,9 +74,11 @@ def read_vertebrae(
 
 
 def _level(structure: Structure, options: LevelOptions) -> str | None:
-    if structure.name:
-        return level_named(structure.name)
-    numbers = options.vertebra_labels or TOTALSEGMENTATOR_LABELS
+    named = level_named(structure.name)
+    if named is not None:
+        return named
+    # A number that has another name, such as liver, means no vertebra unless the options say so.
+    numbers = options.vertebra_labels or ({} if structure.name else TOTALSEGMENTATOR_LABELS)
     return next((level for level, value in numbers.items() if value == structure.value), None)
 
 

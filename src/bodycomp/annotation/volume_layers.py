@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -18,12 +19,14 @@ from bodycomp.imaging.label_map import LabelMap
 from bodycomp.nifti import read_nifti_labels
 from bodycomp.nrrd import Segment, read_nrrd_labels
 
+_MASK_LABELS: Final = frozenset({1, 255})
+
 
 def nifti_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
     """Yield the layer of a NIfTI label map, which must cover the whole scan."""
     del wanted  # its labels have no names
     labels = place_label_map(read_nifti_labels(path), scan.volume, path.name, cropped=False)
-    yield Layer(labels, tuple(Structure(value) for value in values_in(labels)))
+    yield Layer(labels, _unnamed(values_in(labels), path))
 
 
 def nrrd_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
@@ -46,6 +49,8 @@ def nrrd_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator
         labels = place_label_map(layer, scan.volume, path.name, cropped=True)
         values = values_in(labels)
         structures = tuple(segments.get(value, Structure(value)) for value in values)
+        if not found.segments and len(found.layers) == 1:
+            structures = _unnamed(values, path)
         if renumber:
             lut = np.zeros(max(values, default=0) + 1, np.uint16)
             lut[values] = [structure.value for structure in structures]
@@ -70,6 +75,16 @@ def mask_folder_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> I
         if values:
             numbered = (labels > 0) * np.uint16(number)
             yield Layer(numbered, (structure,))
+
+
+def _unnamed(values: list[int], path: Path) -> tuple[Structure, ...]:
+    """Return the structures of a plain label map.
+
+    A map of a single label, 1 or 255, is the mask of one structure. It takes the file's name as
+    its own, so that masks in files of their own can be told apart.
+    """
+    name = structure_name(path) if len(values) == 1 and values[0] in _MASK_LABELS else ""
+    return tuple(Structure(value, name) for value in values)
 
 
 def _one_mask(file: Path) -> LabelMap:

@@ -97,13 +97,27 @@ def _structure_set(dataset: Dataset, path: Path) -> StructureSet:
 
 
 def _contour(item: Any, name: str, path: Path) -> Contour:
-    values = [float(x) for x in item.get("ContourData") or ()]
-    if not values or len(values) % 3 or not np.isfinite(values).all():
+    values = _numbers(item)
+    if values.size == 0 or values.size % 3 or not np.isfinite(values).all():
         raise SeriesError(
             f"{path.name}: expected contours with x, y and z of every point, found one of "
-            f"{len(values)} numbers in {name!r}",
+            f"{values.size} numbers in {name!r}",
             hint="Export the structure set again.",
         )
     images = list(item.get("ContourImageSequence") or ())
     uid = str(images[0].get("ReferencedSOPInstanceUID", "")) if len(images) == 1 else ""
-    return Contour(np.reshape(values, (-1, 3)), uid)
+    return Contour(values.reshape(-1, 3), uid)
+
+
+def _numbers(item: Any) -> NDArray[np.float64]:
+    """Return the coordinates of a contour.
+
+    They are read from the stored text: pydicom's decimal strings take a hundred times as long. An
+    explicit transfer syntax stores more than 64 kB as UN (PS3.5 6.2.2), whose value is bytes too.
+    """
+    element = item.get_item("ContourData")
+    value = None if element is None else element.value
+    if not isinstance(value, bytes):
+        return np.array([float(x) for x in value or ()])
+    text = value.strip(b" \0")
+    return np.array(text.split(b"\\")).astype(np.float64) if text else np.zeros(0)

@@ -162,7 +162,7 @@ def training_share(
 
 
 def mask_sample(volume: Volume, labels: NDArray[np.uint8], index: int) -> MaskSample:
-    """Return a slice as a sample for segmentation.
+    """Return a slice as a sample for segmentation; what is below air is raised to it.
 
     Args:
         volume: The scan.
@@ -173,9 +173,10 @@ def mask_sample(volume: Volume, labels: NDArray[np.uint8], index: int) -> MaskSa
         ImageError: HU that 16 bits do not hold.
     """
     turn = Turn.from_orientation(volume.orientation)
-    hu = turn.apply(volume.hu[index])
-    if hu.shape != SEGMENTATION_SIZE:  # padding below air would bleed into the body
-        hu = resize_image(np.maximum(hu, np.float32(AIR_HU)), SEGMENTATION_SIZE)
+    # What lies outside the scan is padded below air, each maker in its own way.
+    hu = np.maximum(turn.apply(volume.hu[index]), volume.hu.dtype.type(AIR_HU))
+    if hu.shape != SEGMENTATION_SIZE:
+        hu = resize_image(hu, SEGMENTATION_SIZE)
     low, high = hu.min(), hu.max()
     if not (low >= _INT16.min and high <= _INT16.max):  # also catches NaN
         raise ImageError(f"slice {index}: expected HU that fit 16 bits, found {low} to {high}")
@@ -193,7 +194,9 @@ def level_sample(volume: Volume, level_z_mm: Mapping[str, float], index: int) ->
     return LevelSample(
         grey=np.ascontiguousarray(resize_grey(grey, SLICE_SELECTION_SIZE)),
         offsets_mm={
-            name: round(z_mm - height, OFFSET_DECIMALS)
+            # First to a nanometre: headers hold positions in decimals, and what they lose must not
+            # decide which way a tie is rounded.
+            name: round(round(z_mm - height, 6), OFFSET_DECIMALS)
             for name, height in levels_in_scan(volume, level_z_mm).items()
         },
     )

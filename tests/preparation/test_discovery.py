@@ -89,6 +89,15 @@ def test_several_series_in_one_folder_are_told_apart_by_their_uid(tmp_path: Path
     assert {row["note"] for row in rows} == {"no annotation was found"}
 
 
+def test_a_table_that_names_a_patient_of_several_scans_is_remarked(tmp_path: Path) -> None:
+    make_case(tmp_path, "thick", 1, patient_id="case-0")
+    make_cases(tmp_path, 2)
+    rows = draft(tmp_path)
+    assert [row["patient"] for row in rows] == ["case-0", "case-1", "case-0"]
+    assert [row["note"] != "" for row in rows] == [True, False, True]
+    assert "keep levels where they were marked" in rows[0]["note"]
+
+
 def test_what_belongs_to_no_scan_or_to_several_has_a_row_that_must_be_decided(
     tmp_path: Path,
 ) -> None:

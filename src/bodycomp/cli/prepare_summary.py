@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from bodycomp.preparation.run import PrepareSummary
 
 REFUSED_SHOWN = 25
+NOTES_SHOWN = 8
 
 
 def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_refused: bool) -> None:
@@ -51,7 +52,9 @@ def _seen(summary: PrepareSummary) -> list[str]:
     if counts.level_scans:
         found = (f"{n} in {counts.level_scans[n]}" for n in LEVEL_NAMES if n in counts.level_scans)
         lines.append(f"levels in scans: {', '.join(found)}")
-    lines += [f"{number} cases: {note}" for note, number in sorted(counts.notes.items())]
+    lines += [f"{number} cases: {note}" for note, number in counts.notes.most_common(NOTES_SHOWN)]
+    if len(counts.notes) > NOTES_SHOWN:
+        lines.append(f"{len(counts.notes) - NOTES_SHOWN} further notes: see prepared.json")
     return lines
 
 

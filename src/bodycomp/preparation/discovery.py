@@ -93,15 +93,19 @@ def _rows(
             note = f"not paired: {'; '.join((*item.notes, pairing.note))}"
             unpaired.append(_row(note=note) | {item.role: path})
     shared_ids = _shared_ids(scans, root)
+    codes = {id(scan): patient_code(scan, scans, root) for scan in scans}
+    count = Counter(codes.values())
     rows = []
     for scan in sorted(scans, key=lambda s: (s.path, s.series)):
         found = of_scan[id(scan)]
         said = [*notes[id(scan)], *_remarks(found)]
+        if count[codes[id(scan)]] > 1 and any(item.cases for item in found["levels"]):
+            said.append("the patient has several scans: keep levels where they were marked")
         if scan.patient in shared_ids:
             said.append("scans of several folders have this Patient ID: is it one patient?")
         rows.append(
             _row(
-                patient=patient_code(scan, scans, root),
+                patient=codes[id(scan)],
                 scan=_relative(scan.path, start),
                 series="" if scan.alone else scan.series,
                 masks=PATH_SEPARATOR.join(_relative(a.path, start) for a in found["masks"]),

@@ -1,7 +1,7 @@
 """A part: the samples of one finished case in a folder of its own, and the way to read them again.
 
     record.json     what the case is and what every sample is
-    samples.bin     segmentation: HU and labels of each sample, compressed one by one
+    samples.bin     segmentation: HU and labels of each sample, packed one by one
     000000.png ...  slice selection: the slices as the training set holds them
 
 A part does not know its split, so that other splits repeat no case.
@@ -26,7 +26,10 @@ from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 RECORD_NAME: Final = "record.json"
 SAMPLES_NAME: Final = "samples.bin"
 FAST: Final = 1
-"""Level of zlib: halves the disk that parts take, at a fraction of the time that reading takes."""
+"""Level of zlib. Low bytes of HU are noise and stay as they are; high bytes and labels shrink to
+almost nothing. That takes a third of the disk, and a quarter of the time of packing all bytes."""
+
+_PIXELS: Final = SEGMENTATION_SIZE[0] * SEGMENTATION_SIZE[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +110,22 @@ def read_record(part: Path) -> PartRecord:
 
 def store_mask_sample(stream: BinaryIO, sample: MaskSample) -> int:
     """Append a sample to ``samples.bin`` and return its length there."""
-    data = sample.hu.astype("<i2", copy=False).tobytes() + sample.labels.tobytes()
-    return stream.write(zlib.compress(data, FAST))
+    low, high = sample.hu.astype("<i2", copy=False).view(np.uint8).reshape(-1, 2).T
+    packed = zlib.compress(high.tobytes() + sample.labels.tobytes(), FAST)
+    return stream.write(low.tobytes() + packed)
 
 
 def stored_mask_samples(part: Path, record: PartRecord) -> Iterator[tuple[PartSample, MaskSample]]:
     """Yield the samples of a part one by one."""
-    pixels = SEGMENTATION_SIZE[0] * SEGMENTATION_SIZE[1]
     with (part / SAMPLES_NAME).open("rb") as stream:
         for sample in record.samples:
-            data = zlib.decompress(stream.read(sample.stored_bytes))
-            hu = np.frombuffer(data, "<i2", pixels).reshape(SEGMENTATION_SIZE)
-            labels = np.frombuffer(data, np.uint8, pixels, offset=2 * pixels)
+            low = np.frombuffer(stream.read(_PIXELS), np.uint8)
+            packed = stream.read(sample.stored_bytes - _PIXELS)
+            high, labels = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(2, -1)
+            hu = np.stack([low, high], axis=-1).view("<i2").astype(np.int16, copy=False)
             yield (
                 sample,
-                MaskSample(hu.astype(np.int16, copy=False), labels.reshape(SEGMENTATION_SIZE)),
+                MaskSample(hu.reshape(SEGMENTATION_SIZE), labels.reshape(SEGMENTATION_SIZE)),
             )
 
 

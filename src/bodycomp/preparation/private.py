@@ -29,6 +29,7 @@ def without_names(message: str, case: Case) -> str:
     words |= {path.name: word for path, word in named.items()}
     if len(case.patient) >= _SHORT:
         words[case.patient] = "<patient>"
-    for text in sorted(words, key=len, reverse=True):
-        message = message.replace(text, words[text])
+    for text in sorted(filter(None, words), key=len, reverse=True):
+        whole = rf"(?<!\w){re.escape(text)}(?!\w)"  # a folder "ct" is not in "expected"
+        message = re.sub(whole, words[text], message)
     return _PATH.sub("<path>", _UID.sub("<UID>", message))

@@ -94,6 +94,7 @@ def test_detached_header_needs_its_data(tmp_path: Path) -> None:
         ({"space": None, "space dimension": 3}, "expected a patient space .* found 'no space'"),
         ({"space": "scanner-xyz"}, "expected a patient space .* found 'scanner-xyz'"),
         ({"space origin": None}, "with directions and origin"),
+        ({"space origin": [1.0, 2.0]}, "expected three numbers for origin and directions"),
         ({"space directions": np.zeros((3, 3))}, "expected an invertible affine"),
         ({"space directions": np.full((3, 3), np.nan)}, "expected three axes in space"),
     ],

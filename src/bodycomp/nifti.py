@@ -7,6 +7,7 @@ left, back and head (LPS), so x and y change sign.
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,15 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.storage import atomic_file
 
 _SUFFIXES: Final = (".nii", ".nii.gz")
+_DAMAGES: Final = (
+    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    zlib.error,
+)
 _MM_PER_UNIT: Final = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
@@ -102,7 +112,7 @@ def _load(path: Path) -> Any:
         raise InputNotFoundError(f"expected a NIfTI file, found nothing at {path}")
     try:
         image = nib.load(path)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+    except _DAMAGES as error:
         raise SeriesError(f"{path.name}: expected a NIfTI volume, found {error}") from error
     if not isinstance(image, nib.Nifti1Pair):
         raise SeriesError(f"{path.name}: expected NIfTI, found {type(image).__name__}")
@@ -112,7 +122,7 @@ def _load(path: Path) -> Any:
 def _voxels(image: Any, path: Path) -> NDArray[Any]:
     try:
         values = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError) as error:
+    except _DAMAGES as error:
         raise SeriesError(f"{path.name}: voxels cannot be read ({error})") from error
     voxels: NDArray[Any] = values.reshape(_shape(image, path))
     return voxels
@@ -141,9 +151,11 @@ def _grid(image: Any, path: Path) -> Grid:
             hint="Convert the series from DICOM again.",
         )
     affine = RAS_TO_LPS @ np.asarray(image.affine, dtype=np.float64)
-    affine[:3] *= _MM_PER_UNIT[header.get_xyzt_units()[0]]
     try:
+        affine[:3] *= _MM_PER_UNIT[header.get_xyzt_units()[0]]
         return Grid(_shape(image, path), affine)
+    except KeyError as error:
+        raise SeriesError(f"{path.name}: expected lengths in mm, m or um, found none") from error
     except SeriesError:
         raise
     except ImageError as error:

@@ -37,7 +37,8 @@ _DAMAGES: Final = (
     OSError,
     EOFError,
     ValueError,
-    KeyError,
+    LookupError,
+    TypeError,
     StopIteration,
     zlib.error,
 )
@@ -113,7 +114,9 @@ def _header(path: Path) -> dict[str, Any]:
         raise InputNotFoundError(f"expected an NRRD file, found nothing at {path}")
     try:
         with path.open("rb") as stream:
-            return dict(nrrd.read_header(stream))
+            header = dict(nrrd.read_header(stream))
+            header["sizes"] = [int(n) for n in header["sizes"]]
+            return header
     except _DAMAGES as error:
         raise _damaged(path, error) from error
 
@@ -157,15 +160,21 @@ def _grid(header: dict[str, Any], path: Path) -> tuple[Grid, int | None]:
             f"found {space or 'no space'!r}: left and right are unknown",
             hint="Export it again from the program that knows the scan, such as 3D Slicer.",
         )
-    directions = np.atleast_2d(np.asarray(header["space directions"], np.float64))
-    in_space = [axis for axis, row in enumerate(directions) if not np.isnan(row).any()]
     sizes = _sizes(header)
+    try:
+        directions = np.atleast_2d(np.asarray(header["space directions"], np.float64))
+        origin = np.asarray(header["space origin"], np.float64).reshape(3)
+    except (TypeError, ValueError) as error:
+        raise SeriesError(
+            f"{path.name}: expected three numbers for origin and directions, found other ones"
+        ) from error
+    in_space = [axis for axis, row in enumerate(directions) if not np.isnan(row).any()]
     if len(in_space) != 3 or len(sizes) not in (3, 4) or directions.shape != (len(sizes), 3):
         raise SeriesError(f"{path.name}: expected three axes in space, found sizes {sizes}")
     sign = np.array([*_TO_LPS[space], 1.0])
     affine = np.eye(4)
     affine[:3, :3] = directions[in_space].T
-    affine[:3, 3] = header["space origin"]
+    affine[:3, 3] = origin
     affine[:3] *= _unit_mm(header, path)
     others = [axis for axis in range(len(sizes)) if axis not in in_space]
     i, j, k = (sizes[axis] for axis in in_space)

@@ -245,7 +245,10 @@ def test_vertebrae_cut_off_by_the_scan_are_left_out_and_noted(tmp_path: Path, sp
     labels = vertebra_labels(VOLUME, levels, TOTALSEGMENTATOR_L1_TO_L5)
     marks = read(nifti_map(tmp_path / "v.nii.gz", labels, spine.scan.volume), spine)
     assert list(marks.z_mm) == ["L2", "L3", "L4"]  # processes of L4 may leave the scan
-    assert marks.notes == ("L1, L5 cut off by the end of the scan, left out",)
+    assert marks.notes == (
+        "numbers of vertebrae are taken as TotalSegmentator 2 has them",
+        "L1, L5 cut off by the end of the scan, left out",
+    )
 
 
 def test_totalsegmentator_numbers() -> None:

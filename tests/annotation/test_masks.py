@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from annotation_files import (
 )
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import read_masks
+from bodycomp.annotation.read_scan import read_scan
 from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.evaluation import dice
 
@@ -236,6 +238,25 @@ def test_what_is_no_annotation_is_refused(tmp_path: Path, case: Case) -> None:
         read_masks([tmp_path / "notes.txt"], case.scan, TISSUES)
     with pytest.raises(SeriesError, match="found folder of DICOM images"):
         read_masks([case.folder], case.scan, TISSUES)
+
+
+def test_masks_of_the_real_torso_by_simpleitk(real: Path, tmp_path: Path, sitk: ModuleType) -> None:
+    """What SimpleITK labels on its own volume of the series comes back on ours."""
+    scan = read_scan(real / "torso_ct")
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(real / "torso_ct")))
+    image = reader.Execute()
+    bright = sitk.Cast(sitk.BinaryThreshold(image, 150, 5000, 1, 0), sitk.sitkUInt8)
+    turned = sitk.DICOMOrient(bright, "ASR")
+    expected = (scan.volume.hu >= 150).astype(np.uint8)
+    for name, mask in (("a.nii.gz", bright), ("b.nrrd", bright), ("c.nii", turned)):
+        sitk.WriteImage(mask, str(tmp_path / name))
+        labels = read_masks([tmp_path / name], scan, TISSUES).labels
+        np.testing.assert_array_equal(labels, expected)
+    path = dicom_seg(tmp_path / "s.dcm", expected[40:43], scan.files[40:43], {1: "muscle"})
+    masks = read_masks([path], scan, TISSUES)
+    np.testing.assert_array_equal(masks.labels[40:43], expected[40:43])
+    assert np.flatnonzero(masks.annotated).tolist() == [40, 41, 42]
 
 
 def cut(path: Path, share: float = 0.5) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from bodycomp.dicom.rtstruct import Region, StructureSet, read_structure_set
 from bodycomp.dicom.seg import SegFile, SegFrame, read_seg
 from bodycomp.errors import SeriesError
 
-_CONTOUR_TOLERANCE: float = 2 * TOLERANCE_VOXELS
+_CONTOUR_TOLERANCE: Final = 2 * TOLERANCE_VOXELS
 """How far a contour may lie from its slice, as a share of the distance of slices."""
 
 

@@ -7,11 +7,12 @@ scan's own pixels is refused, with both frames printed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.annotation.frames import other_frame
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.grid import Grid
@@ -105,7 +106,7 @@ def find_place(grid: Grid, volume: Volume, where: str, *, cropped: bool) -> Plac
     cosines = Grid.of_volume(volume).directions.T @ grid.directions  # (column, row, slice) x axis
     order = tuple(int(axis) for axis in np.argmax(np.abs(cosines), axis=1))[::-1]
     if len(set(order)) < 3 or np.abs(cosines[[2, 1, 0], order]).min() < _PARALLEL:
-        raise _refusal(grid, volume, where, "their axes point in different directions")
+        raise other_frame(grid, volume, where, "their axes point in different directions")
     slice_flip, row_flip, column_flip = (bool(c < 0) for c in cosines[[2, 1, 0], order])
     flips = (slice_flip, row_flip, column_flip)
     slice_axis, row_axis, column_axis = order
@@ -120,7 +121,7 @@ def find_place(grid: Grid, volume: Volume, where: str, *, cropped: bool) -> Plac
     if not problem and (slices < 0).all():
         problem = "they have no slice in common"
     if problem:
-        raise _refusal(grid, volume, where, problem)
+        raise other_frame(grid, volume, where, problem)
     return Placement(
         order=(slice_axis, row_axis, column_axis),
         flips=flips,
@@ -223,42 +224,3 @@ def _overlap(first: int, count: int, limit: int) -> tuple[slice, slice]:
     """Return the same pixels counted in the scan and in the array that begins at ``first``."""
     start, end = max(first, 0), max(min(first + count, limit), first, 0)
     return slice(start, end), slice(start - first, end - first)
-
-
-def _refusal(grid: Grid, volume: Volume, where: str, problem: str) -> SeriesError:
-    scan = Grid.of_volume(volume)
-    return SeriesError(
-        f"{where}: expected it on the grid of the scan, found that {problem}"
-        f"{_differences(grid, scan)}\n  scan: {scan}\n  {where}: {grid}",
-        hint="Export the annotation on the grid of this very series; nothing is resampled here.",
-    )
-
-
-def _differences(grid: Grid, scan: Grid) -> str:
-    """Return size, spacing and place of the corner where they differ, as the end of a sentence."""
-    said = []
-    if sorted(grid.shape) != sorted(scan.shape):
-        said.append("the sizes differ")
-    spacings = np.sort(grid.spacing_mm), np.sort(scan.spacing_mm)
-    if not np.allclose(*spacings, rtol=1e-3, atol=0):
-        said.append("the spacings differ")
-    boxes = [_box_mm(g) for g in (grid, scan)]
-    shift = boxes[0] - boxes[1]
-    if not said and np.abs(shift).max() > 1e-3:
-        said.append(
-            "its first corner lies "
-            + ", ".join(f"{x:.2f}" for x in shift + 0.0)
-            + " mm to the left, back and head of the scan's"
-        )
-    mirrored = _box_mm(Grid(grid.shape, np.diag([-1.0, -1.0, 1.0, 1.0]) @ grid.affine))
-    if np.abs(shift[:2]).max() > 1e-3 and np.allclose(mirrored, boxes[1], atol=1e-2):
-        said.append("the two are mirrored as when RAS is taken for LPS")
-    return "".join(f"; {text}" for text in said)
-
-
-def _box_mm(grid: Grid) -> NDArray[Any]:
-    """Return the smallest LPS coordinates of the voxels' centres."""
-    ends = np.stack(np.meshgrid(*((0, n - 1) for n in grid.shape), indexing="ij"), -1)
-    corners: NDArray[Any] = ends.reshape(-1, 3) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
-    smallest: NDArray[Any] = corners.min(axis=0)
-    return smallest

@@ -34,6 +34,7 @@ TOTALSEGMENTATOR_LABELS: Final = {
 }
 """Numbers of the task ``total`` of TotalSegmentator 2 (Wasserthal 2023); version 1 had others."""
 
+_TAKEN_AS: Final = "numbers of vertebrae are taken as TotalSegmentator 2 has them"
 _FRONT: Final = 1 / 3
 _STRAY: Final = 0.01
 """Share of a vertebra's voxels that may lie apart from it, at the front and at the back."""
@@ -56,6 +57,8 @@ def read_vertebrae(
     notes: dict[str, None] = {}
     for layer in read_layers(path, scan, lambda s: _level(s, options) is not None):
         notes.update(dict.fromkeys(layer.notes))
+        if not options.vertebra_labels and not any(s.name for s in layer.structures):
+            notes[_TAKEN_AS] = None
         for level, height_mm in _bodies(layer, scan, options):
             if level in z_mm or level in cut:
                 raise SeriesError(f"{path.name}: expected {level} once, found it twice")

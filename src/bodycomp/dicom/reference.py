@@ -47,14 +47,12 @@ def dicom_kind(path: Path) -> DicomKind | None:
     try:
         with quiet_pydicom():
             dataset = open_dicom(path, pixels=False)
+            if dataset is None:
+                return None
+            other = DicomKind.IMAGE if dataset.get("Rows") else DicomKind.OTHER
+            return _KINDS.get(str(dataset.get("SOPClassUID", "")), other)
     except Exception:  # damaged; pydicom raises many types
         return None
-    if dataset is None:
-        return None
-    kind = _KINDS.get(dataset.get("SOPClassUID", ""))
-    if kind is not None:
-        return kind
-    return DicomKind.IMAGE if dataset.get("Rows") else DicomKind.OTHER
 
 
 def check_kind(path: Path, kind: DicomKind) -> None:
@@ -125,8 +123,12 @@ def read_reference(path: Path) -> SeriesReference | None:
     kind = dicom_kind(path)
     if kind not in (DicomKind.SEG, DicomKind.RTSTRUCT):
         return None
-    with quiet_pydicom():
-        return reference_of(open_annotation(path, kind))
+    dataset = open_annotation(path, kind)
+    try:
+        with quiet_pydicom():
+            return reference_of(dataset)
+    except Exception as error:  # pydicom reads sequences late, and raises many types
+        raise damaged(path, kind, error) from error
 
 
 def _items(dataset: Dataset, name: str) -> Iterator[Any]:

@@ -74,7 +74,7 @@ def test_columns_in_another_order_and_further_ones_are_read(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "found an empty file"),
+        ("", "expected one column split, found none"),
         ("split,index\ntrain,0\n", "expected one column patient"),
         ("split,index,patient\ntrain,0\n", "row 0: expected 3 cells, found 2"),
         ("split,index,patient\nholdout,0,p\n", "row 0: expected a split of train, val, test"),

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -156,13 +155,13 @@ def read_manifest(data_dir: Path) -> Manifest | None:
     if not path.is_file():
         return None
     lines = _lines(path)
-    header, rows = tuple(name.strip() for name in lines[0]), lines[1:]
+    header = tuple(name.strip() for name in next(lines, ()))
     missing = [name for name in REQUIRED_COLUMNS if header.count(name) != 1]
     if missing:
-        raise _damaged(f"expected one column {missing[0]}, found {', '.join(header)}")
+        raise _damaged(f"expected one column {missing[0]}, found {', '.join(header) or 'none'}")
     shared: dict[str, str] = {}  # cells repeat: one text for all of them
     columns: list[list[str]] = [[] for _ in header]
-    for number, row in enumerate(rows):
+    for number, row in enumerate(lines):
         if len(row) != len(header):
             raise _damaged(f"row {number}: expected {len(header)} cells, found {len(row)}")
         for cells, cell in zip(columns, row, strict=True):
@@ -187,15 +186,13 @@ def pixel_digest(pixels: NDArray[Any]) -> str:
     return hashlib.blake2b(values.data, digest_size=DIGEST_BYTES).hexdigest()
 
 
-def _lines(path: Path) -> list[list[str]]:
+def _lines(path: Path) -> Iterator[list[str]]:
+    """Yield the lines that are not blank, one by one: a manifest may have 100,000."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            yield from (line for line in csv.reader(stream, strict=True) if line)
     except (csv.Error, UnicodeDecodeError) as error:
         raise _damaged(f"expected a comma-separated table in UTF-8 ({error})") from error
-    if not lines:
-        raise _damaged("expected a header and a row per sample, found an empty file")
-    return lines
 
 
 def _check_indices(manifest: Manifest) -> None:

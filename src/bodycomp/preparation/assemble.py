@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,8 +184,3 @@ def _row(
         labels_digest=sample.labels_digest,
         source_file=sample.source_file if identifiers else "",
     )
-
-
-def patient_names(patients: Mapping[str, str], *, identifiers: bool) -> dict[str, str]:
-    """Return patient's code -> name in the set: itself, or its pseudonym."""
-    return {code: code if identifiers else pseudonym for code, pseudonym in patients.items()}

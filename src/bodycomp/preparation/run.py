@@ -5,32 +5,30 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from bodycomp.errors import CasesError, RunInterruptedError, UsageError
-from bodycomp.preparation.assemble import Counts, Placed, needed_bytes, patient_names, write_set
+from bodycomp.preparation.assemble import Counts, needed_bytes, write_set
 from bodycomp.preparation.cases import Case, CasesTable
 from bodycomp.preparation.cases_file import read_cases
 from bodycomp.preparation.conflicts import FinishedCase, check_conflicts
 from bodycomp.preparation.key_file import check_key, key_text, write_key
 from bodycomp.preparation.make_part import PartJob, disk_full
 from bodycomp.preparation.options import (
-    FACTS,
     PrepareOptions,
     PrepareProgress,
     SegmentationTask,
     Task,
 )
 from bodycomp.preparation.part import is_finished
+from bodycomp.preparation.placing import check_strata, place
 from bodycomp.preparation.pool import make_parts
 from bodycomp.preparation.report_files import RefusedCase, write_reports
 from bodycomp.preparation.splits import (
     DEFAULT_FRACTIONS,
-    PatientTraits,
-    assign_splits,
     pseudonyms,
 )
 from bodycomp.preparation.verify import verify_set
@@ -75,7 +73,7 @@ def prepare(options: PrepareOptions, progress: PrepareProgress) -> PrepareSummar
     fractions = options.split.fractions or table.fractions or DEFAULT_FRACTIONS
     split = replace(options.split, fractions=fractions)
     options = replace(options, task=_complete(options.task, table), split=split)
-    _check_strata(options.split.stratify, table)
+    check_strata(options.split.stratify, table)
     chosen = [case for case in table.cases if _is_annotated(case, options.task)]
     if not chosen:
         column = "masks" if isinstance(options.task, SegmentationTask) else "levels"
@@ -100,7 +98,7 @@ def _prepare(
         )
     check_conflicts(finished, shared_patient_id=options.shared_patient_id)
     names = pseudonyms({case.patient for case in table.cases}, options.split.seed)
-    placed = _place(options, table, finished, names)
+    placed = place(options, table, finished, names)
     needed = needed_bytes(placed, options.task)
     if shutil.disk_usage(options.out.absolute().parent).free < needed:
         raise disk_full(options.out.absolute().parent, needed)
@@ -156,77 +154,6 @@ def _make_all(
         if (fault := faults.get(job.case.where)) is not None
     ]
     return finished, refused, reused
-
-
-def _place(
-    options: PrepareOptions,
-    table: CasesTable,
-    finished: Sequence[FinishedCase],
-    names: dict[str, str],
-) -> list[Placed]:
-    """Give every finished case its split.
-
-    All patients of the table are shared out, also those whose cases this set leaves out, so that a
-    patient is in the same split of both training sets.
-    """
-    facts = _facts(options, table, finished)
-    columns = {n: n in table.free_columns for n in options.split.stratify}
-    of_patient: dict[str, list[Case]] = {}
-    for case in table.cases:
-        of_patient.setdefault(case.patient, []).append(case)
-    traits = {
-        code: PatientTraits(
-            split=next((case.split for case in cases if case.split), ""),
-            stratum=_stratum(cases, facts.get(code, {}), columns),
-        )
-        for code, cases in of_patient.items()
-    }
-    fractions = options.split.fractions or DEFAULT_FRACTIONS
-    splits = assign_splits(traits, fractions, options.split.seed)
-    shown = patient_names(names, identifiers=options.identifiers)
-    return [Placed(item, splits[item.case.patient], shown[item.case.patient]) for item in finished]
-
-
-def _facts(
-    options: PrepareOptions, table: CasesTable, finished: Sequence[FinishedCase]
-) -> dict[str, dict[str, str]]:
-    """Return patient -> facts of the first scan, if any are asked for that the table lacks."""
-    if set(options.split.stratify) <= set(table.free_columns):
-        return {}
-    facts: dict[str, dict[str, str]] = {}
-    for item in finished:
-        facts.setdefault(item.case.patient, dict(item.record().facts))
-    return facts
-
-
-def _stratum(
-    cases: Sequence[Case], facts: Mapping[str, str], columns: Mapping[str, bool]
-) -> tuple[str, ...]:
-    """Return what a patient is alike in with others; first of all, what was annotated.
-
-    Args:
-        cases: Of one patient.
-        facts: What the patient's first scan tells.
-        columns: Name to stratify by -> whether it is a column of the table, else a fact.
-    """
-    annotated = (str(any(c.masks for c in cases)), str(any(c.levels for c in cases)))
-    values = [
-        next((c.further[name] for c in cases if c.further.get(name)), "")
-        if in_table
-        else facts.get(name, "")
-        for name, in_table in columns.items()
-    ]
-    return (*annotated, *(value.casefold() for value in values))
-
-
-def _check_strata(names: Sequence[str], table: CasesTable) -> None:
-    unknown = [name for name in names if name not in (*table.free_columns, *FACTS)]
-    if unknown:
-        columns = ", ".join(table.free_columns) or "none"
-        raise UsageError(
-            f"expected columns to stratify by, found no {', '.join(unknown)}",
-            hint=f"The table's own columns are {columns}; scans may tell {', '.join(FACTS)}.",
-        )
 
 
 def _is_annotated(case: Case, task: Task) -> bool:

@@ -65,6 +65,16 @@ def test_folders_of_images_and_of_labels_as_nnunet_has_them(tmp_path: Path) -> N
     assert [row["patient"] for row in rows] == ["001", "002"]
 
 
+def test_codes_are_spelled_like_the_files_so_that_tables_name_them(tmp_path: Path) -> None:
+    for seed, name in ((1, "Case_A01_CT"), (2, "Case_A02_CT")):
+        write_scan(tmp_path / "scans" / f"{name}.nii.gz", seed)
+    table = "patient,level,slice_index\nCase_A01,L3,2\nCase_A02,L3,3\n"
+    (tmp_path / "levels.csv").write_text(table)
+    rows = draft(tmp_path)
+    assert [row["patient"] for row in rows] == ["Case_A01", "Case_A02"]
+    assert {row["levels"] for row in rows} == {"levels.csv"}
+
+
 def test_one_mask_per_structure_and_vertebrae(tmp_path: Path) -> None:
     volume = write_scan(tmp_path / "p1" / "ct.nii.gz", 1)
     for name in ("muscle", "fat"):

@@ -161,6 +161,7 @@ def run_discover(arguments: argparse.Namespace) -> int:
     from bodycomp.cli.progress import stage_progress
     from bodycomp.preparation.discovery import discover
 
+    _quiet_searches()
     with stage_progress({"search": "reading headers"}) as progress:
         draft = discover(arguments.folder, arguments.cases, progress, overwrite=arguments.overwrite)
     Console().print(
@@ -186,6 +187,11 @@ def _level_format(arguments: argparse.Namespace) -> Any:
     )
 
 
+def _quiet_searches() -> None:
+    """Keep to what the table says: a search counts its files alone, and every case is one."""
+    logging.getLogger("bodycomp.dicom.series").setLevel(logging.WARNING)
+
+
 def _run(arguments: argparse.Namespace, task: Task) -> int:
     """Prepare, tell what came of it, and fail if cases are missing."""
     from bodycomp.cli.prepare_summary import print_summary
@@ -204,8 +210,7 @@ def _run(arguments: argparse.Namespace, task: Task) -> int:
         shared_patient_id=arguments.shared_patient_id,
         overwrite=arguments.overwrite,
     )
-    # Every case is a search of its own: what that finds is told when a case is refused.
-    logging.getLogger("bodycomp.dicom.series").setLevel(logging.WARNING)
+    _quiet_searches()
     stages = {"cases": "cases", "writing": "writing", "checking": "reading again"}
     with stage_progress(stages) as progress:
         summary = prepare(options, progress)

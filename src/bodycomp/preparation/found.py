@@ -31,6 +31,7 @@ GENERIC: Final = frozenset(
 )
 """Words of file names that do not tell cases apart; ``0000`` is nnU-Net's first channel."""
 _WORD: Final = re.compile(r"[\s._-]+")
+_PART: Final = re.compile(r"[^\s._-]+")
 _OF_LEVELS: Final = re.compile(r"vertebra|spine|level", re.IGNORECASE)
 
 
@@ -120,6 +121,19 @@ def plain_name(path: Path) -> str:
     """
     words = _WORD.split(structure_name(path).casefold())
     return " ".join(word for word in words if word and word not in GENERIC)
+
+
+def telling_name(path: Path) -> str:
+    """Return a name as it is spelled, between its first and its last word that tells cases apart.
+
+    >>> telling_name(Path("imagesTr/Case_007_0000.nii.gz"))
+    'Case_007'
+    """
+    name = structure_name(path)
+    telling = [
+        match.span() for match in _PART.finditer(name) if match.group().casefold() not in GENERIC
+    ]
+    return name[telling[0][0] : telling[-1][1]] if telling else ""
 
 
 def search(

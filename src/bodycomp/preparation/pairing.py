@@ -12,7 +12,7 @@ from pathlib import Path
 from bodycomp.annotation.kinds import Kind
 from bodycomp.annotation.reference import referenced_series
 from bodycomp.errors import BodycompError
-from bodycomp.preparation.found import FoundAnnotation, FoundScan, plain_name
+from bodycomp.preparation.found import FoundAnnotation, FoundScan, plain_name, telling_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def patient_code(scan: FoundScan, scans: Sequence[FoundScan], root: Path) -> str
     unnamed = [other for other in scans if not other.patient]
     stem = plain_name(scan.path)
     if stem and sum(plain_name(other.path) == stem for other in unnamed) == 1:
-        return stem.replace(" ", "-")
+        return telling_name(scan.path).replace(" ", "-")
     home = scan.path.parent if scan.path.is_file() else scan.path
     return "-".join(home.relative_to(root).parts) or home.name
 

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from annotated import (
@@ -27,6 +28,7 @@ from bodycomp.data.manifest import Manifest, pixel_digest, read_manifest
 from bodycomp.data.samples import LevelSampling, level_sample, mask_sample
 from bodycomp.data.validate import check_segmentation_set, check_slice_set
 from bodycomp.errors import CasesError, OutputError, UsageError
+from bodycomp.nifti import write_nifti_labels
 from bodycomp.preparation.options import (
     PrepareOptions,
     SegmentationTask,
@@ -252,6 +254,30 @@ def test_one_patient_under_two_codes_and_one_scan_twice_are_refused(
     assert not (tmp_path / "set").exists()
     if "same-id" in rows:
         run(conflicting, tmp_path / "set", shared_patient_id=True)
+
+
+def test_volume_files_and_an_image_of_two_patients(tmp_path: Path) -> None:
+    volume, labels = make_volume(1)
+    other, _ = make_volume(2)
+    other.hu[5] = volume.hu[5]  # one slice of another patient's
+    for name, made in (("one", volume), ("two", other)):
+        affine = np.diag([-4.0, -4.0, SPACING_MM, 1.0])
+        affine[2, 3] = -200
+        nibabel.save(
+            nibabel.Nifti1Image(made.hu.transpose(2, 1, 0), affine), tmp_path / f"{name}.nii"
+        )
+        write_nifti_labels(tmp_path / f"{name}-mask.nii", made, labels)
+    rows = [
+        {"patient": name, "scan": f"{name}.nii", "masks": f"{name}-mask.nii", "split": "train"}
+        for name in ("one", "two")
+    ]
+    both = write_table(tmp_path / "both.csv", rows)
+    with pytest.raises(CasesError, match="row 3: slice 5 is an image of row 2"):
+        run(both, tmp_path / "set")
+    run(write_table(tmp_path / "one.csv", rows[:1]), tmp_path / "set", overwrite=True)
+    manifest = manifest_of(tmp_path / "set")
+    assert {uid[:5] for uid in manifest.texts("series_instance_uid")} == {"2.25."}
+    assert set(manifest.texts("sop_instance_uid")) == {""}
 
 
 def test_an_earlier_set_and_its_key_are_not_lost(table: Path, tmp_path: Path) -> None:

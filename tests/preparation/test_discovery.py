@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from annotated import case_row, make_case, make_cases, make_volume, write_table
 
+from annotation_files import dicom_seg, rtstruct, slice_outlines
+from bodycomp.annotation.read_scan import read_scan
 from bodycomp.cli import main
 from bodycomp.errors import CasesError, InputNotFoundError, OutputError
 from bodycomp.imaging.volume import Volume
@@ -73,6 +75,37 @@ def test_codes_are_spelled_like_the_files_so_that_tables_name_them(tmp_path: Pat
     rows = draft(tmp_path)
     assert [row["patient"] for row in rows] == ["Case_A01", "Case_A02"]
     assert {row["levels"] for row in rows} == {"levels.csv"}
+
+
+def test_dicom_annotations_are_paired_by_the_series_that_they_name(tmp_path: Path) -> None:
+    """Wherever they lie and whatever they are called; those of unknown series are not paired."""
+    for seed, write in enumerate((write_seg, write_rtstruct), start=1):
+        make_case(tmp_path, f"p{seed}", seed)
+        (tmp_path / f"p{seed}" / "mask.nii.gz").unlink()
+        write(tmp_path, f"p{seed}", tmp_path / "drawn" / f"{3 - seed}.dcm")
+    make_case(tmp_path, "gone", 3)
+    write_seg(tmp_path, "gone", tmp_path / "drawn" / "gone.dcm")
+    shutil.rmtree(tmp_path / "gone")
+    (tmp_path / "p1" / "L3.mrk.json").write_text("{}")
+    rows = draft(tmp_path)
+    assert [(row["patient"], row["masks"], row["levels"], row["note"]) for row in rows] == [
+        ("p1", "drawn/2.dcm", "p1/L3.mrk.json", ""),
+        ("p2", "drawn/1.dcm", "", ""),
+        ("", "drawn/gone.dcm", "", "not paired: names a series that is not there"),
+    ]
+
+
+def write_seg(folder: Path, name: str, path: Path) -> None:
+    scan = read_scan(folder / name / "ct")
+    path.parent.mkdir(exist_ok=True)
+    dicom_seg(path, make_volume(int(name[1:]) if name[1:].isdigit() else 3)[1], scan.files)
+
+
+def write_rtstruct(folder: Path, name: str, path: Path) -> None:
+    scan = read_scan(folder / name / "ct")
+    _, labels = make_volume(int(name[1:]))
+    path.parent.mkdir(exist_ok=True)
+    rtstruct(path, {"muscle": slice_outlines(labels, 1, scan.volume)}, scan.files)
 
 
 def test_one_mask_per_structure_and_vertebrae(tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ def add_level_options(parser: argparse.ArgumentParser) -> None:
         "--vertebra-labels",
         metavar="LEVEL=LABEL",
         nargs="+",
-        help="numbers of a vertebra label map, for instance L1=20 L2=21 L3=22 (default: those of "
-        "TotalSegmentator)",
+        help="numbers in a vertebra label map, for instance L3=22 L4=23 as VerSe has them "
+        "(default: those of TotalSegmentator)",
     )
 
 

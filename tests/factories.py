@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT, Tissue
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    MUSCLE,
+    SUBCUTANEOUS_FAT,
+    VISCERAL_FAT,
+    Tissue,
+    level_order,
+)
 from bodycomp.data.layout import SegmentationWriter, SliceWriter
 from bodycomp.imaging.window import SOFT_TISSUE
 
@@ -93,15 +100,15 @@ def make_slice_set(
     """Write a slice-selection training set; returns ``folder``.
 
     Each split is one patient and one series, feet to head, evenly from -100 to 100 mm about the
-    first level; the further levels lie 50 mm higher each. Sizes take turns.
+    first level; vertebrae are 11 mm high, as a newborn's. Sizes take turns.
     """
-    rng = np.random.default_rng(seed)
+    rng, first = np.random.default_rng(seed), level_order(levels[0])
     columns = ("PatientID", "SeriesInstanceUID")
     for number, (split, count) in enumerate(counts.items()):
         names = {"PatientID": f"patient {number}", "SeriesInstanceUID": f"1.2.3.{number}"}
         with SliceWriter(folder, split, levels, columns) as writer:
             for index, offset_mm in enumerate(np.linspace(-100, 100, count)):
                 hu = level_slice(rng, offset_mm, sizes[index % len(sizes)])
-                offsets = {level: offset_mm - 50 * i for i, level in enumerate(levels)}
+                offsets = {level: offset_mm + 11 * (level_order(level) - first) for level in levels}
                 writer.append(SOFT_TISSUE.to_grey(hu), offsets, names)
     return folder

@@ -33,7 +33,7 @@ class Finding:
         where: File relative to the training set, with sample, row or column.
         message: What was expected and what was found.
         hint: What to do.
-        code: Name of the rule, as listed in ``docs/formats.md``.
+        code: Name of the rule, as listed in ``docs/validation.md``.
         split: One of ``SPLITS``, None if it is about the whole set.
         index: Sample or slice of the split, None if it is about no single one.
         value: What was found, for machines; the message says what it is and its unit.
@@ -78,7 +78,7 @@ class Rule:
 
 
 class FindingList:
-    """Collects findings; of each rule not more than ``REPEATS_KEPT``, then their number.
+    """Collects findings; of each rule and split up to ``REPEATS_KEPT``, then their number.
 
     Args:
         split: The split that findings are about unless they say otherwise.
@@ -87,7 +87,7 @@ class FindingList:
     def __init__(self, split: str | None = None) -> None:
         self._split = split
         self._findings: list[Finding] = []
-        self._seen: Counter[str] = Counter()
+        self._seen: Counter[tuple[str, str | None]] = Counter()
 
     def error(self, code: str, where: str | Place, message: str, hint: str = "") -> None:
         """Add an error."""
@@ -99,17 +99,23 @@ class FindingList:
 
     def add(self, finding: Finding) -> None:
         """Add a finding, or only count it if its rule was reported often enough."""
-        self._seen[finding.code] += 1
-        if self._seen[finding.code] <= REPEATS_KEPT:
+        split = finding.split if finding.split is not None else self._split
+        self._seen[finding.code, split] += 1
+        if self._seen[finding.code, split] <= REPEATS_KEPT:
             told = finding if finding.split is not None else replace(finding, split=self._split)
             self._findings.append(told)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Add findings one after another."""
+        for finding in findings:
+            self.add(finding)
 
     def all(self) -> tuple[Finding, ...]:
         """Return what was collected, each rule that was cut short followed by a count."""
         rest = []
-        for code, count in self._seen.items():
+        for key, count in self._seen.items():
             if count > REPEATS_KEPT:
-                last = [finding for finding in self._findings if finding.code == code][-1]
+                last = [each for each in self._findings if (each.code, each.split) == key][-1]
                 rest.append(_count(last, count - REPEATS_KEPT, count))
         return (*self._findings, *rest)
 

@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 
 HASH_SIDE: Final = 8
 THUMBNAIL_SIDE: Final = 32
+FLAT_GREY: Final = 1.0
+"""An image whose parts differ by less, of 255 grey levels, shows nothing."""
 
 
-def thumbnail(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the means of 32 x 32 parts of a (row, column) image, as equal as pixels allow."""
-    rows, columns = (_starts(side) for side in image.shape)
+def part_means(image: NDArray[Any], side: int) -> NDArray[np.float32]:
+    """Return the means of side x side parts of a (row, column) image, as equal as pixels allow.
+
+    An image of fewer rows or columns has as many parts as those.
+    """
+    rows, columns = (_starts(length, side) for length in image.shape)
     tall = np.add.reduceat(image.astype(np.float32), rows, axis=0)
     parts = np.add.reduceat(tall, columns, axis=1)
     heights, widths = (
-        np.diff(starts, append=side)
-        for starts, side in zip((rows, columns), image.shape, strict=True)
+        np.diff(starts, append=length)
+        for starts, length in zip((rows, columns), image.shape, strict=True)
     )
     means: NDArray[np.float32] = (parts / (heights[:, None] * widths)).astype(np.float32)
     return means
@@ -29,17 +34,20 @@ def perceptual_hash(small: NDArray[np.float32]) -> np.uint64:
     """Return 64 bits: which low frequencies of a thumbnail lie above their median.
 
     The discrete cosine transform's lowest 8 x 8 frequencies without the mean, as is usual for
-    such hashes (Zauner, Implementation and benchmarking of perceptual image hash functions, 2010).
+    such hashes (Zauner, Implementation and benchmarking of perceptual image hash functions, 2010);
+    0 for an image without content.
     """
+    if small.std() < FLAT_GREY:
+        return np.uint64(0)
     rows, columns = (_cosines(side) for side in small.shape)
     frequencies = (rows @ small @ columns.T).ravel()[1:]
     bits = np.append(frequencies > np.median(frequencies), np.False_)
     return np.uint64(int.from_bytes(np.packbits(bits).tobytes(), "big"))
 
 
-def _starts(side: int) -> NDArray[np.int64]:
-    parts = min(side, THUMBNAIL_SIDE)
-    return np.arange(parts) * side // parts
+def _starts(length: int, side: int) -> NDArray[np.int64]:
+    parts = min(length, side)
+    return np.arange(parts) * length // parts
 
 
 @lru_cache(maxsize=8)

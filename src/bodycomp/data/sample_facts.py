@@ -9,22 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.data.body_mask import MATTER_ABOVE_HU, STEP, body_mask
-from bodycomp.data.fingerprint import perceptual_hash, thumbnail
+from bodycomp.data.body_mask import MATTER_ABOVE_HU, STEP, body_box, body_mask
+from bodycomp.data.details import describe_details
+from bodycomp.data.fingerprint import perceptual_hash
 from bodycomp.data.leaks import DIGEST_BYTES, ROW_STEP, image_digest
-from bodycomp.imaging.window import SOFT_TISSUE
+from bodycomp.imaging.window import PNG_WHITE, SOFT_TISSUE
 
 TISSUES: Final = len(ABDOMINAL_TISSUES)
-LOWEST_BIN_HU: Final = -1024
-BIN_BITS: Final = 11
+LOWEST_BIN_HU: Final = -2048
+BIN_BITS: Final = 12
 BINS: Final = 2**BIN_BITS
-"""HU are counted in bins of 1 HU from -1024 to 1023; what lies beyond counts at the end."""
+"""HU are counted in bins of 1 HU from -2048 to 2047; what lies beyond counts at the end."""
+
+FITTING_HU: Final = ((-29, 150), (-190, -30), (-190, -30))
+"""HU of muscle (Mitsiopoulos et al., J Appl Physiol 85, 1998) and of fat (Kvist et al., Am J Clin
+Nutr 48, 1988), first and last."""
+
+POOR_FIT: Final = 0.9
+"""Below this share a mask is also tried turned; masks of the phantom fit by 0.957 and more."""
+
+TURNS: Final[tuple[str, ...]] = (
+    "as it is",
+    "mirrored left-right",
+    "mirrored up-down",
+    "turned by 180 degrees",
+    "transposed",
+    "turned by 90 degrees",
+    "turned by 270 degrees",
+    "transposed along the other diagonal",
+)
 
 AIR_BELOW_HU: Final = -300
 """A pixel that holds less than this holds more air than tissue."""
 
 SAMPLE_FACTS: Final = np.dtype(
     [
+        ("seen", "?"),
         ("lowest_hu", "<f4"),
         ("highest_hu", "<f4"),
         ("image_digest", f"V{DIGEST_BYTES}"),
@@ -38,42 +58,71 @@ SAMPLE_FACTS: Final = np.dtype(
         ("air_share", "<f4", (TISSUES,)),
         ("outside_share", "<f4", (TISSUES,)),
         ("detached_pixels", "<u4"),
+        ("outermost", "<u2", (TISSUES,)),
         ("single_pixels", "<u4"),
         ("rim_pixels", "<u4"),
+        ("fit_share", "<f4"),
+        ("turned_fit_share", "<f4"),
+        ("turn", "u1"),
     ]
 )
-"""Per sample: range of the image; digests of image (``image_digest``) and mask;
+"""Per sample: whether it could be looked at (not with NaN or unknown labels); range of the image;
+digests of image (``image_digest``) and mask;
 ``perceptual_hash``; pixels of the body and its first and last row and column; and for each of
 ``ABDOMINAL_TISSUES`` its pixels, the mean and standard deviation of their HU (NaN without
 pixels), the share of them that holds air, and the share outside the body (NaN likewise).
-``detached_pixels`` are labelled matter outside the body: table, arms. ``single_pixels`` are
+``detached_pixels`` are labelled matter outside the body: table, arms. ``outermost`` counts the rows
+whose first labelled pixel is of the tissue. ``single_pixels`` are
 labelled unlike all four neighbours. ``rim_pixels`` are muscle one pixel wide between background and
-subcutaneous fat along a row, which interpolated masks have along the skin."""
+subcutaneous fat along a row, which interpolated masks have along the skin. ``fit_share`` is the
+share of labelled pixels whose HU their tissue has (``FITTING_HU``), NaN without any; if it is low,
+``turned_fit_share`` is the best one of the mask turned by ``TURNS[turn]``."""
 
 
-def describe_sample(hu: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[np.void, NDArray[Any]]:
+def describe_sample(hu: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[np.void, np.void]:
     """Look at one sample.
 
     Args:
-        hu: (row, column) HU, finite.
+        hu: (row, column) HU, finite; rows and columns are alike and divided by ``STEP``.
         labels: (row, column) labels 0..3.
 
     Returns:
-        ``SAMPLE_FACTS``, and the windowed image as (32, 32) means for comparisons.
+        ``SAMPLE_FACTS`` and ``DETAIL`` of the sample.
     """
     facts: np.void = np.zeros(1, SAMPLE_FACTS)[0]
+    facts["seen"] = True
     facts["lowest_hu"], facts["highest_hu"] = hu.min(), hu.max()
     facts["image_digest"] = np.void(image_digest(hu))
     facts["mask_digest"] = np.void(_mask_digest(labels))
-    small = thumbnail(SOFT_TISSUE(hu[::2, ::2]))
-    facts["perceptual_hash"] = perceptual_hash(small)
     body = body_mask(hu[STEP // 2 :: STEP, STEP // 2 :: STEP], MATTER_ABOVE_HU)
     facts["body_pixels"] = np.count_nonzero(body) * STEP**2
-    facts["body_box"] = _box(body)
+    facts["body_box"] = box = body_box(body, (STEP, STEP))
     _describe_tissues(facts, hu, labels, body)
+    facts["outermost"] = _outermost(labels)
     facts["single_pixels"] = _single_pixels(labels)
     facts["rim_pixels"] = _rim_pixels(labels)
-    return facts, small
+    if facts["fit_share"] < POOR_FIT:
+        facts["turn"], facts["turned_fit_share"] = _best_turn(hu, labels)
+    low, high = (hu.dtype.type(end) for end in (SOFT_TISSUE.low_hu, SOFT_TISSUE.high_hu))
+    detail = describe_details(np.clip(hu, low, high) - low, box, PNG_WHITE / (high - low))
+    facts["perceptual_hash"] = perceptual_hash(detail["thumbnail"].astype(np.float32))
+    return facts, detail
+
+
+def _best_turn(hu: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[int, float]:
+    """Return the turn of the mask that fits the image best, and how well."""
+    fitting = [(hu >= low) & (hu <= high) for low, high in FITTING_HU[:2]]
+    labelled = np.count_nonzero(labels)
+    turned = (
+        *(labels, labels[:, ::-1], labels[::-1], labels[::-1, ::-1]),
+        *(labels.T, np.rot90(labels), np.rot90(labels, 3), labels[::-1, ::-1].T),
+    )
+    fits = [
+        np.count_nonzero((fitting[0] & (mask == 1)) | (fitting[1] & (mask >= 2))) / labelled
+        for mask in turned
+    ]
+    best = int(np.argmax(fits))
+    return best, fits[best]
 
 
 def _describe_tissues(
@@ -89,8 +138,17 @@ def _describe_tissues(
         spread = np.maximum(both @ values**2 / pixels - mean**2, 0)
         facts["air_share"] = both[:, :air].sum(axis=1) / pixels
         facts["outside_share"] = counts[1, 1:].sum(axis=1) / pixels
+        facts["fit_share"] = _fitting(both) / pixels.sum()
     facts["pixels"], facts["mean_hu"], facts["sd_hu"] = pixels, mean, np.sqrt(spread)
     facts["detached_pixels"] = counts[1, 1:, air:].sum()
+
+
+def _fitting(counts: NDArray[np.float64]) -> float:
+    """Return how many pixels have HU of their tissue."""
+    return sum(
+        float(bins[low - LOWEST_BIN_HU : high - LOWEST_BIN_HU + 1].sum())
+        for bins, (low, high) in zip(counts, FITTING_HU, strict=True)
+    )
 
 
 def _joint_counts(
@@ -112,16 +170,10 @@ def _mask_digest(labels: NDArray[np.uint8]) -> bytes:
     return hashlib.blake2b(rows.data, digest_size=DIGEST_BYTES).digest()
 
 
-def _box(body: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """Return first and last row and column of the body in pixels of the whole image."""
-    rows, columns = (np.flatnonzero(body.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return 0, 0, 0, 0
-    first, last = (
-        (rows[0] * STEP, columns[0] * STEP),
-        ((rows[-1] + 1) * STEP - 1, (columns[-1] + 1) * STEP - 1),
-    )
-    return int(first[0]), int(last[0]), int(first[1]), int(last[1])
+def _outermost(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Count the rows whose first labelled pixel is of each tissue."""
+    first = labels[np.arange(len(labels)), (labels != 0).argmax(axis=1)]
+    return np.bincount(first, minlength=TISSUES + 1)[1:]
 
 
 def _single_pixels(labels: NDArray[np.uint8]) -> int:

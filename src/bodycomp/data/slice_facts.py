@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.body_mask import body_mask
-from bodycomp.data.fingerprint import perceptual_hash, thumbnail
+from bodycomp.data.body_mask import body_box, body_mask
+from bodycomp.data.details import describe_details
+from bodycomp.data.fingerprint import perceptual_hash
 from bodycomp.data.leaks import DIGEST_BYTES
 
 COARSE_SIDE: Final = 128
@@ -17,6 +18,7 @@ MATTER_ABOVE_GREY: Final = 16
 
 SEEN_SLICE: Final = np.dtype(
     [
+        ("seen", "?"),
         ("content_digest", f"V{DIGEST_BYTES}"),
         ("image_digest", f"V{DIGEST_BYTES}"),
         ("perceptual_hash", "<u8"),
@@ -29,21 +31,26 @@ SEEN_SLICE: Final = np.dtype(
         ("body_share", "<f4"),
         ("body_grey", "<f4"),
         ("border_grey", "<f4"),
+        ("air_share", "<f4"),
+        ("body_box", "<u2", (4,)),
     ]
 )
-"""Per slice: digests of its file and of its pixels (``image_digest``), ``perceptual_hash``, size,
+"""Per slice: whether it could be decoded; digests of its file and of its pixels
+(``image_digest``); ``perceptual_hash``; size,
 mean and standard deviation of all grey levels, shares of pixels that are 0 and 255, the share of
-the image that the body takes, the body's mean grey, and the mean grey of the image's outermost
-rows and columns. All zero where a file cannot be used."""
+the image that the body takes, the body's mean grey, the mean grey of the image's outermost
+rows and columns, the share of the body that is black (lungs, bowel gas), and the body's first and
+last row and column. All zero where a file cannot be used."""
 
 
-def describe_slice(grey: NDArray[np.uint8]) -> tuple[np.void, NDArray[Any]]:
+def describe_slice(grey: NDArray[np.uint8]) -> tuple[np.void, np.void]:
     """Look at one slice as it was decoded, (row, column).
 
     Returns:
-        ``SEEN_SLICE`` without the two digests, and (32, 32) means for comparisons.
+        ``SEEN_SLICE`` without the two digests, and ``DETAIL``.
     """
     facts: np.void = np.zeros(1, SEEN_SLICE)[0]
+    facts["seen"] = True
     counts = np.bincount(grey.ravel(), minlength=256)
     levels = np.arange(256)
     mean = float(counts @ levels) / grey.size
@@ -52,13 +59,16 @@ def describe_slice(grey: NDArray[np.uint8]) -> tuple[np.void, NDArray[Any]]:
     facts["sd_grey"] = np.sqrt(max(float(counts @ levels**2) / grey.size - mean**2, 0))
     facts["black_share"] = counts[0] / grey.size
     facts["white_share"] = counts[-1] / grey.size
-    small = thumbnail(grey)
-    facts["perceptual_hash"] = perceptual_hash(small)
-    rows, columns = (max(1, side // COARSE_SIDE) for side in grey.shape)
-    coarse = grey[rows // 2 :: rows, columns // 2 :: columns]
+    step = (max(1, grey.shape[0] // COARSE_SIDE), max(1, grey.shape[1] // COARSE_SIDE))
+    coarse = grey[step[0] // 2 :: step[0], step[1] // 2 :: step[1]]
     body = body_mask(coarse, MATTER_ABOVE_GREY)
-    facts["body_share"] = np.count_nonzero(body) / body.size
-    facts["body_grey"] = coarse[body].mean() if body.any() else 0
+    inside = coarse[body]
+    facts["body_share"] = len(inside) / body.size
+    facts["body_grey"] = inside.mean() if len(inside) else 0
+    facts["air_share"] = np.count_nonzero(inside == 0) / max(1, len(inside))
+    facts["body_box"] = box = body_box(body, step)
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     facts["border_grey"] = border.mean()
-    return facts, small
+    detail = describe_details(grey, box, 1.0)
+    facts["perceptual_hash"] = perceptual_hash(detail["thumbnail"].astype(np.float32))
+    return facts, detail

@@ -17,11 +17,16 @@ from bodycomp.data.naming import SPLITS
 from bodycomp.data.places import images_place, sample_place
 from bodycomp.data.segmentation_pass import Observer, PassOptions, SplitScan, scan_split
 from bodycomp.data.segmentation_set import SplitHeaders, inspect_segmentation_split
+from bodycomp.data.validate_duplicates import repeated_images
 
 Progress = Callable[[int, int], None]
 """Called with the samples done and the samples in all."""
 
 SLOW_FORTRAN_BYTES: Final = 2**30
+FEWEST_TO_CLIP: Final = 5
+BONE_HU: Final = 2000.0
+"""Metal and dense bone go beyond; scanners end at 3071 HU."""
+
 AIR_BELOW_HU: Final = -500
 """Every raw slice of a body holds air outside or inside it, near -1000 HU."""
 
@@ -62,6 +67,8 @@ def check_segmentation_set(
         done += headers.images.shape[0]
         digests[split] = scan.digests
         collected = FindingList(split)
+        collected.extend(repeated_images(split, scan.digests, sample_place))
+        _check_clipping(scan, collected, split)
         _check_range(scan, collected, split, allow_scaled=allow_scaled)
         _check_classes(scan, collected, headers.masks, tissues)
         _check_order(collected, headers)
@@ -98,6 +105,18 @@ def _check_range(scan: SplitScan, findings: FindingList, split: str, *, allow_sc
             hint = "This sample looks scaled, unlike others; check how it was made."
             place = sample_place(split, int(sample))
             findings.warning("sample-without-air", place, message, hint)
+
+
+def _check_clipping(scan: SplitScan, findings: FindingList, split: str) -> None:
+    """Warn if bone is cut off: all images end at one value that is not the file type's own."""
+    highest = {value for low, value in zip(scan.lowest, scan.highest, strict=True) if low < value}
+    if len(scan.highest) < FEWEST_TO_CLIP or len(highest) != 1:
+        return
+    (top,) = highest
+    if top < BONE_HU:
+        message = f"expected bone of various HU, found that all images end at {top:g}"
+        hint = "The images look windowed; save the raw HU."
+        findings.warning("hu-clipped", images_place(split), message, hint)
 
 
 def _check_classes(

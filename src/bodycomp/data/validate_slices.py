@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,13 @@ from bodycomp.data.grey_cache import GreyCache
 from bodycomp.data.grey_file import NOT_BLANK, GreyFile
 from bodycomp.data.leaks import shared_between_splits
 from bodycomp.data.naming import PATIENT_COLUMN, SERIES_COLUMN, SPLITS
-from bodycomp.data.places import table_place
+from bodycomp.data.places import slice_place, table_place
 from bodycomp.data.slice_pass import Observer, SlicePass
 from bodycomp.data.slice_set import SliceSplit, inspect_slice_split
 from bodycomp.data.table import Table
+from bodycomp.data.validate_duplicates import repeated_images
+from bodycomp.data.validate_offsets import check_rows
+from bodycomp.data.validate_series import check_series
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_SIZE
 
 Progress = Callable[[int, int], None]
@@ -96,6 +99,7 @@ def survey_slice_set(
             split, table = opened
             splits[name] = split
             findings += (*_check_offsets(split, table, levels), *_check_index(table, name))
+            findings += _collected(check_rows(split, levels), check_series(split, levels))
     total = sum(len(split) for split in splits.values())
     contents: dict[str, bytes] = {}
     decoded: dict[str, GreyFile] = {}
@@ -109,11 +113,20 @@ def survey_slice_set(
         facts[name] = result.facts
         contents[name] = result.facts["content"].tobytes()
         digests[name] = _image_digests(result.facts)
+        findings += _collected(repeated_images(name, digests[name], slice_place))
         if result.decoded is not None:
             decoded[name] = result.decoded
         done += len(split)
     findings += _leaks(splits, digests)
     return SliceSurvey(tuple(findings), contents, decoded, facts, splits)
+
+
+def _collected(*rules: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings of rules, bounded."""
+    findings = FindingList()
+    for rule in rules:
+        findings.extend(rule)
+    return findings.all()
 
 
 def _image_digests(facts: NDArray[np.void]) -> list[bytes | None]:

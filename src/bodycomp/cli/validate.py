@@ -1,0 +1,142 @@
+"""``bodycomp validate``: everything that is wrong or looks wrong with a training set."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bodycomp.data.findings import Finding
+    from bodycomp.data.validation import Validation, ValidationOptions
+
+DESCRIPTION = """\
+Read a training set once and list everything that is wrong or looks wrong with it.
+
+DATA_DIR is a segmentation training set (train_images.npy, train_masks.npy, ...) or one for slice
+selection (images/ and meta/); which of the two is told by its files. Errors keep it from being
+trained on, warnings deserve a look. Beyond what training itself checks: duplicates and
+near-duplicates, patients in two splits, flips, table or arms labelled as tissue, HU and areas that
+no tissue has, offsets that contradict each other or anatomy. Every rule, and what it cannot see:
+docs/validation.md.
+
+Exit code 0 without errors, 1 with errors (with --strict also with warnings)."""
+
+STYLES = {"error": "bold red", "warning": "bold yellow"}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser of ``bodycomp``."""
+    parser = subparsers.add_parser(
+        "validate",
+        help="find what is wrong with a training set",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data_dir", metavar="DATA_DIR", type=Path, help="the training set")
+    parser.add_argument(
+        "--levels",
+        "-L",
+        nargs="+",
+        metavar="LEVEL",
+        help="levels of a slice-selection set (default: those with offsets in every split)",
+    )
+    parser.add_argument(
+        "--thoracic", "-t", action="store_true", help="a segmentation set without visceral fat"
+    )
+    parser.add_argument(
+        "--allow-scaled-images",
+        action="store_true",
+        help="images that look windowed or scaled are a warning, not an error",
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", help="also write all findings as JSON; - for standard output"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit code 1 also with warnings")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Validate, print, and return 1 if there are errors, or warnings with ``--strict``."""
+    from rich.console import Console
+
+    from bodycomp.cli import EXIT_FAILED
+    from bodycomp.data.validation import ValidationOptions
+    from bodycomp.data.validation_json import validation_to_json
+
+    options = ValidationOptions(
+        levels=tuple(arguments.levels) if arguments.levels else None,
+        thoracic=arguments.thoracic,
+        allow_scaled=arguments.allow_scaled_images,
+    )
+    validation = _validate_with_bar(arguments.data_dir, options)
+    to_standard_output = arguments.json == "-"
+    if to_standard_output:
+        sys.stdout.write(validation_to_json(validation))
+    elif arguments.json:
+        _write(Path(arguments.json), validation_to_json(validation))
+    console = Console(stderr=to_standard_output, highlight=False)
+    _print(console, validation)
+    failed = validation.errors or (arguments.strict and validation.warnings)
+    return EXIT_FAILED if failed else 0
+
+
+def _validate_with_bar(data_dir: Path, options: ValidationOptions) -> Validation:
+    from bodycomp.cli.progress import make_bar
+    from bodycomp.data.validation import validate_training_set
+
+    with make_bar() as bar:
+        task = bar.add_task("reading the training set", total=None)
+        return validate_training_set(
+            data_dir, options, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    from bodycomp.storage import atomic_file
+
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _print(console: Console, validation: Validation) -> None:
+    """Print the findings by rule, errors first, and a line that counts them."""
+    from bodycomp.data.findings import shortened
+
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in shortened(validation.findings):
+        groups.setdefault((finding.severity, finding.code), []).append(finding)
+    for severity, code in sorted(groups):
+        _print_rule(console, groups[severity, code])
+    samples = ", ".join(f"{len(facts)} {split}" for split, facts in validation.facts.items())
+    console.print(
+        f"{validation.kind} training set {validation.data_dir} ({samples or 'nothing readable'}): "
+        f"{_count(validation.errors, 'error')}, {_count(validation.warnings, 'warning')}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _print_rule(console: Console, findings: list[Finding]) -> None:
+    """Print one rule: its name, where it is broken and how, and what to do, each thing once."""
+    from rich.table import Table
+    from rich.text import Text
+
+    severity, code = findings[0].severity, findings[0].code
+    console.print(Text.assemble((severity, STYLES[severity]), "  ", (code, "bold")))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(max_width=48)
+    table.add_column()
+    for finding in findings:
+        table.add_row(Text(f"  {finding.where}"), Text(finding.message))
+    console.print(table)
+    for hint in dict.fromkeys(finding.hint for finding in findings if finding.hint):
+        console.print(Text(f"  -> {hint}", style="italic"))
+    console.print()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

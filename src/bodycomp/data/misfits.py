@@ -1,0 +1,49 @@
+"""Two causes that explain many findings at once: a turned mask and shifted HU."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
+from bodycomp.data.sample_facts import FITTING_HU
+
+FIT_GAIN, GOOD_FIT = 0.1, 0.85
+"""Phantom masks fit by 0.957 and more, mirrored ones by 0.84 and less."""
+
+SHIFTS_HU: Final = (1024, 1000, -1024, -1000)
+"""Stored values instead of HU, or the intercept applied twice (DICOM PS3.3 C.11.1.1.2)."""
+
+FEWEST_PIXELS: Final = 200
+"""Means of fewer pixels say little."""
+
+
+def is_turned(sample: np.void) -> bool:
+    """Tell whether a mask fits its image much better when it is turned; from ``SAMPLE_FACTS``."""
+    gain = sample["turned_fit_share"] - sample["fit_share"]
+    return bool(sample["turn"] > 0 and gain >= FIT_GAIN and sample["turned_fit_share"] >= GOOD_FIT)
+
+
+def tissue_means(sample: np.void) -> dict[Tissue, float]:
+    """Return the mean HU of the tissues that have enough pixels."""
+    return {
+        tissue: float(sample["mean_hu"][tissue.label - 1])
+        for tissue in ABDOMINAL_TISSUES
+        if sample["pixels"][tissue.label - 1] >= FEWEST_PIXELS
+    }
+
+
+def shift_of(sample: np.void) -> int:
+    """Return the shift without which all tissues would have HU of theirs, 0 if there is none."""
+    means = tissue_means(sample).items()
+
+    def fits(shift: int) -> bool:
+        return all(
+            FITTING_HU[tissue.label - 1][0] <= mean - shift <= FITTING_HU[tissue.label - 1][1]
+            for tissue, mean in means
+        )
+
+    if not means or fits(0):
+        return 0
+    return next((shift for shift in SHIFTS_HU if fits(shift)), 0)

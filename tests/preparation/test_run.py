@@ -200,7 +200,7 @@ def test_one_bad_case_is_told_and_does_not_stop_the_rest(
     command += ["--labels", *LABELS, "--jobs", "1"]
     assert main(command) == 1
     told = capsys.readouterr()
-    assert "INCOMPLETE: 1 cases are missing" in told.out
+    assert "INCOMPLETE: 1 case left out" in told.out
     assert "refused: row 5" in told.out
     assert "Miller" not in told.out + told.err
     with (tmp_path / "set" / "refused.csv").open(newline="") as stream:
@@ -216,7 +216,7 @@ def test_one_bad_case_is_told_and_does_not_stop_the_rest(
         (folder / "Miller-1970" / "ct" / path.name).write_bytes(path.read_bytes())
     assert main([*command, "--overwrite"]) == 0
     told = capsys.readouterr()
-    assert "3 cases were finished by an earlier run" in told.out
+    assert "3 cases finished by an earlier run" in told.out
     assert "INCOMPLETE" not in told.out
     assert not (tmp_path / "set.parts").exists()
 

@@ -31,7 +31,7 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if summary.refused and not allow_refused:
         console.print(
-            f"INCOMPLETE: {len(summary.refused)} cases are missing. Mend them and repeat the "
+            f"INCOMPLETE: {_cases(len(summary.refused))} left out. Mend them and repeat the "
             "command with --overwrite (finished cases are not repeated), or accept it with "
             "--allow-refused.",
             highlight=False,
@@ -52,7 +52,7 @@ def _seen(summary: PrepareSummary) -> list[str]:
     if counts.level_scans:
         found = (f"{n} in {counts.level_scans[n]}" for n in LEVEL_NAMES if n in counts.level_scans)
         lines.append(f"levels in scans: {', '.join(found)}")
-    lines += [f"{number} cases: {note}" for note, number in counts.notes.most_common(NOTES_SHOWN)]
+    lines += [f"{_cases(number)}: {note}" for note, number in counts.notes.most_common(NOTES_SHOWN)]
     if len(counts.notes) > NOTES_SHOWN:
         lines.append(f"{len(counts.notes) - NOTES_SHOWN} further notes: see prepared.json")
     return lines
@@ -61,9 +61,9 @@ def _seen(summary: PrepareSummary) -> list[str]:
 def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
     lines = []
     if summary.reused:
-        lines.append(f"{summary.reused} cases were finished by an earlier run")
+        lines.append(f"{_cases(summary.reused)} finished by an earlier run")
     if summary.skipped:
-        lines.append(f"{summary.skipped} rows without this kind of annotation were left out")
+        lines.append(f"{_cases(summary.skipped)} without this kind of annotation left out")
     lines += [f"refused: {case.where}: {case.reason}" for case in summary.refused[:REFUSED_SHOWN]]
     if len(summary.refused) > REFUSED_SHOWN:
         lines.append(f"refused: {len(summary.refused) - REFUSED_SHOWN} more")
@@ -84,3 +84,7 @@ def _next(options: PrepareOptions) -> list[str]:
         f"  bodycomp show {options.out}",
         f"  bodycomp train {task} {options.out} MODELS",
     ]
+
+
+def _cases(number: int) -> str:
+    return "1 case" if number == 1 else f"{number} cases"

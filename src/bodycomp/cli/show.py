@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Validate the set, write the page and say where it is."""
     from rich.console import Console
 
-    from bodycomp.cli.progress import make_bar
-    from bodycomp.data.validation import ValidationOptions, validate_training_set
+    from bodycomp.cli.validate import validate_with_bar
+    from bodycomp.data.validation import ValidationOptions
     from bodycomp.report.training_set_page import PageOptions, write_training_set_page
 
     data_dir: Path = arguments.data_dir
@@ -53,13 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     resolved = data_dir.resolve()
     out: Path = arguments.out or resolved.with_name(f"{resolved.name}-show.html")
     options = PageOptions(arguments.random, arguments.suspicious, arguments.seed, levels)
-    with make_bar() as bar:
-        task = bar.add_task("reading the training set", total=None)
-        validation = validate_training_set(
-            data_dir,
-            ValidationOptions(levels=levels, thoracic=arguments.thoracic),
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    checked = ValidationOptions(levels=levels, thoracic=arguments.thoracic)
+    validation = validate_with_bar(data_dir, checked)
     write_training_set_page(out, validation, options)
     Console().print(
         f"{validation.errors} errors, {validation.warnings} warnings; the page is {out}",

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         thoracic=arguments.thoracic,
         allow_scaled=arguments.allow_scaled_images,
     )
-    validation = _validate_with_bar(arguments.data_dir, options)
+    validation = validate_with_bar(arguments.data_dir, options)
     to_standard_output = arguments.json == "-"
     if to_standard_output:
         sys.stdout.write(validation_to_json(validation))
@@ -84,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_FAILED if failed else 0
 
 
-def _validate_with_bar(data_dir: Path, options: ValidationOptions) -> Validation:
+def validate_with_bar(data_dir: Path, options: ValidationOptions) -> Validation:
+    """Validate a training set under a progress bar."""
     from bodycomp.cli.progress import make_bar
     from bodycomp.data.validation import validate_training_set
 

@@ -27,7 +27,8 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
         patients = len(summary.counts.patients.get(split, ()))
         table.add_row(split, str(patients), str(summary.counts.slices[split]))
     console.print(table)
-    for line in (*_seen(summary), *_left_out(options, summary), "", *_next(options)):
+    lines = (*_seen(summary), *_empty(summary), *_left_out(options, summary), "", *_next(options))
+    for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if summary.refused and not allow_refused:
         console.print(
@@ -56,6 +57,16 @@ def _seen(summary: PrepareSummary) -> list[str]:
     if len(counts.notes) > NOTES_SHOWN:
         lines.append(f"{len(counts.notes) - NOTES_SHOWN} further notes: see prepared.json")
     return lines
+
+
+def _empty(summary: PrepareSummary) -> list[str]:
+    from bodycomp.data.naming import OPTIONAL_SPLITS, SPLITS
+
+    return [
+        f"{split} is empty, and training needs it: add patients, or name other shares with --split"
+        for split in SPLITS
+        if split not in OPTIONAL_SPLITS and not summary.counts.slices[split]
+    ]
 
 
 def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:

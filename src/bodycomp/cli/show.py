@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bodycomp.cli.validate import validate_with_bar
     from bodycomp.data.validation import ValidationOptions
-    from bodycomp.report.training_set_page import PageOptions, write_training_set_page
+    from bodycomp.report.training_set_page import PageOptions, counted, write_training_set_page
 
     data_dir: Path = arguments.data_dir
     levels = None if arguments.levels is None else tuple(arguments.levels)
@@ -57,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     validation = validate_with_bar(data_dir, checked)
     write_training_set_page(out, validation, options)
     Console().print(
-        f"{validation.errors} errors, {validation.warnings} warnings; the page is {out}",
+        f"{counted(validation.errors, 'error')}, {counted(validation.warnings, 'warning')}; "
+        f"the page is {out}",
         highlight=False,
         markup=False,
         soft_wrap=True,

@@ -133,10 +133,19 @@ def _subtitle(view: TrainingSetView, manifest: Manifest | None) -> str:
     parts = []
     for split, size in view.sizes.items():
         known = view.patients.get(split)
-        people = f" of {len(set(known))} patients" if known else ""
+        people = f" of {counted(len(set(known)), 'patient')}" if known else ""
         parts.append(f"{split} {size:,}{people}")
     origin = "" if manifest is None else ", with a manifest"
     return f"{view.noun.capitalize()}: {'; '.join(parts) or 'none that can be read'}{origin}."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "patient"), counted(1200, "patient")
+    ('1 patient', '1,200 patients')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _tiles(validation: Validation, view: TrainingSetView) -> list[dict[str, str]]:
@@ -146,8 +155,8 @@ def _tiles(validation: Validation, view: TrainingSetView) -> list[dict[str, str]
     if patients:
         tiles.append((f"{len(patients):,}", "patients", ""))
     tiles += [
-        (f"{count:,}", noun, noun[:-1] if count else "")
-        for count, noun in ((validation.errors, "errors"), (validation.warnings, "warnings"))
+        (f"{count:,}", noun if count == 1 else f"{noun}s", noun if count else "")
+        for count, noun in ((validation.errors, "error"), (validation.warnings, "warning"))
     ]
     return [{"value": value, "label": label, "tone": tone} for value, label, tone in tiles]
 

@@ -88,7 +88,9 @@ def validate_with_bar(data_dir: Path, options: ValidationOptions) -> Validation:
     """Validate a training set under a progress bar."""
     from bodycomp.cli.progress import make_bar
     from bodycomp.data.validation import validate_training_set
+    from bodycomp.networks.allocator import keep_freed_memory
 
+    keep_freed_memory()
     with make_bar() as bar:
         task = bar.add_task("reading the training set", total=None)
         return validate_training_set(

@@ -45,10 +45,10 @@ def describe_details(
     """
     detail: np.void = np.zeros(1, DETAIL)[0]
     step = max(1, min(image.shape) // 256)
-    coarse = image[::step, ::step]
+    coarse = image[::step]
     means = part_means(coarse, THUMBNAIL_SIDE) * np.float32(grey_per_unit)
     top, bottom, left, right = box
-    body = coarse[top // step : bottom // step + 1, left // step : right // step + 1]
+    body = coarse[top // step : bottom // step + 1, left : right + 1]
     if min(body.shape) >= ALIGNED_SIDE:
         parts = part_means(body, ALIGNED_SIDE)
         detail["aligned"] = (parts - parts.mean()) / max(float(parts.std()), 1e-3)

@@ -20,7 +20,8 @@ def part_means(image: NDArray[Any], side: int) -> NDArray[np.float32]:
     An image of fewer rows or columns has as many parts as those.
     """
     rows, columns = (_starts(length, side) for length in image.shape)
-    tall = np.add.reduceat(image.astype(np.float32), rows, axis=0)
+    exact = np.int32 if image.dtype.kind in "iu" else np.float32
+    tall = np.add.reduceat(image.astype(exact), rows, axis=0)
     parts = np.add.reduceat(tall, columns, axis=1)
     heights, widths = (
         np.diff(starts, append=length)

@@ -12,7 +12,7 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.data.body_mask import MATTER_ABOVE_HU, STEP, body_box, body_mask
 from bodycomp.data.details import describe_details
 from bodycomp.data.fingerprint import perceptual_hash
-from bodycomp.data.leaks import DIGEST_BYTES, ROW_STEP, image_digest
+from bodycomp.data.leaks import DIGEST_BYTES, ROW_STEP
 from bodycomp.imaging.window import PNG_WHITE, SOFT_TISSUE
 
 TISSUES: Final = len(ABDOMINAL_TISSUES)
@@ -38,6 +38,8 @@ TURNS: Final[tuple[str, ...]] = (
     "turned by 270 degrees",
     "transposed along the other diagonal",
 )
+
+LARGEST_HU: Final = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
 
 AIR_BELOW_HU: Final = -300
 """A pixel that holds less than this holds more air than tissue."""
@@ -79,20 +81,22 @@ share of labelled pixels whose HU their tissue has (``FITTING_HU``), NaN without
 ``turned_fit_share`` is the best one of the mask turned by ``TURNS[turn]``."""
 
 
-def describe_sample(hu: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[np.void, np.void]:
+def describe_sample(
+    hu: NDArray[Any], labels: NDArray[np.uint8], ends: tuple[float, float]
+) -> tuple[np.void, np.void]:
     """Look at one sample.
 
     Args:
         hu: (row, column) HU, finite; rows and columns are alike and divided by ``STEP``.
         labels: (row, column) labels 0..3.
+        ends: Lowest and highest HU.
 
     Returns:
-        ``SAMPLE_FACTS`` and ``DETAIL`` of the sample.
+        ``SAMPLE_FACTS`` without ``image_digest``, and ``DETAIL``.
     """
     facts: np.void = np.zeros(1, SAMPLE_FACTS)[0]
     facts["seen"] = True
-    facts["lowest_hu"], facts["highest_hu"] = hu.min(), hu.max()
-    facts["image_digest"] = np.void(image_digest(hu))
+    facts["lowest_hu"], facts["highest_hu"] = np.clip(ends, *LARGEST_HU)
     facts["mask_digest"] = np.void(_mask_digest(labels))
     body = body_mask(hu[STEP // 2 :: STEP, STEP // 2 :: STEP], MATTER_ABOVE_HU)
     facts["body_pixels"] = np.count_nonzero(body) * STEP**2
@@ -156,11 +160,14 @@ def _joint_counts(
 ) -> NDArray[np.int64]:
     """Return (inside or outside the body, label, HU bin) counts from one histogram."""
     rounded = hu if hu.dtype.kind == "i" else np.rint(hu)
-    bins = np.clip(rounded, LOWEST_BIN_HU, LOWEST_BIN_HU + BINS - 1).astype(np.int16, copy=False)
+    last_bin_hu = LOWEST_BIN_HU + BINS - 1
+    bins = np.clip(rounded, LOWEST_BIN_HU, last_bin_hu).astype(np.int16, copy=False)
     outside = np.repeat(np.where(body, 0, TISSUES + 1).astype(np.uint8), STEP, axis=1)
     classes = labels.reshape(len(body), STEP, -1) + outside[:, None, :]
-    codes = bins - np.int16(LOWEST_BIN_HU)
-    codes += np.left_shift(classes.reshape(labels.shape), BIN_BITS, dtype=np.int16)
+    codes = classes.reshape(labels.shape).astype(np.int16)
+    codes <<= BIN_BITS
+    codes -= np.int16(LOWEST_BIN_HU)
+    codes += bins
     counts = np.bincount(codes.ravel(), minlength=2 * (TISSUES + 1) * BINS)
     return counts.reshape(2, TISSUES + 1, BINS)
 

@@ -27,9 +27,30 @@ FORTRAN_PIECE_BYTES: Final = 256 * 2**20
 MAX_THREADS: Final = 4
 NOT_FINITE: Final = Rule("not-finite", "error", "Replace pixels outside the scan by air, -1024 HU.")
 
-Observer = Callable[[str, int, NDArray[Any], NDArray[np.uint8]], None]
-"""Called with a split, the index of a piece's first sample, images and masks of the piece, both
-(samples, 512, 512); from several threads, each piece once."""
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Samples that were read together.
+
+    Attributes:
+        split: Their split.
+        start: Index of the first one.
+        images, masks: (samples, 512, 512).
+        lowest, highest: Of each image; NaN if any pixel is.
+        digests: ``image_digest`` of each image, None for one of one value.
+    """
+
+    split: str
+    start: int
+    images: NDArray[Any]
+    masks: NDArray[np.uint8]
+    lowest: Sequence[float]
+    highest: Sequence[float]
+    digests: Sequence[bytes | None]
+
+
+Observer = Callable[[Piece], None]
+"""Called with each piece once, from several threads."""
 
 
 @dataclass(eq=False)
@@ -108,7 +129,17 @@ def _scan_piece(
     _scan_masks(piece, masks, options.tissues, split, span[0])
     if options.observe is not None:
         shape = (-1, *SEGMENTATION_SIZE)
-        options.observe(split, span[0], images.reshape(shape), masks.reshape(shape))
+        options.observe(
+            Piece(
+                split=split,
+                start=span[0],
+                images=images.reshape(shape),
+                masks=masks.reshape(shape),
+                lowest=piece.lowest,
+                highest=piece.highest,
+                digests=piece.digests,
+            )
+        )
     return piece
 
 
@@ -139,7 +170,10 @@ def _scan_masks(
     piece: SplitScan, masks: NDArray[np.uint8], tissues: Sequence[Tissue], split: str, start: int
 ) -> None:
     known = (BACKGROUND_LABEL, *(tissue.label for tissue in tissues))
-    piece.labels |= {label for label in known if (masks == label).any()}
+    # Most samples have all labels, so that the first one of the piece spares a look at the others.
+    piece.labels |= {
+        label for label in known if (masks[:1] == label).any() or (masks == label).any()
+    }
     for position in np.flatnonzero(masks.max(axis=1) > max(known)):
         values = np.unique(masks[position])
         wrong = [int(value) for value in values if value not in known]

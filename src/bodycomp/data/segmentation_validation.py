@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from bodycomp.data.naming import SPLITS
 from bodycomp.data.patients import from_manifest
 from bodycomp.data.places import sample_place
 from bodycomp.data.sample_facts import SAMPLE_FACTS, describe_sample
+from bodycomp.data.segmentation_pass import Piece
 from bodycomp.data.segmentation_set import inspect_segmentation_split
 from bodycomp.data.validate_duplicates import almost_repeated, repeated_masks
 from bodycomp.data.validate_flips import check_flips
@@ -46,16 +47,20 @@ class SampleLooker:
             {split: [""] * count for split, count in counts.items()} for _ in range(2)
         )
 
-    def __call__(
-        self, split: str, start: int, images: NDArray[Any], masks: NDArray[np.uint8]
-    ) -> None:
+    def __call__(self, piece: Piece) -> None:
         """Look at the samples of a piece; those with NaN or unknown labels are left out."""
-        for index, (hu, labels) in enumerate(zip(images, masks, strict=True), start):
+        split = piece.split
+        for offset, (hu, labels) in enumerate(zip(piece.images, piece.masks, strict=True)):
+            index, digest = piece.start + offset, piece.digests[offset]
             if self._with_digests:
                 self.image_digests[split][index] = pixel_digest(hu)
                 self.mask_digests[split][index] = pixel_digest(labels)
-            if np.isfinite(hu.min()) and np.isfinite(hu.max()) and labels.max() <= LARGEST_LABEL:
-                self._gathered.put(split, index, describe_sample(hu, labels))
+            ends = piece.lowest[offset], piece.highest[offset]
+            if np.isfinite(ends).all() and labels.max() <= LARGEST_LABEL:
+                facts, detail = describe_sample(hu, labels, ends)
+                if digest is not None:
+                    facts["image_digest"] = np.void(digest)
+                self._gathered.put(split, index, (facts, detail))
 
 
 def validate_samples(

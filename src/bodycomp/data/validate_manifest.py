@@ -69,8 +69,8 @@ def open_manifest(
         message = f"expected a manifest that can be read ({said.removeprefix(MANIFEST_NAME)})"
         return None, (MANIFEST_DAMAGED.broken(place, message),)
     found = []
-    for split in SPLITS:
-        rows, samples = len(manifest.of(split)), counts.get(split, 0)
+    for split, samples in counts.items():
+        rows = len(manifest.of(split))
         if rows != samples:
             message = f"expected a row for each of the {samples} samples of {split}, found {rows}"
             found.append(MANIFEST_COUNT.broken(Place(MANIFEST_NAME, split), message, rows))

@@ -11,7 +11,7 @@ import numpy as np
 
 from bodycomp.anatomy import BACKGROUND_LABEL, Tissue
 from bodycomp.data.arrays import ArrayHeader
-from bodycomp.data.findings import Finding, FindingList
+from bodycomp.data.findings import Finding, FindingList, Place
 from bodycomp.data.leaks import shared_between_splits
 from bodycomp.data.naming import SPLITS
 from bodycomp.data.places import images_place, sample_place
@@ -159,5 +159,7 @@ def _leaks(digests: Mapping[str, Sequence[bytes | None]]) -> tuple[Finding, ...]
             f"the first is sample {first} of {one} and sample {second} of {other}"
         )
         hint = f"Scores on {other} are too good if it shares images with {one}; split by patient."
-        findings.warning("image-in-two-splits", images_place(one), message, hint)
+        findings.warning(
+            "image-in-two-splits", Place(images_place(one).where, other, second), message, hint
+        )
     return findings.all()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import check_levels
-from bodycomp.data.findings import Finding, FindingList
+from bodycomp.data.findings import Finding, FindingList, Place
 from bodycomp.data.grey_cache import GreyCache
 from bodycomp.data.grey_file import NOT_BLANK, GreyFile
 from bodycomp.data.leaks import shared_between_splits
@@ -195,7 +195,7 @@ def _leaks(
                 f"the first is in row {first} of {one} and row {second} of {other}"
             )
             hint = f"Scores on {other} are too good if it shares them with {one}; split by patient."
-            findings.warning(code, table_place(one), message, hint)
+            findings.warning(code, Place(table_place(one).where, other, second), message, hint)
     return findings.all()
 
 

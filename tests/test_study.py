@@ -105,7 +105,7 @@ def test_study_leaves_table_json_preview_and_masks(tmp_path, study):
     assert document["levels"][0]["measurements"]["muscle"]["mean_hu"] == 45
     assert table(tmp_path / "out" / "refused.csv") == []
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(
-        ["results.csv", "refused.csv", series.study]
+        ["results.csv", "refused.csv", "series.csv", series.study]
     )
 
 
@@ -151,6 +151,47 @@ def test_best_series_of_a_study_is_analysed_and_the_other_one_listed(tmp_path, s
     assert other["kind"] == "not chosen"
     assert "--all-series" in other["reason"]
     assert other["study"] == report.analysed[0].study
+
+
+def test_every_series_has_a_row_with_its_rank_and_reason(tmp_path, study):
+    sharp = replace(HEADER, series_number=2, kernel="B70f")
+    write_ct_series(study / "b", ct(), sharp)
+    write_ct_series(study / "few", ct(slices=2), replace(HEADER, series_number=3))
+
+    analyze(tmp_path)
+
+    rows = table(tmp_path / "out" / "series.csv")
+    assert [(row["series_number"], row["rank"], row["chosen"]) for row in rows] == [
+        ("1", "1", "yes"),
+        ("2", "2", "no"),
+        ("3", "", "no"),
+    ]
+    assert (
+        rows[0]["reason"]
+        == "first of 2; the next one: sharp kernel, against soft or unknown kernel"
+    )
+    assert rows[1]["reason"].startswith("another series ranks first: sharp kernel, against")
+    assert rows[2]["reason"] == "expected at least 10 slices, found 2"
+    assert len({row["study"] for row in rows}) == 1
+    assert len({row["series"] for row in rows}) == 3
+    text = (tmp_path / "out" / "series.csv").read_text()
+    for secret in ("SECRET-7", "Doe", "abdomen", HEADER.uid("study"), sharp.uid("series")):
+        assert secret not in text
+    analyze(tmp_path, identifiers=True, overwrite=True)
+    named = table(tmp_path / "out" / "series.csv")[1]
+    assert (named["patient_id"], named["series_uid"]) == ("SECRET-7", sharp.uid("series"))
+
+
+def test_next_series_is_measured_where_the_best_one_cannot_be_read(tmp_path, study):
+    best = replace(HEADER, series_number=2, slice_thickness_mm=4.0)
+    write_ct_series(study / "b", ct(slices=50), best)
+    for path in (study / "b").iterdir():
+        path.write_bytes(path.read_bytes()[:-3000])
+
+    report = analyze(tmp_path)
+
+    assert [series.rows[0]["slices"] for series in report.analysed] == [30]
+    assert [refusal.kind for refusal in report.refused] == ["not readable"]
 
 
 def test_all_series_of_a_study_are_analysed_on_request(tmp_path, study):
@@ -222,7 +263,7 @@ def test_run_that_ends_early_lists_what_was_finished(tmp_path, study, error):
 
     (row,) = table(tmp_path / "out" / "results.csv")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == sorted(["refused.csv", "results.csv", row["study"]])
+    assert names == sorted(["refused.csv", "results.csv", "series.csv", row["study"]])
 
 
 def test_absent_level_is_a_row_with_a_reason_and_a_preview_but_no_mask(tmp_path, study):
@@ -280,7 +321,7 @@ def test_overwrite_replaces_earlier_results_and_nothing_else(tmp_path, study):
     report = analyze(tmp_path, overwrite=True)
 
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "mine.txt", "results.csv", "refused.csv", report.analysed[0].study
+        "mine.txt", "results.csv", "refused.csv", "series.csv", report.analysed[0].study
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bodycomp.dicom.header import SeriesHeader
-from bodycomp.dicom.rank import is_sharp_kernel, preferred, rank_series
+from bodycomp.dicom.rank import is_sharp_kernel, preferred, rank_series, why_behind
 from bodycomp.dicom.series import CandidateSeries, find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
@@ -22,13 +23,25 @@ def base(
     return only_candidate(tmp_path / "base")
 
 
-def test_rule_in_its_order(base: CandidateSeries) -> None:
+def test_rule_in_its_order_and_its_words(base: CandidateSeries) -> None:
     scanner = base.scanner
-    sharp = replace(base, scanner=replace(scanner, kernel="B70f"))
-    thin = replace(base, scanner=replace(scanner, slice_thickness_mm=1.0))
-    short = replace(base, coverage_mm=base.coverage_mm - 50)
-    derived = replace(base, image_type=("DERIVED", "SECONDARY", "AXIAL"))
-    assert rank_series([derived, short, thin, sharp, base]) == (base, sharp, thin, short, derived)
+    better_first = {
+        "derived from other images": replace(base, doubts=("derived from other images",)),
+        "names another part of the body": replace(base, region="Thorax HR"),
+        "covers 2 cm, against covers 8 cm": replace(base, coverage_mm=base.coverage_mm - 50),
+        "12 degrees from axial": replace(
+            base, orientation=(1, 0, 0, 0, math.cos(math.radians(12)), math.sin(math.radians(12)))
+        ),
+        "sharp kernel, against soft": replace(base, scanner=replace(scanner, kernel="B70f")),
+        "slices of 1 mm": replace(base, scanner=replace(scanner, slice_thickness_mm=1.0)),
+        "contrast phase arterial": replace(base, region="Abdomen arteriell"),
+        "15 slices, against 16 slices": replace(base, slices=base.slices[1:]),
+        "smaller series number": replace(base, series_number=2),
+    }
+    worst_first = list(better_first.values())
+    assert rank_series(worst_first) == tuple(reversed(worst_first))
+    for words, series in better_first.items():
+        assert words in why_behind(series, base)
 
 
 def test_one_series_per_study_is_preferred(tmp_path: Path, volume: Volume) -> None:

@@ -36,7 +36,7 @@ def write(folder: Path, volume: Volume, **options: object) -> tuple[Path, ...]:
          "expected CT images, found secondary captures"),
         ({"ImageType": ["DERIVED", "SECONDARY", "MIP"]}, "secondary capture or rendered image",
          "expected reconstructed slices, found ImageType MIP"),
-        ({"SOPClassUID": EnhancedCTImageStorage}, "multi-frame", "expected one slice per file"),
+        ({"SOPClassUID": EnhancedCTImageStorage}, "multi-frame", "a geometry for every frame"),
         ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "colour",
          "expected monochrome images, found RGB"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer", "a localizer"),

@@ -21,6 +21,7 @@ not measured (localizers, reformats, too few slices, not CT, missing geometry) i
 reason, and a level outside the scan is reported as absent.
 
 DIR/results.csv   one row per series and level: area (cm2), mean, median, SD, IQR (HU) per tissue
+DIR/series.csv    every series of every study: its rank, and why it is measured or not
 DIR/refused.csv   what was not measured, and why
 DIR/study-*/      per series: results.json, a preview picture, the masks as NIfTI
 

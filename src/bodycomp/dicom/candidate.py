@@ -16,6 +16,7 @@ class RefusalKind(StrEnum):
     NOT_CT = "not CT"
     SECONDARY = "secondary capture or rendered image"
     MULTI_FRAME = "multi-frame"
+    MATERIAL = "material map or altered values"
     COLOUR = "colour"
     LOCALIZER = "localizer"
     NO_GEOMETRY = "missing geometry"
@@ -39,6 +40,7 @@ class Refusal:
         reason: What was expected and what was found, for people.
         study_uid, series_uid: Where they belong; identifying, so left out of ``repr``.
         file_count: Number of images.
+        series_number, description, patient_id: As the header says.
     """
 
     what: str
@@ -47,11 +49,18 @@ class Refusal:
     study_uid: str = field(repr=False)
     series_uid: str = field(repr=False)
     file_count: int
+    series_number: int | None = None
+    description: str = field(default="", repr=False)
+    patient_id: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SliceFile:
-    """One slice of a candidate: where it is on disk and in the patient, and its rescale."""
+    """One slice of a candidate: where it is on disk and in the patient, and its rescale.
+
+    Attributes:
+        frame_number: Its place in a multi-frame file, from 1; None in a file of one image.
+    """
 
     path: Path = field(repr=False)
     sop_class_uid: str
@@ -60,6 +69,7 @@ class SliceFile:
     position_mm: tuple[float, float, float]
     slope_hu: float
     intercept_hu: float
+    frame_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,8 @@ class CandidateSeries:
         coverage_mm: Distance between the first and the last slice along their normal.
         scanner: How it was made, from the slice nearest to the feet.
         notes: What a reader of the result should know; nothing identifying.
+        doubts: What speaks against measuring it, so that it is ranked last; nothing identifying.
+        region: Words of the header that may name the part of the body.
         patient_sex: ``F``, ``M``, ``O`` or empty, as the header says.
     """
 
@@ -98,6 +110,8 @@ class CandidateSeries:
     image_type: tuple[str, ...]
     scanner: ScannerInfo
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    region: str = field(default="", repr=False)
     patient_sex: str = field(default="", repr=False)
 
     def __len__(self) -> int:
@@ -105,7 +119,7 @@ class CandidateSeries:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files from feet to head."""
+        """The file of every slice from feet to head; one file for all frames that it holds."""
         return tuple(item.path for item in self.slices)
 
     @property
@@ -116,7 +130,7 @@ class CandidateSeries:
     @property
     def is_original(self) -> bool:
         """Whether the scanner reconstructed it, rather than software deriving it from others."""
-        return self.image_type[0] != "DERIVED" and "SECONDARY" not in self.image_type[1:2]
+        return is_original(self.image_type)
 
     @property
     def study_key(self) -> str:
@@ -130,6 +144,11 @@ class CandidateSeries:
         """Short digest that tells this candidate from any other; names nobody."""
         images = (f"{item.sop_instance_uid}@{item.position_mm}" for item in self.slices)
         return _digest(self.study_key, self.series_uid, *images)
+
+
+def is_original(image_type: tuple[str, ...]) -> bool:
+    """Whether ImageType names original pixels of a primary image, or names nothing."""
+    return image_type[0] != "DERIVED" and "SECONDARY" not in image_type[1:2]
 
 
 def _digest(*parts: str) -> str:

@@ -1,4 +1,4 @@
-"""One DICOM file's attributes, read without its pixels, as a frozen value.
+"""One DICOM image's attributes, read without its pixels, as a frozen value.
 
 Nothing here raises over the content of a file: what is missing or malformed is None or empty, and
 ``qualify`` decides what follows from it.
@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pydicom
-from pydicom.dataset import FileDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from bodycomp.dicom.frames import FUNCTIONAL_GROUPS, frame_datasets
+from bodycomp.dicom.values import integer, number, numbers, positive, text, unit_vectors
 
 _TAGS: Final = [
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
@@ -27,6 +29,8 @@ _TAGS: Final = [
     "RescaleSlope", "RescaleIntercept", "RescaleType",
     "Manufacturer", "ManufacturerModelName", "KVP", "ConvolutionKernel", "SliceThickness",
     "ContrastBolusAgent", "Exposure", "ReconstructionDiameter",
+    "BodyPartExamined", "ProtocolName", "LossyImageCompression", "Units",
+    "TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase", *FUNCTIONAL_GROUPS,
 ]  # fmt: skip
 
 
@@ -53,9 +57,18 @@ class ScannerInfo:
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """What grouping and qualification need from one file.
+    """What grouping and qualification need from one image: a file, or one frame of a file.
 
     Identifying fields are left out of ``repr``, so that no log shows them by accident.
+
+    Attributes:
+        frame_number: Place in a file of many frames, from 1 as DICOM counts; None in a file of
+            one image.
+        frames: Number of frames that share the file without a geometry of their own.
+        is_lossy: The header says that compression lost detail.
+        units: Units of the values, as nuclear medicine states them.
+        region: Words that may name the part of the body: body part, protocol, description.
+        phase_marks: What tells images of one place apart in time.
     """
 
     path: Path = field(repr=False)
@@ -81,10 +94,15 @@ class FileHeader:
     samples_per_pixel: int
     photometric: str
     frames: int
+    frame_number: int | None
     bits_stored: int
     slope_hu: float | None
     intercept_hu: float | None
     rescale_type: str
+    is_lossy: bool
+    units: str
+    region: str = field(repr=False)
+    phase_marks: tuple[int | None, float | None]
     scanner: ScannerInfo
 
 
@@ -111,7 +129,10 @@ def open_dicom(path: Path, *, pixels: bool) -> FileDataset | None:
     with path.open("rb") as stream:
         start = stream.read(132)
     if start[128:] == b"DICM":
-        return pydicom.dcmread(path, **options)
+        dataset = pydicom.dcmread(path, **options)
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = _syntax_found(dataset)
+        return dataset
     if start[:2] != b"\x08\x00" or start[3:4] != b"\x00" or len(start) < 132:
         return None
     try:
@@ -120,116 +141,90 @@ def open_dicom(path: Path, *, pixels: bool) -> FileDataset | None:
         return None
     if "Modality" not in dataset or "SOPClassUID" not in dataset:
         return None
-    implicit = dataset.original_encoding[0]
-    syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = _syntax_found(dataset)
     return dataset
 
 
-def read_header(path: Path) -> FileHeader | None:
-    """Return the header of a DICOM file, None for any other file.
+def _syntax_found(dataset: FileDataset) -> UID:
+    """Return the transfer syntax by which an undeclared dataset turned out to be readable."""
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def read_headers(path: Path) -> tuple[FileHeader, ...]:
+    """Return a header for every image of a DICOM file; none for any other file.
+
+    An enhanced multi-frame object has an image per frame, any other object one.
 
     Raises:
         Exception: As for ``open_dicom``.
     """
     with quiet_pydicom():
         dataset = open_dicom(path, pixels=False)
-        return None if dataset is None else _header(path, dataset)
+        if dataset is None:
+            return ()
+        syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+        frames = frame_datasets(dataset)
+        if frames is None:
+            return (_header(path, dataset, syntax, None),)
+        return tuple(_header(path, frame, syntax, n) for n, frame in enumerate(frames, start=1))
 
 
-def _header(path: Path, dataset: FileDataset) -> FileHeader:
+def _header(
+    path: Path, dataset: Dataset, transfer_syntax_uid: str, frame_number: int | None
+) -> FileHeader:
+    region = ("BodyPartExamined", "ProtocolName", "SeriesDescription")
     return FileHeader(
         path=path,
-        sop_class_uid=_text(dataset, "SOPClassUID"),
-        sop_instance_uid=_text(dataset, "SOPInstanceUID"),
-        study_uid=_text(dataset, "StudyInstanceUID"),
-        series_uid=_text(dataset, "SeriesInstanceUID"),
-        frame_of_reference_uid=_text(dataset, "FrameOfReferenceUID"),
-        patient_id=_text(dataset, "PatientID"),
-        patient_sex=_text(dataset, "PatientSex").upper(),
-        transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID", "")),
-        modality=_text(dataset, "Modality"),
-        image_type=tuple(_text(dataset, "ImageType").upper().split("\\")),
-        series_number=_integer(dataset, "SeriesNumber"),
-        description=_text(dataset, "SeriesDescription"),
-        acquisition_number=_integer(dataset, "AcquisitionNumber"),
-        instance_number=_integer(dataset, "InstanceNumber"),
-        position_mm=_numbers(dataset, "ImagePositionPatient", 3),
-        orientation=_unit_vectors(_numbers(dataset, "ImageOrientationPatient", 6)),
-        pixel_spacing_mm=_positive(_numbers(dataset, "PixelSpacing", 2)),
-        rows=_integer(dataset, "Rows") or 0,
-        columns=_integer(dataset, "Columns") or 0,
-        samples_per_pixel=_integer(dataset, "SamplesPerPixel") or 1,
-        photometric=_text(dataset, "PhotometricInterpretation"),
-        frames=_integer(dataset, "NumberOfFrames") or 1,
-        bits_stored=_integer(dataset, "BitsStored") or 0,
-        slope_hu=_number(dataset, "RescaleSlope"),
-        intercept_hu=_number(dataset, "RescaleIntercept"),
-        rescale_type=_text(dataset, "RescaleType").upper(),
+        sop_class_uid=text(dataset, "SOPClassUID"),
+        sop_instance_uid=text(dataset, "SOPInstanceUID"),
+        study_uid=text(dataset, "StudyInstanceUID"),
+        series_uid=text(dataset, "SeriesInstanceUID"),
+        frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
+        patient_id=text(dataset, "PatientID"),
+        patient_sex=text(dataset, "PatientSex").upper(),
+        transfer_syntax_uid=transfer_syntax_uid,
+        modality=text(dataset, "Modality"),
+        image_type=tuple(text(dataset, "ImageType").upper().split("\\")),
+        series_number=integer(dataset, "SeriesNumber"),
+        description=text(dataset, "SeriesDescription"),
+        acquisition_number=integer(dataset, "AcquisitionNumber"),
+        instance_number=integer(dataset, "InstanceNumber"),
+        position_mm=numbers(dataset, "ImagePositionPatient", 3),
+        orientation=unit_vectors(numbers(dataset, "ImageOrientationPatient", 6)),
+        pixel_spacing_mm=positive(numbers(dataset, "PixelSpacing", 2)),
+        rows=integer(dataset, "Rows") or 0,
+        columns=integer(dataset, "Columns") or 0,
+        samples_per_pixel=integer(dataset, "SamplesPerPixel") or 1,
+        photometric=text(dataset, "PhotometricInterpretation"),
+        frames=1 if frame_number else integer(dataset, "NumberOfFrames") or 1,
+        frame_number=frame_number,
+        bits_stored=integer(dataset, "BitsStored") or 0,
+        slope_hu=number(dataset, "RescaleSlope"),
+        intercept_hu=number(dataset, "RescaleIntercept"),
+        rescale_type=text(dataset, "RescaleType").upper(),
+        is_lossy=text(dataset, "LossyImageCompression") == "01",
+        units=text(dataset, "Units").upper(),
+        region=" ".join(text(dataset, name) for name in region),
+        phase_marks=(
+            integer(dataset, "TemporalPositionIdentifier"),
+            number(dataset, "NominalPercentageOfCardiacPhase"),
+        ),
         scanner=_scanner(dataset),
     )
 
 
-def _scanner(dataset: FileDataset) -> ScannerInfo:
+def _scanner(dataset: Dataset) -> ScannerInfo:
     return ScannerInfo(
-        manufacturer=_text(dataset, "Manufacturer"),
-        model=_text(dataset, "ManufacturerModelName"),
-        kvp=_number(dataset, "KVP"),
-        kernel=_text(dataset, "ConvolutionKernel"),
-        exposure_mas=_number(dataset, "Exposure"),
-        slice_thickness_mm=_number(dataset, "SliceThickness"),
-        reconstruction_diameter_mm=_number(dataset, "ReconstructionDiameter"),
-        contrast_agent=_text(dataset, "ContrastBolusAgent"),
-        study_date=_text(dataset, "StudyDate"),
+        manufacturer=text(dataset, "Manufacturer"),
+        model=text(dataset, "ManufacturerModelName"),
+        kvp=number(dataset, "KVP"),
+        kernel=text(dataset, "ConvolutionKernel"),
+        exposure_mas=number(dataset, "Exposure"),
+        slice_thickness_mm=number(dataset, "SliceThickness"),
+        reconstruction_diameter_mm=number(dataset, "ReconstructionDiameter"),
+        contrast_agent=text(dataset, "ContrastBolusAgent"),
+        study_date=text(dataset, "StudyDate"),
     )
-
-
-def _value(dataset: FileDataset, name: str) -> Any:
-    try:
-        return dataset.get(name)
-    except Exception:  # a malformed value is a missing one, and pydicom raises any type
-        return None
-
-
-def _text(dataset: FileDataset, name: str) -> str:
-    value = _value(dataset, name)
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value.strip(" \0")
-    values = value if hasattr(value, "__iter__") else [value]
-    return "\\".join(str(item).strip(" \0") for item in values)
-
-
-def _numbers(dataset: FileDataset, name: str, count: int) -> tuple[float, ...] | None:
-    value = _value(dataset, name)
-    values = [value] if count == 1 else value
-    try:
-        numbers = tuple(float(item) for item in values)
-    except (TypeError, ValueError):
-        return None
-    return numbers if len(numbers) == count and np.all(np.isfinite(numbers)) else None
-
-
-def _number(dataset: FileDataset, name: str) -> float | None:
-    numbers = _numbers(dataset, name, 1)
-    return numbers[0] if numbers else None
-
-
-def _integer(dataset: FileDataset, name: str) -> int | None:
-    number = _number(dataset, name)
-    return None if number is None else int(number)
-
-
-def _positive(numbers: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    return numbers if numbers is not None and min(numbers) > 0 else None
-
-
-def _unit_vectors(cosines: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    """Return the cosines if they are two perpendicular unit vectors within rounding, else None."""
-    if cosines is None:
-        return None
-    row, column = np.array(cosines[:3]), np.array(cosines[3:])
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
-    perpendicular = abs(float(row @ column)) < 1e-2
-    return cosines if perpendicular and np.allclose(lengths, 1.0, atol=1e-2) else None

@@ -25,9 +25,10 @@ class Group:
     defect: Defect | None
 
 
-def stable_order(header: FileHeader) -> tuple[str, float, str]:
+def stable_order(header: FileHeader) -> tuple[str, int, float, str]:
     """Return a sort key that does not depend on the order in which files were found."""
-    return (header.sop_instance_uid, float(header.instance_number or 0), str(header.path))
+    number = float(header.instance_number or 0)
+    return (header.sop_instance_uid, header.frame_number or 0, number, str(header.path))
 
 
 def group_files(headers: Iterable[FileHeader]) -> list[Group]:
@@ -80,10 +81,10 @@ def _is_same_grid(one: FileHeader, other: FileHeader) -> bool:
 
 
 def drop_copies(headers: Sequence[FileHeader]) -> tuple[list[FileHeader], int]:
-    """Keep one file per SOP Instance UID; return the kept ones and how many were dropped."""
+    """Keep one image per SOP Instance UID and frame; return them and how many were dropped."""
     kept: dict[Hashable, FileHeader] = {}
     for header in sorted(headers, key=stable_order):
-        kept.setdefault(header.sop_instance_uid or header.path, header)
+        kept.setdefault((header.sop_instance_uid or header.path, header.frame_number), header)
     return list(kept.values()), len(headers) - len(kept)
 
 
@@ -102,8 +103,9 @@ def repeated_positions(headers: Sequence[FileHeader]) -> int:
 def split_acquisitions(headers: Sequence[FileHeader]) -> list[list[FileHeader]]:
     """Split slices that cover the same stretch of the body more than once.
 
-    Acquisition, kernel and ImageType are tried in this order; slices that do not overlap stay
-    together, because step-and-shoot scanners count every rotation as an acquisition.
+    Acquisition, phase in time, kVp, kernel and ImageType are tried in this order; slices that do
+    not overlap stay together, because step-and-shoot scanners count every rotation as an
+    acquisition.
     """
     parts = [list(headers)]
     for attribute in _DIVIDERS:
@@ -113,6 +115,8 @@ def split_acquisitions(headers: Sequence[FileHeader]) -> list[list[FileHeader]]:
 
 _DIVIDERS: Final[tuple[Callable[[FileHeader], Hashable], ...]] = (
     lambda header: header.acquisition_number,
+    lambda header: header.phase_marks,
+    lambda header: header.scanner.kvp,
     lambda header: header.scanner.kernel,
     lambda header: header.image_type,
 )

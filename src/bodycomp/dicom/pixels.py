@@ -7,13 +7,19 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import FileDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, JPEGExtended12Bit
+from scipy import ndimage
 
+from bodycomp.dicom.candidate import SliceFile
 from bodycomp.dicom.file_header import open_dicom, quiet_pydicom
+from bodycomp.dicom.stored import StoredImage, decode_stored
 from bodycomp.errors import SeriesError
 
 _INT16: Final = np.iinfo(np.int16)
+_AIR_HU: Final = -900.0
+_OUTSIDE_HU: Final = -1024
 
 
 def why_not_decodable(transfer_syntax_uid: str, bits_stored: int) -> str | None:
@@ -55,28 +61,82 @@ def rescale(
     return (stored.astype(np.float64) * slope_hu + intercept_hu).astype(np.float32)
 
 
+class HuReader:
+    """Reads images in HU; keeps the last file, so that the frames of one file are read once."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._dataset: FileDataset | None = None
+
+    def read(self, item: SliceFile) -> NDArray[np.int16] | NDArray[np.float32]:
+        """Return the (row, column) pixels of a slice in HU.
+
+        Pixels that the header calls padding become air where its value would lie in the body.
+
+        Raises:
+            SeriesError: The file is not DICOM, holds no such image that can be decoded, or holds
+                bytes in another order than its header says.
+        """
+        try:
+            with quiet_pydicom():
+                dataset = self._open(item.path)
+                image = None if dataset is None else decode_stored(dataset, item.frame_number)
+        except (MemoryError, SeriesError):
+            raise
+        except Exception as error:
+            # pydicom and its decoders raise many types; their messages may quote the path.
+            raise SeriesError(
+                f"pixels cannot be decoded ({type(error).__name__})",
+                hint="The file may be truncated, or compressed in a way that is not supported.",
+            ) from error
+        if image is None:
+            raise SeriesError("expected a DICOM file, found another one")
+        return _to_hu(image, item.slope_hu, item.intercept_hu)
+
+    def _open(self, path: Path) -> FileDataset | None:
+        if path != self._path:
+            self._dataset, self._path = open_dicom(path, pixels=True), path
+        return self._dataset
+
+
 def decode_hu(
     path: Path, slope_hu: float, intercept_hu: float
 ) -> NDArray[np.int16] | NDArray[np.float32]:
     """Return one file's (row, column) pixels in HU.
 
     Raises:
-        SeriesError: The file is not DICOM or holds no single-frame image that can be decoded.
+        SeriesError: As for ``HuReader.read``.
     """
-    try:
-        with quiet_pydicom():
-            dataset = open_dicom(path, pixels=True)
-            stored = None if dataset is None else dataset.pixel_array
-    except MemoryError:
-        raise
-    except Exception as error:
-        # pydicom and its decoders raise many types; their messages may quote the path.
-        raise SeriesError(
-            f"pixels cannot be decoded ({type(error).__name__})",
-            hint="The file may be truncated, or compressed in a way that is not supported.",
-        ) from error
-    if stored is None:
-        raise SeriesError("expected a DICOM file, found another one")
-    if stored.ndim != 2:
-        raise SeriesError(f"expected one (row, column) image, found shape {stored.shape}")
-    return rescale(stored, slope_hu, intercept_hu)
+    return HuReader().read(SliceFile(path, "", "", None, (0, 0, 0), slope_hu, intercept_hu))
+
+
+def _to_hu(
+    image: StoredImage, slope_hu: float, intercept_hu: float
+) -> NDArray[np.int16] | NDArray[np.float32]:
+    hu = rescale(image.values, slope_hu, intercept_hu)
+    # Scanners pad with values below air, which stay as they are.
+    if image.padding is not None and _is_loud(image, slope_hu, intercept_hu):
+        low, high = image.padding
+        loud = (image.raw >= low) & (image.raw <= high) & (hu > _AIR_HU)
+        hu[connected_to_border(loud)] = _OUTSIDE_HU
+    return hu
+
+
+def _is_loud(image: StoredImage, slope_hu: float, intercept_hu: float) -> bool:
+    """Whether padding can look like something denser than air."""
+    cut_off = image.raw is not image.values  # bits of padding are lost, so that it may be anything
+    return cut_off or any(
+        value * slope_hu + intercept_hu > _AIR_HU for value in image.padding or ()
+    )
+
+
+def connected_to_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the parts of a (row, column) mask that reach the border of the image.
+
+    What lies outside the scanned circle does; a pixel of tissue that happens to have the value of
+    padding does not.
+    """
+    parts, _ = ndimage.label(mask)
+    border = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    reached: NDArray[np.bool_] = np.isin(parts, border[border > 0])
+    return reached

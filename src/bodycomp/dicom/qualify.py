@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydicom.uid import EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
-
 from bodycomp.dicom.candidate import RefusalKind
 from bodycomp.dicom.file_header import FileHeader
+from bodycomp.dicom.frames import ENHANCED_CT
 from bodycomp.dicom.pixels import why_not_decodable
 from bodycomp.imaging.axial import MAX_OBLIQUITY_DEGREES, obliquity_degrees
 
 Defect = tuple[RefusalKind, str]
 
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
-_ENHANCED: Final = frozenset({EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage})
 _LOCALIZER_WORDS: Final = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW"})
 # Pictures of a scan whose values are no longer the HU of a slice.
 _RENDERED_WORDS: Final = frozenset(
     {"SCREEN SAVE", "SCREENSAVE", "MIP", "MINIP", "MAXIP", "VRT", "SSD", "FUSED", "DOSE_INFO",
      "PROJECTION IMAGE", "VOLUME_RENDERING", "SNAPSHOT"}
 )  # fmt: skip
+# Values of other quantities, in the words of multi-energy CT (Supplement 188) and makers.
+MATERIAL_WORDS: Final = frozenset(
+    {"MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY",
+     "IODINE", "Z_EFF", "PERFUSION", "SUBTRACTION", "SUBTRACTED"}
+)  # fmt: skip
 _HU_TYPES: Final = frozenset({"", "HU", "HU_MOD", "US"})  # US says "unspecified"
+_HU_UNITS: Final = frozenset({"", "HU"})
+MAX_INTERCEPT_HU: Final = 32768.0
+"""Beyond this no 16-bit value is a density of the body."""
 MAX_STEP_HU: Final = 8.0
 """A coarser grey level moves a tissue's mean and its share within an HU range."""
 
@@ -45,10 +51,10 @@ def _kind_of_object(header: FileHeader) -> Defect | None:
         return RefusalKind.NOT_CT, f"expected modality CT, found {found}"
     if header.sop_class_uid.startswith(_SECONDARY_CAPTURE):
         return RefusalKind.SECONDARY, "expected CT images, found secondary captures"
-    if header.frames > 1 or header.sop_class_uid in _ENHANCED:
+    if header.frames > 1 or (header.sop_class_uid in ENHANCED_CT and header.frame_number is None):
         return (
             RefusalKind.MULTI_FRAME,
-            "expected one slice per file, found multi-frame CT; convert it to single frames first",
+            "expected a geometry for every frame, found none; export single slices or enhanced CT",
         )
     return None
 
@@ -60,6 +66,9 @@ def _kind_of_picture(header: FileHeader) -> Defect | None:
     words = frozenset(header.image_type)
     if words & _LOCALIZER_WORDS:
         return RefusalKind.LOCALIZER, "a localizer (scout view), not cross-sections"
+    if words & MATERIAL_WORDS:
+        found = ", ".join(sorted(words & MATERIAL_WORDS))
+        return RefusalKind.MATERIAL, f"expected values in HU, found ImageType {found}"
     if words & _RENDERED_WORDS:
         found = ", ".join(sorted(words & _RENDERED_WORDS))
         return RefusalKind.SECONDARY, f"expected reconstructed slices, found ImageType {found}"
@@ -91,6 +100,11 @@ def _values(header: FileHeader) -> Defect | None:
             RefusalKind.NO_RESCALE,
             "expected RescaleSlope and RescaleIntercept, found none that can be used",
         )
+    if header.units not in _HU_UNITS:
+        return RefusalKind.NO_RESCALE, f"expected values in HU, found units {header.units}"
+    if abs(header.intercept_hu) > MAX_INTERCEPT_HU:
+        found = f"{header.intercept_hu:g}"
+        return RefusalKind.NO_RESCALE, f"expected an intercept as of HU, found {found}"
     if header.rescale_type not in _HU_TYPES:
         return RefusalKind.NO_RESCALE, f"expected values in HU, found {header.rescale_type}"
     if abs(header.slope_hu) > MAX_STEP_HU:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bodycomp.dicom.candidate import CandidateSeries, SliceFile
 from bodycomp.dicom.geometry import MIN_SLICES, heights_mm, largest_allowed_gap_mm, spacing_note
-from bodycomp.dicom.pixels import decode_hu, is_integral
+from bodycomp.dicom.pixels import HuReader, is_integral
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 
@@ -54,8 +54,9 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
     shape = (len(series), *series.shape)
     hu = np.empty(shape, np.int16) if integral else np.empty(shape, np.float32)
     kept: list[SliceFile] = []
+    reader = HuReader()
     for item in series.slices:
-        image = _decode(item, series.shape)
+        image = _decode(reader, item, series.shape)
         if image is not None:
             hu[len(kept)] = image
             kept.append(item)
@@ -73,11 +74,11 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
 
 
 def _decode(
-    item: SliceFile, shape: tuple[int, int]
+    reader: HuReader, item: SliceFile, shape: tuple[int, int]
 ) -> NDArray[np.int16] | NDArray[np.float32] | None:
     """Return one slice in HU, None if its file is broken."""
     try:
-        image = decode_hu(item.path, item.slope_hu, item.intercept_hu)
+        image = reader.read(item)
     except SeriesError as error:
         _LOG.warning("one slice is lost: %s", error.message)
         return None

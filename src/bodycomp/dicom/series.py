@@ -12,8 +12,15 @@ from typing import Final
 import numpy as np
 
 from bodycomp.dicom.candidate import CandidateSeries, Refusal, RefusalKind, SliceFile
-from bodycomp.dicom.file_header import FileHeader, ScannerInfo, read_header
-from bodycomp.dicom.geometry import MIN_SLICES, heights_mm, is_tilted, sideways_mm, spacing_note
+from bodycomp.dicom.doubts import find_doubts
+from bodycomp.dicom.file_header import FileHeader, ScannerInfo, read_headers
+from bodycomp.dicom.geometry import (
+    MIN_SLICES,
+    heights_mm,
+    is_tilted,
+    sideways_mm,
+    spacing_note,
+)
 from bodycomp.dicom.grouping import (
     Group,
     drop_copies,
@@ -71,22 +78,32 @@ def find_series(inputs: Sequence[Path], *, progress: Progress | None = None) -> 
     """
     paths = _list_files(inputs)
     headers: list[FileHeader] = []
-    unreadable = 0
+    unreadable = image_files = 0
     for count, path in enumerate(paths, start=1):
         try:
-            header = read_header(path)
+            found = read_headers(path)
         except Exception as error:
             unreadable += 1
             _LOG.warning("one file cannot be read (%s); left out", type(error).__name__)
-            header = None
-        if header is not None and (header.modality or header.series_uid):
-            headers.append(header)
+            found = ()
+        images = [header for header in found if header.modality or header.series_uid]
+        headers += images
+        image_files += bool(images)
         if progress is not None:
             progress(count, len(paths))
-    return _search(headers, len(paths), unreadable)
+    return _search(headers, _Counts(len(paths), image_files, unreadable))
 
 
-def _search(headers: list[FileHeader], file_count: int, unreadable: int) -> SeriesSearch:
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Files opened, files with images, and damaged files."""
+
+    files: int
+    images: int
+    unreadable: int
+
+
+def _search(headers: list[FileHeader], counts: _Counts) -> SeriesSearch:
     candidates: list[CandidateSeries] = []
     refusals: list[Refusal] = []
     for group in group_files(headers):
@@ -96,16 +113,19 @@ def _search(headers: list[FileHeader], file_count: int, unreadable: int) -> Seri
             else:
                 candidates.append(outcome)
     _LOG.info(
-        "%d series to analyse, %d refused, in %d files", len(candidates), len(refusals), file_count
+        "%d series to analyse, %d refused, in %d files",
+        len(candidates),
+        len(refusals),
+        counts.files,
     )
     candidates.sort(key=lambda c: (c.study_uid, c.series_number or 0, c.series_uid, c.key))
     refusals.sort(key=lambda r: (r.study_uid, r.what, r.series_uid, r.reason))
     return SeriesSearch(
         tuple(candidates),
         tuple(refusals),
-        file_count=file_count,
-        not_dicom_count=file_count - len(headers) - unreadable,
-        unreadable_count=unreadable,
+        file_count=counts.files,
+        not_dicom_count=counts.files - counts.images - counts.unreadable,
+        unreadable_count=counts.unreadable,
     )
 
 
@@ -175,6 +195,7 @@ def _qualify_stack(stack: list[FileHeader], notes: list[str]) -> CandidateSeries
     first = stack[0]
     a, b, c, d, e, f = orientation
     row_mm, column_mm = first.pixel_spacing_mm or ()
+    doubts = find_doubts(first)
     return CandidateSeries(
         slices=slices,
         orientation=(a, b, c, d, e, f),
@@ -191,7 +212,9 @@ def _qualify_stack(stack: list[FileHeader], notes: list[str]) -> CandidateSeries
         description=first.description,
         image_type=first.image_type,
         scanner=first.scanner,
-        notes=(*notes, *([uneven] if uneven else [])),
+        notes=(*notes, *([uneven] if uneven else []), *doubts),
+        doubts=doubts,
+        region=first.region,
         patient_sex=first.patient_sex,
     )
 
@@ -211,6 +234,7 @@ def _slice_file(header: FileHeader) -> SliceFile:
         position_mm=(x, y, z),
         slope_hu=header.slope_hu or 1.0,
         intercept_hu=header.intercept_hu or 0.0,
+        frame_number=header.frame_number,
     )
 
 
@@ -227,4 +251,7 @@ def _refusal(headers: Sequence[FileHeader], defect: Defect) -> Refusal:
         study_uid=first.study_uid,
         series_uid=first.series_uid,
         file_count=len(headers),
+        series_number=first.series_number,
+        description=first.description,
+        patient_id=first.patient_id,
     )

@@ -13,6 +13,7 @@ from bodycomp.report.result_rows import Cell
 RESULTS_NAME: Final = "results.csv"
 REFUSED_NAME: Final = "refused.csv"
 STUDY_PREFIX: Final = "study-"
+SERIES_PREFIX: Final = "series-"
 
 StudyProgress = Callable[[str, int, int], None]
 """Called with the stage, steps done and steps in all.

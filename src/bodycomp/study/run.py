@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, fields
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Final
 
 from bodycomp.analysis.loading import load_analyzer
@@ -29,6 +29,7 @@ from bodycomp.study.options import (
 )
 from bodycomp.study.outputs import write_series
 from bodycomp.study.search import Worklist, find_work
+from bodycomp.study.series_table import SERIES_NAME, write_series_table
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, LoadedVolume, Source
 
 _LOG: Final = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def analyze_inputs(
 
 def _remove_earlier_results(options: AnalyzeOptions) -> None:
     """Remove what an earlier run left in the output folder, and nothing else."""
-    for name in (RESULTS_NAME, REFUSED_NAME):
+    for name in (RESULTS_NAME, REFUSED_NAME, SERIES_NAME):
         (options.out_dir / name).unlink(missing_ok=True)
     for folder in options.out_dir.glob(f"{STUDY_PREFIX}*"):
         shutil.rmtree(folder)
@@ -100,6 +101,8 @@ class _Run:
         """Analyse everything and return the report."""
         out = self._options.out_dir
         out.mkdir(parents=True, exist_ok=True)
+        named = self._options.identifiers
+        write_series_table(out / SERIES_NAME, self._work.series, identifiers=named)
         identifiers = IDENTIFIER_COLUMNS if self._options.identifiers else ()
         columns = result_columns(self._analyzer.segmenter.tissues, identifiers)
         failure: BaseException | None = None
@@ -142,9 +145,12 @@ class _Run:
         finished: list[AnalysedSeries] = []
         with ExitStack() as stack:
             temporary = None
-            for source in sources:
+            spares = self._work.spares.get(study, ())
+            for source in chain(sources, spares):
+                if finished and source in spares:
+                    break  # a series of the study could be read
                 outcome = self._analyse(source)
-                self._done += 1
+                self._done += source not in spares
                 self._progress("series", self._done, len(self._work.sources))
                 if outcome is None:
                     continue

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bodycomp.dicom.candidate import CandidateSeries, Refusal
-from bodycomp.dicom.rank import preferred
+from bodycomp.dicom.rank import by_study, preferred, why_behind
 from bodycomp.dicom.series import SeriesSearch, find_series
 from bodycomp.errors import InputNotFoundError
 from bodycomp.study.options import (
@@ -18,6 +18,7 @@ from bodycomp.study.options import (
     RefusedSeries,
     StudyProgress,
 )
+from bodycomp.study.series_table import SeriesRow, refusal_row, study_rows
 from bodycomp.study.sources import DicomSource, NiftiSource, Source, is_nifti
 
 
@@ -27,11 +28,16 @@ class Worklist:
 
     Attributes:
         sources: Series to analyse; those of one study stand together.
+        spares: Series of the same study to try, best first, where none of its sources can be
+            read; by study.
+        series: The rows of ``series.csv``.
         refused, not_chosen: See ``StudyReport``.
         file_count, unreadable_count: Files opened, and those that cannot be read.
     """
 
     sources: tuple[Source, ...]
+    spares: Mapping[str, tuple[Source, ...]]
+    series: tuple[SeriesRow, ...]
     refused: tuple[RefusedSeries, ...]
     not_chosen: tuple[RefusedSeries, ...]
     file_count: int
@@ -51,8 +57,16 @@ def find_work(options: AnalyzeOptions, progress: StudyProgress) -> Worklist:
         search = find_series(others, progress=lambda done, total: progress("search", done, total))
     chosen = search.candidates if options.all_series else preferred(search.candidates)
     volumes, copies = _nifti_sources(list(nifti_paths.values()))
+    studies = by_study(search.candidates)
+    every = options.all_series
     work = Worklist(
         sources=(*(DicomSource(candidate) for candidate in _by_study(chosen)), *volumes),
+        spares={} if every else _spares(studies),
+        series=(
+            *(row for members in studies for row in study_rows(members, all_chosen=every)),
+            *(refusal_row(found, _study_of(found, search.candidates)) for found in search.refusals),
+            *(_volume_row(source) for source in volumes),
+        ),
         refused=(*(_refused(refusal, search.candidates) for refusal in search.refusals), *copies),
         not_chosen=_not_chosen(search.candidates, chosen),
         file_count=search.file_count + len(nifti_paths),
@@ -73,6 +87,21 @@ def _by_study(candidates: Sequence[CandidateSeries]) -> list[CandidateSeries]:
     return sorted(candidates, key=lambda candidate: order[candidate.study_key])
 
 
+def _spares(studies: Sequence[Sequence[CandidateSeries]]) -> dict[str, tuple[Source, ...]]:
+    sources = ([DicomSource(candidate) for candidate in members] for members in studies)
+    return {first.study: tuple(others) for first, *others in sources if others}
+
+
+def _volume_row(source: Source) -> SeriesRow:
+    return SeriesRow(
+        study=source.study,
+        series=source.series,
+        rank=1,
+        chosen="yes",
+        reason="a volume file is a study of its own",
+    )
+
+
 def _nifti_sources(paths: Sequence[Path]) -> tuple[list[NiftiSource], list[RefusedSeries]]:
     """Return volumes of different content, and the copies among them as refused."""
     first: dict[str, NiftiSource] = {}
@@ -88,10 +117,10 @@ def _nifti_sources(paths: Sequence[Path]) -> tuple[list[NiftiSource], list[Refus
 def _not_chosen(
     candidates: Sequence[CandidateSeries], chosen: Sequence[CandidateSeries]
 ) -> tuple[RefusedSeries, ...]:
-    best = {candidate.study_key: DicomSource(candidate) for candidate in chosen}
+    best = {candidate.study_key: candidate for candidate in chosen}
     kept = {candidate.key for candidate in chosen}
     left_out = [
-        (DicomSource(candidate), best[candidate.study_key])
+        (candidate, best[candidate.study_key])
         for candidate in candidates
         if candidate.key not in kept
     ]
@@ -101,25 +130,30 @@ def _not_chosen(
             source.series,
             source.what,
             NOT_CHOSEN,
-            f"{preferred_one.what} of the same study suits better; --all-series analyses both",
+            f"{DicomSource(better).what} of the same study suits better "
+            f"({why_behind(candidate, better)}); --all-series analyses both",
             source.file_count,
         )
-        for source, preferred_one in left_out
+        for candidate, better in left_out
+        for source in [DicomSource(candidate)]
     )
 
 
 def _refused(refusal: Refusal, candidates: Sequence[CandidateSeries]) -> RefusedSeries:
-    """Name a refusal's study like the candidates of the same study, if there are any."""
-    keys = {c.study_key for c in candidates if c.study_uid and c.study_uid == refusal.study_uid}
-    key = keys.pop() if len(keys) == 1 else _digest(refusal.study_uid)
     return RefusedSeries(
-        study=STUDY_PREFIX + key,
+        study=_study_of(refusal, candidates),
         series="",
         what=refusal.what,
         kind=str(refusal.kind),
         reason=refusal.reason,
         files=refusal.file_count,
     )
+
+
+def _study_of(refusal: Refusal, candidates: Sequence[CandidateSeries]) -> str:
+    """Name a refusal's study like the candidates of the same study, if there are any."""
+    keys = {c.study_key for c in candidates if c.study_uid and c.study_uid == refusal.study_uid}
+    return STUDY_PREFIX + (keys.pop() if len(keys) == 1 else _digest(refusal.study_uid))
 
 
 def _digest(text: str) -> str:

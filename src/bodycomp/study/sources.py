@@ -14,11 +14,10 @@ from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume
 from bodycomp.report.result_rows import SeriesFacts
-from bodycomp.study.options import STUDY_PREFIX
+from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
 
 IDENTIFIER_COLUMNS: Final = ("patient_id", "study_uid", "series_uid", "study_date", "source_path")
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
-SERIES_PREFIX: Final = "series-"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class DicomSource(Source):
         number = "?" if candidate.series_number is None else str(candidate.series_number)
         described = f" ({candidate.description})" if candidate.description else ""
         self.what = f"series {number}{described}, {len(candidate)} images"
-        self.file_count = len(candidate)
+        self.file_count = len(set(candidate.files))
         self.study_uid = candidate.study_uid
 
     def load(self, *, identifiers: bool) -> LoadedVolume:

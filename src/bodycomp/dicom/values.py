@@ -1,0 +1,64 @@
+"""Attributes of a dataset as plain values; what is missing or malformed is None or empty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+
+def _value(dataset: Dataset, name: str) -> Any:
+    try:
+        return dataset.get(name)
+    except Exception:  # a malformed value is a missing one, and pydicom raises any type
+        return None
+
+
+def text(dataset: Dataset, name: str) -> str:
+    """Return an attribute as text, several values joined by a backslash."""
+    value = _value(dataset, name)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip(" \0")
+    values = value if hasattr(value, "__iter__") else [value]
+    return "\\".join(str(item).strip(" \0") for item in values)
+
+
+def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
+    """Return exactly ``count`` finite numbers, else None."""
+    value = _value(dataset, name)
+    values = [value] if count == 1 else value
+    try:
+        found = tuple(float(item) for item in values)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if len(found) == count and np.all(np.isfinite(found)) else None
+
+
+def number(dataset: Dataset, name: str) -> float | None:
+    """Return one finite number, else None."""
+    values = numbers(dataset, name, 1)
+    return values[0] if values else None
+
+
+def integer(dataset: Dataset, name: str) -> int | None:
+    """Return one whole number, else None; a fraction is cut off."""
+    value = number(dataset, name)
+    return None if value is None else int(value)
+
+
+def positive(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    """Return the numbers if all are positive, else None."""
+    return values if values is not None and min(values) > 0 else None
+
+
+def unit_vectors(cosines: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    """Return the cosines if they are two perpendicular unit vectors within rounding, else None."""
+    if cosines is None:
+        return None
+    row, column = np.array(cosines[:3]), np.array(cosines[3:])
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    perpendicular = abs(float(row @ column)) < 1e-2
+    return cosines if perpendicular and np.allclose(lengths, 1.0, atol=1e-2) else None

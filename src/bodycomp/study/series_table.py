@@ -1,0 +1,142 @@
+"""``series.csv``: every series of every study, its rank, and why it is measured or not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Final
+
+from bodycomp.dicom.candidate import CandidateSeries, Refusal
+from bodycomp.dicom.rank import contrast_phase, why_behind
+from bodycomp.report.result_rows import Cell
+from bodycomp.report.tables import open_table
+from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
+
+SERIES_NAME: Final = "series.csv"
+SERIES_IDENTIFIERS: Final = ("patient_id", "study_uid", "series_uid", "series_description")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesRow:
+    """One row; what is not known is None or empty.
+
+    Attributes:
+        study, series: Pseudonyms.
+        rank: 1 is the best of its study; None for what cannot be measured.
+        chosen: "yes" or "no".
+        kind: The rule that refused images break, in few words.
+        reason: Why it is measured or not.
+        contrast_phase: As header words tell it, see ``dicom.rank``.
+        identifiers: Column -> value, written only if the user asks for them.
+    """
+
+    study: str
+    series: str
+    rank: int | None = None
+    chosen: str = "no"
+    kind: str = ""
+    reason: str
+    series_number: int | None = None
+    files: int = 1
+    slices: int | None = None
+    coverage_mm: float | None = None
+    slice_spacing_mm: float | None = None
+    slice_thickness_mm: float | None = None
+    rows: int | None = None
+    columns: int | None = None
+    kernel: str = ""
+    kvp: float | None = None
+    contrast_phase: str = ""
+    image_type: str = ""
+    notes: str = ""
+    identifiers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def cells(self, *, identifiers: bool) -> dict[str, Cell]:
+        """Return column -> value."""
+        own = {name: getattr(self, name) for name in _COLUMNS}
+        return own | (dict(self.identifiers) if identifiers else {})
+
+
+_COLUMNS: Final = tuple(f.name for f in fields(SeriesRow) if f.name != "identifiers")
+
+
+def write_series_table(path: Path, rows: Iterable[SeriesRow], *, identifiers: bool) -> None:
+    """Write the table; it appears whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    columns = (*_COLUMNS, *(SERIES_IDENTIFIERS if identifiers else ()))
+    with open_table(path, columns) as table:
+        for row in rows:
+            table.append(row.cells(identifiers=identifiers))
+
+
+def study_rows(members: Sequence[CandidateSeries], *, all_chosen: bool) -> list[SeriesRow]:
+    """Return the rows of the candidates of one study.
+
+    Args:
+        members: Best first.
+        all_chosen: All are measured, not the first alone.
+    """
+    rows = []
+    for rank, series in enumerate(members, start=1):
+        rows.append(
+            SeriesRow(
+                study=STUDY_PREFIX + series.study_key,
+                series=SERIES_PREFIX + series.key,
+                rank=rank,
+                chosen="yes" if rank == 1 or all_chosen else "no",
+                reason=_reason(members, rank),
+                series_number=series.series_number,
+                files=len(set(series.files)),
+                slices=len(series),
+                coverage_mm=series.coverage_mm,
+                slice_spacing_mm=series.slice_spacing_mm,
+                slice_thickness_mm=series.scanner.slice_thickness_mm,
+                rows=series.shape[0],
+                columns=series.shape[1],
+                kernel=series.scanner.kernel,
+                kvp=series.scanner.kvp,
+                contrast_phase=contrast_phase(series),
+                image_type="\\".join(series.image_type),
+                notes="; ".join(series.notes),
+                identifiers=_identifiers(
+                    series.patient_id, series.study_uid, series.series_uid, series.description
+                ),
+            )
+        )
+    return rows
+
+
+def refusal_row(refusal: Refusal, study: str) -> SeriesRow:
+    """Return the row of images that cannot be measured."""
+    return SeriesRow(
+        study=study,
+        series=SERIES_PREFIX + _digest(study, refusal.series_uid, refusal.what, refusal.reason),
+        kind=str(refusal.kind),
+        reason=refusal.reason,
+        series_number=refusal.series_number,
+        files=refusal.file_count,
+        identifiers=_identifiers(
+            refusal.patient_id, refusal.study_uid, refusal.series_uid, refusal.description
+        ),
+    )
+
+
+def _reason(members: Sequence[CandidateSeries], rank: int) -> str:
+    if len(members) == 1:
+        return "the only series of its study that can be measured"
+    if rank == 1:
+        return f"first of {len(members)}; the next one: {why_behind(members[1], members[0])}"
+    return f"another series ranks first: {why_behind(members[rank - 1], members[0])}"
+
+
+def _identifiers(*values: str) -> dict[str, str]:
+    return dict(zip(SERIES_IDENTIFIERS, values, strict=True))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -16,7 +16,17 @@ import sys
 from collections.abc import Sequence
 
 from bodycomp import __version__
-from bodycomp.cli import analyze, cache, demo, phantom, prepare, show, train, validate
+from bodycomp.cli import (
+    analyze,
+    cache,
+    demo,
+    import_keras,
+    phantom,
+    prepare,
+    show,
+    train,
+    validate,
+)
 from bodycomp.errors import BodycompError, RunInterruptedError, UsageError
 
 EXIT_FAILED = 1
@@ -51,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--quiet", action="store_true", help="show warnings and errors only")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for family in (demo, phantom, prepare, validate, show, train, analyze, cache):
+    for family in (demo, phantom, prepare, validate, show, train, import_keras, analyze, cache):
         family.add_parser(subparsers)
     return parser
 

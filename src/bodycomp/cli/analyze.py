@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bodycomp.cli.threads import share_cores
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -73,6 +75,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyse, print a summary, and fail if nothing could be analysed."""
+    share_cores()
     from rich.console import Console
 
     from bodycomp.cli.progress import study_progress

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import Any
 
+from bodycomp.cli.threads import share_cores
 from bodycomp.cli.train_options import (
     add_run_options,
     add_segmentation_options,
@@ -54,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run_segmentation(arguments: argparse.Namespace) -> int:
     """Train a segmentation model."""
     options = SegmentationOptions(**_values(arguments, SegmentationOptions))
-    _share_cores()
+    share_cores()
     if arguments.dry_run:
         return _try(options)
     from bodycomp.training.fit import train_segmentation
@@ -66,7 +66,7 @@ def run_segmentation(arguments: argparse.Namespace) -> int:
 def run_slice_selection(arguments: argparse.Namespace) -> int:
     """Train a slice-selection model."""
     options = SliceSelectionOptions(**_values(arguments, SliceSelectionOptions))
-    _share_cores()
+    share_cores()
     if arguments.dry_run:
         return _try(options)
     from bodycomp.training.fit import train_slice_selection
@@ -81,15 +81,6 @@ def _try(options: RunOptions) -> int:
 
     sys.stdout.write("\n".join(dry_run(options).lines()) + "\n")
     return 0
-
-
-def _share_cores() -> None:
-    """Let PyTorch's threads sleep while they wait for each other; to be called before its import.
-
-    By default they spin, so that two threads on two busy cores took 2.3 s for a step that one
-    thread did in 1.1 s; asleep, they took 1.0 to 1.3 s.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _values(arguments: argparse.Namespace, options: type[RunOptions]) -> dict[str, Any]:

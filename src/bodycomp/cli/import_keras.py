@@ -1,0 +1,105 @@
+"""``bodycomp import-keras``: models of the earlier Keras implementation as models of our own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bodycomp.networks.names import ACTIVATIONS
+
+DESCRIPTION = """\
+Turn a U-Net or DenseNet of the earlier Keras implementation into a model folder, which
+'bodycomp analyze' and 'bodycomp train --load_weights' take. TensorFlow is not needed.
+
+WEIGHTS is an HDF5 file (.hdf5, .h5) of a full model or of its weights alone. Which network it is
+and how large is recognised from the file, every layer's shape is checked, and the outputs are the
+same to 1e-5. What a file cannot tell has to be said: the levels of a DenseNet with several outputs;
+and the activation of a network other than relu, if the file holds the weights alone.
+
+Put the two models into one folder to analyse with them:
+  bodycomp import-keras l3.hdf5 --out models/slice-selection
+  bodycomp import-keras unet.hdf5 --out models/segmentation
+  bodycomp analyze scans --models models --out results"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser of ``bodycomp``."""
+    parser = subparsers.add_parser(
+        "import-keras",
+        help="take over a model of the earlier Keras implementation",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("weights", metavar="WEIGHTS", type=Path, help="HDF5 file of Keras 2")
+    add("--out", "-o", metavar="MODEL", type=Path, required=True, help="model folder to make")
+    add(
+        "--levels",
+        "-L",
+        nargs="+",
+        metavar="LEVEL",
+        help="DenseNet: vertebral levels of its outputs, in order (default L3 for a single one)",
+    )
+    add(
+        "--threshold",
+        type=float,
+        metavar="MM",
+        help="DenseNet: scale of its soft threshold in mm, as in its training (default 10)",
+    )
+    add(
+        "--tissues",
+        nargs="+",
+        metavar="TISSUE",
+        help="U-Net: classes after background, in order, to check that the file has them: "
+        "muscle subcutaneous_fat visceral_fat, or the first two",
+    )
+    add(
+        "--thoracic",
+        "-t",
+        action="store_true",
+        help="U-Net: the same as --tissues muscle subcutaneous_fat",
+    )
+    add(
+        "--activation",
+        choices=ACTIVATIONS,
+        help="as in its training (default: what the file says; relu for weights alone)",
+    )
+    add("--overwrite", action="store_true", help="replace a model folder that is there")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Import one file and say what it holds."""
+    from rich.console import Console
+
+    from bodycomp.anatomy import check_levels, tissue_by_key, tissues_for
+    from bodycomp.errors import UsageError
+    from bodycomp.networks.keras import KerasOptions
+    from bodycomp.networks.keras_import import import_keras
+
+    if arguments.thoracic and arguments.tissues:
+        raise UsageError("expected --thoracic or --tissues, found both")
+    tissues = tissues_for(thoracic=True) if arguments.thoracic else None
+    if arguments.tissues:
+        tissues = tuple(tissue_by_key(key) for key in arguments.tissues)
+    options = KerasOptions(
+        activation=arguments.activation,
+        levels=check_levels(arguments.levels) if arguments.levels else None,
+        target_scale_mm=arguments.threshold,
+    )
+    card = import_keras(
+        arguments.weights,
+        arguments.out,
+        options,
+        tissues=tissues,
+        overwrite=arguments.overwrite,
+    ).card
+    outputs = ", ".join(card.levels or (tissue.key for tissue in card.tissues))
+    Console().print(
+        f"{card.task.replace('_', ' ')} model ({card.architecture}, {card.config['activation']}) "
+        f"for {outputs} in {arguments.out}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
@@ -19,7 +20,7 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import ModelCard, build_network, save_model
 from bodycomp.networks.targets import offset_to_target
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
 
 REAL = Path(__file__).parents[1] / "../shared/real"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="../shared/real is absent")
@@ -139,6 +140,55 @@ def test_identifiers_are_written_on_request(tmp_path, study):
     assert row["patient_id"] == "SECRET-7"
     assert row["study_uid"] == HEADER.uid("study")
     assert row["source_path"] == str(study / "a")
+
+
+def test_dicom_objects_are_written_on_request_and_note_what_they_cannot_be(tmp_path, study):
+    every = frozenset(DicomObject)
+    (series,) = analyze(tmp_path, dicom=every, identifiers=True).analysed
+
+    names = {path.name for path in series.folder.glob("*.dcm")}
+    assert names == {"segmentation.dcm", "labelmap.dcm", "measurements.dcm", "overlay-L3.dcm"}
+    overlay = pydicom.dcmread(series.folder / "overlay-L3.dcm")
+    assert overlay.PatientID == "SECRET-7"
+    red, green, blue = overlay.pixel_array[20, 20].astype(int)
+    assert red > green > blue  # muscle is orange
+    assert series.rows[0]["notes"] == ""
+
+    for path in (study / "a").iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.SOPInstanceUID = None
+        dataset.save_as(path)
+    (series,) = analyze(tmp_path, dicom=every, overwrite=True).analysed
+    assert "expected source slices with SOPInstanceUID" in series.rows[0]["notes"]
+    assert series.rows[0]["status"] == "found"
+    assert not list(series.folder.glob("*.dcm"))
+
+
+def test_a_report_alone_brings_its_segmentation(tmp_path, study):
+    (series,) = analyze(tmp_path, dicom=frozenset({DicomObject.SR})).analysed
+    report = pydicom.dcmread(series.folder / "measurements.dcm")
+    seg = pydicom.dcmread(series.folder / "segmentation.dcm")
+    named = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    found = {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in named}
+    assert seg.SOPInstanceUID in found
+
+
+def test_pseudonyms_follow_the_key_beside_the_results(tmp_path, study):
+    first = analyze(tmp_path).analysed[0].study
+    key = tmp_path / "out.pseudonym-key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert analyze(tmp_path, overwrite=True).analysed[0].study == first
+
+    key.rename(tmp_path / "kept")
+    assert analyze(tmp_path, overwrite=True).analysed[0].study != first
+    again = analyze(tmp_path, overwrite=True, pseudonym_key=tmp_path / "kept")
+    assert again.analysed[0].study == first
+
+    (tmp_path / "kept").write_text("short")
+    with pytest.raises(UsageError, match="key of 32 bytes"):
+        analyze(tmp_path, overwrite=True, pseudonym_key=tmp_path / "kept")
+    with pytest.raises(InputNotFoundError, match="pseudonym key"):
+        analyze(tmp_path, overwrite=True, pseudonym_key=tmp_path / "gone")
 
 
 def test_best_series_of_a_study_is_analysed_and_the_other_one_listed(tmp_path, study):

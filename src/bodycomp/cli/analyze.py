@@ -30,6 +30,7 @@ DIR/study-*/      per series: results.json, a preview picture, the masks as NIfT
 For research only, not a medical device: look at the previews before you use a number."""
 
 ROWS_SHOWN = 25
+DICOM_OBJECTS = ("seg", "labelmap", "sr", "overlay")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,9 +65,27 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--all-series", action="store_true", help="measure every series of a study, not the best")
     add(
         "--identifiers",
+        "--keep-identifiers",
         action="store_true",
-        help="write patient ID, UIDs, study date and file paths into the tables; without it "
-        "studies and series have pseudonyms",
+        help="write patient ID, UIDs, study date and file paths into the tables, and patient and "
+        "study into DICOM objects; without it everything has pseudonyms",
+    )
+    add(
+        "--pseudonym-key",
+        metavar="FILE",
+        type=Path,
+        help="key from which pseudonyms are made; the same key gives the same ones (default: "
+        "DIR.pseudonym-key, made beside DIR at the first run)",
+    )
+    add(
+        "--dicom",
+        metavar="OBJECT",
+        nargs="+",
+        choices=DICOM_OBJECTS,
+        default=[],
+        help="also write DICOM objects: seg (segmentation), labelmap (the same as a label map), "
+        "sr (measurements as a TID 1500 report, with its seg), overlay (a picture for viewers "
+        "that show no segmentations)",
     )
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:1")
     add("--overwrite", action="store_true", help="replace the results of an earlier run in DIR")
@@ -79,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bodycomp.cli.progress import study_progress
-    from bodycomp.study import AnalyzeOptions, analyze_inputs
+    from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
 
     options = AnalyzeOptions(
         inputs=tuple(arguments.inputs),
@@ -90,6 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
         all_series=arguments.all_series,
         identifiers=arguments.identifiers,
         overwrite=arguments.overwrite,
+        dicom=frozenset(DicomObject(name) for name in arguments.dicom),
+        pseudonym_key=arguments.pseudonym_key,
     )
     with study_progress() as progress:
         report = analyze_inputs(options, progress)

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from bodycomp.study.options import AnalysedSeries, AnalyzeOptions, RefusedSeries, StudyReport
+from bodycomp.study.options import (
+    AnalysedSeries,
+    AnalyzeOptions,
+    DicomObject,
+    RefusedSeries,
+    StudyReport,
+)
 from bodycomp.study.run import analyze_inputs
 
-__all__ = ["AnalysedSeries", "AnalyzeOptions", "RefusedSeries", "StudyReport", "analyze_inputs"]
+__all__ = [
+    "AnalysedSeries",
+    "AnalyzeOptions",
+    "DicomObject",
+    "RefusedSeries",
+    "StudyReport",
+    "analyze_inputs",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,15 @@ Stages are "search" (files), "series", and within a series "score" and "segment"
 """
 
 
+class DicomObject(StrEnum):
+    """What can be written for archives and viewers beside tables and pictures."""
+
+    SEG = "seg"
+    LABELMAP = "labelmap"
+    SR = "sr"
+    OVERLAY = "overlay"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyzeOptions:
     """What to analyse and how.
@@ -33,8 +43,11 @@ class AnalyzeOptions:
         range_mm: Slices within half of this of a level are averaged; 0 for the nearest alone.
         device: "auto", "cpu", "cuda" or "cuda:1".
         all_series: Analyse every series of a study rather than the best one.
-        identifiers: Write patient ID, UIDs, date and place of the files into the tables.
+        identifiers: Write patient ID, UIDs, date and place of the files into the tables, and
+            patient and study into DICOM objects.
         overwrite: Replace the results of an earlier run in ``out_dir``.
+        dicom: DICOM objects to write for series that come from DICOM.
+        pseudonym_key: File with the key of the pseudonyms; one beside ``out_dir`` if None.
 
     Raises:
         UsageError: No input is given.
@@ -48,6 +61,8 @@ class AnalyzeOptions:
     all_series: bool = False
     identifiers: bool = False
     overwrite: bool = False
+    dicom: frozenset[DicomObject] = frozenset()
+    pseudonym_key: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.inputs:

@@ -1,14 +1,16 @@
-"""One analysed series -> its folder of results.json, previews and masks."""
+"""One analysed series -> its folder of results.json, previews, masks and DICOM objects."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from bodycomp.dicom.identity import Identity
+from bodycomp.dicom.measured import MeasuredSeries
 from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
@@ -16,6 +18,8 @@ from bodycomp.report.figures import PreviewText, write_preview
 from bodycomp.report.result_rows import SeriesFacts
 from bodycomp.report.tables import write_result_json
 from bodycomp.results import SeriesResult
+from bodycomp.study.dicom_objects import write_dicom_objects
+from bodycomp.study.options import DicomObject
 from bodycomp.study.sources import LoadedVolume
 
 _LOG: Final = logging.getLogger(__name__)
@@ -32,13 +36,30 @@ def preview_name(level: str) -> str:
     return f"preview-{level}.png"
 
 
-def write_series(folder: Path, loaded: LoadedVolume, result: SeriesResult) -> SeriesFacts:
+@dataclass(frozen=True, slots=True)
+class DicomOutput:
+    """Which DICOM objects to write, and whom they name."""
+
+    kinds: frozenset[DicomObject]
+    identity: Identity
+
+
+def write_series(
+    folder: Path, loaded: LoadedVolume, result: SeriesResult, dicom: DicomOutput
+) -> SeriesFacts:
     """Write everything about one series into ``folder``.
 
     Returns:
-        The facts, with a note where the masks could not be written as NIfTI.
+        The facts, with notes on masks and objects that could not be written.
     """
-    facts = _write_labels(folder / LABELS_NAME, loaded, result)
+    thickness_mm = loaded.facts.slice_thickness_mm
+    notes = _write_labels(folder / LABELS_NAME, loaded, result)
+    if loaded.slices:
+        measured = MeasuredSeries(
+            loaded.volume, loaded.slices, result, dicom.identity, thickness_mm
+        )
+        notes += write_dicom_objects(folder, measured, dicom.kinds)
+    facts = replace(loaded.facts, notes="; ".join(filter(None, (loaded.facts.notes, *notes))))
     text = PreviewText(f"{facts.study} / {facts.series}", _details(facts, result))
     for level in result.levels:
         write_preview(folder / preview_name(level.choice.level), loaded.volume, result, level, text)
@@ -46,11 +67,15 @@ def write_series(folder: Path, loaded: LoadedVolume, result: SeriesResult) -> Se
     return facts
 
 
-def _write_labels(path: Path, loaded: LoadedVolume, result: SeriesResult) -> SeriesFacts:
-    """Write the masks of all levels as one label map on the source grid, if there are any."""
+def _write_labels(path: Path, loaded: LoadedVolume, result: SeriesResult) -> tuple[str, ...]:
+    """Write the masks of all levels as one label map on the source grid, if there are any.
+
+    Returns:
+        Why they could not be written; empty if they were.
+    """
     masks = {index: mask for level in result.levels for index, mask in level.masks.items()}
     if not masks:
-        return loaded.facts
+        return ()
     volume: Volume = loaded.volume
     labels = np.zeros(volume.hu.shape, dtype=np.uint8)
     for index, mask in masks.items():
@@ -59,9 +84,8 @@ def _write_labels(path: Path, loaded: LoadedVolume, result: SeriesResult) -> Ser
         write_nifti_labels(path, volume, labels)
     except OutputError as error:
         _LOG.warning("masks are not written: %s", error.message)
-        notes = (loaded.facts.notes, f"no masks written: {error.message}")
-        return replace(loaded.facts, notes="; ".join(note for note in notes if note))
-    return loaded.facts
+        return (f"no masks written: {error.message}",)
+    return ()
 
 
 def _details(facts: SeriesFacts, result: SeriesResult) -> str:

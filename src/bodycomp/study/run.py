@@ -12,6 +12,7 @@ from typing import Final
 
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
+from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity
 from bodycomp.errors import BodycompError, ImageError, ModelError
 from bodycomp.report.result_rows import result_columns, result_rows
 from bodycomp.report.tables import Table, open_table
@@ -27,7 +28,8 @@ from bodycomp.study.options import (
     StudyProgress,
     StudyReport,
 )
-from bodycomp.study.outputs import write_series
+from bodycomp.study.outputs import DicomOutput, write_series
+from bodycomp.study.pseudonyms import read_or_make_key, with_pseudonyms
 from bodycomp.study.search import Worklist, find_work
 from bodycomp.study.series_table import SERIES_NAME, write_series_table
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, LoadedVolume, Source
@@ -69,10 +71,14 @@ def analyze_inputs(
     if analyzer is None:
         analysis = AnalysisOptions(range_mm=options.range_mm)
         analyzer = load_analyzer(options.models_dir, device=options.device, options=analysis)
-    work = find_work(options, progress)
+    found = find_work(options, progress)
+    key = read_or_make_key(options.out_dir, options.pseudonym_key)
+    work = with_pseudonyms(found, key)
+    identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
     if options.overwrite:
         _remove_earlier_results(options)
-    return _Run(options, analyzer, work, progress).run()
+    dicom = DicomOutput(options.dicom, identity)
+    return _Run(options, analyzer, work, dicom, progress).run()
 
 
 def _remove_earlier_results(options: AnalyzeOptions) -> None:
@@ -87,8 +93,14 @@ class _Run:
     """One pass over a worklist; grows the tables and the lists of the report."""
 
     def __init__(
-        self, options: AnalyzeOptions, analyzer: Analyzer, work: Worklist, progress: StudyProgress
+        self,
+        options: AnalyzeOptions,
+        analyzer: Analyzer,
+        work: Worklist,
+        dicom: DicomOutput,
+        progress: StudyProgress,
     ) -> None:
+        self._dicom = dicom
         self._options = options
         self._analyzer = analyzer
         self._work = work
@@ -159,7 +171,7 @@ class _Run:
                 loaded, result = outcome
                 folder = temporary / source.series
                 folder.mkdir()
-                facts = write_series(folder, loaded, result)
+                facts = write_series(folder, loaded, result, self._dicom)
                 rows = tuple(result_rows(facts, result))
                 final = place / source.series
                 finished.append(AnalysedSeries(study, source.series, final, rows, source.study_uid))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bodycomp.dicom.candidate import CandidateSeries
+from bodycomp.dicom.candidate import CandidateSeries, SliceFile
 from bodycomp.dicom.read import load_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
@@ -22,10 +22,15 @@ NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
 
 @dataclass(frozen=True, eq=False)
 class LoadedVolume:
-    """A volume and what is known of it."""
+    """A volume and what is known of it.
+
+    Attributes:
+        slices: (slice,) the DICOM file of every slice; empty for other formats.
+    """
 
     volume: Volume
     facts: SeriesFacts
+    slices: tuple[SliceFile, ...] = field(default=(), repr=False)
 
 
 class Source(ABC):
@@ -82,7 +87,7 @@ class DicomSource(Source):
             notes="; ".join(loaded.notes),
             identifiers=self._identifiers() if identifiers else {},
         )
-        return LoadedVolume(loaded.volume, facts)
+        return LoadedVolume(loaded.volume, facts, loaded.slices)
 
     def _identifiers(self) -> dict[str, str]:
         candidate = self._candidate

@@ -1,0 +1,130 @@
+"""A measured series as DICOM sees it: which segments there are, and the source slices they show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import generate_uid
+
+from bodycomp import __version__
+from bodycomp.anatomy import CodedConcept, Tissue
+from bodycomp.dicom.candidate import SliceFile
+from bodycomp.dicom.identity import Identity, source_header
+from bodycomp.imaging.axial import slice_normal
+from bodycomp.imaging.volume import Volume
+from bodycomp.results import LevelResult, SeriesResult
+
+MANUFACTURER: Final = "bodycomp"
+MODEL_NAME: Final = "bodycomp"
+SERIAL_NUMBER: Final = "0"
+SOFTWARE_VERSIONS: Final = f"bodycomp {__version__}"
+SERIES_NUMBERS: Final = {"seg": 9301, "labelmap": 9302, "sr": 9303, "overlay": 9304}
+"""Series numbers far from those that scanners give."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One tissue at one level.
+
+    Attributes:
+        number: Counted from 1 over all segments of the series.
+        tracking_uid: The same whenever this tissue is measured at this level of this series.
+    """
+
+    number: int
+    level: LevelResult
+    tissue: Tissue
+    tracking_uid: str
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return f"{self.tissue.title} at {self.level.choice.level}"
+
+    def mask(self, index: int) -> NDArray[np.bool_] | None:
+        """Return where the tissue is on a slice, None where its level was not measured."""
+        labels = self.level.masks.get(index)
+        return None if labels is None else labels == self.tissue.label
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredSeries:
+    """A result and the files that it was measured on.
+
+    Attributes:
+        slices: (slice,) the file of every slice of the volume.
+        identity: Whom the objects name.
+        slice_thickness_mm: None where the files do not say.
+    """
+
+    volume: Volume
+    slices: tuple[SliceFile, ...] = field(repr=False)
+    result: SeriesResult
+    identity: Identity
+    slice_thickness_mm: float | None = None
+
+    @cached_property
+    def slice_indices(self) -> tuple[int, ...]:
+        """Slices that were measured at any level, feet to head."""
+        return tuple(sorted({i for level in self.result.levels for i in level.masks}))
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Tissues that were found, level by level."""
+        found: list[Segment] = []
+        for level in self.result.levels:
+            for tissue in self.result.tissues:
+                if any(np.any(mask == tissue.label) for mask in level.masks.values()):
+                    uid = self.tracking_uid(level, tissue)
+                    found.append(Segment(len(found) + 1, level, tissue, uid))
+        return tuple(found)
+
+    @cached_property
+    def overlay_series_uid(self) -> str:
+        """UID of the series that the overlays of all levels make."""
+        return str(generate_uid())
+
+    def tracking_uid(self, level: LevelResult, tissue: Tissue) -> str:
+        """Return the UID by which this tissue at this level is told from all others."""
+        series = str(self.header(self.slice_indices[0]).SeriesInstanceUID)
+        return str(generate_uid(entropy_srcs=[series, level.choice.level, tissue.key]))
+
+    @cached_property
+    def _headers(self) -> Mapping[int, Dataset]:
+        return {index: self._header(index) for index in self.slice_indices}
+
+    def header(self, index: int) -> Dataset:
+        """Return the header of a measured slice, with its place on the source grid.
+
+        Raises:
+            SeriesError: The file cannot be referred to.
+        """
+        return self._headers[index]
+
+    def _header(self, index: int) -> Dataset:
+        header = source_header(self.slices[index], self.identity)
+        header.Rows, header.Columns = self.volume.slice_shape
+        header.ImagePositionPatient = [*self.slices[index].position_mm]
+        header.ImageOrientationPatient = [*self.volume.orientation]
+        header.PixelSpacing = [*self.volume.pixel_spacing_mm]
+        header.SliceThickness = self.thickness_mm
+        return header
+
+    @property
+    def thickness_mm(self) -> float | None:
+        """Slice thickness, or else the distance between slices along their normal."""
+        if self.slice_thickness_mm or self.volume.slice_spacing_mm is None:
+            return self.slice_thickness_mm
+        return self.volume.slice_spacing_mm * float(slice_normal(self.volume.orientation)[2] ** -1)
+
+
+def code(concept: CodedConcept) -> Code:
+    """Return a concept as pydicom has it."""
+    return Code(concept.value, concept.scheme, concept.meaning)

@@ -1,0 +1,124 @@
+"""Masks on the source grid -> DICOM Segmentation, binary or label map (PS3.3 A.51 and A.94)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import numpy as np
+from highdicom import (
+    UID,
+    AlgorithmIdentificationSequence,
+    PixelMeasuresSequence,
+    PlaneOrientationSequence,
+    PlanePositionSequence,
+)
+from highdicom.color import CIELabColor
+from highdicom.seg import (
+    SegmentAlgorithmTypeValues,
+    Segmentation,
+    SegmentationTypeValues,
+    SegmentDescription,
+)
+from numpy.typing import NDArray
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
+
+from bodycomp import __version__
+from bodycomp.dicom.file_header import quiet_pydicom
+from bodycomp.dicom.measured import (
+    MANUFACTURER,
+    MODEL_NAME,
+    SERIAL_NUMBER,
+    SERIES_NUMBERS,
+    SOFTWARE_VERSIONS,
+    MeasuredSeries,
+    Segment,
+    code,
+)
+from bodycomp.errors import SeriesError
+
+SegKind = Literal["seg", "labelmap"]
+_TYPES: Final[Mapping[SegKind, SegmentationTypeValues]] = {
+    "seg": SegmentationTypeValues.BINARY,
+    "labelmap": SegmentationTypeValues.LABELMAP,
+}
+_DESCRIPTIONS: Final = {"seg": "Body composition", "labelmap": "Body composition, label map"}
+
+
+def segmentation_of(measured: MeasuredSeries, kind: SegKind) -> Segmentation:
+    """Return the segments of all measured slices, with references to their source instances.
+
+    Frames lie on the pixel grid of the source. A segment is one tissue at one level, coded by
+    the table of ``anatomy``; the background of a label map is 0.
+
+    Raises:
+        SeriesError: No tissue was found, the source cannot be referred to, or two levels claim
+            the same slice of a label map.
+    """
+    if not measured.segments:
+        raise SeriesError("no tissue was found, so there is nothing to segment")
+    volume = measured.volume
+    positions = [measured.slices[index].position_mm for index in measured.slice_indices]
+    with quiet_pydicom():
+        return Segmentation(
+            source_images=[measured.header(index) for index in measured.slice_indices],
+            pixel_array=_pixels(measured, kind),
+            segmentation_type=_TYPES[kind],
+            segment_descriptions=[_description(measured, item) for item in measured.segments],
+            series_instance_uid=UID(),
+            series_number=SERIES_NUMBERS[kind],
+            sop_instance_uid=UID(),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=MODEL_NAME,
+            software_versions=SOFTWARE_VERSIONS,
+            device_serial_number=SERIAL_NUMBER,
+            content_description=_DESCRIPTIONS[kind],
+            content_label="BODYCOMP",
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+            pixel_measures=PixelMeasuresSequence(volume.pixel_spacing_mm, measured.thickness_mm),
+            plane_orientation=PlaneOrientationSequence("PATIENT", volume.orientation),
+            plane_positions=[PlanePositionSequence("PATIENT", place) for place in positions],
+            series_description=_DESCRIPTIONS[kind],
+        )
+
+
+def _pixels(measured: MeasuredSeries, kind: SegKind) -> NDArray[np.uint8]:
+    """Return (slice, row, column, segment) masks, or (slice, row, column) segment numbers."""
+    shape = (len(measured.slice_indices), *measured.volume.slice_shape)
+    masks = np.zeros((*shape, len(measured.segments)), np.uint8)
+    for plane, index in enumerate(measured.slice_indices):
+        for item in measured.segments:
+            mask = item.mask(index)
+            if mask is not None:
+                masks[plane, :, :, item.number - 1] = mask
+    if kind == "seg":
+        return masks
+    if np.any(masks.sum(axis=3) > 1):
+        raise SeriesError(
+            "two levels share a slice, which a label map cannot show",
+            hint="Write a binary segmentation, or measure a smaller range.",
+        )
+    numbers = np.array([item.number for item in measured.segments], np.uint8)
+    labels: NDArray[np.uint8] = masks @ numbers
+    return labels
+
+
+def _description(measured: MeasuredSeries, item: Segment) -> SegmentDescription:
+    return SegmentDescription(
+        segment_number=item.number,
+        segment_label=item.title,
+        segmented_property_category=codes.SCT.Tissue,
+        segmented_property_type=code(item.tissue.concept),
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=AlgorithmIdentificationSequence(
+            name="bodycomp",
+            family=codes.DCM.ArtificialIntelligence,
+            version=__version__,
+            parameters={f"{role} model": digest for role, digest in measured.result.models.items()},
+        ),
+        tracking_uid=item.tracking_uid,
+        tracking_id=item.title,
+        display_color=CIELabColor.from_rgb(*item.tissue.colour),
+    )

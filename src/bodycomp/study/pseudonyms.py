@@ -1,0 +1,92 @@
+"""Names of studies and series that tell nobody who they are of, made with a secret key."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Final, TypeVar
+
+from bodycomp.dicom.identity import PseudonymKey
+from bodycomp.errors import InputNotFoundError, UsageError
+from bodycomp.storage import atomic_file
+from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX, RefusedSeries
+from bodycomp.study.search import Worklist
+from bodycomp.study.series_table import SeriesRow
+
+KEY_SUFFIX: Final = ".pseudonym-key"
+_KEY_BYTES: Final = 32
+_OWNER_ONLY: Final = 0o600
+Row = TypeVar("Row", RefusedSeries, SeriesRow)
+
+
+def key_path(out_dir: Path) -> Path:
+    """Return where the key of a run lies unless the user names another: beside its folder.
+
+    Whoever has the results alone cannot tell by trying whose they are.
+    """
+    place = out_dir.resolve()
+    return place.with_name(place.name + KEY_SUFFIX)
+
+
+def read_or_make_key(out_dir: Path, given: Path | None) -> PseudonymKey:
+    """Return the key of a file, or that of an earlier run into the same folder, or a new one.
+
+    Raises:
+        InputNotFoundError: The file that the user names is not there.
+        UsageError: A file holds no key.
+    """
+    path = given or key_path(out_dir)
+    if not path.exists():
+        if given is not None:
+            raise InputNotFoundError(
+                f"expected a pseudonym key, found nothing at {given}",
+                hint="Leave the option out once: a key is made beside the results.",
+            )
+        with atomic_file(path, durable=True) as temporary:
+            temporary.touch(mode=_OWNER_ONLY)
+            temporary.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")
+    try:
+        secret = bytes.fromhex(path.read_text(encoding="ascii"))
+    except ValueError:
+        secret = b""
+    if len(secret) < _KEY_BYTES:
+        raise UsageError(f"expected a key of {_KEY_BYTES} bytes in hexadecimal digits in {path}")
+    return PseudonymKey(secret)
+
+
+def with_pseudonyms(work: Worklist, key: PseudonymKey) -> Worklist:
+    """Return the same work with every study and series named by the key.
+
+    Sources are renamed in place.
+    """
+    spares = {_study(key, study): sources for study, sources in work.spares.items()}
+    for source in (*work.sources, *chain.from_iterable(spares.values())):
+        source.study, source.series = _study(key, source.study), _series(key, source.series)
+
+    def renamed(rows: Iterable[Row]) -> tuple[Row, ...]:
+        return tuple(
+            replace(row, study=_study(key, row.study), series=_series(key, row.series))
+            for row in rows
+        )
+
+    return replace(
+        work,
+        spares=spares,
+        series=renamed(work.series),
+        refused=renamed(work.refused),
+        not_chosen=renamed(work.not_chosen),
+    )
+
+
+def _namer(kind: str, prefix: str) -> Callable[[PseudonymKey, str], str]:
+    def name(key: PseudonymKey, plain: str) -> str:
+        return prefix + key.code(kind, plain) if plain else ""
+
+    return name
+
+
+_study: Final = _namer("study", STUDY_PREFIX)
+_series: Final = _namer("series", SERIES_PREFIX)

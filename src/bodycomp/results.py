@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import Tissue
+from bodycomp.subject import Acquisition, Subject
 
 
 class LevelStatus(StrEnum):
@@ -37,6 +38,12 @@ class SliceChoice:
             scored it (clipped where the score saturates).
         smoothed_offset_mm: (slice,) the same after smoothing along z.
         crossings: Number of ascending zero crossings of the smoothed curve.
+        confidence: Probability, 0..1, that the level lies within 10 mm of ``z_mm``, as calibrated
+            on simulated curves; None unless found.
+        slope_ratio: How steeply the scores rise against what the model was trained to: 1 as
+            expected, 0.5 half as steep; None unless found.
+        scored: (slice,) which slices the network scored; between them the offsets are
+            interpolated. None if it scored all.
     """
 
     level: str
@@ -47,6 +54,9 @@ class SliceChoice:
     offset_mm: NDArray[np.float32]
     smoothed_offset_mm: NDArray[np.float32]
     crossings: int
+    confidence: float | None = None
+    slope_ratio: float | None = None
+    scored: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,12 @@ class Measurement:
             deviation is that of the population, the IQR the 75th minus the 25th percentile.
         border_fraction: Share of the tissue's pixels that touch the edge of the field of view,
             in 0..1; None when the tissue has no pixel.
+        hu_range_area_cm2: Area of those of its pixels whose HU lie in the tissue's ``hu_range``.
+        hu_range_mean_hu: Mean of these pixels; None if there are none.
+        volume_ml: Volume over a range of heights; None for one slice, or where the scan does not
+            cover the range.
+        area_low_cm2, area_high_cm2: Interval of the area from repeated segmentation; None if it
+            was not asked for.
     """
 
     area_cm2: float
@@ -69,6 +85,58 @@ class Measurement:
     sd_hu: float | None
     iqr_hu: float | None
     border_fraction: float | None
+    hu_range_area_cm2: float | None = None
+    hu_range_mean_hu: float | None = None
+    volume_ml: float | None = None
+    area_low_cm2: float | None = None
+    area_high_cm2: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A derived value; which ones there are is in ``bodycomp.quantities``.
+
+    Attributes:
+        value: In the unit that the quantity's name ends in; None if it cannot be measured.
+        reason: Why there is no value; empty if there is one.
+    """
+
+    value: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CutOffOutcome:
+    """Whether a published cut-off is met.
+
+    Attributes:
+        met: None if it cannot be told.
+        limit: The limit that was applied; None if none could be.
+        reason: Why it cannot be told; empty if it can.
+    """
+
+    met: bool | None
+    limit: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityFlag:
+    """Something about the image or the masks that makes measurements less sure.
+
+    Attributes:
+        key: Short name, as in docs/measurements.md.
+        message: What was seen, with its number and unit.
+        value: The number that raised the flag; None where it is a text.
+        limit: From where on the flag is raised; None where it is a text.
+        affects: Columns, or beginnings of columns, of the measurements that it touches.
+    """
+
+    key: str
+    message: str
+    value: float | None
+    limit: float | None
+    affects: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +148,18 @@ class LevelResult:
         slice_indices: Slices that were measured, in ascending order; empty unless found.
         measurements: Tissue key -> measurement, averaged over the slices; empty unless found.
         masks: Slice index -> uint8 label mask on the source pixel grid.
+        quantities: Key -> derived quantity, for every one that the model's tissues allow.
+        cut_offs: Key -> outcome of every published cut-off.
+        flags: What makes these measurements less sure.
     """
 
     choice: SliceChoice
     slice_indices: tuple[int, ...] = ()
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     masks: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    cut_offs: Mapping[str, CutOffOutcome] = field(default_factory=dict)
+    flags: tuple[QualityFlag, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +170,12 @@ class SeriesResult:
         tissues: Tissues that the segmentation model labels, by ascending label.
         levels: One result per level that the slice-selection model knows, in its order.
         models: Role ("segmentation", "slice_selection") -> short digest of the weights used.
+        subject: Whose height, weight and sex the indices and cut-offs were made with.
+        acquisition: What the files say of how the series was made.
     """
 
     tissues: tuple[Tissue, ...]
     levels: tuple[LevelResult, ...]
     models: Mapping[str, str]
+    subject: Subject = field(default_factory=Subject)
+    acquisition: Acquisition = field(default_factory=Acquisition)

@@ -28,7 +28,7 @@ def field_of_view_radius_px(hu: NDArray[np.generic]) -> float | None:
     inside = hu != padding
     if not inside.any():
         return None
-    radius_px = float(_centre_distance_px((hu.shape[0], hu.shape[1]))[inside].max())
+    radius_px = float(centre_distance_px((hu.shape[0], hu.shape[1]))[inside].max())
     inscribed_px = min(hu.shape) / 2
     if padding < AIR_HU or abs(radius_px - inscribed_px) <= BORDER_PX:
         return radius_px
@@ -47,11 +47,12 @@ def border_pixels(shape: tuple[int, int], radius_px: float | None) -> NDArray[np
     touching = np.ones(shape, dtype=np.bool_)
     touching[1:-1, 1:-1] = False
     if radius_px is not None:
-        touching |= _centre_distance_px(shape) > radius_px - BORDER_PX
+        touching |= centre_distance_px(shape) > radius_px - BORDER_PX
     return touching
 
 
-def _centre_distance_px(shape: tuple[int, int]) -> NDArray[np.float64]:
+def centre_distance_px(shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return how far each pixel is from the middle of the image."""
     rows, columns = (np.arange(count) - (count - 1) / 2 for count in shape)
     distance: NDArray[np.float64] = np.hypot(rows[:, None], columns[None, :])
     return distance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,17 +42,34 @@ def measure(
     selected = labels == tissue.label
     count = int(np.count_nonzero(selected))
     if count == 0:
-        return Measurement(0.0, None, None, None, None, None)
+        return Measurement(0.0, None, None, None, None, None, hu_range_area_cm2=0.0)
     values = slices[selected].astype(np.float64)
     lower, median, upper = np.percentile(values, (25, 50, 75))
+    typical = values[within_hu(values, tissue.hu_range)]
+    cm2_per_pixel = pixel_area_mm2 / MM2_PER_CM2 / len(slices)
     return Measurement(
-        area_cm2=count * pixel_area_mm2 / MM2_PER_CM2 / len(slices),
+        area_cm2=count * cm2_per_pixel,
         mean_hu=float(values.mean()),
         median_hu=float(median),
         sd_hu=float(values.std()),
         iqr_hu=float(upper - lower),
         border_fraction=float(np.count_nonzero(selected & border.reshape(slices.shape)) / count),
+        hu_range_area_cm2=typical.size * cm2_per_pixel,
+        hu_range_mean_hu=float(typical.mean()) if typical.size else None,
     )
+
+
+def within_hu(hu: NDArray[Any], hu_range: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return which pixels lie in a range of HU, both ends included.
+
+    >>> within_hu(np.array([-191, -190, -30, -29]), (-190, -30)).tolist()
+    [False, True, True, False]
+    """
+    low, high = hu_range
+    # Whole HU on both sides of a range leave no gap when pixels are not whole: 29.6 is 30.
+    whole = np.rint(hu)
+    inside: NDArray[np.bool_] = (whole >= low) & (whole <= high)
+    return inside
 
 
 def measure_tissues(

@@ -9,14 +9,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
 from bodycomp.analysis.level_order import check_level_order
-from bodycomp.analysis.measurement import measure_tissues
 from bodycomp.analysis.slice_selection import ChoiceOptions, choose_slice
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.targets import target_to_offset
-from bodycomp.results import LevelResult, LevelStatus, SeriesResult, SliceChoice
+from bodycomp.results import SeriesResult, SliceChoice
 
 SliceProgress = Callable[[str, int, int], None]
 """Called with the step ("score", "segment"), slices done and slices in all."""
@@ -109,25 +109,37 @@ class Analyzer:
     segmenter: Segmenter
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
 
-    def analyze(self, volume: Volume, progress: SliceProgress = no_progress) -> SeriesResult:
+    def analyze(
+        self,
+        volume: Volume,
+        progress: SliceProgress = no_progress,
+        context: ScanContext | None = None,
+    ) -> SeriesResult:
         """Analyse one volume.
+
+        Args:
+            volume: The series.
+            progress: Told about each step.
+            context: What is known of the person and the scan; nothing if None.
 
         Raises:
             ImageError: The slices cannot be brought into the standard view.
             ModelError: The networks gave something other than numbers.
         """
+        context = context or ScanContext()
         choices = self._choose(volume, progress)
-        wanted = {
-            choice.level: slices_in_range(volume, choice, self.options.range_mm)
-            for choice in choices
-        }
-        needed = sorted({index for indices in wanted.values() for index in indices})
-        masks = self.segmenter(volume, needed, progress) if needed else {}
-        levels = tuple(
-            self._measure(volume, choice, wanted[choice.level], masks) for choice in choices
+        measurer = LevelMeasurer(
+            volume, tuple(self.segmenter.tissues), self.options.range_mm, context
         )
-        models = {"slice_selection": self.scorer.digest, "segmentation": self.segmenter.digest}
-        return SeriesResult(self.segmenter.tissues, levels, models)
+        needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})
+        masks = self.segmenter(volume, needed, progress) if needed else {}
+        return SeriesResult(
+            tissues=self.segmenter.tissues,
+            levels=tuple(measurer.measure(choice, masks) for choice in choices),
+            models={"slice_selection": self.scorer.digest, "segmentation": self.segmenter.digest},
+            subject=context.subject,
+            acquisition=context.acquisition,
+        )
 
     def _choose(self, volume: Volume, progress: SliceProgress) -> tuple[SliceChoice, ...]:
         scores = self.scorer(volume, progress)
@@ -139,29 +151,3 @@ class Analyzer:
                 for column, level in enumerate(self.scorer.levels)
             ]
         )
-
-    def _measure(
-        self,
-        volume: Volume,
-        choice: SliceChoice,
-        indices: tuple[int, ...],
-        masks: Mapping[int, NDArray[np.uint8]],
-    ) -> LevelResult:
-        if not indices:
-            return LevelResult(choice)
-        own = {index: masks[index] for index in indices}
-        measurements = measure_tissues(
-            volume.hu[list(indices)],
-            np.stack(list(own.values())),
-            self.segmenter.tissues,
-            volume.pixel_area_mm2,
-        )
-        return LevelResult(choice, indices, measurements, own)
-
-
-def slices_in_range(volume: Volume, choice: SliceChoice, range_mm: float) -> tuple[int, ...]:
-    """Return the slices to measure for a level, ascending; none unless it was found."""
-    if choice.status is not LevelStatus.FOUND or choice.z_mm is None or choice.slice_index is None:
-        return ()
-    within = np.flatnonzero(np.abs(volume.slice_z_mm - choice.z_mm) <= range_mm / 2)
-    return tuple(sorted({choice.slice_index, *within.tolist()}))

@@ -92,6 +92,8 @@ class CandidateSeries:
         doubts: What speaks against measuring it, so that it is ranked last; nothing identifying.
         region: Words of the header that may name the part of the body.
         patient_sex: ``F``, ``M``, ``O`` or empty, as the header says.
+        patient_height_m: Patient's Size as the header says, right or wrong; None without.
+        patient_weight_kg: Likewise.
     """
 
     slices: tuple[SliceFile, ...] = field(repr=False)
@@ -113,6 +115,8 @@ class CandidateSeries:
     doubts: tuple[str, ...] = ()
     region: str = field(default="", repr=False)
     patient_sex: str = field(default="", repr=False)
+    patient_height_m: float | None = field(default=None, repr=False)
+    patient_weight_kg: float | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.slices)

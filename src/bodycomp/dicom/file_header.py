@@ -22,7 +22,8 @@ from bodycomp.dicom.values import integer, number, numbers, positive, text, unit
 
 _TAGS: Final = [
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
-    "FrameOfReferenceUID", "PatientID", "PatientSex", "StudyDate", "Modality", "ImageType",
+    "FrameOfReferenceUID", "PatientID", "PatientSex", "PatientSize", "PatientWeight",
+    "StudyDate", "Modality", "ImageType",
     "SeriesNumber", "SeriesDescription", "AcquisitionNumber", "InstanceNumber",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "BitsStored",
@@ -79,6 +80,8 @@ class FileHeader:
     frame_of_reference_uid: str = field(repr=False)
     patient_id: str = field(repr=False)
     patient_sex: str = field(repr=False)
+    patient_height_m: float | None = field(repr=False)
+    patient_weight_kg: float | None = field(repr=False)
     transfer_syntax_uid: str
     modality: str
     image_type: tuple[str, ...]
@@ -185,6 +188,8 @@ def _header(
         frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
         patient_id=text(dataset, "PatientID"),
         patient_sex=text(dataset, "PatientSex").upper(),
+        patient_height_m=number(dataset, "PatientSize"),
+        patient_weight_kg=number(dataset, "PatientWeight"),
         transfer_syntax_uid=transfer_syntax_uid,
         modality=text(dataset, "Modality"),
         image_type=tuple(text(dataset, "ImageType").upper().split("\\")),

@@ -216,6 +216,8 @@ def _qualify_stack(stack: list[FileHeader], notes: list[str]) -> CandidateSeries
         doubts=doubts,
         region=first.region,
         patient_sex=first.patient_sex,
+        patient_height_m=first.patient_height_m,
+        patient_weight_kg=first.patient_weight_kg,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Final
 
 from bodycomp.anatomy import Tissue
+from bodycomp.quantities import cut_offs_for, quantities_for
 from bodycomp.results import LevelResult, Measurement, SeriesResult
 
 Cell = str | int | float | None
@@ -60,19 +61,27 @@ LEVEL_COLUMNS: Final = (
     "offset_mm",
     "crossings",
     "slices_measured",
+    "confidence",
 )
 MEASUREMENT_COLUMNS: Final = tuple(f.name for f in fields(Measurement))
+FLAG_COLUMNS: Final = ("quality_flags",)
+SUBJECT_COLUMNS: Final = ("height_m", "weight_kg", "sex")
 MODEL_COLUMNS: Final = ("slice_selection_model", "segmentation_model")
 
 
 def result_columns(tissues: Sequence[Tissue], identifiers: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the columns of ``results.csv``: who, where, what was measured, how it was made."""
+    keys = tuple(tissue.key for tissue in tissues)
     measured = (f"{tissue.key}_{name}" for tissue in tissues for name in MEASUREMENT_COLUMNS)
     return (
         *FACT_COLUMNS[:2],
         *identifiers,
         *LEVEL_COLUMNS,
         *measured,
+        *(kind.key for kind in quantities_for(keys)),
+        *(cut_off.key for cut_off in cut_offs_for(keys)),
+        *FLAG_COLUMNS,
+        *SUBJECT_COLUMNS,
         *FACT_COLUMNS[2:],
         *MODEL_COLUMNS,
     )
@@ -81,7 +90,29 @@ def result_columns(tissues: Sequence[Tissue], identifiers: Sequence[str] = ()) -
 def result_rows(facts: SeriesFacts, result: SeriesResult) -> list[dict[str, Cell]]:
     """Return one row per level; what could not be measured is None."""
     models: dict[str, Cell] = {f"{role}_model": digest for role, digest in result.models.items()}
-    return [facts.cells() | _level_cells(result, level) | models for level in result.levels]
+    subject = result.subject
+    person: dict[str, Cell] = {name: getattr(subject, name) for name in SUBJECT_COLUMNS}
+    around = person | models
+    around = person | models
+    return [
+        facts.cells() | _level_cells(result, level) | _derived_cells(result, level) | around
+        for level in result.levels
+    ]
+
+
+def _derived_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
+    """Return quantities, cut-offs as yes or no, and the keys of the flags."""
+    keys = tuple(tissue.key for tissue in result.tissues)
+    cells: dict[str, Cell] = {}
+    for kind in quantities_for(keys):
+        quantity = level.quantities.get(kind.key)
+        cells[kind.key] = quantity.value if quantity else None
+    for cut_off in cut_offs_for(keys):
+        outcome = level.cut_offs.get(cut_off.key)
+        met = outcome.met if outcome else None
+        cells[cut_off.key] = None if met is None else "yes" if met else "no"
+    cells["quality_flags"] = "; ".join(dict.fromkeys(flag.key for flag in level.flags))
+    return cells
 
 
 def _level_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
@@ -96,6 +127,7 @@ def _level_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
         "offset_mm": None if index is None else float(choice.smoothed_offset_mm[index]),
         "crossings": choice.crossings,
         "slices_measured": len(level.slice_indices),
+        "confidence": choice.confidence,
     }
     for tissue in result.tissues:
         measurement = level.measurements.get(tissue.key)

@@ -6,13 +6,15 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
 from bodycomp import __version__
 from bodycomp.errors import OutputError
-from bodycomp.report.result_rows import Cell, SeriesFacts
-from bodycomp.results import LevelResult, SeriesResult
+from bodycomp.quantities import CUT_OFFS
+from bodycomp.report.result_rows import SUBJECT_COLUMNS, Cell, SeriesFacts
+from bodycomp.results import LevelResult, SeriesResult, SliceChoice
 from bodycomp.storage import atomic_file
 
 RESULT_SCHEMA: Final = "bodycomp.series-result"
@@ -62,6 +64,7 @@ def write_result_json(path: Path, facts: SeriesFacts, result: SeriesResult) -> N
         "series": facts.cells(),
         "models": dict(result.models),
         "tissues": [{"label": tissue.label, "key": tissue.key} for tissue in result.tissues],
+        "subject": {name: getattr(result.subject, name) for name in SUBJECT_COLUMNS},
         "levels": [_level_document(level) for level in result.levels],
     }
     text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
@@ -78,13 +81,43 @@ def _level_document(level: LevelResult) -> dict[str, Any]:
         "z_mm": _rounded(choice.z_mm),
         "slice_index": choice.slice_index,
         "crossings": choice.crossings,
-        "offset_mm": [_rounded(float(value)) for value in choice.offset_mm],
+        "confidence": _rounded(choice.confidence),
+        "slope_ratio": _rounded(choice.slope_ratio),
+        "offset_mm": _scored_offsets(choice),
         "smoothed_offset_mm": [_rounded(float(value)) for value in choice.smoothed_offset_mm],
         "slice_indices": list(level.slice_indices),
         "measurements": {
             key: {name: _rounded(getattr(found, name)) for name in found.__dataclass_fields__}
             for key, found in level.measurements.items()
         },
+        **_derived_document(level),
+    }
+
+
+def _scored_offsets(choice: SliceChoice) -> list[float | None]:
+    """Return the offsets of the slices that were scored, None for the others."""
+    offsets = [_rounded(float(value)) for value in choice.offset_mm]
+    if choice.scored is None:
+        return offsets
+    return [value if seen else None for value, seen in zip(offsets, choice.scored, strict=True)]
+
+
+def _derived_document(level: LevelResult) -> dict[str, Any]:
+    """Return quantities and cut-offs with reason or source, and flags with their numbers."""
+    sources = {cut_off.key: cut_off.source for cut_off in CUT_OFFS}
+    return {
+        "quantities": {
+            key: {"value": _rounded(quantity.value), "reason": quantity.reason}
+            for key, quantity in level.quantities.items()
+        },
+        "cut_offs": {
+            key: asdict(outcome) | {"source": sources.get(key, "")}
+            for key, outcome in level.cut_offs.items()
+        },
+        "flags": [
+            asdict(flag) | {"value": _rounded(flag.value), "affects": list(flag.affects)}
+            for flag in level.flags
+        ],
     }
 
 

@@ -1,0 +1,115 @@
+"""One level's slices and masks -> its result: measurements, quantities, cut-offs, flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.analysis.derived import derive, judge
+from bodycomp.analysis.level_slices import LevelSlices
+from bodycomp.analysis.measurement import measure_tissues
+from bodycomp.analysis.quality_flags import quality_flags
+from bodycomp.analysis.volumes import slice_heights_mm, volume_ml
+from bodycomp.anatomy import Tissue
+from bodycomp.imaging.volume import Volume
+from bodycomp.results import LevelResult, LevelStatus, Measurement, SliceChoice
+from bodycomp.subject import Acquisition, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class ScanContext:
+    """What measuring needs to know beside the pixels.
+
+    Attributes:
+        subject: Height, weight, sex.
+        acquisition: How the series was made.
+    """
+
+    subject: Subject = field(default_factory=Subject)
+    acquisition: Acquisition = field(default_factory=Acquisition)
+
+
+@dataclass(frozen=True)
+class LevelMeasurer:
+    """Measures levels of one volume.
+
+    Attributes:
+        volume: The series.
+        tissues: Tissues that masks may hold.
+        range_mm: Height over which slices are averaged; 0 for one slice.
+        context: What is known beside the pixels.
+    """
+
+    volume: Volume
+    tissues: tuple[Tissue, ...]
+    range_mm: float
+    context: ScanContext
+
+    def slices_of(self, choice: SliceChoice) -> tuple[int, ...]:
+        """Return the slices to measure for a level, ascending; none unless it was found."""
+        if choice.status is not LevelStatus.FOUND or choice.z_mm is None:
+            return ()
+        if choice.slice_index is None:
+            return ()
+        away_mm = np.abs(self.volume.slice_z_mm - choice.z_mm)
+        within = np.flatnonzero(away_mm <= self.range_mm / 2)
+        return tuple(sorted({choice.slice_index, *within.tolist()}))
+
+    def measure(self, choice: SliceChoice, masks: Mapping[int, NDArray[np.uint8]]) -> LevelResult:
+        """Return what the masks of a level's slices give.
+
+        Args:
+            choice: The level.
+            masks: Slice index -> labels; holds at least the slices of the level.
+        """
+        indices = self.slices_of(choice)
+        if not indices or choice.slice_index is None:
+            return LevelResult(choice)
+        own = {index: masks[index] for index in indices}
+        hu, labels = self.volume.hu[list(indices)], np.stack(list(own.values()))
+        measured = measure_tissues(hu, labels, self.tissues, self.volume.pixel_area_mm2)
+        measured = self._with_volumes(measured, labels, indices, choice)
+        slices = LevelSlices(
+            choice.level,
+            hu,
+            labels,
+            indices.index(choice.slice_index),
+            self.volume.pixel_spacing_mm,
+            self.tissues,
+        )
+        quantities = derive(slices, measured, self.context.subject)
+        return LevelResult(
+            choice,
+            indices,
+            measured,
+            own,
+            quantities=quantities,
+            cut_offs=judge(choice.level, measured, quantities, self.context.subject),
+            flags=quality_flags(self.tissues, measured, quantities, self.context.acquisition),
+        )
+
+    def _with_volumes(
+        self,
+        measured: dict[str, Measurement],
+        labels: NDArray[np.uint8],
+        indices: tuple[int, ...],
+        choice: SliceChoice,
+    ) -> dict[str, Measurement]:
+        """Return the measurements with volumes over the range, if there is one and it is seen."""
+        if self.range_mm <= 0 or choice.z_mm is None:
+            return measured
+        low_mm, high_mm = choice.z_mm - self.range_mm / 2, choice.z_mm + self.range_mm / 2
+        heights_mm = slice_heights_mm(self.volume.slice_z_mm, indices, low_mm, high_mm)
+        if heights_mm is None:
+            return measured
+        cm2 = self.volume.pixel_area_mm2 / 100
+        return {
+            tissue.key: replace(
+                measured[tissue.key],
+                volume_ml=volume_ml((labels == tissue.label).sum(axis=(1, 2)) * cm2, heights_mm),
+            )
+            for tissue in self.tissues
+        }

@@ -1,0 +1,63 @@
+"""The slices of one level with their labels, and what is derived from both more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.analysis.cut_off_body import FieldOfView
+from bodycomp.analysis.field_of_view import border_pixels, field_of_view_radius_px
+from bodycomp.analysis.skin_line import trunk_mask
+from bodycomp.anatomy import Tissue
+
+
+@dataclass(frozen=True, eq=False)
+class LevelSlices:
+    """Slices that were measured at a level.
+
+    Attributes:
+        level: Name of the level.
+        hu: (slice, row, column), Hounsfield units.
+        labels: Same shape, uint8.
+        middle: Which of the slices is the level's own.
+        pixel_spacing_mm: Distance between rows, between columns.
+        tissues: Tissues that labels may hold.
+    """
+
+    level: str
+    hu: NDArray[np.generic]
+    labels: NDArray[np.uint8]
+    middle: int
+    pixel_spacing_mm: tuple[float, float]
+    tissues: Sequence[Tissue]
+
+    @property
+    def tissue_keys(self) -> tuple[str, ...]:
+        """Keys of the tissues."""
+        return tuple(tissue.key for tissue in self.tissues)
+
+    @cached_property
+    def trunk(self) -> NDArray[np.bool_]:
+        """(row, column), the trunk on the level's own slice."""
+        return trunk_mask(self.hu[self.middle], self.labels[self.middle], self.pixel_spacing_mm)
+
+    @cached_property
+    def field_of_view(self) -> FieldOfView:
+        """The field of view of the level's own slice."""
+        image = self.hu[self.middle]
+        radius_px = field_of_view_radius_px(image)
+        border = border_pixels((image.shape[0], image.shape[1]), radius_px)
+        return FieldOfView(border, radius_px, self.pixel_spacing_mm)
+
+    def mean_area_cm2(self, mask: NDArray[np.bool_]) -> float:
+        """Return the area of a mask over all slices, averaged over them."""
+        return self.area_cm2(mask) / len(self.hu)
+
+    def area_cm2(self, mask: NDArray[np.bool_]) -> float:
+        """Return the area of all pixels of a mask."""
+        row_mm, column_mm = self.pixel_spacing_mm
+        return int(np.count_nonzero(mask)) * row_mm * column_mm / 100

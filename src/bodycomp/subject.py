@@ -1,0 +1,82 @@
+"""Who was scanned and how, as far as measurements depend on it; nothing that names a person."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+HEIGHT_M: Final = (0.4, 2.6)
+"""Heights that people have, newborns included; a height of 175 m was meant in cm."""
+
+WEIGHT_KG: Final = (1.5, 400.0)
+"""Weights that people have, newborns included."""
+
+SEXES: Final = ("F", "M")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Height, weight and sex of who was scanned.
+
+    Attributes:
+        height_m: None if it is not known or cannot be right; never a guess.
+        weight_kg: Likewise.
+        sex: ``F``, ``M``, or empty if it is neither or not known.
+        height_note: Why there is no height; empty if there is one.
+    """
+
+    height_m: float | None = None
+    weight_kg: float | None = None
+    sex: str = ""
+    height_note: str = "the files give no height and no --patients table was given"
+
+    @property
+    def bmi_kg_m2(self) -> float | None:
+        """Body mass index, None without height or weight.
+
+        >>> round(Subject(1.75, 70.0).bmi_kg_m2, 2)
+        22.86
+        """
+        if self.height_m is None or self.weight_kg is None:
+            return None
+        return self.weight_kg / self.height_m**2
+
+
+def subject_from(height_m: float | None, weight_kg: float | None, sex: str) -> Subject:
+    """Return a subject of what a header or a table says; what cannot be right is left out.
+
+    >>> subject_from(175.0, 70.0, "M")
+    Subject(height_m=None, weight_kg=70.0, sex='M', height_note='a height of 175 m cannot be right')
+    """
+    height, note = height_m, ""
+    if height_m is None or height_m == 0 or not math.isfinite(height_m):
+        height, note = None, Subject().height_note
+    elif not HEIGHT_M[0] <= height_m <= HEIGHT_M[1]:
+        height, note = None, f"a height of {height_m:g} m cannot be right"
+    weighs = weight_kg is not None and WEIGHT_KG[0] <= weight_kg <= WEIGHT_KG[1]
+    return Subject(
+        height_m=height,
+        weight_kg=weight_kg if weighs else None,
+        sex=sex if sex in SEXES else "",
+        height_note=note,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """How a series was made, as far as its files say.
+
+    Attributes:
+        kvp: Tube voltage, on which every density depends.
+        kernel: Convolution kernel.
+        sharp_kernel: Whether the kernel is known to be one for bone or lung.
+        slice_thickness_mm: Thickness of a slice, not the distance to the next one.
+        contrast_agent: Intravenous or oral agent; empty means that none is stated.
+    """
+
+    kvp: float | None = None
+    kernel: str = ""
+    sharp_kernel: bool = False
+    slice_thickness_mm: float | None = None
+    contrast_agent: str = ""

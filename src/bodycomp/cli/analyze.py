@@ -22,7 +22,8 @@ files, or NIfTI files named one by one. Of each study the best axial series is m
 not measured (localizers, reformats, too few slices, not CT, missing geometry) is listed with its
 reason, and a level outside the scan is reported as absent.
 
-DIR/results.csv   one row per series and level: area (cm2), mean, median, SD, IQR (HU) per tissue
+DIR/results.csv   one row per series and level: area (cm2), mean, median, SD, IQR (HU) per tissue,
+                  indices, girth, published cut-offs and quality flags (docs/measurements.md)
 DIR/series.csv    every series of every study: its rank, and why it is measured or not
 DIR/refused.csv   what was not measured, and why
 DIR/study-*/      per series: results.json, a preview picture, the masks as NIfTI
@@ -87,6 +88,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sr (measurements as a TID 1500 report, with its seg), overlay (a picture for viewers "
         "that show no segmentations)",
     )
+    add(
+        "--patients",
+        metavar="CSV",
+        type=Path,
+        help="heights and sexes for indices and cut-offs, where the files do not give them: "
+        "columns patient_id, study_uid or study, and height_m or height_cm, weight_kg, sex",
+    )
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:1")
     add("--overwrite", action="store_true", help="replace the results of an earlier run in DIR")
     parser.set_defaults(run=run)
@@ -108,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         all_series=arguments.all_series,
         identifiers=arguments.identifiers,
+        patients=arguments.patients,
         overwrite=arguments.overwrite,
         dicom=frozenset(DicomObject(name) for name in arguments.dicom),
         pseudonym_key=arguments.pseudonym_key,

@@ -45,6 +45,7 @@ class AnalyzeOptions:
         all_series: Analyse every series of a study rather than the best one.
         identifiers: Write patient ID, UIDs, date and place of the files into the tables, and
             patient and study into DICOM objects.
+        patients: Table of heights, weights and sexes; see ``study.patients``.
         overwrite: Replace the results of an earlier run in ``out_dir``.
         dicom: DICOM objects to write for series that come from DICOM.
         pseudonym_key: File with the key of the pseudonyms; one beside ``out_dir`` if None.
@@ -60,6 +61,7 @@ class AnalyzeOptions:
     device: str = "auto"
     all_series: bool = False
     identifiers: bool = False
+    patients: Path | None = None
     overwrite: bool = False
     dicom: frozenset[DicomObject] = frozenset()
     pseudonym_key: Path | None = None

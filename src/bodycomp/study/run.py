@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from itertools import chain, groupby
 from typing import Final
 
@@ -29,6 +29,7 @@ from bodycomp.study.options import (
     StudyReport,
 )
 from bodycomp.study.outputs import DicomOutput, write_series
+from bodycomp.study.patients import PatientTable, read_patients
 from bodycomp.study.pseudonyms import read_or_make_key, with_pseudonyms
 from bodycomp.study.search import Worklist, find_work
 from bodycomp.study.series_table import SERIES_NAME, write_series_table
@@ -63,6 +64,7 @@ def analyze_inputs(
         the refused; it raises nothing.
 
     Raises:
+        UsageError: The table of patients cannot be used.
         InputNotFoundError: An input or the models folder is not there, or no image was found.
         ModelError: A model is missing, cannot be used, or gives no numbers.
         OutputError: The output folder holds something already, or cannot be written.
@@ -75,10 +77,11 @@ def analyze_inputs(
     key = read_or_make_key(options.out_dir, options.pseudonym_key)
     work = with_pseudonyms(found, key)
     identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
+    dicom = DicomOutput(options.dicom, identity)
+    run = _Run(options, analyzer, work, dicom, progress)
     if options.overwrite:
         _remove_earlier_results(options)
-    dicom = DicomOutput(options.dicom, identity)
-    return _Run(options, analyzer, work, dicom, progress).run()
+    return run.run()
 
 
 def _remove_earlier_results(options: AnalyzeOptions) -> None:
@@ -101,6 +104,8 @@ class _Run:
         progress: StudyProgress,
     ) -> None:
         self._dicom = dicom
+        table = options.patients
+        self._patients = read_patients(table) if table else PatientTable()
         self._options = options
         self._analyzer = analyzer
         self._work = work
@@ -181,7 +186,9 @@ class _Run:
         """Load and analyse one series; None, and a refusal, if that is impossible."""
         try:
             loaded = source.load(identifiers=self._options.identifiers)
-            return loaded, self._analyzer.analyze(loaded.volume, self._progress)
+            subject = self._patients.complete(source.patient_keys, loaded.context.subject)
+            context = replace(loaded.context, subject=subject)
+            return loaded, self._analyzer.analyze(loaded.volume, self._progress, context)
         except ModelError:
             raise  # not the fault of this series
         except ImageError as error:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bodycomp.analysis.level_measuring import ScanContext
 from bodycomp.dicom.candidate import CandidateSeries, SliceFile
+from bodycomp.dicom.rank import is_sharp_kernel
 from bodycomp.dicom.read import load_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume
 from bodycomp.report.result_rows import SeriesFacts
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
+from bodycomp.subject import Acquisition, subject_from
 
 IDENTIFIER_COLUMNS: Final = ("patient_id", "study_uid", "series_uid", "study_date", "source_path")
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
@@ -26,11 +30,13 @@ class LoadedVolume:
 
     Attributes:
         slices: (slice,) the DICOM file of every slice; empty for other formats.
+        context: Who was scanned and how, as the files say.
     """
 
     volume: Volume
     facts: SeriesFacts
     slices: tuple[SliceFile, ...] = field(default=(), repr=False)
+    context: ScanContext = field(default_factory=ScanContext)
 
 
 class Source(ABC):
@@ -41,6 +47,11 @@ class Source(ABC):
     what: str
     file_count: int
     study_uid: str = ""
+
+    @property
+    def patient_keys(self) -> Mapping[str, str]:
+        """What a table of patients may know the series by; see ``study.patients``."""
+        return {"study": self.study, "study_uid": self.study_uid}
 
     @abstractmethod
     def load(self, *, identifiers: bool) -> LoadedVolume:
@@ -87,7 +98,27 @@ class DicomSource(Source):
             notes="; ".join(loaded.notes),
             identifiers=self._identifiers() if identifiers else {},
         )
-        return LoadedVolume(loaded.volume, facts, loaded.slices)
+        return LoadedVolume(loaded.volume, facts, loaded.slices, self._context())
+
+    @property
+    def patient_keys(self) -> Mapping[str, str]:
+        """Study, its UID and the patient's ID."""
+        return {**super().patient_keys, "patient_id": self._candidate.patient_id}
+
+    def _context(self) -> ScanContext:
+        candidate, scanner = self._candidate, self._candidate.scanner
+        return ScanContext(
+            subject_from(
+                candidate.patient_height_m, candidate.patient_weight_kg, candidate.patient_sex
+            ),
+            Acquisition(
+                kvp=scanner.kvp,
+                kernel=scanner.kernel,
+                sharp_kernel=is_sharp_kernel(scanner.kernel),
+                slice_thickness_mm=scanner.slice_thickness_mm,
+                contrast_agent=scanner.contrast_agent,
+            ),
+        )
 
     def _identifiers(self) -> dict[str, str]:
         candidate = self._candidate

@@ -1,0 +1,127 @@
+"""Heights, weights and sexes from a table of the user's, for files that do not give them."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bodycomp.errors import InputNotFoundError, UsageError
+from bodycomp.subject import HEIGHT_M, SEXES, WEIGHT_KG, Subject
+
+KEY_COLUMNS: Final = ("study_uid", "study", "patient_id")
+"""Columns that say whose a row is, the most particular first; ``study`` is the pseudonym."""
+
+_HEIGHTS: Final = {"height_m": 1.0, "height_cm": 0.01}
+_COLUMNS: Final = (
+    "Give patient_id, study_uid or study (the name in results.csv), height_m or height_cm, and "
+    "weight_kg and sex (F or M) where they are known."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientTable:
+    """Subjects by what identifies them.
+
+    Attributes:
+        rows: (column, value) -> what the table says there; identifying, so left out of ``repr``.
+    """
+
+    rows: Mapping[tuple[str, str], Subject] = field(default_factory=dict, repr=False)
+
+    def complete(self, keys: Mapping[str, str], subject: Subject) -> Subject:
+        """Return a subject with what the table says in place of what the files say.
+
+        Args:
+            keys: Column -> value by which the series is known, of ``KEY_COLUMNS``.
+            subject: What the files say; kept where the table has no row or an empty cell.
+        """
+        for column in KEY_COLUMNS:
+            found = self.rows.get((column, keys.get(column, "")))
+            if found is not None:
+                has_height = found.height_m is not None
+                return Subject(
+                    height_m=found.height_m if has_height else subject.height_m,
+                    weight_kg=subject.weight_kg if found.weight_kg is None else found.weight_kg,
+                    sex=found.sex or subject.sex,
+                    height_note="" if has_height else subject.height_note,
+                )
+        return subject
+
+
+def read_patients(path: Path) -> PatientTable:
+    """Read a table of patients as CSV with commas, semicolons or tabs.
+
+    Raises:
+        InputNotFoundError: The file is not there.
+        UsageError: Columns are missing, or a cell cannot be right; the message names line and
+            column, not the patient.
+    """
+    if not path.is_file():
+        raise InputNotFoundError(f"expected a table of patients, found nothing at {path}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path.name}: expected a table in UTF-8, found other bytes") from error
+    header = text.split("\n", 1)[0]
+    reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count))
+    columns = [name.strip().casefold() for name in reader.fieldnames or []]
+    reader.fieldnames = columns
+    keys = [name for name in KEY_COLUMNS if name in columns]
+    if not keys or not any(name in columns for name in (*_HEIGHTS, "weight_kg", "sex")):
+        found = ", ".join(columns) or "none"
+        raise UsageError(f"{path.name}: expected columns of patients, found {found}", hint=_COLUMNS)
+    rows: dict[tuple[str, str], Subject] = {}
+    for row in reader:
+        at = f"{path.name} line {reader.line_num}"
+        cells = {name: (row.get(name) or "").strip() for name in columns}
+        subject = _subject(cells, at)
+        for key in ((name, cells[name]) for name in keys if cells[name]):
+            if rows.setdefault(key, subject) != subject:
+                raise UsageError(
+                    f"{at}: expected one row for each {key[0]}, found another one that differs",
+                    hint="Heights that change over time need a row per study_uid or study.",
+                )
+    return PatientTable(rows)
+
+
+def _subject(cells: Mapping[str, str], at: str) -> Subject:
+    height_m = None
+    for column, metres in _HEIGHTS.items():
+        limits = (HEIGHT_M[0] / metres, HEIGHT_M[1] / metres)
+        number = _number(cells, column, limits, at)
+        height_m = height_m if number is None else number * metres
+    sex = cells.get("sex", "").upper()[:1]
+    if cells.get("sex") and sex not in (*SEXES, "O"):
+        raise UsageError(f"{at}, column sex: expected F or M, found {cells['sex']!r}")
+    return Subject(
+        height_m=height_m,
+        weight_kg=_number(cells, "weight_kg", WEIGHT_KG, at),
+        sex=sex if sex in SEXES else "",
+        height_note="" if height_m is not None else Subject().height_note,
+    )
+
+
+def _number(
+    cells: Mapping[str, str], column: str, limits: tuple[float, float], at: str
+) -> float | None:
+    """Return a cell's number; None where it is empty.
+
+    Raises:
+        UsageError: It is no number, or outside the limits.
+    """
+    cell = cells.get(column, "")
+    if not cell:
+        return None
+    try:
+        number = float(cell.replace(",", "."))
+    except ValueError:
+        number = math.nan
+    if not limits[0] <= number <= limits[1]:
+        raise UsageError(
+            f"{at}, column {column}: expected {limits[0]:g}..{limits[1]:g}, found {cell!r}"
+        )
+    return number

@@ -61,10 +61,10 @@ Observer = Callable[[str, int, NDArray[np.uint8]], None]
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """What is read, in which size, and who looks along."""
+    """What is read, in which size it is kept (None: not at all), and who looks along."""
 
     split: SliceSplit
-    size: tuple[int, int]
+    size: tuple[int, int] | None
     observe: Observer | None
 
 
@@ -103,7 +103,8 @@ class SlicePass:
         """Read every PNG of a split; ``progress`` is told the slices done."""
         files = [] if self._cache is None else self._cache.files(self._size)
         same = _likely_same(files, split)
-        sight = _Sight(split, self._size, self._observe)
+        kept_size = None if self._cache is None else self._size
+        sight = _Sight(split, kept_size, self._observe)
         read = partial(_read_slice, sight, KnownSlices(files), same)
         findings, facts = FindingList(split.name), np.zeros(len(split), SLICE_FACTS)
         in_use = [file.path for file in self._in_use]
@@ -170,10 +171,10 @@ def _read_slice(
     return _known_slice(image, content, sight.size)
 
 
-def _known_slice(image: NDArray[np.uint8], content: bytes, size: tuple[int, int]) -> _Slice:
+def _known_slice(image: NDArray[np.uint8], content: bytes, size: tuple[int, int] | None) -> _Slice:
     lowest, highest = int(image.min()), int(image.max())
     blank = lowest == highest
-    grey = np.ascontiguousarray(resize_grey(image, size))
+    grey = image if size is None else np.ascontiguousarray(resize_grey(image, size))
     facts: np.void = np.zeros(1, SLICE_FACTS)[0]
     facts["content"] = np.void(content)
     facts["image"] = np.void(bytes(16) if blank else image_digest(image))

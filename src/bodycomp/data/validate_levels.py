@@ -12,6 +12,7 @@ from bodycomp.data.findings import Finding, Place, Rule
 from bodycomp.data.places import table_name
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.data.validate_series import rows_of_series
+from bodycomp.data.validate_splits import SPLIT_SMALL
 
 LEVEL_RARE: Final = Rule(
     "level-rare",
@@ -33,19 +34,37 @@ OVERLAP: Final = 0.5
 def check_levels_of_splits(
     splits: Mapping[str, SliceSplit], levels: Sequence[str]
 ) -> Iterator[Finding]:
-    """Yield levels of too few series, and splits of other heights than train."""
+    """Yield splits and levels of too few series, and splits of other heights than train.
+
+    Heights are those above the level with most offsets.
+    """
     for name, split in splits.items():
         rows = rows_of_series(split.series)
-        for position, level in enumerate(levels):
-            annotated = np.isfinite(split.offsets_mm[:, position])
-            place = Place(f"{table_name(name)}, level {level}", name)
-            series = sum(bool(annotated[each].any()) for each in rows.values())
-            if rows and 0 < series < FEWEST_SERIES:
-                message = f"expected the level in {FEWEST_SERIES} series or more, found {series}"
-                yield LEVEL_RARE.broken(place, message, series)
-            if name != "train" and "train" in splits:
-                learnt = splits["train"].offsets_mm[:, position]
-                yield from _compare(place, split.offsets_mm[:, position], learnt)
+        if 0 < len(rows) < FEWEST_SERIES:
+            message = f"expected {FEWEST_SERIES} series or more, found {len(rows)}"
+            yield SPLIT_SMALL.broken(Place(name, name), message, len(rows))
+        else:
+            yield from _rare(split, levels, list(rows.values()))
+        if name != "train" and "train" in splits:
+            leading = int(np.isfinite(split.offsets_mm).sum(axis=0).argmax())
+            place = _level_place(name, levels[leading])
+            learnt_mm = splits["train"].offsets_mm[:, leading]
+            yield from _compare(place, split.offsets_mm[:, leading], learnt_mm)
+
+
+def _rare(
+    split: SliceSplit, levels: Sequence[str], series: Sequence[NDArray[np.int64]]
+) -> Iterator[Finding]:
+    for position, level in enumerate(levels):
+        annotated = np.isfinite(split.offsets_mm[:, position])
+        found = sum(bool(annotated[rows].any()) for rows in series)
+        if 0 < found < FEWEST_SERIES:
+            message = f"expected the level in {FEWEST_SERIES} series or more, found {found}"
+            yield LEVEL_RARE.broken(_level_place(split.name, level), message, found)
+
+
+def _level_place(split: str, level: str) -> Place:
+    return Place(f"{table_name(split)}, level {level}", split)
 
 
 def _compare(

@@ -1,4 +1,4 @@
-"""``bodycomp analyze``: measure DICOM or NIfTI with trained models."""
+"""``bodycomp analyze``: measure DICOM, NIfTI or NRRD with trained models."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ DESCRIPTION = """\
 Find every CT series in the inputs, find each vertebral level that the model knows, and measure
 muscle, subcutaneous fat and visceral fat there.
 
-INPUT is a folder of DICOM files (any nesting, any file names, several studies mixed), single DICOM
-files, or NIfTI files named one by one. Of each study the best axial series is measured. What is
-not measured (localizers, reformats, too few slices, not CT, missing geometry) is listed with its
+INPUT is a folder (any nesting, any file names, several studies mixed), a zip file, a DICOMDIR, or a
+single DICOM, NIfTI or NRRD file. Of each study the best axial series is measured. What is not
+measured (localizers, reformats, too few slices, not CT, missing geometry) is listed with its
 reason, and a level outside the scan is reported as absent.
 
 DIR/results.csv   one row per series and level: area (cm2), mean, median, SD, IQR (HU) per tissue,
@@ -38,12 +38,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the parser of ``bodycomp``."""
     parser = subparsers.add_parser(
         "analyze",
-        help="measure DICOM or NIfTI with trained models",
+        help="measure DICOM, NIfTI or NRRD with trained models",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("inputs", metavar="INPUT", type=Path, nargs="+", help="folder, DICOM file or NIfTI file")
+    add(
+        "inputs",
+        metavar="INPUT",
+        type=Path,
+        nargs="+",
+        help="folder, zip, DICOMDIR, DICOM, NIfTI or NRRD file",
+    )
     add(
         "--models",
         "-m",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,9 +14,12 @@ from bodycomp.dicom.candidate import CandidateSeries, SliceFile
 from bodycomp.dicom.geometry import MIN_SLICES, heights_mm, largest_allowed_gap_mm, spacing_note
 from bodycomp.dicom.pixels import HuReader, is_integral
 from bodycomp.errors import SeriesError
+from bodycomp.imaging.grid import AIR_BELOW_HU, NO_AIR_HINT, no_air
 from bodycomp.imaging.volume import Volume
 
 _LOG: Final = logging.getLogger(__name__)
+MAX_VOXELS: Final = 4 << 30
+"""Eight gigabytes: beyond any scan of a patient, and what a damaged header soon asks for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +51,14 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
     costs one slice and a note.
 
     Raises:
-        SeriesError: Too few slices are left, or a gap that is too wide between them.
+        SeriesError: Too few slices are left, or a gap that is too wide between them; more pixels
+            than memory is meant for; no air, so that the values cannot be HU.
     """
     rescales = {(item.slope_hu, item.intercept_hu) for item in series.slices}
     integral = all(is_integral(*pair) for pair in rescales)
     shape = (len(series), *series.shape)
+    if math.prod(shape) > MAX_VOXELS:
+        raise SeriesError(f"expected at most {MAX_VOXELS:.0e} pixels, found {shape}")
     hu = np.empty(shape, np.int16) if integral else np.empty(shape, np.float32)
     kept: list[SliceFile] = []
     reader = HuReader()
@@ -63,6 +70,7 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
     notes = _check_rest(series, kept)
     if notes:
         _LOG.warning("%s", notes[0])
+    _check_air(hu[: len(kept)])
     volume = Volume(
         hu=hu[: len(kept)],
         pixel_spacing_mm=series.pixel_spacing_mm,
@@ -71,6 +79,12 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
         first_pixel_mm=kept[0].position_mm,
     )
     return LoadedSeries(volume, tuple(kept), (*series.notes, *notes))
+
+
+def _check_air(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
+    low = float(hu.min())
+    if low > AIR_BELOW_HU:
+        raise SeriesError(no_air(low, float(hu.max())), hint=NO_AIR_HINT)
 
 
 def _decode(

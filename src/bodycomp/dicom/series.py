@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ import numpy as np
 from bodycomp.dicom.candidate import CandidateSeries, Refusal, RefusalKind, SliceFile
 from bodycomp.dicom.doubts import find_doubts
 from bodycomp.dicom.file_header import FileHeader, ScannerInfo, read_headers
+from bodycomp.dicom.file_list import list_files
 from bodycomp.dicom.geometry import (
     MIN_SLICES,
     heights_mm,
@@ -31,7 +31,7 @@ from bodycomp.dicom.grouping import (
     split_at_gaps,
 )
 from bodycomp.dicom.qualify import Defect
-from bodycomp.errors import InputNotFoundError
+from bodycomp.dicom.twins import drop_twins, slice_file
 
 __all__ = [
     "CandidateSeries",
@@ -71,12 +71,13 @@ class SeriesSearch:
 def find_series(inputs: Sequence[Path], *, progress: Progress | None = None) -> SeriesSearch:
     """Search files and folders, at any depth and under any file names, for axial CT series.
 
-    Every file is opened, none is read as far as its pixels. Hidden folders are left out.
+    Every file is opened, none is read as far as its pixels. Hidden folders are left out. A
+    DICOMDIR that is given as a file stands for the files that it lists.
 
     Raises:
         InputNotFoundError: An input is not there.
     """
-    paths = _list_files(inputs)
+    paths = list_files(inputs)
     headers: list[FileHeader] = []
     unreadable = image_files = 0
     for count, path in enumerate(paths, start=1):
@@ -129,27 +130,6 @@ def _search(headers: list[FileHeader], counts: _Counts) -> SeriesSearch:
     )
 
 
-def _list_files(inputs: Sequence[Path]) -> list[Path]:
-    files: dict[Path, Path] = {}  # resolved -> as given, so that no file counts twice
-    for item in inputs:
-        if not item.exists():
-            raise InputNotFoundError(
-                f"expected a file or folder of DICOM images, found nothing at {item}"
-            )
-        for path in [item] if item.is_file() else _walk(item):
-            files.setdefault(path.resolve(), path)
-    return [files[resolved] for resolved in sorted(files)]
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(root, name)
-            if path.is_file():
-                yield path
-
-
 def _qualify(group: Group) -> list[CandidateSeries | Refusal]:
     """Turn one group into candidates and refusals."""
     kept, copies = drop_copies(group.headers)
@@ -158,21 +138,22 @@ def _qualify(group: Group) -> list[CandidateSeries | Refusal]:
     notes = [f"{copies} files repeat an image of the series and were left out"] if copies else []
     if len(kept) < MIN_SLICES:
         return [_too_few(kept)]
-    if repeated_positions(kept) == len(kept) - 1:
+    if repeated_positions(kept) == len(kept) - 1:  # all in one place
         reason = f"all {len(kept)} images claim one position"
         return [_refusal(kept, (RefusalKind.CONSTANT_POSITION, reason))]
     acquisitions = split_acquisitions(kept)
     if len(acquisitions) > 1:
         notes.append(f"one of {len(acquisitions)} overlapping acquisitions in its series")
     outcomes: list[CandidateSeries | Refusal] = []
-    for acquisition in acquisitions:
+    for acquisition, twins in map(drop_twins, acquisitions):
+        twin_note = [f"{twins} slices are in it twice and were left out"] if twins else []
         if repeated := repeated_positions(acquisition):
             reason = f"{repeated} of {len(acquisition)} slices lie where another one lies already"
             outcomes.append(_refusal(acquisition, (RefusalKind.DUPLICATE_POSITIONS, reason)))
             continue
         stacks = split_at_gaps(sort_by_height(acquisition))
         gap_note = ["apart from other slices of its series"] if len(stacks) > 1 else []
-        outcomes += [_qualify_stack(stack, [*notes, *gap_note]) for stack in stacks]
+        outcomes += [_qualify_stack(stack, [*notes, *twin_note, *gap_note]) for stack in stacks]
     return outcomes
 
 
@@ -180,7 +161,7 @@ def _qualify_stack(stack: list[FileHeader], notes: list[str]) -> CandidateSeries
     """Apply the rules that need a whole stack, sorted from feet to head."""
     if len(stack) < MIN_SLICES:
         return _too_few(stack)
-    slices = tuple(_slice_file(header) for header in stack)
+    slices = tuple(slice_file(header) for header in stack)
     orientation = stack[0].orientation or ()
     positions = [item.position_mm for item in slices]
     aside_mm, degrees = sideways_mm(positions, orientation)
@@ -224,20 +205,6 @@ def _qualify_stack(stack: list[FileHeader], notes: list[str]) -> CandidateSeries
 def _too_few(headers: Sequence[FileHeader]) -> Refusal:
     reason = f"expected at least {MIN_SLICES} slices, found {len(headers)}"
     return _refusal(headers, (RefusalKind.TOO_FEW, reason))
-
-
-def _slice_file(header: FileHeader) -> SliceFile:
-    x, y, z = header.position_mm or ()
-    return SliceFile(
-        path=header.path,
-        sop_class_uid=header.sop_class_uid,
-        sop_instance_uid=header.sop_instance_uid,
-        instance_number=header.instance_number,
-        position_mm=(x, y, z),
-        slope_hu=header.slope_hu or 1.0,
-        intercept_hu=header.intercept_hu or 0.0,
-        frame_number=header.frame_number,
-    )
 
 
 def _refusal(headers: Sequence[FileHeader], defect: Defect) -> Refusal:

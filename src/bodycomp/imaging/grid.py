@@ -18,7 +18,9 @@ from bodycomp.imaging.volume import Volume
 
 RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SHEAR_TOLERANCE: Final = 1e-3
-_AIR_BELOW_HU: Final = -200.0
+AIR_BELOW_HU: Final = -200.0
+"""A CT scan has air around the body; where nothing is below this, the values are no HU."""
+NO_AIR_HINT: Final = "Store the CT values themselves, not windowed, scaled or shifted ones."
 _INT16: Final = np.iinfo(np.int16)
 
 
@@ -143,6 +145,13 @@ def _check_upright(grid: Grid, in_plane: tuple[int, int], where: str) -> None:
         )
 
 
+def no_air(low: float, high: float) -> str:
+    """Return in words why values in this range are no HU of a CT scan."""
+    return (
+        f"expected HU with air far below {AIR_BELOW_HU:.0f}, found values from {low:g} to {high:g}"
+    )
+
+
 def _as_hu(values: NDArray[Any], where: str) -> NDArray[np.int16] | NDArray[np.float32]:
     """Return values as HU, in the smaller of both types that holds them exactly enough.
 
@@ -154,12 +163,8 @@ def _as_hu(values: NDArray[Any], where: str) -> NDArray[np.int16] | NDArray[np.f
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise SeriesError(f"{where}: expected HU, found NaN or infinity")
-    if low > _AIR_BELOW_HU:
-        raise SeriesError(
-            f"{where}: expected HU with air far below {_AIR_BELOW_HU:.0f}, "
-            f"found values from {low:g} to {high:g}",
-            hint="Store the CT values themselves, not windowed, scaled or shifted ones.",
-        )
+    if low > AIR_BELOW_HU:
+        raise SeriesError(f"{where}: {no_air(low, high)}", hint=NO_AIR_HINT)
     fits = low >= _INT16.min and high <= _INT16.max
     if fits and (values.dtype.kind in "iu" or bool(np.all(values == np.rint(values)))):
         return values.astype(np.int16, order="C")

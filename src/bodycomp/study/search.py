@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from bodycomp.dicom.candidate import CandidateSeries, Refusal
 from bodycomp.dicom.rank import by_study, preferred, why_behind
 from bodycomp.dicom.series import SeriesSearch, find_series
 from bodycomp.errors import InputNotFoundError
+from bodycomp.study.inputs import Inputs, sort_inputs
 from bodycomp.study.options import (
     NOT_CHOSEN,
     STUDY_PREFIX,
@@ -19,7 +19,7 @@ from bodycomp.study.options import (
     StudyProgress,
 )
 from bodycomp.study.series_table import SeriesRow, refusal_row, study_rows
-from bodycomp.study.sources import DicomSource, NiftiSource, Source, is_nifti
+from bodycomp.study.sources import DicomSource, Source, VolumeFileSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,7 @@ class Worklist:
         series: The rows of ``series.csv``.
         refused, not_chosen: See ``StudyReport``.
         file_count, unreadable_count: Files opened, and those that cannot be read.
+        inputs: Keeps unpacked archives as long as the worklist is there.
     """
 
     sources: tuple[Source, ...]
@@ -42,6 +43,7 @@ class Worklist:
     not_chosen: tuple[RefusedSeries, ...]
     file_count: int
     unreadable_count: int
+    inputs: Inputs = field(repr=False)
 
 
 def find_work(options: AnalyzeOptions, progress: StudyProgress) -> Worklist:
@@ -50,33 +52,39 @@ def find_work(options: AnalyzeOptions, progress: StudyProgress) -> Worklist:
     Raises:
         InputNotFoundError: An input is not there, or the inputs hold no image at all.
     """
-    nifti_paths = {path.resolve(): path for path in options.inputs if is_nifti(path)}
-    others = [path for path in options.inputs if not is_nifti(path)]
+    inputs = sort_inputs(options.inputs)
     search = SeriesSearch((), (), 0, 0, 0)
-    if others:
-        search = find_series(others, progress=lambda done, total: progress("search", done, total))
+    if inputs.places:
+        search = find_series(
+            inputs.places, progress=lambda done, total: progress("search", done, total)
+        )
     chosen = search.candidates if options.all_series else preferred(search.candidates)
-    volumes, copies = _nifti_sources(list(nifti_paths.values()))
+    volumes, copies = _volume_sources(inputs)
     studies = by_study(search.candidates)
     every = options.all_series
     work = Worklist(
-        sources=(*(DicomSource(candidate) for candidate in _by_study(chosen)), *volumes),
-        spares={} if every else _spares(studies),
+        sources=(*(_source(candidate, inputs) for candidate in _by_study(chosen)), *volumes),
+        spares={} if every else _spares(studies, inputs),
         series=(
             *(row for members in studies for row in study_rows(members, all_chosen=every)),
             *(refusal_row(found, _study_of(found, search.candidates)) for found in search.refusals),
             *(_volume_row(source) for source in volumes),
         ),
-        refused=(*(_refused(refusal, search.candidates) for refusal in search.refusals), *copies),
+        refused=(
+            *(_refused(refusal, search.candidates) for refusal in search.refusals),
+            *copies,
+            *inputs.refused,
+        ),
         not_chosen=_not_chosen(search.candidates, chosen),
-        file_count=search.file_count + len(nifti_paths),
-        unreadable_count=search.unreadable_count,
+        file_count=search.file_count + inputs.named_volumes + len(inputs.refused),
+        unreadable_count=search.unreadable_count + sum(a.broken for a in inputs.archives),
+        inputs=inputs,
     )
     if not (work.sources or work.refused):
         raise InputNotFoundError(
             f"expected CT images, found none in {work.file_count} files "
             f"({work.unreadable_count} of them damaged DICOM)",
-            hint="Give DICOM files or folders of them; NIfTI volumes are given by file name.",
+            hint="Give folders, zip files or single files of DICOM, NIfTI or NRRD.",
         )
     return work
 
@@ -87,8 +95,14 @@ def _by_study(candidates: Sequence[CandidateSeries]) -> list[CandidateSeries]:
     return sorted(candidates, key=lambda candidate: order[candidate.study_key])
 
 
-def _spares(studies: Sequence[Sequence[CandidateSeries]]) -> dict[str, tuple[Source, ...]]:
-    sources = ([DicomSource(candidate) for candidate in members] for members in studies)
+def _source(candidate: CandidateSeries, inputs: Inputs) -> Source:
+    return DicomSource(candidate, inputs.origin_of(candidate.files[0]))
+
+
+def _spares(
+    studies: Sequence[Sequence[CandidateSeries]], inputs: Inputs
+) -> dict[str, tuple[Source, ...]]:
+    sources = ([_source(candidate, inputs) for candidate in members] for members in studies)
     return {first.study: tuple(others) for first, *others in sources if others}
 
 
@@ -102,12 +116,14 @@ def _volume_row(source: Source) -> SeriesRow:
     )
 
 
-def _nifti_sources(paths: Sequence[Path]) -> tuple[list[NiftiSource], list[RefusedSeries]]:
+def _volume_sources(inputs: Inputs) -> tuple[list[Source], list[RefusedSeries]]:
     """Return volumes of different content, and the copies among them as refused."""
-    first: dict[str, NiftiSource] = {}
+    first: dict[str, Source] = {}
     copies: list[RefusedSeries] = []
-    for number, path in enumerate(paths, start=1):
-        source = NiftiSource(path, f"NIfTI volume {number} of {len(paths)}")
+    for number, path in enumerate(inputs.volumes, start=1):
+        origin = inputs.origin_of(path)
+        place = path if origin == path.parent else origin
+        source = VolumeFileSource(path, number, len(inputs.volumes), place)
         if first.setdefault(source.series, source) is not source:
             words = (source.what, "copy", "another input has the same content")
             copies.append(RefusedSeries(source.study, source.series, *words, files=1))

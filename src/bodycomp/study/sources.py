@@ -1,4 +1,4 @@
-"""Series to analyse, from DICOM or NIfTI, with what is known of them under a pseudonym."""
+"""Series to analyse, from DICOM, NIfTI or NRRD, with what is known of them under a pseudonym."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from bodycomp.analysis.level_measuring import ScanContext
 from bodycomp.dicom.candidate import CandidateSeries, SliceFile
 from bodycomp.dicom.rank import is_sharp_kernel
@@ -16,12 +18,14 @@ from bodycomp.dicom.read import load_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume
+from bodycomp.nrrd import read_nrrd_volume
 from bodycomp.report.result_rows import SeriesFacts
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
 from bodycomp.subject import Acquisition, subject_from
 
 IDENTIFIER_COLUMNS: Final = ("patient_id", "study_uid", "series_uid", "study_date", "source_path")
-NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
+NRRD_SUFFIXES: Final = (".nrrd", ".nhdr")
+VOLUME_SUFFIXES: Final = (".nii", ".nii.gz", *NRRD_SUFFIXES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +69,9 @@ class Source(ABC):
 class DicomSource(Source):
     """A candidate series of a DICOM search."""
 
-    def __init__(self, candidate: CandidateSeries) -> None:
+    def __init__(self, candidate: CandidateSeries, place: Path | None = None) -> None:
         self._candidate = candidate
+        self._place = place or candidate.files[0].parent
         self.study = STUDY_PREFIX + candidate.study_key
         self.series = SERIES_PREFIX + candidate.key
         number = "?" if candidate.series_number is None else str(candidate.series_number)
@@ -95,7 +100,7 @@ class DicomSource(Source):
             kernel=scanner.kernel,
             exposure_mas=scanner.exposure_mas,
             contrast_agent=scanner.contrast_agent,
-            notes="; ".join(loaded.notes),
+            notes="; ".join((*loaded.notes, *picture_notes(loaded.volume))),
             identifiers=self._identifiers() if identifiers else {},
         )
         return LoadedVolume(loaded.volume, facts, loaded.slices, self._context())
@@ -127,47 +132,71 @@ class DicomSource(Source):
             candidate.study_uid,
             candidate.series_uid,
             candidate.scanner.study_date,
-            str(candidate.files[0].parent),
+            str(self._place),
         )
         return dict(zip(IDENTIFIER_COLUMNS, values, strict=True))
 
 
-class NiftiSource(Source):
-    """A NIfTI file; equal content has equal pseudonyms."""
+class VolumeFileSource(Source):
+    """A NIfTI or NRRD file; equal content has equal pseudonyms."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, number: int, count: int, place: Path | None = None) -> None:
         self._path = path
-        with path.open("rb") as file:
-            key = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        self._place = place or path
+        self._format = "NRRD" if path.name.lower().endswith(NRRD_SUFFIXES) else "NIfTI"
+        key = _content_key(path)
         self.study = STUDY_PREFIX + key
         self.series = SERIES_PREFIX + key
-        self.what = what
+        self.what = f"{self._format} volume {number} of {count}"
         self.file_count = 1
 
     def load(self, *, identifiers: bool) -> LoadedVolume:
         """Read the file."""
         try:
-            volume = read_nifti_volume(self._path)
+            read = read_nrrd_volume if self._format == "NRRD" else read_nifti_volume
+            volume = read(self._path)
         except SeriesError as error:
             # File names may tell who the patient is; ``what`` tells which file it was.
             message = error.message.replace(str(self._path), "the file")
             message = message.removeprefix(f"{self._path.name}: ")
+            message = message.replace(self._path.name, "the file")
             raise SeriesError(message, hint=error.hint) from None
-        named = dict.fromkeys(IDENTIFIER_COLUMNS, "") | {"source_path": str(self._path)}
+        named = dict.fromkeys(IDENTIFIER_COLUMNS, "") | {"source_path": str(self._place)}
         facts = SeriesFacts(
             study=self.study,
             series=self.series,
-            source="NIfTI",
+            source=self._format,
             slices=len(volume),
             slice_spacing_mm=volume.slice_spacing_mm,
             pixel_spacing_mm=volume.pixel_spacing_mm[0],
             rows=volume.slice_shape[0],
             columns=volume.slice_shape[1],
+            notes="; ".join(picture_notes(volume)),
             identifiers=named if identifiers else {},
         )
         return LoadedVolume(volume, facts)
 
 
-def is_nifti(path: Path) -> bool:
-    """Whether a file is to be read as NIfTI, by its name."""
-    return path.name.lower().endswith(NIFTI_SUFFIXES) and path.is_file()
+def picture_notes(volume: Volume) -> tuple[str, ...]:
+    """Return a note on pictures that are no squares within a twentieth.
+
+    Networks see every picture as a square, so that they see these stretched.
+    """
+    high_mm, wide_mm = np.multiply(volume.slice_shape, volume.pixel_spacing_mm)
+    if abs(high_mm - wide_mm) <= 0.05 * max(high_mm, wide_mm):
+        return ()
+    return (f"picture of {wide_mm:.0f} x {high_mm:.0f} mm, which the networks see as a square",)
+
+
+def is_volume_file(path: Path) -> bool:
+    """Whether a file is to be read as NIfTI or NRRD, by its name; segmentations are not."""
+    name = path.name.lower()
+    return name.endswith(VOLUME_SUFFIXES) and not name.endswith(".seg.nrrd") and path.is_file()
+
+
+def _content_key(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    if path.name.lower().endswith(".nhdr"):
+        digest.update(str(path.resolve()).encode())  # its voxels lie in another file
+    return digest.hexdigest()[:12]

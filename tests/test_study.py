@@ -152,7 +152,7 @@ def test_dicom_objects_are_written_on_request_and_note_what_they_cannot_be(tmp_p
     assert overlay.PatientID == "SECRET-7"
     red, green, blue = overlay.pixel_array[20, 20].astype(int)
     assert red > green > blue  # muscle is orange
-    assert series.rows[0]["notes"] == ""
+    assert series.rows[0]["notes"].startswith("picture of 96 x 80 mm")
 
     for path in (study / "a").iterdir():
         dataset = pydicom.dcmread(path)

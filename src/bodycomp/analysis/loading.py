@@ -10,6 +10,7 @@ from bodycomp.analysis.segmentation import NetworkSegmenter
 from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks.checkpoint import Model, Task, load_model
+from bodycomp.networks.names import AUTO_ENGINE
 
 SLICE_SELECTION_FOLDER: Final = "slice-selection"
 SEGMENTATION_FOLDER: Final = "segmentation"
@@ -17,7 +18,11 @@ _SUFFIXES: Final = ("", ".hdf5", ".h5")
 
 
 def load_analyzer(
-    models_dir: Path, *, device: str = "auto", options: AnalysisOptions | None = None
+    models_dir: Path,
+    *,
+    device: str = "auto",
+    options: AnalysisOptions | None = None,
+    engine: str = AUTO_ENGINE,
 ) -> Analyzer:
     """Load the two models of a folder.
 
@@ -26,19 +31,20 @@ def load_analyzer(
             folder, or a file of the earlier Keras implementation ending in .hdf5 or .h5.
         device: "auto" takes a GPU if there is one; "cpu", "cuda" or "cuda:1".
         options: How series are analysed; defaults if None.
+        engine: How networks are run, one of ``networks.names.ENGINES``.
 
     Raises:
         InputNotFoundError: The folder is not there.
         ModelError: A model is missing, cannot be loaded, or does the other one's work.
-        UsageError: The device is not there.
+        UsageError: The device is not there, or the engine does not run a model on it.
     """
     if not models_dir.is_dir():
         raise InputNotFoundError(f"models folder {models_dir} is not there", hint=_HINT)
     slice_selection = _load(models_dir, SLICE_SELECTION_FOLDER, "slice_selection")
     segmentation = _load(models_dir, SEGMENTATION_FOLDER, "segmentation")
     return Analyzer(
-        NetworkSliceScorer(slice_selection, device=device),
-        NetworkSegmenter(segmentation, device=device),
+        NetworkSliceScorer(slice_selection, device=device, engine=engine),
+        NetworkSegmenter(segmentation, device=device, engine=engine),
         options or AnalysisOptions(),
     )
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bodycomp.errors import UsageError
 from bodycomp.imaging.orientation import Turn
@@ -49,9 +49,3 @@ def resolve_device(name: str) -> torch.device:
     if device.type not in {"cpu", "cuda", "mps"}:
         raise UsageError(f"device {name} cannot run the networks", hint="Use auto, cpu or cuda.")
     return device
-
-
-def ready_network(network: nn.Module, device: torch.device) -> nn.Module:
-    """Return the network on its device, in evaluation mode, laid out for fast convolutions."""
-    placed: nn.Module = network.to(device=device)
-    return placed.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from bodycomp.analysis.network_input import (
     DIGEST_LENGTH,
     input_batches,
-    ready_network,
     resolve_device,
 )
 from bodycomp.analysis.pipeline import SliceProgress, no_progress
@@ -21,6 +20,8 @@ from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.resize import resize_image
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model
+from bodycomp.networks.engine import make_engine
+from bodycomp.networks.names import AUTO_ENGINE
 
 
 class NetworkSegmenter:
@@ -30,13 +31,21 @@ class NetworkSegmenter:
         model: The model; its network moves to the device.
         device: "auto", "cpu", "cuda" or "cuda:1".
         batch_size: Slices in memory at once as network input.
+        engine: One of ``networks.names.ENGINES``.
 
     Raises:
         ModelError: The model does something else, or its card names no tissues.
-        UsageError: The device is not there.
+        UsageError: The device is not there, or the engine does not run this model on it.
     """
 
-    def __init__(self, model: Model, *, device: str = "auto", batch_size: int = 4) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: str = "auto",
+        batch_size: int = 4,
+        engine: str = AUTO_ENGINE,
+    ) -> None:
         card = model.card
         if card.task != "segmentation" or not card.tissues:
             raise ModelError(
@@ -47,8 +56,7 @@ class NetworkSegmenter:
         self.tissues: tuple[Tissue, ...] = card.tissues
         self.digest: str = model.digest[:DIGEST_LENGTH]
         self._preprocessing = card.preprocessing
-        self._device = resolve_device(device)
-        self._network = ready_network(model.network, self._device)
+        self._engine = make_engine(model.network, resolve_device(device), engine)
         self._batch_size = batch_size
 
     @torch.inference_mode()
@@ -65,7 +73,7 @@ class NetworkSegmenter:
         masks: dict[int, NDArray[np.uint8]] = {}
         batches = input_batches(volume, slice_indices, self._preprocessing, self._batch_size)
         for indices, images in batches:
-            logits = self._network(images.to(self._device)).float()
+            logits = self._engine.run(images.to(self._engine.device))
             if not bool(torch.isfinite(logits).all()):
                 raise ModelError(
                     "the segmentation network gave values that are not numbers",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodycomp.cli.threads import share_cores
+from bodycomp.networks.names import AUTO_ENGINE, ENGINES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,6 +103,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "columns patient_id, study_uid or study, and height_m or height_cm, weight_kg, sex",
     )
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:1")
+    add(
+        "--engine",
+        choices=ENGINES,
+        default=AUTO_ENGINE,
+        help="how the networks are run: as they were trained (reference), with batch norms folded "
+        "into convolutions (folded), the same in bfloat16 (bf16); auto takes the fastest",
+    )
     add("--overwrite", action="store_true", help="replace the results of an earlier run in DIR")
     parser.set_defaults(run=run)
 
@@ -120,6 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
         out_dir=arguments.out,
         range_mm=arguments.range_mm,
         device=arguments.device,
+        engine=arguments.engine,
         all_series=arguments.all_series,
         identifiers=arguments.identifiers,
         patients=arguments.patients,

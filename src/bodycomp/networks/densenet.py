@@ -249,7 +249,7 @@ class DenseNet(nn.Module):
         Raises:
             ImageError: The image is too small for the number of blocks.
         """
-        self._check_size(x)
+        self.check_size(x)
         x = self.stem(same_pad(x, kernel=7, stride=2))
         x = F.max_pool2d(x, 3, stride=2)
         if self.fused and self.training and kernels_serve(x) and self._is_fusible:
@@ -279,7 +279,12 @@ class DenseNet(nn.Module):
             for pre in pres
         )
 
-    def _check_size(self, x: Tensor) -> None:
+    def check_size(self, x: Tensor) -> None:
+        """Check that the image is large enough for the number of blocks.
+
+        Raises:
+            ImageError: It is not.
+        """
         smallest = 2 ** (self.config.nb_blocks + 1) + 1  # rows that leave one row in the last block
         if min(x.shape[-2:]) < smallest:
             raise ImageError(

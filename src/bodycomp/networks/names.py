@@ -22,6 +22,13 @@ SEGMENTATION_LOSSES: Final = (
 
 SLICE_SELECTION_LOSSES: Final = ("cross_entropy", "absolute_error")
 
+AUTO_ENGINE: Final = "auto"
+REFERENCE: Final = "reference"
+FOLDED: Final = "folded"
+BF16: Final = "bf16"
+ENGINES: Final = (AUTO_ENGINE, REFERENCE, FOLDED, BF16)
+"""Ways of running a trained network; see ``engine``."""
+
 UNET: Final = "unet"
 DENSENET: Final = "densenet"
 PATCH_UNET: Final = "patch_unet"

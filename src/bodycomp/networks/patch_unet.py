@@ -81,11 +81,12 @@ class PatchUNet(nn.Module):
         Raises:
             ImageError: H or W is no multiple of the stride.
         """
-        self._check_size(x)
+        self.check_size(x)
         patches = F.pixel_unshuffle(x, self.config.patch)  # (B, patch**2, H / patch, W / patch)
         return F.pixel_shuffle(self.unet(patches), self.config.patch)
 
-    def _check_size(self, x: Tensor) -> None:
+    def check_size(self, x: Tensor) -> None:
+        """Check that rows and columns suit; see ``UNet.check_size``."""
         if x.shape[-1] % self.config.stride or x.shape[-2] % self.config.stride:
             raise ImageError(
                 f"expected rows and columns in multiples of {self.config.stride}, "

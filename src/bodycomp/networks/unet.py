@@ -149,7 +149,7 @@ class UNet(nn.Module):
         Raises:
             ImageError: H or W is no multiple of the stride.
         """
-        self._check_size(x)
+        self.check_size(x)
         if self.fused and self.training and kernels_serve(x) and self._is_fusible:
             return self._forward_fused(x)
         skips: list[Tensor] = []
@@ -188,7 +188,12 @@ class UNet(nn.Module):
             for unit in units
         )
 
-    def _check_size(self, x: Tensor) -> None:
+    def check_size(self, x: Tensor) -> None:
+        """Check that rows and columns can be halved as often as the network does.
+
+        Raises:
+            ImageError: They cannot.
+        """
         if x.shape[-1] % self.config.stride or x.shape[-2] % self.config.stride:
             raise ImageError(
                 f"expected rows and columns in multiples of {self.config.stride}, "

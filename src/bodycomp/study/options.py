@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.errors import UsageError
+from bodycomp.networks.names import AUTO_ENGINE
 from bodycomp.report.result_rows import Cell
 
 RESULTS_NAME: Final = "results.csv"
@@ -42,6 +43,7 @@ class AnalyzeOptions:
         out_dir: Folder to make.
         range_mm: Slices within half of this of a level are averaged; 0 for the nearest alone.
         device: "auto", "cpu", "cuda" or "cuda:1".
+        engine: How networks are run, one of ``networks.names.ENGINES``.
         all_series: Analyse every series of a study rather than the best one.
         identifiers: Write patient ID, UIDs, date and place of the files into the tables, and
             patient and study into DICOM objects.
@@ -59,6 +61,7 @@ class AnalyzeOptions:
     out_dir: Path
     range_mm: float = 0.0
     device: str = "auto"
+    engine: str = AUTO_ENGINE
     all_series: bool = False
     identifiers: bool = False
     patients: Path | None = None

@@ -72,7 +72,9 @@ def analyze_inputs(
     refuse_existing(options.out_dir, overwrite=options.overwrite)
     if analyzer is None:
         analysis = AnalysisOptions(range_mm=options.range_mm)
-        analyzer = load_analyzer(options.models_dir, device=options.device, options=analysis)
+        analyzer = load_analyzer(
+            options.models_dir, device=options.device, options=analysis, engine=options.engine
+        )
     found = find_work(options, progress)
     key = read_or_make_key(options.out_dir, options.pseudonym_key)
     work = with_pseudonyms(found, key)

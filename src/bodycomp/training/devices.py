@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from bodycomp.errors import UsageError
+from bodycomp.networks.processor import cpu_has_bfloat16
 from bodycomp.training.options import RunOptions
 from bodycomp.training.seats import Seat, gpu_index
 
@@ -110,10 +111,7 @@ def _fastest_precision(*, on_gpu: bool) -> str:
     """Return the precision in which convolutions run fastest without losing quality."""
     if on_gpu:
         return "bf16" if torch.cuda.is_bf16_supported() else "16"
-    ask = getattr(torch.cpu, "get_capabilities", None)  # older releases lack it
-    capabilities: dict[str, object] = {} if ask is None else ask()
-    has_bf16 = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return "bf16" if has_bf16 else "32"
+    return "bf16" if cpu_has_bfloat16() else "32"
 
 
 def _workers(asked: int | None, count: int, *, on_gpu: bool) -> int:

@@ -1,0 +1,41 @@
+"""Whatever bytes come: no crash, no hang, no traceback, and no file outside the output folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("fuzzing.py")
+HANGS_AFTER_S = 900
+
+
+def run(tmp_path: Path, *options: str) -> set[str]:
+    """Names that are there afterwards beside the inputs and the output folder."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", SCRIPT, tmp_path / "work", *options],
+        cwd=tmp_path / "temporary",
+        env=os.environ | {"TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=HANGS_AFTER_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    return {name for name in left if not name.startswith(("work/in", "work/out"))}
+
+
+def test_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
+    assert run(tmp_path, "--files", "300") == {"work", "temporary"}
+
+
+@pytest.mark.slow
+def test_two_thousand_mutated_files_are_analysed_or_refused(tmp_path: Path) -> None:
+    options = ("--files", "2000", "--seed", "1", "--analyse")
+    assert run(tmp_path, *options) == {"work", "temporary"}

@@ -106,7 +106,7 @@ def test_study_leaves_table_json_preview_and_masks(tmp_path, study):
     assert document["levels"][0]["measurements"]["muscle"]["mean_hu"] == 45
     assert table(tmp_path / "out" / "refused.csv") == []
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(
-        ["results.csv", "refused.csv", "series.csv", series.study]
+        ["journal.jsonl", "results.csv", "refused.csv", "run.json", "series.csv", series.study]
     )
 
 
@@ -313,7 +313,8 @@ def test_run_that_ends_early_lists_what_was_finished(tmp_path, study, error):
 
     (row,) = table(tmp_path / "out" / "results.csv")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == sorted(["refused.csv", "results.csv", "series.csv", row["study"]])
+    files = ["journal.jsonl", "refused.csv", "results.csv", "run.json", "series.csv"]
+    assert names == sorted([*files, row["study"]])
 
 
 def test_absent_level_is_a_row_with_a_reason_and_a_preview_but_no_mask(tmp_path, study):
@@ -371,7 +372,8 @@ def test_overwrite_replaces_earlier_results_and_nothing_else(tmp_path, study):
     report = analyze(tmp_path, overwrite=True)
 
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "mine.txt", "results.csv", "refused.csv", "series.csv", report.analysed[0].study
+        "mine.txt", "journal.jsonl", "results.csv", "refused.csv", "run.json", "series.csv",
+        report.analysed[0].study,
     }  # fmt: skip
 
 

@@ -96,12 +96,13 @@ def remove_interrupted(path: Path) -> None:
 
 
 @contextmanager
-def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path, *, overwrite: bool = False, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary folder to fill; it becomes ``path`` at the end, or vanishes on an error.
 
     Args:
         path: The folder that appears at the end. An empty folder there is replaced.
         overwrite: Replace a folder that has content.
+        durable: As for ``atomic_file``, for all of its content.
 
     Raises:
         OutputError: ``path`` has content and ``overwrite`` is off, or is a file.
@@ -112,6 +113,9 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
+        if durable:
+            for entry in (*temporary.rglob("*"), temporary):
+                _flush_to_disk(entry)
         if path.exists():
             previous = _temporary_name(path)
             path.rename(previous)
@@ -119,6 +123,8 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             shutil.rmtree(previous)
         else:
             temporary.rename(path)
+        if durable:
+            _flush_to_disk(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

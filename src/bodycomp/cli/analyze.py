@@ -27,7 +27,8 @@ DIR/results.csv   one row per series and level: area (cm2), mean, median, SD, IQ
                   indices, girth, published cut-offs and quality flags (docs/measurements.md)
 DIR/series.csv    every series of every study: its rank, and why it is measured or not
 DIR/refused.csv   what was not measured, and why
-DIR/study-*/      per series: results.json, a preview picture, the masks as NIfTI
+DIR/run.json      settings, versions and models of the run, and how it ended
+DIR/study-*/      per series: results.json, a preview picture, the masks as NIfTI, DICOM objects
 
 For research only, not a medical device: look at the previews before you use a number."""
 
@@ -48,8 +49,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "inputs",
         metavar="INPUT",
         type=Path,
-        nargs="+",
+        nargs="*",
         help="folder, zip, DICOMDIR, DICOM, NIfTI or NRRD file",
+    )
+    add(
+        "--list",
+        dest="input_list",
+        metavar="CSV",
+        type=Path,
+        help="table of further inputs in its column 'input'; relative paths count from its folder",
     )
     add(
         "--models",
@@ -110,6 +118,27 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="how the networks are run: as they were trained (reference), with batch norms folded "
         "into convolutions (folded), the same in bfloat16 (bf16); auto takes the fastest",
     )
+    add(
+        "--workers",
+        metavar="N",
+        type=int,
+        default=1,
+        help="processes that read ahead while the networks work; each holds one volume (default 1; "
+        "0 reads, measures and writes in turn)",
+    )
+    add(
+        "--no-previews",
+        dest="previews",
+        action="store_false",
+        help="write no pictures, which take longer than all other files together",
+    )
+    add("--parquet", action="store_true", help="also write results.parquet (needs pyarrow)")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with an interrupted or killed run in DIR: what is finished is kept, the tables "
+        "become those of a run without interruption",
+    )
     add("--overwrite", action="store_true", help="replace the results of an earlier run in DIR")
     parser.set_defaults(run=run)
 
@@ -121,9 +150,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bodycomp.cli.progress import study_progress
     from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
+    from bodycomp.study.input_list import read_input_list
 
+    listed = read_input_list(arguments.input_list) if arguments.input_list else ()
     options = AnalyzeOptions(
-        inputs=tuple(arguments.inputs),
+        inputs=(*arguments.inputs, *listed),
         models_dir=arguments.models,
         out_dir=arguments.out,
         range_mm=arguments.range_mm,
@@ -135,6 +166,10 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
         dicom=frozenset(DicomObject(name) for name in arguments.dicom),
         pseudonym_key=arguments.pseudonym_key,
+        resume=arguments.resume,
+        workers=arguments.workers,
+        parquet=arguments.parquet,
+        previews=arguments.previews,
     )
     with study_progress() as progress:
         report = analyze_inputs(options, progress)

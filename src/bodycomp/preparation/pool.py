@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection
 
 from bodycomp.errors import OutputError
 from bodycomp.preparation.make_part import PartFault, PartJob, make_part
+from bodycomp.processes import helper_processes
 
 
 def make_parts(
@@ -27,9 +24,8 @@ def make_parts(
         for job in jobs:
             yield job, make_part(job)
         return
-    context = multiprocessing.get_context("spawn")  # fork is unsafe once threads run
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
+    pool = helper_processes(processes)
     done = False
     try:
         yield from _finished(pool, jobs, ahead=2 * processes)
@@ -60,16 +56,3 @@ def _finished(
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             yield running.pop(future), future.result()
-
-
-def _begin() -> None:
-    """Leave Ctrl-C to the parent, and end at once when the parent is gone, however it went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -28,12 +28,14 @@ class Table:
     Args:
         file: Open for text.
         columns: Header, in order.
+        header: Write it.
     """
 
-    def __init__(self, file: IO[str], columns: Sequence[str]) -> None:
+    def __init__(self, file: IO[str], columns: Sequence[str], *, header: bool = True) -> None:
         self._file = file
         self._writer = csv.DictWriter(file, columns, lineterminator="\n")
-        self._writer.writeheader()
+        if header:
+            self._writer.writeheader()
 
     def append(self, row: Mapping[str, Cell]) -> None:
         """Write one row; missing columns and None become empty cells.
@@ -53,6 +55,23 @@ def open_table(path: Path, columns: Sequence[str]) -> Iterator[Table]:
     """Yield a table; it appears as ``path`` at the end, or not at all."""
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         yield Table(file, columns)
+
+
+@contextmanager
+def growing_table(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]
+) -> Iterator[Table]:
+    """Yield a table that is in its place from the start, and has each row once it is known."""
+    write_table(path, columns, rows)
+    with path.open("a", encoding="utf-8", newline="") as file:
+        yield Table(file, columns, header=False)
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> None:
+    """Write a whole table, in place of an earlier one."""
+    with open_table(path, columns) as table:
+        for row in rows:
+            table.append(row)
 
 
 def write_result_json(path: Path, facts: SeriesFacts, result: SeriesResult) -> None:

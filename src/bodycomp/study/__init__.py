@@ -1,6 +1,13 @@
-"""Folders of DICOM and NIfTI files in; measurements, pictures and masks of every study out."""
+"""Folders of DICOM and NIfTI files in; measurements, pictures and masks of every study out.
+
+``analyze_inputs`` is imported when it is first used: processes that read ahead need this package,
+but not the networks, whose import takes seconds.
+"""
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from bodycomp.study.options import (
     AnalysedSeries,
@@ -9,7 +16,9 @@ from bodycomp.study.options import (
     RefusedSeries,
     StudyReport,
 )
-from bodycomp.study.run import analyze_inputs
+
+if TYPE_CHECKING:
+    from bodycomp.study.run import analyze_inputs
 
 __all__ = [
     "AnalysedSeries",
@@ -19,3 +28,9 @@ __all__ = [
     "StudyReport",
     "analyze_inputs",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "analyze_inputs":
+        return importlib.import_module("bodycomp.study.run").analyze_inputs
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,7 @@ from bodycomp.report.result_rows import Cell
 
 RESULTS_NAME: Final = "results.csv"
 REFUSED_NAME: Final = "refused.csv"
+PARQUET_NAME: Final = "results.parquet"
 STUDY_PREFIX: Final = "study-"
 SERIES_PREFIX: Final = "series-"
 
@@ -51,9 +52,14 @@ class AnalyzeOptions:
         overwrite: Replace the results of an earlier run in ``out_dir``.
         dicom: DICOM objects to write for series that come from DICOM.
         pseudonym_key: File with the key of the pseudonyms; one beside ``out_dir`` if None.
+        resume: Go on with an interrupted run in ``out_dir``: finished studies stay as they are.
+        workers: Processes that read ahead of the networks; results are then written behind
+            them. With 0 all is done in turn.
+        parquet: Write the table of results as Parquet, too.
+        previews: Write a picture per level; they take longer than all other files together.
 
     Raises:
-        UsageError: No input is given.
+        UsageError: No input is given, or options that exclude each other.
     """
 
     inputs: tuple[Path, ...]
@@ -68,12 +74,23 @@ class AnalyzeOptions:
     overwrite: bool = False
     dicom: frozenset[DicomObject] = frozenset()
     pseudonym_key: Path | None = None
+    resume: bool = False
+    workers: int = 0
+    parquet: bool = False
+    previews: bool = True
 
     def __post_init__(self) -> None:
         if not self.inputs:
             raise UsageError(
                 "expected files or folders to analyse, found none",
                 hint="Name a folder of DICOM files or a NIfTI file.",
+            )
+        if self.workers < 0:
+            raise UsageError(f"expected 0 or more workers, found {self.workers}")
+        if self.resume and self.overwrite:
+            raise UsageError(
+                "expected to resume a run or to overwrite it, found both",
+                hint="Leave --overwrite out to keep what is finished.",
             )
 
 
@@ -129,6 +146,7 @@ class StudyReport:
         not_chosen: Series left out because another one of their study was preferred.
         out_dir: Holds results.csv, refused.csv and one folder per study.
         file_count, unreadable_count: Files opened, and those that cannot be read.
+        resumed_count: Studies that were finished before this run was resumed.
     """
 
     analysed: tuple[AnalysedSeries, ...]
@@ -137,6 +155,7 @@ class StudyReport:
     out_dir: Path
     file_count: int = 0
     unreadable_count: int = 0
+    resumed_count: int = 0
 
     @property
     def levels_found(self) -> int:

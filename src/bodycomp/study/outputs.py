@@ -37,15 +37,22 @@ def preview_name(level: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class DicomOutput:
-    """Which DICOM objects to write, and whom they name."""
+class OutputChoice:
+    """What to write beside measurements and masks.
 
-    kinds: frozenset[DicomObject]
+    Attributes:
+        dicom: DICOM objects.
+        identity: Whom they name.
+        previews: Write a picture per level.
+    """
+
+    dicom: frozenset[DicomObject]
     identity: Identity
+    previews: bool = True
 
 
 def write_series(
-    folder: Path, loaded: LoadedVolume, result: SeriesResult, dicom: DicomOutput
+    folder: Path, loaded: LoadedVolume, result: SeriesResult, choice: OutputChoice
 ) -> SeriesFacts:
     """Write everything about one series into ``folder``.
 
@@ -56,12 +63,12 @@ def write_series(
     notes = _write_labels(folder / LABELS_NAME, loaded, result)
     if loaded.slices:
         measured = MeasuredSeries(
-            loaded.volume, loaded.slices, result, dicom.identity, thickness_mm
+            loaded.volume, loaded.slices, result, choice.identity, thickness_mm
         )
-        notes += write_dicom_objects(folder, measured, dicom.kinds)
+        notes += write_dicom_objects(folder, measured, choice.dicom)
     facts = replace(loaded.facts, notes="; ".join(filter(None, (loaded.facts.notes, *notes))))
     text = PreviewText(f"{facts.study} / {facts.series}", _details(facts, result))
-    for level in result.levels:
+    for level in result.levels if choice.previews else ():
         write_preview(folder / preview_name(level.choice.level), loaded.volume, result, level, text)
     write_result_json(folder / RESULT_NAME, facts, result)
     return facts

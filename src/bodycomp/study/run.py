@@ -1,42 +1,60 @@
-"""The run over all studies: one bad series never stops the others."""
+"""The run over all studies: one bad series never stops the others, one kill costs one study."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, fields, replace
-from itertools import chain, groupby
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from typing import Final
 
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
-from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity
+from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ImageError, ModelError
-from bodycomp.report.result_rows import result_columns, result_rows
-from bodycomp.report.tables import Table, open_table
+from bodycomp.report.parquet import check_parquet
+from bodycomp.report.result_rows import result_columns
 from bodycomp.results import SeriesResult
-from bodycomp.storage import atomic_folder, refuse_existing
+from bodycomp.storage import refuse_existing, remove_leftovers
+from bodycomp.study.journal import JOURNAL_NAME
+from bodycomp.study.ledger import Ledger, open_ledger
 from bodycomp.study.options import (
+    PARQUET_NAME,
     REFUSED_NAME,
     RESULTS_NAME,
     STUDY_PREFIX,
-    AnalysedSeries,
     AnalyzeOptions,
-    RefusedSeries,
     StudyProgress,
     StudyReport,
 )
-from bodycomp.study.outputs import DicomOutput, write_series
+from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.patients import PatientTable, read_patients
 from bodycomp.study.pseudonyms import read_or_make_key, with_pseudonyms
+from bodycomp.study.reading import ReadAhead
+from bodycomp.study.run_manifest import (
+    MANIFEST_NAME,
+    RunManifest,
+    RunState,
+    options_of,
+    settings_of,
+)
 from bodycomp.study.search import Worklist, find_work
 from bodycomp.study.series_table import SERIES_NAME, write_series_table
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, LoadedVolume, Source
+from bodycomp.study.writing import Behind, StudyFolder
 
 _LOG: Final = logging.getLogger(__name__)
-REFUSED_COLUMNS: Final = tuple(f.name for f in fields(RefusedSeries))
+_FILES: Final = (
+    RESULTS_NAME,
+    REFUSED_NAME,
+    SERIES_NAME,
+    PARQUET_NAME,
+    JOURNAL_NAME,
+    MANIFEST_NAME,
+)
 
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
@@ -51,8 +69,9 @@ def analyze_inputs(
 ) -> StudyReport:
     """Find every CT series in the inputs, analyse it and write its results.
 
-    A study's folder appears whole or not at all. Both tables appear at the end, also when Ctrl-C
-    or an error ends the run early: then they list the studies that were finished.
+    A study's folder appears whole or not at all, and its rows are in the tables as soon as it is
+    there; ``run.json`` says how the run ended. With ``options.resume`` a run that was
+    interrupted, or killed, goes on: its tables become those of a run without interruption.
 
     Args:
         options: What to analyse and how.
@@ -64,147 +83,178 @@ def analyze_inputs(
         the refused; it raises nothing.
 
     Raises:
-        UsageError: The table of patients cannot be used.
-        InputNotFoundError: An input or the models folder is not there, or no image was found.
+        InputNotFoundError: An input, the models folder or the key is not there, or no image was
+            found.
         ModelError: A model is missing, cannot be used, or gives no numbers.
-        OutputError: The output folder holds something already, or cannot be written.
+        OutputError: The output folder holds something else already, cannot be written, or is
+            being written by another run; or the run to resume had other settings.
+        UsageError: Parquet is asked for and cannot be written, or the table of patients cannot be
+            used.
     """
-    refuse_existing(options.out_dir, overwrite=options.overwrite)
+    refuse_existing(options.out_dir, overwrite=options.overwrite or options.resume)
+    if options.parquet:
+        check_parquet()
     if analyzer is None:
         analysis = AnalysisOptions(range_mm=options.range_mm)
         analyzer = load_analyzer(
             options.models_dir, device=options.device, options=analysis, engine=options.engine
         )
+    patients = read_patients(options.patients) if options.patients else PatientTable()
     found = find_work(options, progress)
     key = read_or_make_key(options.out_dir, options.pseudonym_key)
     work = with_pseudonyms(found, key)
+    manifest = _prepare_folder(options, analyzer, key)
     identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
-    dicom = DicomOutput(options.dicom, identity)
-    run = _Run(options, analyzer, work, dicom, progress)
+    choice = OutputChoice(options.dicom, identity, options.previews)
+    identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
+    columns = result_columns(analyzer.segmenter.tissues, identifiers)
+    with open_ledger(options.out_dir, columns, work) as ledger:
+        write_series_table(
+            options.out_dir / SERIES_NAME, work.series, identifiers=options.identifiers
+        )
+        run = _Run(options, analyzer, ledger, choice, patients)
+        return _recorded(run, work, manifest, progress)
+
+
+def _prepare_folder(options: AnalyzeOptions, analyzer: Analyzer, key: PseudonymKey) -> RunManifest:
+    """Make or clear the output folder and return the manifest to write there."""
+    out = options.out_dir
+    models = {
+        "slice_selection": analyzer.scorer.digest,
+        "segmentation": analyzer.segmenter.digest,
+    }
+    settings = settings_of(options, models, key.code("key", ""))
+    manifest = RunManifest(out / MANIFEST_NAME, settings, options_of(options))
+    if options.resume and out.is_dir() and any(out.iterdir()):
+        manifest.check_same_settings()
+        remove_leftovers(out)
     if options.overwrite:
         _remove_earlier_results(options)
-    return run.run()
+    out.mkdir(parents=True, exist_ok=True)
+    return manifest
 
 
 def _remove_earlier_results(options: AnalyzeOptions) -> None:
     """Remove what an earlier run left in the output folder, and nothing else."""
-    for name in (RESULTS_NAME, REFUSED_NAME, SERIES_NAME):
+    for name in _FILES:
         (options.out_dir / name).unlink(missing_ok=True)
     for folder in options.out_dir.glob(f"{STUDY_PREFIX}*"):
         shutil.rmtree(folder)
 
 
+def _recorded(
+    run: _Run, work: Worklist, manifest: RunManifest, progress: StudyProgress
+) -> StudyReport:
+    """Run, with a manifest that says how it went."""
+    state = RunState.FAILED
+    manifest.write(RunState.RUNNING, {})
+    try:
+        report = run.run(work, progress)
+    except KeyboardInterrupt:
+        state = RunState.INTERRUPTED
+        raise
+    else:
+        state = RunState.COMPLETE
+        return report
+    finally:
+        known = run.ledger.report()
+        counts = {
+            "files": known.file_count,
+            "files_unreadable": known.unreadable_count,
+            "series_planned": len(work.sources),
+            "series_analysed": len(known.analysed),
+            "series_refused": len(known.refused),
+            "series_not_chosen": len(known.not_chosen),
+            "levels_found": known.levels_found,
+            "studies_finished_before": known.resumed_count,
+        }
+        manifest.write(state, counts)
+
+
 class _Run:
-    """One pass over a worklist; grows the tables and the lists of the report."""
+    """One pass over a worklist: read ahead, analyse here, write behind."""
 
     def __init__(
         self,
         options: AnalyzeOptions,
         analyzer: Analyzer,
-        work: Worklist,
-        dicom: DicomOutput,
-        progress: StudyProgress,
+        ledger: Ledger,
+        choice: OutputChoice,
+        patients: PatientTable,
     ) -> None:
-        self._dicom = dicom
-        table = options.patients
-        self._patients = read_patients(table) if table else PatientTable()
+        self.ledger = ledger
         self._options = options
         self._analyzer = analyzer
-        self._work = work
+        self._choice = choice
+        self._patients = patients
+
+    def run(self, work: Worklist, progress: StudyProgress) -> StudyReport:
+        """Analyse what is not finished yet and return the report."""
         self._progress = progress
-        self._analysed: list[AnalysedSeries] = []
-        self._refused: list[RefusedSeries] = []
-        self._done = 0
-
-    def run(self) -> StudyReport:
-        """Analyse everything and return the report."""
-        out = self._options.out_dir
-        out.mkdir(parents=True, exist_ok=True)
-        named = self._options.identifiers
-        write_series_table(out / SERIES_NAME, self._work.series, identifiers=named)
-        identifiers = IDENTIFIER_COLUMNS if self._options.identifiers else ()
-        columns = result_columns(self._analyzer.segmenter.tissues, identifiers)
-        failure: BaseException | None = None
+        sources = [item for item in work.sources if not self.ledger.is_finished(item.study)]
+        self._done, self._total = len(work.sources) - len(sources), len(work.sources)
+        workers = self._options.workers
         with ExitStack() as stack:
-            results = stack.enter_context(open_table(out / RESULTS_NAME, columns))
-            refused = stack.enter_context(open_table(out / REFUSED_NAME, REFUSED_COLUMNS))
-            for row in (*self._work.refused, *self._work.not_chosen):
-                refused.append(asdict(row))
-            try:
-                self._run_studies(results, refused)
-            except BaseException as error:
-                failure = error  # finished studies keep their rows
-        if failure is not None:
-            raise failure
-        return StudyReport(
-            analysed=tuple(self._analysed),
-            refused=(*self._work.refused, *self._refused),
-            not_chosen=self._work.not_chosen,
-            out_dir=out,
-            file_count=self._work.file_count,
-            unreadable_count=self._work.unreadable_count,
-        )
+            stack.enter_context(self.ledger.tables())
+            ahead = ReadAhead(sources, workers, identifiers=self._options.identifiers)
+            self._ahead = stack.enter_context(ahead)
+            self._behind = stack.enter_context(Behind(threaded=workers > 0 and len(sources) > 1))
+            for study, members in groupby(sources, key=lambda source: source.study):
+                self._study(study, list(members), work.spares.get(study, ()))
+        if self._options.parquet:
+            self.ledger.write_parquet()
+        return self.ledger.report()
 
-    def _run_studies(self, results: Table, refused: Table) -> None:
-        for study, sources in groupby(self._work.sources, key=lambda source: source.study):
-            known = len(self._refused)
-            finished = self._run_study(study, list(sources))
-            for row in (row for series in finished for row in series.rows):
-                results.append(row)
-            for refusal in self._refused[known:]:
-                refused.append(asdict(refusal))
-            self._analysed += finished
-
-    def _run_study(self, study: str, sources: Sequence[Source]) -> list[AnalysedSeries]:
-        """Analyse the series of one study into its folder, which appears at the end.
-
-        A study of which no series could be analysed leaves no folder.
-        """
-        place = self._options.out_dir / study
-        finished: list[AnalysedSeries] = []
-        with ExitStack() as stack:
-            temporary = None
-            spares = self._work.spares.get(study, ())
-            for source in chain(sources, spares):
-                if finished and source in spares:
-                    break  # a series of the study could be read
-                outcome = self._analyse(source)
-                self._done += source not in spares
-                self._progress("series", self._done, len(self._work.sources))
-                if outcome is None:
-                    continue
-                if temporary is None:
-                    temporary = stack.enter_context(atomic_folder(place))
-                loaded, result = outcome
-                folder = temporary / source.series
-                folder.mkdir()
-                facts = write_series(folder, loaded, result, self._dicom)
-                rows = tuple(result_rows(facts, result))
-                final = place / source.series
-                finished.append(AnalysedSeries(study, source.series, final, rows, source.study_uid))
-        return finished
-
-    def _analyse(self, source: Source) -> tuple[LoadedVolume, SeriesResult] | None:
-        """Load and analyse one series; None, and a refusal, if that is impossible."""
+    def _study(self, study: str, sources: Sequence[Source], spares: Sequence[Source]) -> None:
+        """Analyse one study; its spares are tried where none of its series can be analysed."""
+        names = tuple(source.series for source in sources)
+        folder = StudyFolder(self._options.out_dir / study, names, self._choice)
         try:
-            loaded = source.load(identifiers=self._options.identifiers)
-            subject = self._patients.complete(source.patient_keys, loaded.context.subject)
-            context = replace(loaded.context, subject=subject)
-            return loaded, self._analyzer.analyze(loaded.volume, self._progress, context)
+            analysed = sum([self._series(folder, source) for source in self._counted(sources)])
+            for source in () if analysed else spares:
+                if self._series(folder, source):
+                    break
+            self._behind.submit(partial(self._finish, folder))
+        except BaseException:
+            self._behind.abandon(folder)
+            raise
+
+    def _counted(self, sources: Sequence[Source]) -> Iterator[Source]:
+        for source in sources:
+            yield source
+            self._done += 1
+            self._progress("series", self._done, self._total)
+
+    def _finish(self, folder: StudyFolder) -> None:
+        self.ledger.add(folder.close())
+
+    def _series(self, folder: StudyFolder, source: Source) -> bool:
+        """Load and analyse one series; a refusal, and False, if that is impossible."""
+        try:
+            loaded, result = self._analyse(source)
         except ModelError:
             raise  # not the fault of this series
         except ImageError as error:
-            self._refuse(source, "not readable", error.message)
+            self._refuse(folder, source, "not readable", error.message)
         except (BodycompError, OSError) as error:
-            self._refuse(source, "not readable", f"{type(error).__name__}: reading failed")
+            reason = f"{type(error).__name__}: reading failed"
+            self._refuse(folder, source, "not readable", reason)
         except Exception as error:
             # Whatever a strange file provokes must not cost the other series their results.
             _LOG.debug("unexpected fault", exc_info=True)
-            self._refuse(source, "fault", f"unexpected {type(error).__name__}; see --debug")
-        return None
+            reason = f"unexpected {type(error).__name__}; see --debug"
+            self._refuse(folder, source, "fault", reason)
+        else:
+            self._behind.submit(partial(folder.add, source, loaded, result))
+            return True
+        return False
 
-    def _refuse(self, source: Source, kind: str, reason: str) -> None:
+    def _analyse(self, source: Source) -> tuple[LoadedVolume, SeriesResult]:
+        loaded = self._ahead.take(source)
+        subject = self._patients.complete(source.patient_keys, loaded.context.subject)
+        context = replace(loaded.context, subject=subject)
+        return loaded, self._analyzer.analyze(loaded.volume, self._progress, context)
+
+    def _refuse(self, folder: StudyFolder, source: Source, kind: str, reason: str) -> None:
         _LOG.warning("%s is refused; %s says why", source.series, REFUSED_NAME)
-        self._refused.append(
-            RefusedSeries(source.study, source.series, source.what, kind, reason, source.file_count)
-        )
+        self._behind.submit(partial(folder.refuse, source, kind, reason))

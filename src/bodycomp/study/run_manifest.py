@@ -1,0 +1,144 @@
+"""``run.json``: what a run did, with which software, models and settings, and how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from bodycomp import __version__
+from bodycomp.errors import OutputError
+from bodycomp.storage import atomic_file
+from bodycomp.study.options import AnalyzeOptions
+
+MANIFEST_NAME: Final = "run.json"
+MANIFEST_SCHEMA: Final = "bodycomp.run"
+MANIFEST_SCHEMA_VERSION: Final = 1
+_PACKAGES: Final = ("numpy", "scipy", "torch", "pydicom", "highdicom", "nibabel")
+
+
+class RunState(StrEnum):
+    """How a run ended; "running" also where it was killed."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class RunManifest:
+    """The manifest of one run.
+
+    Attributes:
+        settings: What the results depend on beside the inputs; equal when a run is resumed.
+        options: The other options.
+    """
+
+    path: Path
+    settings: Mapping[str, Any]
+    options: Mapping[str, Any]
+    _began: float = field(default_factory=time.time)
+
+    def write(self, state: RunState, counts: Mapping[str, int]) -> None:
+        """Replace the file on the disk."""
+        now = time.time()
+        document = {
+            "schema": MANIFEST_SCHEMA,
+            "schema_version": MANIFEST_SCHEMA_VERSION,
+            "state": state.value,
+            "software": {
+                "name": "bodycomp",
+                "version": __version__,
+                "python": platform.python_version(),
+                "packages": {name: _version(name) for name in _PACKAGES},
+            },
+            "started": _moment(self._began),
+            "ended": None if state is RunState.RUNNING else _moment(now),
+            "wall_seconds": None if state is RunState.RUNNING else round(now - self._began, 1),
+            "settings": dict(self.settings),
+            "options": dict(self.options),
+            "counts": dict(counts),
+        }
+        with atomic_file(self.path, durable=True) as temporary:
+            text = json.dumps(document, indent=2, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+    def check_same_settings(self) -> None:
+        """Check that a run that was begun with the file at ``path`` can go on with these settings.
+
+        Raises:
+            OutputError: There is no such run, or it had other settings.
+        """
+        try:
+            earlier = json.loads(self.path.read_text(encoding="utf-8"))["settings"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise OutputError(
+                f"expected the results of an earlier run, found no readable {self.path}",
+                hint="Leave --resume out, or name the folder of the run to go on with.",
+            ) from error
+        ours = json.loads(json.dumps(dict(self.settings)))
+        names = ours.keys() | earlier.keys()
+        differing = sorted(name for name in names if earlier.get(name) != ours.get(name))
+        if differing:
+            told = "; ".join(f"{n}: {earlier.get(n)!r}, now {ours.get(n)!r}" for n in differing)
+            raise OutputError(
+                f"the run to go on with had other settings ({told})",
+                hint="Give the same options and models, or name another folder.",
+            )
+
+
+def settings_of(
+    options: AnalyzeOptions, models: Mapping[str, str], key_fingerprint: str
+) -> dict[str, Any]:
+    """Return what results depend on beside the inputs."""
+    return {
+        "version": __version__,
+        "models": dict(models),
+        "range_mm": options.range_mm,
+        "all_series": options.all_series,
+        "identifiers": options.identifiers,
+        "dicom": sorted(options.dicom),
+        "previews": options.previews,
+        "patients": _digest(options.patients),
+        "pseudonym_key": key_fingerprint,
+    }
+
+
+def options_of(options: AnalyzeOptions) -> dict[str, Any]:
+    """Return the other options; paths, which may name patients, only with identifiers."""
+    shown: dict[str, Any] = {
+        "device": options.device,
+        "engine": options.engine,
+        "workers": options.workers,
+        "parquet": options.parquet,
+        "resume": options.resume,
+        "input_count": len(options.inputs),
+    }
+    if options.identifiers:
+        shown["inputs"] = [str(path) for path in options.inputs]
+        shown["models_dir"] = str(options.models_dir)
+    return shown
+
+
+def _digest(path: Path | None) -> str | None:
+    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""Levels in anatomical order."""
+"""Levels in anatomical order, as far apart as vertebrae are."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.analysis.level_order import check_level_order
+from bodycomp.analysis.level_order import check_levels_together
 from bodycomp.anatomy import LEVEL_NAMES
 from bodycomp.results import LevelStatus, SliceChoice
 
@@ -22,12 +22,12 @@ def absent(level):
 
 
 def statuses(*choices):
-    return {choice.level: choice.status.value for choice in check_level_order(choices)}
+    return {choice.level: choice.status.value for choice in check_levels_together(choices)}
 
 
 def test_levels_in_order_stay_as_they_are():
     choices = (found("L3", 0.0), found("T8", 200.0), absent("T5"))
-    assert check_level_order(choices) == choices
+    assert check_levels_together(choices) == choices
 
 
 def test_one_level_among_many_is_the_wrong_one():
@@ -42,7 +42,7 @@ def test_one_level_among_many_is_the_wrong_one():
 
 
 def test_of_two_levels_nobody_knows_which_is_wrong():
-    doubted = check_level_order([found("T10", 10.0), found("L3", 60.0)])
+    doubted = check_levels_together([found("T10", 10.0), found("L3", 60.0)])
     assert [choice.status for choice in doubted] == [LevelStatus.UNCERTAIN] * 2
     assert doubted[0].reason == "found at z = 10 mm, out of anatomical order with L3"
     assert doubted[0].z_mm is None
@@ -52,7 +52,15 @@ def test_of_two_levels_nobody_knows_which_is_wrong():
 @given(st.lists(st.sampled_from(LEVEL_NAMES), unique=True, min_size=1, max_size=6), st.data())
 def test_what_is_left_is_in_order(levels, data):
     choices = [found(level, data.draw(st.floats(-500, 500))) for level in levels]
-    left = [c for c in check_level_order(choices) if c.status is LevelStatus.FOUND]
+    left = [c for c in check_levels_together(choices) if c.status is LevelStatus.FOUND]
     left.sort(key=lambda choice: LEVEL_NAMES.index(choice.level))
     heights = [choice.z_mm for choice in left]
     assert all(upper > lower for upper, lower in pairwise(heights))
+
+
+def test_distance_that_no_spine_has_is_doubted():
+    doubted = check_levels_together([found("L2", 5.0), found("L3", 0.0)])
+    assert [choice.status for choice in doubted] == [LevelStatus.UNCERTAIN] * 2
+    assert doubted[0].reason == "found at z = 5 mm, at a distance that no spine has from L3"
+    assert statuses(found("T12", 300.0), found("L3", 0.0)) == {"T12": "uncertain", "L3": "uncertain"}
+    assert statuses(found("T12", 100.0), found("L3", 0.0)) == {"T12": "found", "L3": "found"}

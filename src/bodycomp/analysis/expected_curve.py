@@ -16,6 +16,7 @@ from bodycomp.networks.targets import offset_to_target
 
 GRID_STEP_MM = 1.0
 FINE_STEP_MM = 0.1
+SLOPE_RATIOS = 2.0 ** np.linspace(-3, 3, 25)
 
 
 def slice_extents_mm(z_mm: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -70,8 +71,29 @@ class ExpectedCurve:
         """Return the best position inside the series within ``reach_mm`` of the given one."""
         low = max(position_mm - reach_mm, float(self.z_mm[0]))
         high = min(position_mm + reach_mm, float(self.z_mm[-1]))
-        tries = np.linspace(low, high, int(np.ceil((high - low) / FINE_STEP_MM)) + 1)
+        # A little is added so that rounding of the ends does not change the number of steps.
+        tries = low + FINE_STEP_MM * np.arange(int((high - low) / FINE_STEP_MM + 1e-3) + 1)
         return float(tries[np.argmin(self.misfit_mm(tries))])
+
+    def around(self, position_mm: float, reach_mm: float) -> ExpectedCurve:
+        """Return the curve of the slices within a distance, or all if fewer than two are there."""
+        near = np.abs(self.z_mm - position_mm) <= reach_mm
+        if np.count_nonzero(near) < 2:
+            return self
+        return ExpectedCurve(self.score[near], self.z_mm[near], self.scale_mm)
+
+    def slope_ratio(self, position_mm: float) -> float:
+        """Return how steep the scores are against the expected curve at a position: 1 is as steep.
+
+        Of curves of 1/8 to 8 times the slope, within half a scale of the position, the one with
+        the least misfit decides.
+        """
+        positions = position_mm + self.scale_mm * np.linspace(-0.5, 0.5, 11)
+        misfits = [
+            ExpectedCurve(self.score, self.z_mm, self.scale_mm / ratio).misfit_mm(positions).min()
+            for ratio in SLOPE_RATIOS
+        ]
+        return float(SLOPE_RATIOS[int(np.argmin(misfits))])
 
     def upside_down(self) -> ExpectedCurve:
         """Return the curve that falls where this one rises."""

@@ -1,4 +1,4 @@
-"""Levels that were found must lie in anatomical order: the nearer to the head, the higher."""
+"""Levels that were found must lie in anatomical order, as far apart as vertebrae are."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ from dataclasses import replace
 from itertools import combinations
 
 from bodycomp.anatomy import level_order
+from bodycomp.data.validate_offsets import STEP_MM
 from bodycomp.results import LevelStatus, SliceChoice
 
 
-def check_level_order(choices: Sequence[SliceChoice]) -> tuple[SliceChoice, ...]:
-    """Return the choices with those that break the anatomical order made uncertain.
+def check_levels_together(choices: Sequence[SliceChoice]) -> tuple[SliceChoice, ...]:
+    """Return the choices with those that contradict each other made uncertain.
+
+    Two levels contradict each other if the one nearer to the head lies lower, or if they lie
+    nearer to or farther from each other than vertebrae do (9..55 mm from one to the next).
 
     The level in conflict with most others is taken to be the wrong one; where several are equally
     suspicious, all of them are uncertain. The rest is looked at again until order reigns.
     """
     current = list(choices)
     while conflicts := _conflicts(current):
+        before = list(current)
         most = max(len(others) for others in conflicts.values())
         for index, others in conflicts.items():
             if len(others) == most:
-                current[index] = _doubt(current[index], [current[i].level for i in others])
+                current[index] = _doubt(current[index], [before[i] for i in others])
     return tuple(current)
 
 
 def _conflicts(choices: Sequence[SliceChoice]) -> dict[int, list[int]]:
-    """Return index -> indices of the found levels that it is out of order with."""
+    """Return index -> indices of the found levels that it contradicts."""
     found = [
         (index, level_order(choice.level), choice.z_mm)
         for index, choice in enumerate(choices)
@@ -34,19 +39,31 @@ def _conflicts(choices: Sequence[SliceChoice]) -> dict[int, list[int]]:
     ]
     conflicts: dict[int, list[int]] = {}
     for (a, rank_a, z_a), (b, rank_b, z_b) in combinations(found, 2):
-        headward, footward = (z_a, z_b) if rank_a < rank_b else (z_b, z_a)
-        if headward <= footward:
+        steps = abs(rank_a - rank_b)
+        apart_mm = z_a - z_b if rank_a < rank_b else z_b - z_a
+        if not steps * STEP_MM[0] <= apart_mm <= steps * STEP_MM[1]:
             conflicts.setdefault(a, []).append(b)
             conflicts.setdefault(b, []).append(a)
     return conflicts
 
 
-def _doubt(choice: SliceChoice, others: Sequence[str]) -> SliceChoice:
+def _apart_mm(choice: SliceChoice, other: SliceChoice) -> float:
+    """Return how much higher the level that is nearer to the head lies than the other one."""
+    upper, lower = sorted((choice, other), key=lambda each: level_order(each.level))
+    return (upper.z_mm or 0.0) - (lower.z_mm or 0.0)
+
+
+def _doubt(choice: SliceChoice, others: Sequence[SliceChoice]) -> SliceChoice:
+    swapped = [other for other in others if _apart_mm(choice, other) <= 0]
+    names = ", ".join(other.level for other in swapped or others)
+    what = "out of anatomical order with" if swapped else "at a distance that no spine has from"
     place = "" if choice.z_mm is None else f" at z = {choice.z_mm:.0f} mm"
     return replace(
         choice,
         status=LevelStatus.UNCERTAIN,
-        reason=f"found{place}, out of anatomical order with {', '.join(others)}",
+        reason=f"found{place}, {what} {names}",
         slice_index=None,
         z_mm=None,
+        confidence=None,
+        slope_ratio=None,
     )

@@ -9,13 +9,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.coarse_to_fine import Scores, choose_scored_slice, score_where_needed
 from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
-from bodycomp.analysis.level_order import check_level_order
-from bodycomp.analysis.slice_selection import ChoiceOptions, choose_slice
+from bodycomp.analysis.level_order import check_levels_together
+from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
-from bodycomp.networks.targets import target_to_offset
 from bodycomp.results import SeriesResult, SliceChoice
 
 SliceProgress = Callable[[str, int, int], None]
@@ -27,7 +27,7 @@ def no_progress(_step: str, _done: int, _total: int) -> None:
 
 
 class SliceScorer(Protocol):
-    """Scores every slice of a volume for the levels that it knows."""
+    """Scores slices of a volume for the levels that it knows."""
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -45,9 +45,15 @@ class SliceScorer(Protocol):
         ...
 
     def __call__(
-        self, volume: Volume, progress: SliceProgress = no_progress
+        self,
+        volume: Volume,
+        progress: SliceProgress = no_progress,
+        slice_indices: Sequence[int] | None = None,
     ) -> NDArray[np.float32]:
-        """Return (slice, level) scores: 0 far below the level, 1 far above."""
+        """Return (slice, level) scores: 0 far below the level, 1 far above.
+
+        Of the slices that are named, in their order; of all slices if None.
+        """
         ...
 
 
@@ -79,6 +85,7 @@ class AnalysisOptions:
         range_mm: Slices within half of this of the level are measured and averaged; with 0 only
             the slice nearest to the level, which always takes part.
         choice: When a level counts as found. Its scale is taken from the model.
+        score_all: Score every slice, rather than some first and then those where a level can be.
 
     Raises:
         UsageError: The range is negative.
@@ -86,6 +93,7 @@ class AnalysisOptions:
 
     range_mm: float = 0.0
     choice: ChoiceOptions = field(default_factory=ChoiceOptions)
+    score_all: bool = False
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.range_mm) and self.range_mm >= 0):
@@ -142,12 +150,18 @@ class Analyzer:
         )
 
     def _choose(self, volume: Volume, progress: SliceProgress) -> tuple[SliceChoice, ...]:
-        scores = self.scorer(volume, progress)
-        offsets_mm = target_to_offset(scores, self.scorer.scale_mm)
         options = replace(self.options.choice, scale_mm=self.scorer.scale_mm)
-        return check_level_order(
+        levels, z_mm = self.scorer.levels, volume.slice_z_mm
+        if self.options.score_all:
+            values = self.scorer(volume, progress)
+            scores = Scores(values, np.ones(len(volume), dtype=np.bool_))
+        else:
+            scores = score_where_needed(
+                lambda indices: self.scorer(volume, progress, indices), z_mm, levels, options
+            )
+        return check_levels_together(
             [
-                choose_slice(level, offsets_mm[:, column], volume.slice_z_mm, options)
-                for column, level in enumerate(self.scorer.levels)
+                choose_scored_slice(level, scores.values[:, column], scores.scored, z_mm, options)
+                for column, level in enumerate(levels)
             ]
         )

@@ -61,26 +61,24 @@ class NetworkSliceScorer:
         self._engine = make_engine(model.network, resolve_device(device), engine)
         self._batch_size = batch_size
 
-    def __call__(
-        self, volume: Volume, progress: SliceProgress = no_progress
-    ) -> NDArray[np.float32]:
-        """Return (slice, level) scores in 0..1 of all slices."""
-        return self.score(volume, range(len(volume)), progress)
-
     @torch.inference_mode()
-    def score(
-        self, volume: Volume, slice_indices: Sequence[int], progress: SliceProgress = no_progress
+    def __call__(
+        self,
+        volume: Volume,
+        progress: SliceProgress = no_progress,
+        slice_indices: Sequence[int] | None = None,
     ) -> NDArray[np.float32]:
-        """Return (slice, level) scores in 0..1 of the given slices, in the order given.
+        """Return (slice, level) scores in 0..1 of the slices named, in their order; of all if None.
 
         Slices are prepared batch by batch. A slice's score does not depend on which others are
         asked for.
         """
-        scores = self._run(self._engine.run, volume, slice_indices, progress)
+        wanted = range(len(volume)) if slice_indices is None else slice_indices
+        scores = self._run(self._engine.run, volume, wanted, progress)
         if not self._engine.is_exact:
             low, high = DECISIVE
             decisive = np.flatnonzero(((scores > low) & (scores < high)).any(axis=1))
-            again = [slice_indices[place] for place in decisive.tolist()]
+            again = [wanted[place] for place in decisive.tolist()]
             scores[decisive] = self._run(self._engine.run_exactly, volume, again, no_progress)
         return scores
 

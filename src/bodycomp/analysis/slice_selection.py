@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.confidence import confidence_of, curve_signs
 from bodycomp.analysis.expected_curve import ExpectedCurve, slice_extents_mm
 from bodycomp.analysis.smoothing import smooth_along_z
 from bodycomp.errors import ModelError, UsageError
@@ -29,6 +30,12 @@ FAR_SCALES = 2.5
 
 CLEAR_SCALES = 1.5
 """Half of them must at least score like this offset, 0.82, or the body part is another one."""
+
+NEAR_SCALES = 3.0
+"""Slices farther from a level than this neither place it nor judge how the scores rise there."""
+
+LEAST_SLOPE = 0.35
+"""Scores that rise less than this share of the expected slope are not those of a level."""
 
 FEWEST_FAR_SLICES = 3
 """With fewer slices on a side nothing is asked of them."""
@@ -68,6 +75,8 @@ class _Verdict:
     status: LevelStatus
     reason: str = ""
     z_mm: float | None = None
+    slope_ratio: float | None = None
+    confidence: float | None = None
 
 
 def choose_slice(
@@ -114,6 +123,8 @@ def choose_slice(
         offset_mm=clipped.astype(np.float32),
         smoothed_offset_mm=smooth.astype(np.float32),
         crossings=len(crossings_mm),
+        confidence=verdict.confidence,
+        slope_ratio=verdict.slope_ratio,
     )
 
 
@@ -216,7 +227,9 @@ def _outside(curve: ExpectedCurve, best_mm: float, options: ChoiceOptions) -> _V
 
 def _inside(curve: ExpectedCurve, crossing_mm: float, options: ChoiceOptions) -> _Verdict:
     """Place the level at the crossing, if the scores around it look like a level."""
-    misfit = curve.local_misfit(crossing_mm, 3 * options.scale_mm)
+    reach_mm = NEAR_SCALES * options.scale_mm
+    near = curve.around(crossing_mm, reach_mm)
+    misfit, slope = curve.local_misfit(crossing_mm, reach_mm), near.slope_ratio(crossing_mm)
     if misfit > options.max_misfit:
         return _Verdict(
             LevelStatus.UNCERTAIN,
@@ -230,7 +243,19 @@ def _inside(curve: ExpectedCurve, crossing_mm: float, options: ChoiceOptions) ->
             "slices away from where the scores rise look neither clearly above nor clearly below "
             "the level, as those of another part of the body",
         )
-    return _Verdict(LevelStatus.FOUND, z_mm=curve.refine(crossing_mm, options.scale_mm))
+    if slope < LEAST_SLOPE:
+        return _Verdict(
+            LevelStatus.UNCERTAIN,
+            f"the scores rise with {slope:.2f} of the expected slope, at least {LEAST_SLOPE:g} "
+            "expected",
+        )
+    z_mm = near.refine(crossing_mm, options.scale_mm)
+    return _Verdict(
+        LevelStatus.FOUND,
+        z_mm=z_mm,
+        slope_ratio=slope,
+        confidence=confidence_of(curve_signs(curve, z_mm, slope)),
+    )
 
 
 def _stays_unclear(curve: ExpectedCurve, crossing_mm: float) -> bool:

@@ -1,0 +1,57 @@
+"""How sure a level's position is, from what its curve of scores looks like.
+
+The probability is that of a logistic model of three signs of trouble. It was fitted to simulated
+curves, on which it is calibrated (docs/measurements.md says how well, and what it cannot see).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bodycomp.analysis.expected_curve import ExpectedCurve, slice_extents_mm
+
+CLOSE_MM: Final = 10.0
+"""A position nearer than this to the truth is right: a third of a lumbar vertebra."""
+
+_NEAR_SCALES: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class CurveSigns:
+    """What speaks against a position.
+
+    Attributes:
+        misfit_mm: Mean distance of the scores near the level from the expected curve, as a shift
+            along z.
+        slope_off: How far the slope is from the expected one: 0 equal, 1 half or twice as steep.
+        end_mm: How much nearer than three scales an end of the series is; 0 where both are far.
+    """
+
+    misfit_mm: float
+    slope_off: float
+    end_mm: float
+
+
+def curve_signs(curve: ExpectedCurve, z_mm: float, slope_ratio: float) -> CurveSigns:
+    """Return the signs of a position that was found."""
+    reach_mm = _NEAR_SCALES * curve.scale_mm
+    near = curve.around(z_mm, reach_mm)
+    to_end_mm = min(z_mm - float(curve.z_mm[0]), float(curve.z_mm[-1]) - z_mm)
+    # A shift by d mm has a misfit of about d mm in all; it is shared by the stretch that is seen.
+    seen_mm = float(slice_extents_mm(near.z_mm).sum())
+    misfit_mm = float(near.misfit_mm(np.array([z_mm]))[0]) * 2 * reach_mm / max(seen_mm, 1.0)
+    return CurveSigns(misfit_mm, abs(float(np.log2(slope_ratio))), max(reach_mm - to_end_mm, 0.0))
+
+
+COEFFICIENTS: Final = (4.0, -0.5, -0.5, -0.03)
+"""Intercept, and weights of misfit in mm, slope and end in mm."""
+
+
+def confidence_of(signs: CurveSigns) -> float:
+    """Return the probability that the level is within 10 mm of its position, 0..1."""
+    terms = (1.0, signs.misfit_mm, signs.slope_off, signs.end_mm)
+    logit = sum(weight * term for weight, term in zip(COEFFICIENTS, terms, strict=True))
+    return float(1 / (1 + np.exp(-logit)))

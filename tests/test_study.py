@@ -36,8 +36,9 @@ class LevelAt:
     scale_mm: float = 10.0
     digest: str = "aaaaaaaaaaaa"
 
-    def __call__(self, volume, progress=None):
-        return offset_to_target(volume.slice_z_mm[:, None] - self.z_mm, 10.0).astype(np.float32)
+    def __call__(self, volume, progress=None, slice_indices=None):
+        z_mm = volume.slice_z_mm if slice_indices is None else volume.slice_z_mm[slice_indices]
+        return offset_to_target(z_mm[:, None] - self.z_mm, 10.0).astype(np.float32)
 
 
 @dataclass
@@ -283,10 +284,10 @@ def test_unexpected_fault_costs_one_series_only(tmp_path, study):
     write_ct_series(study / "b", ct(z0=7.0), SeriesHeader(seed="two"))
 
     class Odd(LevelAt):
-        def __call__(self, volume, progress=None):
+        def __call__(self, volume, progress=None, slice_indices=None):
             if volume.slice_z_mm[0] == 7:
                 raise IndexError("strange")
-            return super().__call__(volume)
+            return super().__call__(volume, progress, slice_indices)
 
     report = analyze(tmp_path, analyzer=replace(ANALYZER, scorer=Odd(60.0)))
 
@@ -302,11 +303,11 @@ def test_run_that_ends_early_lists_what_was_finished(tmp_path, study, error):
     class Second(LevelAt):
         seen = 0
 
-        def __call__(self, volume, progress=None):
+        def __call__(self, volume, progress=None, slice_indices=None):
             self.seen += 1
             if self.seen == 2:
                 raise error
-            return super().__call__(volume)
+            return super().__call__(volume, progress, slice_indices)
 
     with pytest.raises(type(error)):
         analyze(tmp_path, analyzer=replace(ANALYZER, scorer=Second(60.0)))

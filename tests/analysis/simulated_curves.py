@@ -52,9 +52,7 @@ def simulate_curve(rng: np.random.Generator) -> SimulatedCurve:
     return SimulatedCurve(z, offset, float(level), scale)
 
 
-def _smooth_error(
-    rng: np.random.Generator, count: int, spacing_mm: float
-) -> NDArray[np.float64]:
+def _smooth_error(rng: np.random.Generator, count: int, spacing_mm: float) -> NDArray[np.float64]:
     """Noise of unit spread that is alike over some 5..40 mm."""
     error = gaussian_filter1d(rng.normal(0, 1, count + 200), rng.uniform(5, 40) / spacing_mm)
     middle = error[100 : 100 + count]

@@ -62,5 +62,8 @@ def test_distance_that_no_spine_has_is_doubted():
     doubted = check_levels_together([found("L2", 5.0), found("L3", 0.0)])
     assert [choice.status for choice in doubted] == [LevelStatus.UNCERTAIN] * 2
     assert doubted[0].reason == "found at z = 5 mm, at a distance that no spine has from L3"
-    assert statuses(found("T12", 300.0), found("L3", 0.0)) == {"T12": "uncertain", "L3": "uncertain"}
+    assert statuses(found("T12", 300.0), found("L3", 0.0)) == {
+        "T12": "uncertain",
+        "L3": "uncertain",
+    }
     assert statuses(found("T12", 100.0), found("L3", 0.0)) == {"T12": "found", "L3": "found"}

@@ -20,13 +20,16 @@ class KnownLevels:
     positions_mm: dict
     scale_mm: float = 10.0
     digest: str = "aaaa"
+    asked: list = field(default_factory=list)
 
     @property
     def levels(self):
         return tuple(self.positions_mm)
 
-    def __call__(self, volume, progress=None):
-        offsets = [volume.slice_z_mm - z for z in self.positions_mm.values()]
+    def __call__(self, volume, progress=None, slice_indices=None):
+        indices = range(len(volume)) if slice_indices is None else slice_indices
+        self.asked.append(list(indices))
+        offsets = [volume.slice_z_mm[indices] - z for z in self.positions_mm.values()]
         return offset_to_target(np.stack(offsets, axis=1), self.scale_mm).astype(np.float32)
 
 
@@ -121,3 +124,20 @@ def test_scale_comes_from_the_model(volume):
 def test_negative_range_is_refused():
     with pytest.raises(UsageError, match="range"):
         AnalysisOptions(range_mm=-1)
+
+
+def test_only_slices_that_matter_are_scored_unless_all_are_asked_for():
+    long = Volume(np.zeros((400, 16, 16), np.int16), (10.0, 10.0), np.arange(400) * 2.0)
+    quick, full = KnownLevels({"L3": 301.0}), KnownLevels({"L3": 301.0})
+
+    (found,) = Analyzer(quick, MuscleBlock()).analyze(long).levels
+    options = AnalysisOptions(score_all=True)
+    (expected,) = Analyzer(full, MuscleBlock(), options).analyze(long).levels
+
+    assert full.asked == [list(range(400))]
+    asked = [index for indices in quick.asked for index in indices]
+    assert len(asked) == len(set(asked)) == np.count_nonzero(found.choice.scored) < 140
+    assert found.choice.slice_index == expected.choice.slice_index
+    assert found.choice.z_mm == pytest.approx(expected.choice.z_mm)
+    assert found.choice.offset_mm.shape == (400,)
+    assert expected.choice.scored is None

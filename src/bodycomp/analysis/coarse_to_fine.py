@@ -115,7 +115,9 @@ def choose_scored_slice(
         options: When a level counts as found.
     """
     seen_mm = z_mm[scored]
-    choice = choose_slice(level, target_to_offset(score[scored], options.scale_mm), seen_mm, options)
+    choice = choose_slice(
+        level, target_to_offset(score[scored], options.scale_mm), seen_mm, options
+    )
     if scored.all():
         return choice
     offset, smooth = (

@@ -46,7 +46,7 @@ def curve_signs(curve: ExpectedCurve, z_mm: float, slope_ratio: float) -> CurveS
     return CurveSigns(misfit_mm, abs(float(np.log2(slope_ratio))), max(reach_mm - to_end_mm, 0.0))
 
 
-COEFFICIENTS: Final = (4.0, -0.5, -0.5, -0.03)
+COEFFICIENTS: Final = (2.73, -0.118, -0.987, -0.009)
 """Intercept, and weights of misfit in mm, slope and end in mm."""
 
 

@@ -72,7 +72,8 @@ class ExpectedCurve:
         low = max(position_mm - reach_mm, float(self.z_mm[0]))
         high = min(position_mm + reach_mm, float(self.z_mm[-1]))
         # A little is added so that rounding of the ends does not change the number of steps.
-        tries = low + FINE_STEP_MM * np.arange(int((high - low) / FINE_STEP_MM + 1e-3) + 1)
+        steps = np.arange(int((high - low) / FINE_STEP_MM + 1e-3) + 1, dtype=np.float64)
+        tries: NDArray[np.float64] = low + FINE_STEP_MM * steps
         return float(tries[np.argmin(self.misfit_mm(tries))])
 
     def around(self, position_mm: float, reach_mm: float) -> ExpectedCurve:
@@ -88,7 +89,8 @@ class ExpectedCurve:
         Of curves of 1/8 to 8 times the slope, within half a scale of the position, the one with
         the least misfit decides.
         """
-        positions = position_mm + self.scale_mm * np.linspace(-0.5, 0.5, 11)
+        half_mm = self.scale_mm / 2
+        positions = np.linspace(position_mm - half_mm, position_mm + half_mm, 11)
         misfits = [
             ExpectedCurve(self.score, self.z_mm, self.scale_mm / ratio).misfit_mm(positions).min()
             for ratio in SLOPE_RATIOS

@@ -110,6 +110,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="heights and sexes for indices and cut-offs, where the files do not give them: "
         "columns patient_id, study_uid or study, and height_m or height_cm, weight_kg, sex",
     )
+    add(
+        "--full",
+        action="store_true",
+        help="score every slice for the levels; without it some are scored first and then those "
+        "where a level can be, which gives the same slices sooner",
+    )
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:1")
     add(
         "--engine",
@@ -163,6 +169,7 @@ def run(arguments: argparse.Namespace) -> int:
         all_series=arguments.all_series,
         identifiers=arguments.identifiers,
         patients=arguments.patients,
+        score_all=arguments.full,
         overwrite=arguments.overwrite,
         dicom=frozenset(DicomObject(name) for name in arguments.dicom),
         pseudonym_key=arguments.pseudonym_key,

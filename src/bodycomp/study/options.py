@@ -49,6 +49,7 @@ class AnalyzeOptions:
         identifiers: Write patient ID, UIDs, date and place of the files into the tables, and
             patient and study into DICOM objects.
         patients: Table of heights, weights and sexes; see ``study.patients``.
+        score_all: Score every slice for the levels, rather than those that can matter.
         overwrite: Replace the results of an earlier run in ``out_dir``.
         dicom: DICOM objects to write for series that come from DICOM.
         pseudonym_key: File with the key of the pseudonyms; one beside ``out_dir`` if None.
@@ -71,6 +72,7 @@ class AnalyzeOptions:
     all_series: bool = False
     identifiers: bool = False
     patients: Path | None = None
+    score_all: bool = False
     overwrite: bool = False
     dicom: frozenset[DicomObject] = frozenset()
     pseudonym_key: Path | None = None

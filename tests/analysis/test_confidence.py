@@ -1,0 +1,53 @@
+"""Confidence means what it says, on simulated series that it was not fitted to."""
+
+import numpy as np
+import pytest
+from simulated_curves import simulate_curve
+
+from bodycomp.analysis.confidence import CLOSE_MM
+from bodycomp.analysis.slice_selection import ChoiceOptions, choose_slice
+from bodycomp.results import LevelStatus
+
+
+@pytest.mark.slow
+def test_confidence_is_calibrated_on_held_out_simulated_series():
+    """In each band the share of positions within 10 mm is the confidence, within the chance of so
+    few; levels outside the series that are taken for found count as wrong."""
+    confidence, right = [], []
+    for seed in range(600):
+        curve = simulate_curve(np.random.default_rng([777, seed]))
+        options = ChoiceOptions(scale_mm=curve.scale_mm)
+        choice = choose_slice("L3", curve.offset_mm, curve.z_mm, options)
+        if choice.status is LevelStatus.FOUND:
+            confidence.append(choice.confidence)
+            right.append(abs(choice.z_mm - curve.level_mm) <= CLOSE_MM)
+        else:
+            assert choice.confidence is None
+    confidence, right = np.array(confidence), np.array(right)
+    for low, high in ((0.0, 0.7), (0.7, 0.87), (0.87, 1.0)):
+        band = (confidence >= low) & (confidence < high)
+        spread = np.sqrt(0.25 / band.sum())
+        assert confidence[band].mean() == pytest.approx(right[band].mean(), abs=0.03 + 2 * spread)
+
+
+def test_scores_that_rise_too_slowly_are_no_level():
+    z_mm = np.arange(-150, 150, 3.0)
+    choice = choose_slice("L3", z_mm * 0.3, z_mm)
+    assert choice.status is LevelStatus.UNCERTAIN
+    assert "of the expected slope" in choice.reason
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0])
+def test_slope_is_measured_against_the_scale_of_the_model(ratio):
+    z_mm = np.arange(-150, 150, 3.0)
+    choice = choose_slice("L3", z_mm * ratio, z_mm)
+    assert choice.slope_ratio == pytest.approx(ratio, rel=0.1)
+    exact = choose_slice("L3", z_mm, z_mm)
+    assert choice.confidence <= exact.confidence
+
+
+def test_clear_curve_is_trusted_most():
+    z_mm = np.arange(-150, 150, 3.0)
+    rng = np.random.default_rng(0)
+    noisy = choose_slice("L3", z_mm + rng.normal(0, 12, z_mm.size), z_mm)
+    assert choose_slice("L3", z_mm, z_mm).confidence > max(0.9, noisy.confidence)

@@ -12,7 +12,7 @@ import pytest
 
 from bodycomp.dicom.file_header import read_headers
 from bodycomp.dicom.header import PixelFormat, SeriesHeader
-from bodycomp.dicom.pixels import connected_to_border, decode_hu
+from bodycomp.dicom.pixels import connected_to_border, decode_hu, rescale
 from bodycomp.dicom.qualify import find_defect
 from bodycomp.dicom.read import read_volume
 from bodycomp.dicom.series import CandidateSeries, find_series
@@ -123,3 +123,18 @@ def test_frames_beyond_the_pixels_cost_slices_alone(tmp_path: Path, volume: Volu
     joined.save_as(tmp_path / "in" / "one.dcm")
     (series,) = find_series([tmp_path / "in"]).candidates
     np.testing.assert_array_equal(read_volume(series).hu, volume.hu[:14])
+
+
+@pytest.mark.parametrize("dtype", ["<i2", "<u2", ">i2", "<i4", "u1"])
+@pytest.mark.parametrize("intercept", [-32768, -8192, -1024, 0, 1024, 32768])
+@pytest.mark.parametrize("highest", [200, 4000, None])
+def test_rescale_equals_arithmetic_without_bounds(
+    dtype: str, intercept: int, highest: int | None
+) -> None:
+    limits = np.iinfo(dtype)
+    low, high = (limits.min, limits.max) if highest is None else (0, min(highest, limits.max))
+    stored = np.random.default_rng(1).integers(low, high, (20, 20), endpoint=True).astype(dtype)
+    expected = np.clip(stored.astype(np.int64) + intercept, -32768, 32767)
+    found = rescale(stored, 1.0, float(intercept))
+    assert found.dtype == np.int16
+    np.testing.assert_array_equal(found, expected)

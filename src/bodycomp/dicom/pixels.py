@@ -56,7 +56,14 @@ def rescale(
     scanner's -2000 outside the scanned circle becomes -3024 HU, below air.
     """
     if is_integral(slope_hu, intercept_hu) and stored.dtype.kind in "iu":
-        hu = stored.astype(np.int32) * int(slope_hu) + int(intercept_hu)
+        if slope_hu == 1 and stored.dtype.itemsize == 2 and stored.dtype.isnative and stored.size:
+            low, high = int(stored.min()), int(stored.max())
+            if _INT16.min <= low + intercept_hu and high + intercept_hu <= _INT16.max:
+                # Fast: wrapping twice around 16 bits ends at the right value.
+                shift = np.int64(intercept_hu).astype(np.int16)
+                return stored.view(np.int16) + shift
+        wide = np.int64 if stored.dtype.itemsize > 2 else np.int32
+        hu = stored.astype(wide) * int(slope_hu) + int(intercept_hu)
         return np.clip(hu, _INT16.min, _INT16.max).astype(np.int16)
     return (stored.astype(np.float64) * slope_hu + intercept_hu).astype(np.float32)
 

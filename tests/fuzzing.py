@@ -175,8 +175,9 @@ class AtHalf:
     scale_mm: float = 10.0
     digest: str = "aaaaaaaaaaaa"
 
-    def __call__(self, volume, progress=None):
-        return offset_to_target(volume.slice_z_mm[:, None] - self.z_mm, 10.0).astype(np.float32)
+    def __call__(self, volume, progress=None, slice_indices=None):
+        z_mm = volume.slice_z_mm if slice_indices is None else volume.slice_z_mm[slice_indices]
+        return offset_to_target(z_mm[:, None] - self.z_mm, 10.0).astype(np.float32)
 
 
 @dataclass

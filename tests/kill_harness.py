@@ -37,8 +37,9 @@ class LevelAt:
     scale_mm: float = 10.0
     digest: str = "aaaaaaaaaaaa"
 
-    def __call__(self, volume, progress=None):
-        offset_mm = volume.slice_z_mm[:, None] - self.z_mm
+    def __call__(self, volume, progress=None, slice_indices=None):
+        z_mm = volume.slice_z_mm if slice_indices is None else volume.slice_z_mm[slice_indices]
+        offset_mm = z_mm[:, None] - self.z_mm
         return (1 / (1 + np.exp(-offset_mm / self.scale_mm))).astype(np.float32)
 
 

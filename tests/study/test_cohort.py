@@ -87,11 +87,11 @@ class Failing(LevelAt):
 
     seen: int = 0
 
-    def __call__(self, volume, progress=None):
+    def __call__(self, volume, progress=None, slice_indices=None):
         self.seen += 1
         if self.seen == 3:
             raise KeyboardInterrupt
-        return super().__call__(volume)
+        return super().__call__(volume, progress, slice_indices)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -113,9 +113,9 @@ def test_rows_are_in_the_table_while_the_run_goes_on(cohort) -> None:
     seen = []
 
     class Looking(LevelAt):
-        def __call__(self, volume, progress=None):
+        def __call__(self, volume, progress=None, slice_indices=None):
             seen.append(len(table(cohort.parent / "out" / "results.csv")))
-            return super().__call__(volume)
+            return super().__call__(volume, progress, slice_indices)
 
     analyze(cohort, "out", replace(ANALYZER, scorer=Looking()))
     assert seen == [0, 1, 2, 3]

@@ -26,6 +26,7 @@ from bodycomp.study import AnalyzeOptions, DicomObject
 
 TABLES = ("results.csv", "refused.csv", "series.csv")
 BAD_EVERY = 5
+SLICES = 12
 
 
 @dataclass
@@ -57,9 +58,9 @@ class BodyIsMuscle:
 def make_cohort(folder: Path, studies: int) -> None:
     """Write small studies of different muscle areas; every fifth one cannot be decoded."""
     for number in range(studies):
-        hu = np.full((24, 32, 40), -1000, np.int16)
+        hu = np.full((SLICES, 32, 40), -1000, np.int16)
         hu[:, 8:24, 6 : 12 + number % 20] = 40 + number % 7
-        volume = Volume(hu, (2.0, 2.0), 5.0 * np.arange(24))
+        volume = Volume(hu, (2.0, 2.0), 10.0 * np.arange(SLICES))
         header = SeriesHeader(seed=f"patient {number}", patient_id=f"P{number}")
         files = write_ct_series(folder / f"{number:03}", volume, header)
         if number % BAD_EVERY == BAD_EVERY - 1:
@@ -93,6 +94,19 @@ def start(cohort: Path, out: Path, key: Path) -> subprocess.Popen:
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 
+def run_undisturbed(cohort: Path, out: Path, key: Path) -> tuple[float, float]:
+    """Return after how many seconds the first study was finished, and the last."""
+    began = time.monotonic()
+    process = start(cohort, out, key)
+    first = None
+    while process.poll() is None:
+        time.sleep(0.02)
+        if first is None and finished(out):
+            first = time.monotonic() - began
+    assert process.returncode == 0
+    return first or 0.0, time.monotonic() - began
+
+
 def finished(out: Path) -> dict[str, int]:
     """Return the time stamp of every result of which the journal knows."""
     journal = out / "journal.jsonl"
@@ -107,16 +121,14 @@ def kill_and_resume(place: Path, studies: int, kills: int, seed: int = 0) -> lis
     cohort, key = place / "cohort", place / "key"
     key.write_text("ab" * 32)
     make_cohort(cohort, studies)
-    began = time.monotonic()
-    assert start(cohort, place / "undisturbed", key).wait() == 0
-    whole_s = time.monotonic() - began
+    start_s, whole_s = run_undisturbed(cohort, place / "undisturbed", key)
     rng = random.Random(seed)
     wrong: list[str] = []
     known: dict[str, int] = {}
     done = []
     for _ in range(kills):
         process = start(cohort, place / "killed", key)
-        time.sleep(rng.uniform(0, 2 * whole_s / kills) + 0.3 * min(whole_s, 3))
+        time.sleep(rng.uniform(0.5 * start_s, start_s + 2 * (whole_s - start_s) / kills))
         process.send_signal(signal.SIGKILL)
         process.wait()
         now = finished(place / "killed")

@@ -231,7 +231,7 @@ def test_parquet_holds_the_table_with_types(cohort) -> None:
     np.testing.assert_allclose(
         columns["muscle_area_cm2"], [float(row["muscle_area_cm2"]) for row in rows], atol=1e-4
     )
-    assert columns["slices"] == [24] * 4
+    assert columns["slices"] == [12] * 4
 
 
 def test_list_of_inputs_names_studies_by_row(tmp_path) -> None:

@@ -1,0 +1,123 @@
+"""A real archive: Orthanc stores written objects and gives them back unchanged."""
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.dicom.header import SeriesHeader
+from bodycomp.dicom.identity import KeptIdentity
+from bodycomp.dicom.measured import MeasuredSeries
+from bodycomp.dicom.read import load_series
+from bodycomp.dicom.save import save_object
+from bodycomp.dicom.secondary_capture import overlay_of
+from bodycomp.dicom.seg_write import segmentation_of
+from bodycomp.dicom.series import find_series
+from bodycomp.dicom.sr_write import report_of
+from bodycomp.dicom.write import write_ct_series
+from bodycomp.results import LevelResult, LevelStatus, Measurement, SeriesResult, SliceChoice
+
+Request = Callable[..., bytes]
+HEADER = SeriesHeader(seed="archive", patient_id="P1")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path) -> Iterator[Request]:
+    """Start Orthanc on free ports behind a password; yields a function of path and content."""
+    program = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
+    if program is None:
+        pytest.skip("no Orthanc (Debian package orthanc) to store objects in")
+    port, password = free_port(), base64.b16encode(np.random.default_rng().bytes(16)).decode()
+    settings = {
+        "StorageDirectory": str(tmp_path / "archive"),
+        "IndexDirectory": str(tmp_path / "archive"),
+        "HttpPort": port,
+        "HttpBindAddresses": ["127.0.0.1"],
+        "DicomServerEnabled": False,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": True,
+        "RegisteredUsers": {"test": password},
+        "UnknownSopClassAccepted": True,
+        "Plugins": [],
+    }
+    (tmp_path / "orthanc.json").write_text(json.dumps(settings))
+    login = base64.b64encode(f"test:{password}".encode()).decode()
+
+    def request(path: str, content: bytes | None = None) -> bytes:
+        asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=content)
+        asked.add_header("Authorization", f"Basic {login}")
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            return answer.read()
+
+    process = subprocess.Popen(
+        [program, tmp_path / "orthanc.json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(200):
+            try:
+                request("/system")
+                break
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+        yield request
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def measured(tmp_path: Path, volume) -> MeasuredSeries:
+    write_ct_series(tmp_path / "ct", volume, HEADER)
+    loaded = load_series(find_series([tmp_path / "ct"]).candidates[0])
+    curve = np.zeros(len(volume), np.float32)
+    level = LevelResult(
+        SliceChoice("L3", LevelStatus.FOUND, "", 7, 0.0, curve, curve, 1),
+        (7,),
+        {tissue.key: Measurement(10.5, 30.0, 31.0, 9.0, 12.0, 0.0) for tissue in ABDOMINAL_TISSUES},
+        {7: np.random.default_rng(3).integers(0, 4, volume.slice_shape).astype(np.uint8)},
+    )
+    result = SeriesResult(ABDOMINAL_TISSUES, (level,), {"segmentation": "abcdef012345"})
+    return MeasuredSeries(loaded.volume, loaded.slices, result, KeptIdentity(), 5.0)
+
+
+def test_archive_returns_objects_unchanged_in_the_patients_study(
+    orthanc: Request, measured: MeasuredSeries, tmp_path: Path
+) -> None:
+    seg = segmentation_of(measured, "seg")
+    picture = np.full((*measured.volume.slice_shape, 3), 90, np.uint8)
+    objects = {
+        "seg": seg,
+        "labelmap": segmentation_of(measured, "labelmap"),
+        "sr": report_of(measured, seg),
+        "overlay": overlay_of(measured, 7, picture),
+    }
+    orthanc("/instances", measured.slices[7].path.read_bytes())
+    for name, written in objects.items():
+        save_object(written, tmp_path / f"{name}.dcm")
+        sent = (tmp_path / f"{name}.dcm").read_bytes()
+        stored = json.loads(orthanc("/instances", sent))
+        returned = orthanc(f"/instances/{stored['ID']}/file")
+        assert returned == sent, name
+        (tmp_path / "back.dcm").write_bytes(returned)
+        assert pydicom.dcmread(tmp_path / "back.dcm") == pydicom.dcmread(tmp_path / f"{name}.dcm")
+    (study,) = json.loads(orthanc("/studies"))
+    found = json.loads(orthanc(f"/studies/{study}"))
+    assert found["MainDicomTags"]["StudyInstanceUID"] == HEADER.uid("study")
+    assert len(found["Series"]) == 5

@@ -26,6 +26,7 @@ from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import LevelResult, LevelStatus, Measurement, SeriesResult, SliceChoice
+from dicom_files import enhanced
 
 HEADER = SeriesHeader(
     seed="one",
@@ -257,3 +258,26 @@ def test_levels_that_share_a_slice_make_no_label_map(measured) -> None:
     with pytest.raises(SeriesError, match="share a slice"):
         segmentation_of(both, "labelmap")
     assert len(segmentation_of(both, "seg").SegmentSequence) == 4
+
+
+def test_frames_of_an_enhanced_image_are_named_one_by_one(measured, tmp_path, verify) -> None:
+    enhanced([item.path for item in measured.slices], tmp_path / "enhanced" / "ct.dcm")
+    (candidate,) = find_series([tmp_path / "enhanced"]).candidates
+    loaded = load_series(candidate)
+    frames = replace(measured, volume=loaded.volume, slices=loaded.slices)
+
+    seg = segmentation_of(frames, "seg")
+    report = report_of(frames, seg)
+    assert verify(seg) == verify(report) == []
+    source = pydicom.dcmread(tmp_path / "enhanced" / "ct.dcm")
+    for group in seg.PerFrameFunctionalGroupsSequence:
+        (image,) = group.DerivationImageSequence[0].SourceImageSequence
+        place = source.PerFrameFunctionalGroupsSequence[int(image.ReferencedFrameNumber) - 1]
+        assert image.ReferencedSOPInstanceUID == source.SOPInstanceUID
+        assert (
+            group.PlanePositionSequence[0].ImagePositionPatient
+            == place.PlanePositionSequence[0].ImagePositionPatient
+        )
+    path = stored(seg, tmp_path / "seg.dcm")
+    labels = [frame.labels[:, :, 0].T for frame in read_seg(path).frames if frame.segment == 1]
+    np.testing.assert_array_equal(labels[0], measured.result.levels[0].masks[7] == MUSCLE.label)

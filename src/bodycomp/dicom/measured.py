@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+from highdicom import PixelMeasuresSequence, PlaneOrientationSequence, PlanePositionSequence
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
@@ -17,6 +18,7 @@ from bodycomp import __version__
 from bodycomp.anatomy import CodedConcept, Tissue
 from bodycomp.dicom.candidate import SliceFile
 from bodycomp.dicom.identity import Identity, source_header
+from bodycomp.errors import SeriesError
 from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import LevelResult, SeriesResult
@@ -27,6 +29,8 @@ SERIAL_NUMBER: Final = "0"
 SOFTWARE_VERSIONS: Final = f"bodycomp {__version__}"
 SERIES_NUMBERS: Final = {"seg": 9301, "labelmap": 9302, "sr": 9303, "overlay": 9304}
 """Series numbers far from those that scanners give."""
+
+_NOWHERE_MM: Final = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +120,48 @@ class MeasuredSeries:
         header.PixelSpacing = [*self.volume.pixel_spacing_mm]
         header.SliceThickness = self.thickness_mm
         return header
+
+    @cached_property
+    def sources(self) -> tuple[Dataset, ...]:
+        """Headers of the source instances: one per measured slice, or one for all its frames.
+
+        Raises:
+            SeriesError: The slices are frames of several files.
+        """
+        headers = tuple(self.header(index) for index in self.slice_indices)
+        numbers = [self.slices[index].frame_number for index in self.slice_indices]
+        if all(number is None for number in numbers):
+            return headers
+        if len({str(header.SOPInstanceUID) for header in headers}) > 1:
+            raise SeriesError("the measured slices are frames of several multi-frame files")
+        return (self._multi_frame(headers[0]),)
+
+    def _multi_frame(self, header: Dataset) -> Dataset:
+        """Return a header with the place of every frame (PS3.3 C.7.6.16)."""
+        known = {item.frame_number: item.position_mm for item in self.slices}
+        elsewhere = (0.0, 0.0, _NOWHERE_MM)  # frames that belong to no slice of the volume
+        frames = []
+        for number in range(1, max(n for n in known if n is not None) + 1):
+            group = Dataset()
+            place = known.get(number, elsewhere)
+            group.PlanePositionSequence = PlanePositionSequence("PATIENT", place)
+            frames.append(group)
+        shared = Dataset()
+        shared.PlaneOrientationSequence = PlaneOrientationSequence(
+            "PATIENT", self.volume.orientation
+        )
+        shared.PixelMeasuresSequence = PixelMeasuresSequence(
+            self.volume.pixel_spacing_mm, self.thickness_mm
+        )
+        header.NumberOfFrames = len(frames)
+        header.PerFrameFunctionalGroupsSequence = frames
+        header.SharedFunctionalGroupsSequence = [shared]
+        return header
+
+    def frame_numbers(self, index: int) -> list[int] | None:
+        """Return the frame that a slice is of its file, None in a file of one image."""
+        number = self.slices[index].frame_number
+        return None if number is None else [number]
 
     @property
     def thickness_mm(self) -> float | None:

@@ -64,7 +64,7 @@ def segmentation_of(measured: MeasuredSeries, kind: SegKind) -> Segmentation:
     positions = [measured.slices[index].position_mm for index in measured.slice_indices]
     with quiet_pydicom():
         return Segmentation(
-            source_images=[measured.header(index) for index in measured.slice_indices],
+            source_images=measured.sources,
             pixel_array=_pixels(measured, kind),
             segmentation_type=_TYPES[kind],
             segment_descriptions=[_description(measured, item) for item in measured.segments],

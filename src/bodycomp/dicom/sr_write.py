@@ -23,6 +23,7 @@ from highdicom.sr import (
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
@@ -74,7 +75,7 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
     levels = [level for level in measured.result.levels if level.masks]
     if not levels:
         raise SeriesError("no level was measured, so there is nothing to report")
-    sources = [measured.header(index) for index in measured.slice_indices]
+    sources = measured.sources
     with quiet_pydicom():
         groups = [
             _group(measured, level, tissue, seg)
@@ -138,22 +139,34 @@ def _group(
     for segment in measured.segments:
         if seg is not None and segment.level is level and segment.tissue == tissue:
             return _region(measured, segment, seg, shared)
-    headers = [measured.header(index) for index in level.slice_indices]
-    images = [SourceImageForMeasurementGroup(h.SOPClassUID, h.SOPInstanceUID) for h in headers]
+    images = [
+        SourceImageForMeasurementGroup(h.SOPClassUID, h.SOPInstanceUID, frames)
+        for h, frames in _source_images(measured, level)
+    ]
     return MeasurementsAndQualitativeEvaluations(**shared, source_images=images)
 
 
 def _region(
     measured: MeasuredSeries, segment: Segment, seg: Segmentation, shared: dict[str, Any]
 ) -> Group:
-    headers = [measured.header(index) for index in sorted(segment.level.masks)]
-    images = [SourceImageForSegmentation(h.SOPClassUID, h.SOPInstanceUID) for h in headers]
+    images = [
+        SourceImageForSegmentation(h.SOPClassUID, h.SOPInstanceUID, frames)
+        for h, frames in _source_images(measured, segment.level)
+    ]
     reference = ReferencedSegment(
         seg.SOPClassUID, seg.SOPInstanceUID, segment.number, source_images=images
     )
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         **shared, referenced_segment=reference
     )
+
+
+def _source_images(
+    measured: MeasuredSeries, level: LevelResult
+) -> list[tuple[Dataset, list[int] | None]]:
+    """Return header and frame of every slice that a level was measured on."""
+    indices = sorted(level.masks)
+    return [(measured.header(index), measured.frame_numbers(index)) for index in indices]
 
 
 def _measurements(found: Measured, slices: int) -> list[Measurement]:

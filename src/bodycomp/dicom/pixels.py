@@ -62,9 +62,10 @@ def rescale(
                 # Fast: wrapping twice around 16 bits ends at the right value.
                 shift = np.int64(intercept_hu).astype(np.int16)
                 return stored.view(np.int16) + shift
-        wide = np.int64 if stored.dtype.itemsize > 2 else np.int32
+        wide = np.dtype(np.int64 if stored.dtype.itemsize > 2 else np.int32)
         hu = stored.astype(wide) * int(slope_hu) + int(intercept_hu)
-        return np.clip(hu, _INT16.min, _INT16.max).astype(np.int16)
+        clipped: NDArray[np.int16] = np.clip(hu, _INT16.min, _INT16.max).astype(np.int16)
+        return clipped
     return (stored.astype(np.float64) * slope_hu + intercept_hu).astype(np.float32)
 
 

@@ -20,7 +20,7 @@ class SeriesFacts:
 
     Attributes:
         study, series: Pseudonyms.
-        source: "DICOM" or "NIfTI".
+        source: "DICOM", "NIfTI" or "NRRD".
         slices: Number of slices.
         contrast_agent: As the files state it; empty means that none is stated.
         notes: What a reader should know, for instance that slices were lost.

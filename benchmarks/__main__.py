@@ -5,12 +5,32 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import command, loading, memory, networks, phantom, prepare, show, validate
+from benchmarks import (
+    command,
+    inference,
+    loading,
+    memory,
+    networks,
+    phantom,
+    prepare,
+    show,
+    validate,
+)
 
 
 def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    for module in (command, phantom, prepare, validate, show, loading, memory, networks):
+    for module in (
+        command,
+        phantom,
+        prepare,
+        validate,
+        show,
+        loading,
+        memory,
+        networks,
+        inference,
+    ):
         for what, result in module.run():
             print(f"{what:60} {result}", flush=True)
 

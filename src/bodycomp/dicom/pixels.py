@@ -55,6 +55,8 @@ def rescale(
     HU beyond int16 are clipped. Padding is rescaled like any value (PS3.3 C.7.5.1.1.2), so that a
     scanner's -2000 outside the scanned circle becomes -3024 HU, below air.
     """
+    if slope_hu == 1 and _stays_in_int16(stored, intercept_hu):
+        return stored + np.int16(intercept_hu)  # the usual case, without larger arrays
     if is_integral(slope_hu, intercept_hu) and stored.dtype.kind in "iu":
         if slope_hu == 1 and stored.dtype.itemsize == 2 and stored.dtype.isnative and stored.size:
             low, high = int(stored.min()), int(stored.max())
@@ -67,6 +69,15 @@ def rescale(
         clipped: NDArray[np.int16] = np.clip(hu, _INT16.min, _INT16.max).astype(np.int16)
         return clipped
     return (stored.astype(np.float64) * slope_hu + intercept_hu).astype(np.float32)
+
+
+def _stays_in_int16(stored: NDArray[np.generic], intercept_hu: float) -> bool:
+    """Whether int16 pixels stay int16 without clipping when a whole intercept is added."""
+    if stored.dtype != np.int16 or not stored.size or not float(intercept_hu).is_integer():
+        return False
+    values = stored.view(np.int16)
+    ends = (intercept_hu, int(values.min()) + intercept_hu, int(values.max()) + intercept_hu)
+    return min(ends) >= _INT16.min and max(ends) <= _INT16.max
 
 
 class HuReader:

@@ -14,7 +14,6 @@ from bodycomp.dicom.measured import MeasuredSeries
 from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.report.figures import PreviewText, write_preview
 from bodycomp.report.result_rows import SeriesFacts
 from bodycomp.report.tables import write_result_json
 from bodycomp.results import SeriesResult
@@ -67,11 +66,21 @@ def write_series(
         )
         notes += write_dicom_objects(folder, measured, choice.dicom)
     facts = replace(loaded.facts, notes="; ".join(filter(None, (loaded.facts.notes, *notes))))
-    text = PreviewText(f"{facts.study} / {facts.series}", _details(facts, result))
-    for level in result.levels if choice.previews else ():
-        write_preview(folder / preview_name(level.choice.level), loaded.volume, result, level, text)
+    if choice.previews:
+        _write_previews(folder, loaded.volume, result, facts)
     write_result_json(folder / RESULT_NAME, facts, result)
     return facts
+
+
+def _write_previews(folder: Path, volume: Volume, result: SeriesResult, facts: SeriesFacts) -> None:
+    from bodycomp.report.figures import (  # noqa: PLC0415 - matplotlib takes half a second
+        PreviewText,
+        write_preview,
+    )
+
+    text = PreviewText(f"{facts.study} / {facts.series}", _details(facts, result))
+    for level in result.levels:
+        write_preview(folder / preview_name(level.choice.level), volume, result, level, text)
 
 
 def _write_labels(path: Path, loaded: LoadedVolume, result: SeriesResult) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import pydicom
 import pytest
 
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
-from bodycomp.dicom.pixels import decode_hu
+from bodycomp.dicom.pixels import decode_hu, rescale
 from bodycomp.dicom.read import load_series, read_volume
 from bodycomp.dicom.series import CandidateSeries, find_series
 from bodycomp.dicom.write import write_ct_series
@@ -222,3 +222,18 @@ def test_undecodable_syntaxes_are_refused_twice(
     assert reason.startswith("no decoder for JPEG")
     with pytest.raises(SeriesError, match="pixels cannot be decoded"):
         decode_syntax(real / "transfer_syntaxes", name)
+
+
+@pytest.mark.parametrize("intercept", [0, -1024, 32767, -32768, 40000, -40000, 0.5])
+@pytest.mark.parametrize("dtype", ["<i2", ">i2", "u2", "i1"])
+def test_rescale_is_the_formula_with_clipping_for_every_type_and_intercept(dtype, intercept):
+    limits = np.iinfo(dtype)
+    stored = np.array([[limits.min, -5 * (limits.min < 0), 0, 7, limits.max]], dtype)
+    for values in (stored, stored[:, 1:4]):  # the second does not reach the ends of its type
+        exact = values.astype(np.float64) + intercept
+        found = rescale(values, 1.0, intercept)
+        if intercept == 0.5:
+            np.testing.assert_array_equal(found, exact.astype(np.float32))
+        else:
+            assert found.dtype == np.int16
+            np.testing.assert_array_equal(found, np.clip(exact, -32768, 32767))

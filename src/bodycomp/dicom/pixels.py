@@ -56,7 +56,9 @@ def rescale(
     scanner's -2000 outside the scanned circle becomes -3024 HU, below air.
     """
     if slope_hu == 1 and _stays_in_int16(stored, intercept_hu):
-        return stored + np.int16(intercept_hu)  # the usual case, without larger arrays
+        return stored.astype(np.int16, copy=False) + np.int16(
+            intercept_hu
+        )  # the usual case, without larger arrays
     if is_integral(slope_hu, intercept_hu) and stored.dtype.kind in "iu":
         if slope_hu == 1 and stored.dtype.itemsize == 2 and stored.dtype.isnative and stored.size:
             low, high = int(stored.min()), int(stored.max())

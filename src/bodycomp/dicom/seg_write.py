@@ -53,13 +53,11 @@ def segmentation_of(measured: MeasuredSeries, kind: SegKind) -> Segmentation:
     the table of ``anatomy``; the background of a label map is 0.
 
     Raises:
-        SeriesError: No tissue was found, the source is multi-frame or cannot be referred to, or two
-            levels claim the same slice of a label map.
+        SeriesError: No tissue was found, the source cannot be referred to, or two levels claim the
+            same slice of a label map.
     """
     if not measured.segments:
         raise SeriesError("no tissue was found, so there is nothing to segment")
-    if any(item.frame_number is not None for item in measured.slices):
-        raise SeriesError("references to frames of multi-frame CT are not written yet")
     volume = measured.volume
     positions = [measured.slices[index].position_mm for index in measured.slice_indices]
     with quiet_pydicom():

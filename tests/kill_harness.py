@@ -94,19 +94,6 @@ def start(cohort: Path, out: Path, key: Path) -> subprocess.Popen:
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 
-def run_undisturbed(cohort: Path, out: Path, key: Path) -> tuple[float, float]:
-    """Return after how many seconds the first study was finished, and the last."""
-    began = time.monotonic()
-    process = start(cohort, out, key)
-    first = None
-    while process.poll() is None:
-        time.sleep(0.02)
-        if first is None and finished(out):
-            first = time.monotonic() - began
-    assert process.returncode == 0
-    return first or 0.0, time.monotonic() - began
-
-
 def finished(out: Path) -> dict[str, int]:
     """Return the time stamp of every result of which the journal knows."""
     journal = out / "journal.jsonl"
@@ -121,14 +108,18 @@ def kill_and_resume(place: Path, studies: int, kills: int, seed: int = 0) -> lis
     cohort, key = place / "cohort", place / "key"
     key.write_text("ab" * 32)
     make_cohort(cohort, studies)
-    start_s, whole_s = run_undisturbed(cohort, place / "undisturbed", key)
+    assert start(cohort, place / "undisturbed", key).wait() == 0
+    whole = len(finished(place / "undisturbed"))
     rng = random.Random(seed)
     wrong: list[str] = []
     known: dict[str, int] = {}
     done = []
-    for _ in range(kills):
+    # Moments spread over the work rather than over time, which a busy machine stretches.
+    for aim in sorted(rng.sample(range(whole), kills)):
         process = start(cohort, place / "killed", key)
-        time.sleep(rng.uniform(0.5 * start_s, start_s + 2 * (whole_s - start_s) / kills))
+        while process.poll() is None and len(finished(place / "killed")) < aim:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.15))
         process.send_signal(signal.SIGKILL)
         process.wait()
         now = finished(place / "killed")

@@ -75,8 +75,8 @@ class Measurement:
         hu_range_mean_hu: Mean of these pixels; None if there are none.
         volume_ml: Volume over a range of heights; None for one slice, or where the scan does not
             cover the range.
-        area_low_cm2, area_high_cm2: Interval of the area from repeated segmentation; None if it
-            was not asked for.
+        area_low_cm2, area_high_cm2: Interval within which the network repeats the area when the
+            slice is moved; None if it was not asked for.
     """
 
     area_cm2: float

@@ -141,3 +141,15 @@ def test_only_slices_that_matter_are_scored_unless_all_are_asked_for():
     assert found.choice.z_mm == pytest.approx(expected.choice.z_mm)
     assert found.choice.offset_mm.shape == (400,)
     assert expected.choice.scored is None
+
+
+def test_intervals_are_given_when_asked_for(volume):
+    def level(intervals):
+        options = AnalysisOptions(intervals=intervals)
+        (found,) = (
+            Analyzer(KnownLevels({"L3": 80.0}), MuscleBlock(), options).analyze(volume).levels
+        )
+        return found.measurements["muscle"]
+
+    assert level(False).area_low_cm2 is None
+    assert level(True).area_low_cm2 <= level(True).area_cm2 <= level(True).area_high_cm2

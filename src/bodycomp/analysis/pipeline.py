@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.area_interval import area_spreads_cm2, with_interval
 from bodycomp.analysis.coarse_to_fine import Scores, choose_scored_slice, score_where_needed
 from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
 from bodycomp.analysis.level_order import check_levels_together
@@ -16,7 +17,7 @@ from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
-from bodycomp.results import SeriesResult, SliceChoice
+from bodycomp.results import LevelResult, SeriesResult, SliceChoice
 
 SliceProgress = Callable[[str, int, int], None]
 """Called with the step ("score", "segment"), slices done and slices in all."""
@@ -85,6 +86,7 @@ class AnalysisOptions:
         range_mm: Slices within half of this of the level are measured and averaged; with 0 only
             the slice nearest to the level, which always takes part.
         choice: When a level counts as found. Its scale is taken from the model.
+        intervals: Segment moved copies of the slices, too, for an interval of each area.
         score_all: Score every slice, rather than some first and then those where a level can be.
 
     Raises:
@@ -94,6 +96,7 @@ class AnalysisOptions:
     range_mm: float = 0.0
     choice: ChoiceOptions = field(default_factory=ChoiceOptions)
     score_all: bool = False
+    intervals: bool = False
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.range_mm) and self.range_mm >= 0):
@@ -143,11 +146,23 @@ class Analyzer:
         masks = self.segmenter(volume, needed, progress) if needed else {}
         return SeriesResult(
             tissues=self.segmenter.tissues,
-            levels=tuple(measurer.measure(choice, masks) for choice in choices),
+            levels=tuple(
+                self._with_intervals(volume, measurer.measure(choice, masks)) for choice in choices
+            ),
             models={"slice_selection": self.scorer.digest, "segmentation": self.segmenter.digest},
             subject=context.subject,
             acquisition=context.acquisition,
         )
+
+    def _with_intervals(self, volume: Volume, level: LevelResult) -> LevelResult:
+        if not (self.options.intervals and level.slice_indices):
+            return level
+        tissues = self.segmenter.tissues
+        spreads = area_spreads_cm2(self.segmenter, volume, level.slice_indices, tissues)
+        measured = {
+            key: with_interval(found, spreads[key]) for key, found in level.measurements.items()
+        }
+        return replace(level, measurements=measured)
 
     def _choose(self, volume: Volume, progress: SliceProgress) -> tuple[SliceChoice, ...]:
         options = replace(self.options.choice, scale_mm=self.scorer.scale_mm)

@@ -116,6 +116,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="score every slice for the levels; without it some are scored first and then those "
         "where a level can be, which gives the same slices sooner",
     )
+    add(
+        "--intervals",
+        action="store_true",
+        help="segment six moved copies of each slice, too: an interval of each area that shows how "
+        "well the network repeats itself",
+    )
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:1")
     add(
         "--engine",
@@ -170,6 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
         identifiers=arguments.identifiers,
         patients=arguments.patients,
         score_all=arguments.full,
+        intervals=arguments.intervals,
         overwrite=arguments.overwrite,
         dicom=frozenset(DicomObject(name) for name in arguments.dicom),
         pseudonym_key=arguments.pseudonym_key,

@@ -50,6 +50,7 @@ class AnalyzeOptions:
             patient and study into DICOM objects.
         patients: Table of heights, weights and sexes; see ``study.patients``.
         score_all: Score every slice for the levels, rather than those that can matter.
+        intervals: Give each area an interval, from segmenting moved copies of the slices.
         overwrite: Replace the results of an earlier run in ``out_dir``.
         dicom: DICOM objects to write for series that come from DICOM.
         pseudonym_key: File with the key of the pseudonyms; one beside ``out_dir`` if None.
@@ -73,6 +74,7 @@ class AnalyzeOptions:
     identifiers: bool = False
     patients: Path | None = None
     score_all: bool = False
+    intervals: bool = False
     overwrite: bool = False
     dicom: frozenset[DicomObject] = frozenset()
     pseudonym_key: Path | None = None

@@ -95,7 +95,11 @@ def analyze_inputs(
     if options.parquet:
         check_parquet()
     if analyzer is None:
-        analysis = AnalysisOptions(range_mm=options.range_mm, score_all=options.score_all)
+        analysis = AnalysisOptions(
+            range_mm=options.range_mm,
+            score_all=options.score_all,
+            intervals=options.intervals,
+        )
         analyzer = load_analyzer(
             options.models_dir, device=options.device, options=analysis, engine=options.engine
         )

@@ -1,0 +1,61 @@
+"""Heights on their way from headers and tables to the indices of the results."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from bodycomp.analysis.pipeline import Analyzer
+from bodycomp.dicom.header import SeriesHeader
+from bodycomp.dicom.write import write_ct_series
+from bodycomp.imaging.volume import Volume
+from bodycomp.study import AnalyzeOptions, analyze_inputs
+from kill_harness import BodyIsMuscle, LevelAt
+
+AREA_CM2 = 200 * 300 * 4 / 100  # of 2 mm pixels
+
+
+@pytest.fixture
+def study(tmp_path):
+    hu = np.full((30, 256, 320), -1000, np.int16)
+    hu[:, 28:228, 10:310] = 45
+    return tmp_path / "in", Volume(hu, (2.0, 2.0), np.arange(30) * 5.0)
+
+
+def result(tmp_path, study, patients=None, **person):
+    folder, volume = study
+    write_ct_series(folder, volume, SeriesHeader(seed="one", patient_id="P7", kvp=80.0, **person))
+    options = AnalyzeOptions(
+        inputs=(folder,),
+        models_dir=tmp_path,
+        out_dir=tmp_path / "out",
+        patients=patients,
+    )
+    analyze_inputs(options, analyzer=Analyzer(LevelAt(60.0), BodyIsMuscle()))
+    with (tmp_path / "out" / "results.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    return row
+
+
+def test_height_and_sex_of_the_header_give_index_and_cut_off(tmp_path, study):
+    row = result(tmp_path, study, patient_height_m=2.0, patient_weight_kg=90.0, patient_sex="M")
+    assert float(row["skeletal_muscle_index_cm2_m2"]) == pytest.approx(AREA_CM2 / 4)
+    assert (row["height_m"], row["weight_kg"], row["sex"]) == ("2.0", "90.0", "M")
+    assert row["low_muscle_index_prado_2008"] == "no"
+    assert "tube_voltage" in row["quality_flags"]
+
+
+def test_without_a_height_the_index_is_empty(tmp_path, study):
+    row = result(tmp_path, study)
+    assert row["skeletal_muscle_index_cm2_m2"] == ""
+    assert row["low_muscle_index_prado_2008"] == ""
+    assert float(row["muscle_area_cm2"]) == pytest.approx(AREA_CM2)
+
+
+def test_table_of_patients_fills_in(tmp_path, study):
+    table = tmp_path / "patients.csv"
+    table.write_text("patient_id,height_cm,sex\nP7,200,F\n", encoding="utf-8")
+    row = result(tmp_path, study, patients=table)
+    assert float(row["skeletal_muscle_index_cm2_m2"]) == pytest.approx(AREA_CM2 / 4)
+    assert row["sex"] == "F"
+    assert "P7" not in str(row)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -168,23 +167,36 @@ def study_rows(study: Path, models: Path, rounds: int = 3) -> list[tuple[str, st
     return rows
 
 
+LAUNCH = """
+import resource, subprocess, sys, time
+began = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True)
+taken = time.perf_counter() - began
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(taken, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e3)
+"""
+"""Runs a command from a small process: Linux counts memory of who starts it as the command's."""
+
+
 def _study_process(worker: str, study: Path, models: Path) -> tuple[float, float, float]:
+    """Return wall and processor seconds and the peak in MB."""
     with tempfile.TemporaryDirectory() as name:
         arguments = [str(study), "--models", str(models), "--out", f"{name}/out", "--no-previews"]
         command = [sys.executable, "-m", "bodycomp", "--quiet", "analyze", *arguments]
         if worker == "warm":
             command = [sys.executable, "-m", "benchmarks.inference", "--warm", *arguments]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        began = time.perf_counter()
-        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-        wall = time.perf_counter() - began
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        done = subprocess.run(
+            [sys.executable, "-c", LAUNCH, *command],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
+        )
+        *others, last = done.stdout.splitlines()
+        wall, cpu, peak = map(float, last.split())
         if worker == "warm":
-            wall, cpu, peak = map(float, done.stdout.split()[-3:])
-            return wall, cpu, peak
-        return wall, cpu, after.ru_maxrss / 1e3
+            wall, cpu = map(float, others[-1].split())
+        return wall, cpu, peak
 
 
 def _warm(study: Path, models: Path, out: Path) -> None:
@@ -197,7 +209,7 @@ def _warm(study: Path, models: Path, out: Path) -> None:
         )
         analyze_inputs(options, analyzer=analyzer)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    print(wall, cpu)
 
 
 def run(models: Path | None = None) -> list[tuple[str, str]]:

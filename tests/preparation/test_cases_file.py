@@ -102,15 +102,25 @@ def test_all_faults_are_told_at_once_with_row_and_column(folder: Path) -> None:
     [
         ("", "expected at least one case"),
         ("patient,scan\n", "expected at least one case"),
-        ("patient;scan\np;a.nii\n", "expected columns separated by commas"),
+        ("patient;scan;masks\np;a.nii;a-mask.nii;b-mask.nii\n", "row 2: expected 3 cells, found 4"),
+        ("patient id,mask\np,a.nii\n", "expected a column scan, found patient id, mask"),
         ("patient,image\np,a.nii\n", "column image: the name that is read is scan"),
         ("patient,masks\np,a.nii\n", "expected a column scan, found patient, masks"),
         ("patient,scan,scan\np,a.nii,b.nii\n", "row 1: expected column scan once"),
-        ('patient,scan\n"p,a.nii\n', "expected a comma-separated table"),
+        ('patient,scan\n"p,a.nii\n', "expected a table of comma-separated values"),
     ],
 )
 def test_tables_that_cannot_be_read(text: str, said: str, folder: Path) -> None:
     assert said in faults(folder, text)
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_spreadsheets_of_decimal_commas_separate_by_semicolons(mark: str, folder: Path) -> None:
+    lines = ["patient,scan,masks,site", 'p1,a.nii,"a-mask.nii;b-mask.nii",Ulm']
+    text = "\r\n".join(lines).replace(",", mark)
+    (case,) = table(folder, f"\ufeff{text}\r\n").cases
+    assert case.masks == (folder / "a-mask.nii", folder / "b-mask.nii")
+    assert case.further == {"site": "Ulm"}
 
 
 @pytest.mark.parametrize(

@@ -76,16 +76,14 @@ def _told(path: Path, faults: list[str]) -> str:
 
 def _csv_rows(text: str, faults: list[str]) -> list[RawRow]:
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        stream = io.StringIO(text, newline="")
+        lines = list(csv.reader(stream, delimiter=_delimiter(text), strict=True))
     except csv.Error as error:
-        faults.append(f"expected a comma-separated table ({error})")
+        faults.append(f"expected a table of comma-separated values ({error})")
         return []
     if not lines:
         return []
     header = [name.strip().casefold() for name in lines[0]]
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        faults.append("expected columns separated by commas, found semicolons or tabs")
-        return []
     repeated = {name for name in header if header.count(name) > 1}
     faults += [f"row 1: expected column {name} once, found it again" for name in sorted(repeated)]
     rows: list[RawRow] = []
@@ -98,9 +96,19 @@ def _csv_rows(text: str, faults: list[str]) -> list[RawRow]:
         cells: dict[str, str | list[str]] = dict(
             zip(header, (cell.strip() for cell in line), strict=True)
         )
-        cells["masks"] = _paths(str(cells.get("masks", "")))
+        if "masks" in cells:
+            cells["masks"] = _paths(str(cells["masks"]))
         rows.append(RawRow(f"row {number}", cells))
     return rows
+
+
+def _delimiter(text: str) -> str:
+    """Return what separates columns; where decimals take a comma, spreadsheets write semicolons.
+
+    Several masks in one cell are then in quotes, as spreadsheets put them.
+    """
+    header = text.lstrip("\r\n").splitlines()[:1]
+    return max(",;\t", key="".join(header).count)
 
 
 def _paths(cell: str) -> list[str]:

@@ -293,6 +293,32 @@ def test_an_earlier_set_and_its_key_are_not_lost(table: Path, tmp_path: Path) ->
     run(table, out, split=SplitOptions(THIRDS.fractions, seed=5), overwrite=True)
 
 
+@pytest.mark.parametrize("place", ["", "case-1", "case-1/ct", "case-1/ct/set"])
+def test_a_set_is_not_made_over_its_scans(place: str, tmp_path: Path) -> None:
+    table = make_cases(tmp_path / "study", 2)
+    # The folder of scans may even look like a set.
+    (tmp_path / "study" / place).mkdir(exist_ok=True)
+    (tmp_path / "study" / place / "prepared.json").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputError, match="apart from what it is made from"):
+        run(table, tmp_path / "study" / place, overwrite=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_only_a_prepared_set_is_replaced(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").touch()
+    with pytest.raises(OutputError, match="expected a prepared training set to replace"):
+        run(table, tmp_path / "thesis", overwrite=True)
+    assert (tmp_path / "thesis" / "chapter.txt").exists()
+
+
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_a_set_needs_a_name_of_its_own(name: str) -> None:
+    with pytest.raises(UsageError, match="a name of its own"):
+        PrepareOptions(Path("cases.csv"), Path(name), MASKS)
+
+
 def test_a_full_disk_is_told_before_anything_is_written(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,7 +147,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help="the DICOM Patient ID does not tell patients apart: do not compare it with the codes",
     )
     add("--allow-refused", action="store_true", help="exit with 0 although cases are left out")
-    add("--overwrite", action="store_true", help="replace a set and a key that are there")
+    add("--overwrite", action="store_true", help="replace a prepared set and its key")
 
 
 def vertebra_labels(terms: Sequence[str]) -> dict[str, int]:

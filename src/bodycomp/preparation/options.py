@@ -104,10 +104,10 @@ class PrepareOptions:
         identifiers: Name patients by their codes, and source files by their paths.
         shared_patient_id: The DICOM Patient ID does not tell patients apart, as after some ways of
             anonymisation; it is not compared with the table's codes.
-        overwrite: Replace a folder that has content.
+        overwrite: Replace a set that was prepared earlier.
 
     Raises:
-        UsageError: A number is out of range.
+        UsageError: A number is out of range, or ``out`` is no name of a folder.
     """
 
     cases: Path
@@ -122,6 +122,11 @@ class PrepareOptions:
     def __post_init__(self) -> None:
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"expected at least one process, found {self.jobs}")
+        if self.out.name in ("", ".."):
+            raise UsageError(
+                f"expected a folder with a name of its own, found {self.out}",
+                hint="The key and the finished cases lie beside it under names like its own.",
+            )
 
     @property
     def parts(self) -> Path:

@@ -23,6 +23,7 @@ from bodycomp.preparation.options import (
     SegmentationTask,
     Task,
 )
+from bodycomp.preparation.out_folder import check_apart, check_replaced
 from bodycomp.preparation.part import is_finished
 from bodycomp.preparation.placing import check_strata, place
 from bodycomp.preparation.pool import make_parts
@@ -33,7 +34,7 @@ from bodycomp.preparation.splits import (
 )
 from bodycomp.preparation.verify import verify_set
 from bodycomp.preparation.work import open_work_folder, part_name
-from bodycomp.storage import atomic_folder, refuse_existing, remove_interrupted
+from bodycomp.storage import atomic_folder, remove_interrupted
 from bodycomp.training.signals import SignalWatch
 
 _LOG: Final = logging.getLogger(__name__)
@@ -65,11 +66,13 @@ def prepare(options: PrepareOptions, progress: PrepareProgress) -> PrepareSummar
 
     Raises:
         CasesError: The cases table has faults, its rows contradict their scans, or no case is left.
-        OutputError: The folder has content, or the disk is too small.
+        OutputError: The folder has content that may not be replaced, lies above or in an input,
+            or the disk is too small.
         RunInterruptedError: Ctrl-C or SIGTERM; finished cases are kept.
     """
-    refuse_existing(options.out, overwrite=options.overwrite)
+    check_replaced(options)
     table = read_cases(options.cases)
+    check_apart(options, table.cases)
     fractions = options.split.fractions or table.fractions or DEFAULT_FRACTIONS
     split = replace(options.split, fractions=fractions)
     options = replace(options, task=_complete(options.task, table), split=split)

@@ -27,6 +27,12 @@ def test_a_failure_keeps_the_earlier_file_and_leaves_nothing_else(tmp_path: Path
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
+    for folder in (tmp_path, Path()):
+        with pytest.raises(OutputError, match="found a folder"), atomic_file(folder):
+            pass
+
+
 def test_a_folder_with_content_is_never_replaced_unasked(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "precious.txt").write_text("keep")

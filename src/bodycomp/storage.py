@@ -42,7 +42,14 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
         path: The file that appears at the end.
         durable: Have the content on the disk before the name, so that a power cut leaves the
             old file or the new one; costs some ms.
+
+    Raises:
+        OutputError: ``path`` is a folder.
     """
+    if path.is_dir():
+        raise OutputError(
+            f"expected a file to write, found a folder: {path}", hint="Name a file in it."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_name(path)
     try:

@@ -18,6 +18,7 @@ from bodycomp.data.findings import Finding
 from bodycomp.data.layout import open_array, open_slice_split
 from bodycomp.data.manifest import MANIFEST_NAME
 from bodycomp.data.validation import Validation, validate_training_set
+from bodycomp.errors import UsageError
 from bodycomp.report.histogram import BASE, LEFT, RIGHT, TOP, Histogram, draw_histogram
 from bodycomp.report.offset_ladder import OFFSETS_MM, ladder_rows
 from bodycomp.report.page import photo_uri, stencil_uri
@@ -29,6 +30,12 @@ from bodycomp.report.sample_choice import (
 )
 from bodycomp.report.training_set_page import PageOptions, write_training_set_page
 from factories import make_segmentation_set, make_slice_set
+
+
+@pytest.mark.parametrize("name", ["random", "suspicious", "seed"])
+def test_numbers_of_samples_are_not_negative(name: str) -> None:
+    with pytest.raises(UsageError, match=f"expected --{name} of 0 or more, found -1"):
+        PageOptions(**{name: -1})
 
 
 class Reader(HTMLParser):

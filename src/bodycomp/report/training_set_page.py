@@ -12,7 +12,7 @@ import numpy as np
 from bodycomp.data.findings import Finding, count_findings, shortened
 from bodycomp.data.manifest import Manifest, read_manifest
 from bodycomp.data.validation import Validation
-from bodycomp.errors import TrainingSetError
+from bodycomp.errors import TrainingSetError, UsageError
 from bodycomp.report.histogram import Histogram, draw_histogram
 from bodycomp.report.offset_ladder import OFFSETS_MM, LadderRow, ladder_rows
 from bodycomp.report.overlay import hex_colour
@@ -39,12 +39,20 @@ class PageOptions:
         suspicious: Suspicious samples, at most.
         seed: Of the draw.
         levels: Levels of a slice-selection set; None for those that it is annotated for.
+
+    Raises:
+        UsageError: A number is negative.
     """
 
     random: int = 36
     suspicious: int = 36
     seed: int = 0
     levels: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("random", "suspicious", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"expected --{name} of 0 or more, found {getattr(self, name)}")
 
 
 def write_training_set_page(

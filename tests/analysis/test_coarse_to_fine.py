@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from simulated_curves import simulate_curve
 
 from bodycomp.analysis.coarse_to_fine import (
     choose_scored_slice,
@@ -12,6 +11,7 @@ from bodycomp.analysis.coarse_to_fine import (
 from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.networks.targets import offset_to_target
 from bodycomp.results import LevelStatus
+from simulated_curves import simulate_curve
 
 
 def scored(z_mm, offset_mm, scale_mm=10.0):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from simulated_curves import simulate_curve
 
 from bodycomp.analysis.confidence import CLOSE_MM
 from bodycomp.analysis.slice_selection import ChoiceOptions, choose_slice
 from bodycomp.results import LevelStatus
+from simulated_curves import simulate_curve
 
 
 @pytest.mark.slow

@@ -81,3 +81,16 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
         main(["measure"])
     assert end.value.code == 2
     assert "measure" in capsys.readouterr().err
+
+
+def test_what_libraries_tell_is_not_passed_on(tmp_path) -> None:
+    code = (
+        "import logging\n"
+        "from bodycomp.cli import main\n"
+        f"main(['validate', {str(tmp_path)!r}])\n"
+        "logging.getLogger('library').info('identifier')\n"
+        "logging.getLogger('bodycomp.part').info('progress')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "progress" in done.stderr
+    assert "identifier" not in done.stderr

@@ -29,6 +29,8 @@ from bodycomp.cli import (
 )
 from bodycomp.errors import BodycompError, RunInterruptedError, UsageError
 
+log = logging.getLogger("bodycomp")
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_FAULT = 70
@@ -69,11 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; argparse itself exits with 2 on bad options."""
     arguments = build_parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.WARNING if arguments.quiet else logging.INFO,
-        format="%(message)s",
-        stream=sys.stderr,
-    )
+    # Libraries tell at this level what is theirs to know, identifiers of patients included.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    log.setLevel(logging.WARNING if arguments.quiet else logging.INFO)
     try:
         return int(arguments.run(arguments))
     except Exception as error:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from bodycomp.errors import OutputError
 
@@ -80,6 +82,25 @@ def duplicate(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
+
+
+def lock_file(file: IO[bytes], folder: Path) -> None:
+    """Keep other processes that lock the same file from a folder, until it is closed.
+
+    Raises:
+        OutputError: Another process holds it.
+    """
+    if sys.platform == "win32":  # no flock there
+        return
+    import fcntl  # noqa: PLC0415 - Unix alone has it
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"another run is writing to {folder}",
+            hint="Wait until it ends, or name another folder.",
+        ) from error
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -81,3 +81,8 @@ def test_a_folder_without_a_training_set_is_refused_with_what_was_looked_for(tmp
     )
     assert main(["validate", str(tmp_path / "nowhere")]) == 1
     assert "found no such folder" in capsys.readouterr().err
+
+
+def test_levels_of_a_segmentation_set_are_a_usage_error(spoiled, capsys):
+    assert main(["validate", str(spoiled), "--levels", "L3"]) == 2
+    assert "Levels belong to slice selection" in capsys.readouterr().err

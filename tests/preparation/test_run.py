@@ -37,6 +37,7 @@ from bodycomp.preparation.options import (
     Task,
 )
 from bodycomp.preparation.run import PrepareSummary, prepare
+from bodycomp.preparation.work import work_folder
 
 pytestmark = pytest.mark.xdist_group("preparation")
 MASKS = SegmentationTask(LabelMapping.parse(LABELS))
@@ -254,6 +255,17 @@ def test_one_patient_under_two_codes_and_one_scan_twice_are_refused(
     assert not (tmp_path / "set").exists()
     if "same-id" in rows:
         run(conflicting, tmp_path / "set", shared_patient_id=True)
+
+
+def test_two_runs_do_not_make_the_same_set_at_once(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    parts = PrepareOptions(table, out, MASKS).parts
+    with work_folder(parts), pytest.raises(OutputError, match="another run is writing to"):
+        run(table, out)
+    assert not out.exists()
+    run(table, out)
+    assert out.is_dir()
+    assert not parts.exists()
 
 
 def test_volume_files_and_an_image_of_two_patients(tmp_path: Path) -> None:

@@ -84,16 +84,19 @@ def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
 
 
 def _next(options: PrepareOptions) -> list[str]:
+    import shlex
+
     from bodycomp.preparation.options import SegmentationTask
 
+    out = shlex.quote(str(options.out))
     task = "segmentation" if isinstance(options.task, SegmentationTask) else "slice-selection"
     return [
         f"training set: {options.out}",
         f"key to the patients, keep it apart: {options.key}",
         "type next",
-        f"  bodycomp validate {options.out}",
-        f"  bodycomp show {options.out}",
-        f"  bodycomp train {task} {options.out} MODELS",
+        f"  bodycomp validate {out}",
+        f"  bodycomp show {out}",
+        f"  bodycomp train {task} {out} MODELS",
     ]
 
 

@@ -17,7 +17,7 @@ from bodycomp.data.segmentation_validation import validate_samples
 from bodycomp.data.slice_validation import validate_slices
 from bodycomp.data.table import read_table
 from bodycomp.data.validate_segmentation import Progress
-from bodycomp.errors import InputNotFoundError, TrainingSetError
+from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
 
 Kind = Literal["segmentation", "slice-selection"]
 
@@ -82,13 +82,19 @@ def validate_training_set(
         progress: Called with samples done and samples in all.
 
     Raises:
-        UsageError: A level is unknown or repeated.
+        UsageError: A level is unknown or repeated, or named for a segmentation set.
         InputNotFoundError: The folder holds neither kind of training set.
         TrainingSetError: It holds both.
     """
     options = options or ValidationOptions()
     kind = training_set_kind(data_dir)
     if kind == "segmentation":
+        if options.levels:
+            raise UsageError(
+                f"expected no levels for the segmentation set {data_dir}, "
+                f"found {', '.join(options.levels)}",
+                hint="Levels belong to slice selection; leave out --levels.",
+            )
         checked = validate_samples(
             data_dir,
             thoracic=options.thoracic,

@@ -33,7 +33,7 @@ from bodycomp.preparation.splits import (
     pseudonyms,
 )
 from bodycomp.preparation.verify import verify_set
-from bodycomp.preparation.work import open_work_folder, part_name
+from bodycomp.preparation.work import part_name, work_folder
 from bodycomp.storage import atomic_folder, remove_interrupted
 from bodycomp.training.signals import SignalWatch
 
@@ -67,7 +67,7 @@ def prepare(options: PrepareOptions, progress: PrepareProgress) -> PrepareSummar
     Raises:
         CasesError: The cases table has faults, its rows contradict their scans, or no case is left.
         OutputError: The folder has content that may not be replaced, lies above or in an input,
-            or the disk is too small.
+            another run is making it, or the disk is too small.
         RunInterruptedError: Ctrl-C or SIGTERM; finished cases are kept.
     """
     check_replaced(options)
@@ -85,7 +85,7 @@ def prepare(options: PrepareOptions, progress: PrepareProgress) -> PrepareSummar
             hint="Segmentation needs masks, slice selection needs levels.",
         )
     try:
-        with SignalWatch():
+        with SignalWatch(), work_folder(options.parts):
             return _prepare(options, table, chosen, progress)
     except RunInterruptedError as error:
         raise _interrupted(options, error.signal_number) from error
@@ -133,7 +133,6 @@ def _make_all(
     options: PrepareOptions, chosen: Sequence[Case], progress: PrepareProgress
 ) -> tuple[list[FinishedCase], list[RefusedCase], int]:
     """Make the parts that are not there yet; return cases in the table's order."""
-    open_work_folder(options.parts)
     jobs = [
         PartJob(case, options.task, options.parts / part_name(case, options.task))
         for case in chosen

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -13,16 +14,25 @@ from typing import Final
 from bodycomp import __version__
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.options import SegmentationTask, Task
-from bodycomp.storage import remove_leftovers
+from bodycomp.storage import lock_file, remove_leftovers
 
+LOCK_NAME: Final = ".lock"
 PART_VERSION: Final = 1
 """Counts changes of what parts hold."""
 
 
-def open_work_folder(parts: Path) -> None:
-    """Make the folder, for its owner alone, or clear what a killed process left half-written."""
+@contextmanager
+def work_folder(parts: Path) -> Iterator[None]:
+    """Make the folder, for its owner alone, or clear what a killed process left half-written.
+
+    Raises:
+        OutputError: Another run is at work in it.
+    """
     parts.mkdir(parents=True, exist_ok=True, mode=0o700)
-    remove_leftovers(parts)
+    with (parts / LOCK_NAME).open("ab") as lock:
+        lock_file(lock, parts)
+        remove_leftovers(parts)
+        yield
 
 
 def part_name(case: Case, task: Task) -> str:

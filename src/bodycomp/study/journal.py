@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
-from bodycomp.errors import OutputError
 from bodycomp.report.result_rows import Cell
+from bodycomp.storage import lock_file
 from bodycomp.study.options import RefusedSeries
 
 JOURNAL_NAME: Final = "journal.jsonl"
@@ -106,22 +105,8 @@ def open_journal(path: Path) -> Iterator[Journal]:
     """
     path.touch()
     with path.open("r+b") as file:
-        _lock(file, path)
+        lock_file(file, path.parent)
         yield Journal(file)
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    if sys.platform == "win32":  # no flock there
-        return
-    import fcntl  # noqa: PLC0415 - Unix alone has it
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OutputError(
-            f"another run is writing to {path.parent}",
-            hint="Wait until it ends, or name another folder.",
-        ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """How sure a level's position is, from what its curve of scores looks like.
 
-The probability is that of a logistic model of three signs of trouble. It was fitted to simulated
-curves, on which it is calibrated (docs/measurements.md says how well, and what it cannot see).
+The probability is that of a logistic model of three signs of trouble. An earlier fit
+of 3,000 simulated series gave the shipped constants and a gap of 0.018 between confidence and share
+of right positions; it is not calibrated on phantoms (docs/measurements.md says what it cannot see).
 """
 
 from __future__ import annotations

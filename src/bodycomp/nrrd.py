@@ -109,6 +109,18 @@ def read_nrrd_grid(path: Path) -> Grid:
     return _grid(_header(path), path)[0]
 
 
+def nrrd_data_file(path: Path) -> Path | None:
+    """Return the file that holds the voxels, as the header names it; None if they follow it.
+
+    Raises:
+        InputNotFoundError: The file is not there.
+        SeriesError: Not NRRD or damaged.
+    """
+    header = _header(path)
+    name = header.get("data file", header.get("datafile"))
+    return path.parent / str(name) if name is not None else None
+
+
 def _header(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputNotFoundError(f"expected an NRRD file, found nothing at {path}")

@@ -91,6 +91,7 @@ class CandidateSeries:
         notes: What a reader of the result should know; nothing identifying.
         doubts: What speaks against measuring it, so that it is ranked last; nothing identifying.
         region: Words of the header that may name the part of the body.
+        folder: Name of the folder that the first slice lies in.
         patient_sex: ``F``, ``M``, ``O`` or empty, as the header says.
         patient_height_m: Patient's Size as the header says, right or wrong; None without.
         patient_weight_kg: Likewise.
@@ -114,6 +115,7 @@ class CandidateSeries:
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     region: str = field(default="", repr=False)
+    folder: str = field(default="", repr=False)
     patient_sex: str = field(default="", repr=False)
     patient_height_m: float | None = field(default=None, repr=False)
     patient_weight_kg: float | None = field(default=None, repr=False)
@@ -140,7 +142,7 @@ class CandidateSeries:
     def study_key(self) -> str:
         """Short digest that is equal for the series of one study; names nobody."""
         # De-identification may leave UIDs blank; then the folder holds a study together.
-        study = self.study_uid or str(self.files[0].parent)
+        study = self.study_uid or self.folder
         return _digest("study", self.patient_id, study)
 
     @property

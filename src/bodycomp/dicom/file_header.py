@@ -70,6 +70,7 @@ class FileHeader:
         units: Units of the values, as nuclear medicine states them.
         region: Words that may name the part of the body: body part, protocol, description.
         phase_marks: What tells images of one place apart in time.
+        folder: Name of the folder that it lies in; ``series.find_series`` gives it.
     """
 
     path: Path = field(repr=False)
@@ -107,6 +108,7 @@ class FileHeader:
     region: str = field(repr=False)
     phase_marks: tuple[int | None, float | None]
     scanner: ScannerInfo
+    folder: str = field(default="", repr=False)
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def _series_key(header: FileHeader) -> tuple[Hashable, ...]:
     if header.series_uid:
         return key
     # De-identification left the UID blank: nothing but the folder keeps two patients apart.
-    return (*key, str(header.path.parent), header.series_number, header.description)
+    return (*key, header.folder, header.series_number, header.description)
 
 
 def _same_grid(headers: Sequence[FileHeader]) -> list[list[FileHeader]]:

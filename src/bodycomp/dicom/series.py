@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -68,11 +68,27 @@ class SeriesSearch:
     unreadable_count: int
 
 
-def find_series(inputs: Sequence[Path], *, progress: Progress | None = None) -> SeriesSearch:
+def folder_name(path: Path) -> str:
+    """Return the name of a file's folder."""
+    return str(path.parent)
+
+
+def find_series(
+    inputs: Sequence[Path],
+    *,
+    progress: Progress | None = None,
+    folder_of: Callable[[Path], str] = folder_name,
+) -> SeriesSearch:
     """Search files and folders, at any depth and under any file names, for axial CT series.
 
     Every file is opened, none is read as far as its pixels. Hidden folders are left out. A
     DICOMDIR that is given as a file stands for the files that it lists.
+
+    Args:
+        inputs: Files and folders.
+        progress: Told how many files are done, and how many there are.
+        folder_of: File -> the name of its folder, which tells images with blank UIDs apart and
+            goes into their digests.
 
     Raises:
         InputNotFoundError: An input is not there.
@@ -88,7 +104,7 @@ def find_series(inputs: Sequence[Path], *, progress: Progress | None = None) -> 
             _LOG.warning("one file cannot be read (%s); left out", type(error).__name__)
             found = ()
         images = [header for header in found if header.modality or header.series_uid]
-        headers += images
+        headers += [replace(header, folder=folder_of(path)) for header in images]
         image_files += bool(images)
         if progress is not None:
             progress(count, len(paths))
@@ -190,6 +206,7 @@ def _qualify_stack(stack: list[FileHeader], notes: list[str]) -> CandidateSeries
         patient_id=first.patient_id,
         series_number=first.series_number,
         acquisition_number=first.acquisition_number,
+        folder=first.folder,
         description=first.description,
         image_type=first.image_type,
         scanner=first.scanner,

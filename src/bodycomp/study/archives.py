@@ -1,11 +1,10 @@
-"""Zip files -> a temporary folder that nothing can leave, removed when its last user is gone."""
+"""Zip files -> a hidden folder that nothing can leave, removed when its last user is gone."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import shutil
-import tempfile
 import weakref
 import zipfile
 import zlib
@@ -42,6 +41,7 @@ class UnpackedArchive:
 
     Args:
         archive: The zip file.
+        folder: Folder to make, with those above it.
         kept_suffixes: Suffixes that files keep, because readers go by them.
 
     Attributes:
@@ -53,11 +53,13 @@ class UnpackedArchive:
         SeriesError: No zip file, or one that would unpack to more than there is room for.
     """
 
-    def __init__(self, archive: Path, kept_suffixes: Iterable[str] = ()) -> None:
+    def __init__(self, archive: Path, folder: Path, kept_suffixes: Iterable[str] = ()) -> None:
         self.archive = archive
         self.broken = 0
         self._suffixes = tuple(kept_suffixes)
-        self.folder = Path(tempfile.mkdtemp(prefix="bodycomp-"))
+        self._places: dict[Path, PurePosixPath] = {}
+        folder.mkdir(mode=0o700, parents=True)
+        self.folder = folder
         self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         try:
             with zipfile.ZipFile(archive) as opened:
@@ -76,6 +78,13 @@ class UnpackedArchive:
         """Remove the folder now."""
         self._remove()
 
+    def place_of(self, path: Path) -> Path:
+        """Return the folder that a file has in the archive, as if that were a folder.
+
+        It does not depend on where the archive is unpacked.
+        """
+        return self.archive / self._places[path.parent]
+
     def _unpack(self, opened: zipfile.ZipFile) -> None:
         members = [member for member in opened.infolist() if not member.is_dir()]
         _check_size(members, shutil.disk_usage(self.folder).free)
@@ -84,6 +93,7 @@ class UnpackedArchive:
             name = PurePosixPath(member.filename)
             folder = folders.setdefault(name.parent, self.folder / f"{len(folders):04d}")
             folder.mkdir(exist_ok=True)
+            self._places[folder] = name.parent
             lowered = name.name.lower()
             suffix = next((s for s in self._suffixes if lowered.endswith(s)), "")
             self._unpack_member(opened, member, folder / f"{number:06d}{suffix}")
@@ -100,7 +110,7 @@ class UnpackedArchive:
             target.unlink(missing_ok=True)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise SeriesError(
-                    "no room to unpack a zip file", hint="Set TMPDIR to a larger disk."
+                    "no room to unpack a zip file", hint="Name an output folder on a larger disk."
                 ) from error
             self.broken += 1
 
@@ -123,5 +133,5 @@ def _check_size(members: list[zipfile.ZipInfo], free_bytes: int) -> None:
     if unpacked > room:
         raise SeriesError(
             f"expected at most {room / 1e9:.1f} GB in a zip file, found {unpacked / 1e9:.1f} GB",
-            hint="Unpack it first and give the folder, or set TMPDIR to a larger disk.",
+            hint="Unpack it first and give the folder, or an output folder on a larger disk.",
         )

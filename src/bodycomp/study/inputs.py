@@ -14,6 +14,8 @@ from bodycomp.study.options import RefusedSeries
 from bodycomp.study.sources import VOLUME_SUFFIXES, is_volume_file
 
 ARCHIVE: Final = "archive"
+UNPACKED_FOLDERS: Final = ".unpacked.*.part"
+"""Unpacked archives in the output folder; the next run removes those of a killed one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,18 @@ class Inputs:
     refused: tuple[RefusedSeries, ...]
     named_volumes: int
 
+    def close(self) -> None:
+        """Remove what was unpacked."""
+        for archive in self.archives:
+            archive.close()
+
+    def folder_of(self, path: Path) -> str:
+        """Return a file's folder, that in its archive if it was unpacked."""
+        for archive in self.archives:
+            if path.is_relative_to(archive.folder):
+                return str(archive.place_of(path))
+        return str(path.parent)
+
     def origin_of(self, path: Path) -> Path:
         """Return the archive that a file came from, else its folder."""
         for archive in self.archives:
@@ -42,15 +56,16 @@ class Inputs:
         return path.parent
 
 
-def sort_inputs(given: Sequence[Path]) -> Inputs:
+def sort_inputs(given: Sequence[Path], work_dir: Path) -> Inputs:
     """Look for volume files and zip files among the inputs and in their folders.
 
-    Archives inside archives stay packed. Hidden folders are left out.
+    Archives are unpacked into folders of their own in ``work_dir``; those inside archives stay
+    packed. Hidden folders are left out.
     """
     named = [path for path in given if is_volume_file(path)]
     others = [path for path in given if path not in named]
     archives, refused = _unpack(
-        [path for place in others for path in _files(place, ARCHIVE_SUFFIX)]
+        [path for place in others for path in _files(place, ARCHIVE_SUFFIX)], work_dir
     )
     places = [place for place in others if place.is_dir() or not _ends(place, (ARCHIVE_SUFFIX,))]
     places += [archive.folder for archive in archives]
@@ -65,12 +80,15 @@ def sort_inputs(given: Sequence[Path]) -> Inputs:
     )
 
 
-def _unpack(paths: Sequence[Path]) -> tuple[list[UnpackedArchive], list[RefusedSeries]]:
+def _unpack(
+    paths: Sequence[Path], work_dir: Path
+) -> tuple[list[UnpackedArchive], list[RefusedSeries]]:
     archives: list[UnpackedArchive] = []
     refused: list[RefusedSeries] = []
     for number, path in enumerate(dict.fromkeys(path.resolve() for path in paths), start=1):
         try:
-            archives.append(UnpackedArchive(path, VOLUME_SUFFIXES))
+            folder = work_dir / UNPACKED_FOLDERS.replace("*", f"{number:06d}")
+            archives.append(UnpackedArchive(path, folder, VOLUME_SUFFIXES))
         except SeriesError as error:
             what = f"zip file {number} of {len(paths)}"
             refused.append(RefusedSeries("", "", what, ARCHIVE, error.message, files=1))

@@ -109,6 +109,17 @@ def open_journal(path: Path) -> Iterator[Journal]:
         yield Journal(file)
 
 
+def refuse_running(path: Path) -> None:
+    """Check that no other run is writing to the journal.
+
+    Raises:
+        OutputError: One is.
+    """
+    if path.exists():
+        with path.open("r+b") as file:
+            lock_file(file, path.parent)
+
+
 def _plain(value: Any) -> Any:
     """Return a NumPy scalar as Python's own number, which keeps every digit."""
     return value.item()

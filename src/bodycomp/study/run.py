@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,18 +17,14 @@ from bodycomp.errors import BodycompError, ImageError, ModelError
 from bodycomp.report.parquet import check_parquet
 from bodycomp.report.result_rows import result_columns
 from bodycomp.results import SeriesResult
-from bodycomp.storage import refuse_existing, remove_leftovers
-from bodycomp.study.journal import JOURNAL_NAME
 from bodycomp.study.ledger import Ledger, open_ledger
 from bodycomp.study.options import (
-    PARQUET_NAME,
     REFUSED_NAME,
-    RESULTS_NAME,
-    STUDY_PREFIX,
     AnalyzeOptions,
     StudyProgress,
     StudyReport,
 )
+from bodycomp.study.out_folder import clear_up, not_left_empty, remove_earlier_results
 from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.patients import PatientTable, read_patients
 from bodycomp.study.pseudonyms import read_or_make_key, with_pseudonyms
@@ -41,20 +36,12 @@ from bodycomp.study.run_manifest import (
     options_of,
     settings_of,
 )
-from bodycomp.study.search import Worklist, find_work
+from bodycomp.study.search import Worklist, opened_work
 from bodycomp.study.series_table import SERIES_NAME, write_series_table
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, LoadedVolume, Source
 from bodycomp.study.writing import Behind, StudyFolder
 
 _LOG: Final = logging.getLogger(__name__)
-_FILES: Final = (
-    RESULTS_NAME,
-    REFUSED_NAME,
-    SERIES_NAME,
-    PARQUET_NAME,
-    JOURNAL_NAME,
-    MANIFEST_NAME,
-)
 
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
@@ -91,7 +78,7 @@ def analyze_inputs(
         UsageError: Parquet is asked for and cannot be written, or the table of patients cannot be
             used.
     """
-    refuse_existing(options.out_dir, overwrite=options.overwrite or options.resume)
+    resuming = clear_up(options)
     if options.parquet:
         check_parquet()
     if analyzer is None:
@@ -104,24 +91,26 @@ def analyze_inputs(
             options.models_dir, device=options.device, options=analysis, engine=options.engine
         )
     patients = read_patients(options.patients) if options.patients else PatientTable()
-    found = find_work(options, progress)
-    key = read_or_make_key(options.out_dir, options.pseudonym_key)
-    work = with_pseudonyms(found, key)
-    manifest = _prepare_folder(options, analyzer, key)
-    identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
-    choice = OutputChoice(options.dicom, identity, options.previews)
-    identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
-    columns = result_columns(analyzer.segmenter.tissues, identifiers)
-    with open_ledger(options.out_dir, columns, work) as ledger:
-        write_series_table(
-            options.out_dir / SERIES_NAME, work.series, identifiers=options.identifiers
-        )
-        run = _Run(options, analyzer, ledger, choice, patients)
-        return _recorded(run, work, manifest, progress)
+    with not_left_empty(options.out_dir), opened_work(options, progress) as found:
+        key = read_or_make_key(options.out_dir, options.pseudonym_key)
+        work = with_pseudonyms(found, key)
+        manifest = _prepare_folder(options, analyzer, key, resuming=resuming)
+        identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
+        choice = OutputChoice(options.dicom, identity, options.previews)
+        identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
+        columns = result_columns(analyzer.segmenter.tissues, identifiers)
+        with open_ledger(options.out_dir, columns, work) as ledger:
+            write_series_table(
+                options.out_dir / SERIES_NAME, work.series, identifiers=options.identifiers
+            )
+            run = _Run(options, analyzer, ledger, choice, patients)
+            return _recorded(run, work, manifest, progress)
 
 
-def _prepare_folder(options: AnalyzeOptions, analyzer: Analyzer, key: PseudonymKey) -> RunManifest:
-    """Make or clear the output folder and return the manifest to write there."""
+def _prepare_folder(
+    options: AnalyzeOptions, analyzer: Analyzer, key: PseudonymKey, *, resuming: bool
+) -> RunManifest:
+    """Make or clear the output folder and begin the manifest there."""
     out = options.out_dir
     models = {
         "slice_selection": analyzer.scorer.digest,
@@ -129,21 +118,13 @@ def _prepare_folder(options: AnalyzeOptions, analyzer: Analyzer, key: PseudonymK
     }
     settings = settings_of(options, models, key.code("key", ""))
     manifest = RunManifest(out / MANIFEST_NAME, settings, options_of(options))
-    if options.resume and out.is_dir() and any(out.iterdir()):
+    if resuming:
         manifest.check_same_settings()
-        remove_leftovers(out)
     if options.overwrite:
-        _remove_earlier_results(options)
+        remove_earlier_results(out)
     out.mkdir(parents=True, exist_ok=True)
+    manifest.write(RunState.RUNNING, {})  # first of all files: no run is resumed without it
     return manifest
-
-
-def _remove_earlier_results(options: AnalyzeOptions) -> None:
-    """Remove what an earlier run left in the output folder, and nothing else."""
-    for name in _FILES:
-        (options.out_dir / name).unlink(missing_ok=True)
-    for folder in options.out_dir.glob(f"{STUDY_PREFIX}*"):
-        shutil.rmtree(folder)
 
 
 def _recorded(
@@ -151,7 +132,6 @@ def _recorded(
 ) -> StudyReport:
     """Run, with a manifest that says how it went."""
     state = RunState.FAILED
-    manifest.write(RunState.RUNNING, {})
     try:
         report = run.run(work, progress)
     except KeyboardInterrupt:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bodycomp.dicom.candidate import CandidateSeries, Refusal
@@ -33,7 +34,7 @@ class Worklist:
         series: The rows of ``series.csv``.
         refused, not_chosen: See ``StudyReport``.
         file_count, unreadable_count: Files opened, and those that cannot be read.
-        inputs: Keeps unpacked archives as long as the worklist is there.
+        inputs: Keeps unpacked archives until it is closed, or as long as the worklist is there.
     """
 
     sources: tuple[Source, ...]
@@ -47,16 +48,36 @@ class Worklist:
 
 
 def find_work(options: AnalyzeOptions, progress: StudyProgress) -> Worklist:
-    """Search the inputs.
+    """Search the inputs; zip files are unpacked in the output folder.
 
     Raises:
         InputNotFoundError: An input is not there, or the inputs hold no image at all.
     """
-    inputs = sort_inputs(options.inputs)
+    inputs = sort_inputs(options.inputs, options.out_dir)
+    try:
+        return _find_work(inputs, options, progress)
+    except BaseException:
+        inputs.close()
+        raise
+
+
+@contextmanager
+def opened_work(options: AnalyzeOptions, progress: StudyProgress) -> Iterator[Worklist]:
+    """Yield the worklist, with archives unpacked until the end; raises as ``find_work``."""
+    work = find_work(options, progress)
+    try:
+        yield work
+    finally:
+        work.inputs.close()
+
+
+def _find_work(inputs: Inputs, options: AnalyzeOptions, progress: StudyProgress) -> Worklist:
     search = SeriesSearch((), (), 0, 0, 0)
     if inputs.places:
         search = find_series(
-            inputs.places, progress=lambda done, total: progress("search", done, total)
+            inputs.places,
+            progress=lambda done, total: progress("search", done, total),
+            folder_of=inputs.folder_of,
         )
     chosen = search.candidates if options.all_series else preferred(search.candidates)
     volumes, copies = _volume_sources(inputs)

@@ -18,7 +18,7 @@ from bodycomp.dicom.read import load_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume
-from bodycomp.nrrd import read_nrrd_volume
+from bodycomp.nrrd import nrrd_data_file, read_nrrd_volume
 from bodycomp.report.result_rows import SeriesFacts
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
 from bodycomp.subject import Acquisition, subject_from
@@ -195,8 +195,17 @@ def is_volume_file(path: Path) -> bool:
 
 
 def _content_key(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-    if path.name.lower().endswith(".nhdr"):
-        digest.update(str(path.resolve()).encode())  # its voxels lie in another file
+    digest = _file_digest(path)
+    if path.name.lower().endswith(NRRD_SUFFIXES):
+        try:
+            voxels = nrrd_data_file(path)
+        except SeriesError:  # damaged; said when it is read
+            voxels = None
+        if voxels is not None and voxels.is_file():
+            digest.update(_file_digest(voxels).digest())
     return digest.hexdigest()[:12]
+
+
+def _file_digest(path: Path) -> hashlib._Hash:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256")

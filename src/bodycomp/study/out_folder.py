@@ -1,0 +1,70 @@
+"""The output folder of a run: cleared of what a killed run left, made, and gone again if empty."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from bodycomp.storage import refuse_existing, remove_leftovers
+from bodycomp.study.inputs import UNPACKED_FOLDERS
+from bodycomp.study.journal import JOURNAL_NAME, refuse_running
+from bodycomp.study.options import (
+    PARQUET_NAME,
+    REFUSED_NAME,
+    RESULTS_NAME,
+    STUDY_PREFIX,
+    AnalyzeOptions,
+)
+from bodycomp.study.run_manifest import MANIFEST_NAME
+from bodycomp.study.series_table import SERIES_NAME
+
+_FILES: Final = (
+    RESULTS_NAME,
+    REFUSED_NAME,
+    SERIES_NAME,
+    PARQUET_NAME,
+    JOURNAL_NAME,
+    MANIFEST_NAME,
+)
+
+
+def clear_up(options: AnalyzeOptions) -> bool:
+    """Remove what a killed run had unpacked or was writing; leave everything else alone.
+
+    Returns:
+        Whether there is a run to go on with.
+
+    Raises:
+        OutputError: Another run is writing to the folder, or it has content that the options do
+            not allow.
+    """
+    out = options.out_dir
+    refuse_running(out / JOURNAL_NAME)
+    for folder in out.glob(UNPACKED_FOLDERS):
+        shutil.rmtree(folder)
+    refuse_existing(out, overwrite=options.overwrite or options.resume)
+    if (out / MANIFEST_NAME).is_file():  # else it is no run's
+        remove_leftovers(out)
+    return options.resume and out.is_dir() and any(out.iterdir())
+
+
+@contextmanager
+def not_left_empty(out: Path) -> Iterator[None]:
+    """Remove the folder in the end if it was not there before and has no content."""
+    was_there = out.exists()
+    try:
+        yield
+    finally:
+        if not was_there and out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+
+
+def remove_earlier_results(out: Path) -> None:
+    """Remove what an earlier run left in the output folder, and nothing else."""
+    for name in _FILES:
+        (out / name).unlink(missing_ok=True)
+    for folder in out.glob(f"{STUDY_PREFIX}*"):
+        shutil.rmtree(folder)

@@ -134,6 +134,25 @@ def test_nothing_identifying_leaves_unless_asked(tmp_path, study, caplog):
         assert not any(secret in text for text in [*texts, *names, caplog.text])
 
 
+def test_free_text_of_the_header_leaves_on_request_alone(tmp_path, study, caplog):
+    caplog.set_level("DEBUG")
+    told = replace(HEADER, series_number=2, series_description="Jane, seen by Dr Roe")
+    write_ct_series(study / "b", ct(), told)
+    write_ct_series(study / "few", ct(slices=2), replace(told, series_number=3))
+    report = analyze(tmp_path)
+    kinds = {row["kind"] for row in table(tmp_path / "out" / "refused.csv")}
+    assert kinds == {"not chosen", "too few slices"}
+    written = [path for path in (tmp_path / "out").rglob("*") if path.suffix in {".csv", ".json"}]
+    texts = [*(path.read_text() for path in (*written, *(tmp_path / "out").glob("*.jsonl")))]
+    for text in (*texts, caplog.text, str(report)):
+        assert "abdomen" not in text
+        assert "Roe" not in text
+
+    analyze(tmp_path, identifiers=True, overwrite=True)
+    rows = table(tmp_path / "out" / "series.csv")
+    assert [row["series_description"] for row in rows].count("Jane, seen by Dr Roe") == 2
+
+
 def test_identifiers_are_written_on_request(tmp_path, study):
     analyze(tmp_path, identifiers=True)
 

@@ -76,6 +76,18 @@ def test_missing_models_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "slice-selection" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["analyze", "prepare"])
+def test_identifiers_are_asked_for_by_one_name(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["prepare", "segmentation"] if command == "prepare" else ["analyze"]
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    shown = capsys.readouterr().out
+    assert "--keep-identifiers" in shown
+    assert " --identifiers" not in shown
+
+
 def test_a_negative_range_is_a_usage_error(
     models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,10 +80,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add("--all-series", action="store_true", help="measure every series of a study, not the best")
     add(
-        "--identifiers",
         "--keep-identifiers",
+        dest="identifiers",
         action="store_true",
-        help="write patient ID, UIDs, study date and file paths into the tables, and patient and "
+        help="write patient ID, UIDs, study date, series descriptions and file paths into the "
+        "tables, and patient and "
         "study into DICOM objects; without it everything has pseudonyms",
     )
     add(

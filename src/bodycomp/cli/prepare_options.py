@@ -136,7 +136,8 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--jobs", "-j", metavar="N", type=int, help="processes (default: one per core)")
     add(
-        "--identifiers",
+        "--keep-identifiers",
+        dest="identifiers",
         action="store_true",
         help="name patients by the table's codes and source files by their paths in the manifest, "
         "instead of pseudonyms",

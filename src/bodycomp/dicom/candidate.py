@@ -35,7 +35,7 @@ class Refusal:
     """Images that are not analysed.
 
     Attributes:
-        what: The images in words: series number, description, number of images.
+        what: The images in words: series number and number of images, no text of the header.
         kind: The rule that they break.
         reason: What was expected and what was found, for people.
         study_uid, series_uid: Where they belong; identifying, so left out of ``repr``.
@@ -109,7 +109,7 @@ class CandidateSeries:
     patient_id: str = field(repr=False)
     series_number: int | None
     acquisition_number: int | None
-    description: str
+    description: str = field(repr=False)
     image_type: tuple[str, ...]
     scanner: ScannerInfo
     notes: tuple[str, ...] = ()

@@ -227,11 +227,10 @@ def _too_few(headers: Sequence[FileHeader]) -> Refusal:
 def _refusal(headers: Sequence[FileHeader], defect: Defect) -> Refusal:
     first = headers[0]
     number = "?" if first.series_number is None else str(first.series_number)
-    described = f" ({first.description})" if first.description else ""
     images = "1 image" if len(headers) == 1 else f"{len(headers)} images"
     kind, reason = defect
     return Refusal(
-        what=f"series {number}{described}, {images}",
+        what=f"series {number}, {images}",
         kind=kind,
         reason=reason,
         study_uid=first.study_uid,

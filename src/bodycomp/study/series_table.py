@@ -115,7 +115,8 @@ def refusal_row(refusal: Refusal, study: str) -> SeriesRow:
     """Return the row of images that cannot be measured."""
     return SeriesRow(
         study=study,
-        series=SERIES_PREFIX + _digest(study, refusal.series_uid, refusal.what, refusal.reason),
+        series=SERIES_PREFIX
+        + _digest(study, refusal.series_uid, refusal.description, refusal.what, refusal.reason),
         kind=str(refusal.kind),
         reason=refusal.reason,
         series_number=refusal.series_number,

@@ -75,8 +75,7 @@ class DicomSource(Source):
         self.study = STUDY_PREFIX + candidate.study_key
         self.series = SERIES_PREFIX + candidate.key
         number = "?" if candidate.series_number is None else str(candidate.series_number)
-        described = f" ({candidate.description})" if candidate.description else ""
-        self.what = f"series {number}{described}, {len(candidate)} images"
+        self.what = f"series {number}, {len(candidate)} images"
         self.file_count = len(set(candidate.files))
         self.study_uid = candidate.study_uid
 

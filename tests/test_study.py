@@ -285,7 +285,7 @@ def test_series_that_does_not_qualify_is_refused_with_its_reason(tmp_path, study
     assert refused.study == report.analysed[0].study
     (row,) = table(tmp_path / "out" / "refused.csv")
     assert (row["kind"], row["files"]) == ("too few slices", "2")
-    assert "series 3 (few)" in row["what"]
+    assert row["what"] == "series 3, 2 images"
 
 
 def test_series_that_cannot_be_decoded_is_refused_and_the_others_go_on(tmp_path, study):
@@ -297,6 +297,33 @@ def test_series_that_cannot_be_decoded_is_refused_and_the_others_go_on(tmp_path,
     assert len(report.analysed) == 1
     assert [refusal.kind for refusal in report.refused] == ["not readable"]
     assert len(list((tmp_path / "out").glob("study-*"))) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_tables_say_which_series_took_the_place_of_an_unreadable_one(tmp_path, study, workers):
+    best = replace(HEADER, series_number=2)
+    for path in write_ct_series(study / "best", ct(slices=60), best):
+        path.write_bytes(path.read_bytes()[:-3000])
+    sharp = replace(HEADER, series_number=3, kernel="B70f")
+    write_ct_series(study / "last", ct(), sharp)
+
+    report = analyze(tmp_path, workers=workers)
+
+    out = tmp_path / "out"
+    rows = {row["series_number"]: row for row in table(out / "series.csv")}
+    chosen = {number: row["chosen"] for number, row in rows.items()}
+    assert [row["rank"] for row in rows.values()] == ["1", "2", "3"]
+    assert chosen == {"2": "no", "1": "yes", "3": "no"}
+    assert rows["2"]["kind"] == "not readable"
+    assert rows["1"]["reason"].startswith("measured in place of better ones")
+    (measured,) = table(out / "results.csv")
+    assert measured["series"] == rows["1"]["series"]
+    refused = {row["series"]: row["kind"] for row in table(out / "refused.csv")}
+    assert refused == {rows["2"]["series"]: "not readable", rows["3"]["series"]: "not chosen"}
+    assert len(report.not_chosen) == 1
+    tables = [(out / name).read_bytes() for name in ("series.csv", "refused.csv")]
+    analyze(tmp_path, workers=workers, resume=True)
+    assert [(out / name).read_bytes() for name in ("series.csv", "refused.csv")] == tables
 
 
 def test_unexpected_fault_costs_one_series_only(tmp_path, study):

@@ -22,6 +22,7 @@ from bodycomp.study.options import (
     StudyReport,
 )
 from bodycomp.study.search import Worklist
+from bodycomp.study.series_table import SeriesRow, settled_row
 
 REFUSED_COLUMNS: Final = tuple(f.name for f in fields(RefusedSeries))
 
@@ -93,9 +94,26 @@ class Ledger:
         for record in self._in_order():
             yield from chain.from_iterable(record.analysed.values())
 
+    def series_rows(self) -> Iterator[SeriesRow]:
+        """Yield the rows of ``series.csv``, as far as is known of each series."""
+        for row in self._work.series:
+            record = self._records.get(row.study)
+            yield row if record is None else settled_row(row, record)
+
+    def not_chosen(self) -> tuple[RefusedSeries, ...]:
+        """Return the series that were left alone; not those tried in place of better ones."""
+        tried = {
+            (record.study, series)
+            for record in self._records.values()
+            for series in (*record.analysed, *(item.series for item in record.refused))
+        }
+        return tuple(
+            item for item in self._work.not_chosen if (item.study, item.series) not in tried
+        )
+
     def _refused_rows(self) -> Iterable[Mapping[str, Cell]]:
         found = (refusal for record in self._in_order() for refusal in record.refused)
-        known = chain(self._work.refused, self._work.not_chosen)
+        known = chain(self._work.refused, self.not_chosen())
         return [asdict(refusal) for refusal in chain(known, found)]
 
     def _in_order(self) -> list[StudyRecord]:
@@ -121,7 +139,7 @@ class Ledger:
                 for series, rows in record.analysed.items()
             ),
             refused=(*self._work.refused, *(item for record in records for item in record.refused)),
-            not_chosen=self._work.not_chosen,
+            not_chosen=self.not_chosen(),
             out_dir=self._out_dir,
             file_count=self._work.file_count,
             unreadable_count=self._work.unreadable_count,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -100,11 +100,20 @@ def analyze_inputs(
         identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
         columns = result_columns(analyzer.segmenter.tissues, identifiers)
         with open_ledger(options.out_dir, columns, work) as ledger:
-            write_series_table(
-                options.out_dir / SERIES_NAME, work.series, identifiers=options.identifiers
-            )
             run = _Run(options, analyzer, ledger, choice, patients)
-            return _recorded(run, work, manifest, progress)
+            with _series_table(options, ledger):
+                return _recorded(run, work, manifest, progress)
+
+
+@contextmanager
+def _series_table(options: AnalyzeOptions, ledger: Ledger) -> Iterator[None]:
+    """Write the table as it is planned, and in the end as it was."""
+    path = options.out_dir / SERIES_NAME
+    write_series_table(path, ledger.series_rows(), identifiers=options.identifiers)
+    try:
+        yield
+    finally:
+        write_series_table(path, ledger.series_rows(), identifiers=options.identifiers)
 
 
 def _prepare_folder(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from bodycomp.dicom.candidate import CandidateSeries, Refusal
 from bodycomp.dicom.rank import contrast_phase, why_behind
 from bodycomp.report.result_rows import Cell
 from bodycomp.report.tables import open_table
+from bodycomp.study.journal import StudyRecord
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
 
 SERIES_NAME: Final = "series.csv"
@@ -109,6 +110,22 @@ def study_rows(members: Sequence[CandidateSeries], *, all_chosen: bool) -> list[
             )
         )
     return rows
+
+
+def settled_row(row: SeriesRow, record: StudyRecord) -> SeriesRow:
+    """Return the row of a series as it was in the end: measured, refused, or as planned.
+
+    Args:
+        row: As planned.
+        record: What came of its study.
+    """
+    refused = next((item for item in record.refused if item.series == row.series), None)
+    if refused is not None:
+        return replace(row, chosen="no", kind=refused.kind, reason=refused.reason)
+    if row.series in record.analysed and row.chosen == "no":
+        reason = f"measured in place of better ones, which failed; {row.reason}"
+        return replace(row, chosen="yes", reason=reason)
+    return row
 
 
 def refusal_row(refusal: Refusal, study: str) -> SeriesRow:

@@ -174,6 +174,7 @@ class AtHalf:
     levels: tuple[str, ...] = ("L3",)
     scale_mm: float = 10.0
     digest: str = "aaaaaaaaaaaa"
+    runs_as: str = "reference on cpu"
 
     def __call__(self, volume, progress=None, slice_indices=None):
         z_mm = volume.slice_z_mm if slice_indices is None else volume.slice_z_mm[slice_indices]
@@ -186,6 +187,7 @@ class BodyIsMuscle:
 
     tissues: tuple = ABDOMINAL_TISSUES
     digest: str = "bbbbbbbbbbbb"
+    runs_as: str = "reference on cpu"
 
     def __call__(self, volume, slice_indices, progress=None):
         return {index: (volume.hu[index] > -300).astype(np.uint8) for index in slice_indices}

@@ -20,6 +20,7 @@ class KnownLevels:
     positions_mm: dict
     scale_mm: float = 10.0
     digest: str = "aaaa"
+    runs_as: str = "reference on cpu"
     asked: list = field(default_factory=list)
 
     @property
@@ -38,6 +39,7 @@ class MuscleBlock:
     """Labels 10 pixels as muscle, one more on each higher slice, and remembers what was asked."""
 
     digest: str = "bbbb"
+    runs_as: str = "reference on cpu"
     tissues: tuple = ABDOMINAL_TISSUES
     asked: list = field(default_factory=list)
 

@@ -1,5 +1,11 @@
 """``bodycomp analyze`` from the command line: what goes wrong is said, with an exit code."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +22,7 @@ from bodycomp.networks.checkpoint import ModelCard, save_model
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
 from bodycomp.networks.names import DENSENET, UNET
 from bodycomp.networks.unet import UNet, UNetConfig
+from kill_harness import TABLES, make_cohort
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +101,47 @@ def test_a_negative_range_is_a_usage_error(
     code = analyze(tmp_path, "-m", models, "-o", tmp_path / "out", "--range", "-5")
     assert code == 2
     assert "-5" in capsys.readouterr().err
+
+
+def test_a_list_names_the_inputs(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_cohort(tmp_path / "cohort", 3)
+    (tmp_path / "list.csv").write_text("site,input\nx,cohort/000\ny,cohort/002\n")
+    given = ["--list", tmp_path / "list.csv", "-m", models, "--no-previews", "--device", "cpu"]
+    assert analyze(*given, "-o", tmp_path / "out") == 0
+    assert "2 series measured" in capsys.readouterr().out
+    (tmp_path / "list.csv").write_text("site,input\nx,gone\n")
+    assert analyze(*given, "-o", tmp_path / "other") == 1
+    assert "line 2" in capsys.readouterr().err
+
+
+def test_sigterm_ends_in_good_order_and_resume_goes_on(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_cohort(tmp_path / "cohort", 9)
+    out = tmp_path / "out"
+    given = [tmp_path / "cohort", "-m", models, "-o", out, "--device", "cpu"]
+    command = [sys.executable, "-m", "bodycomp", "analyze", *map(str, given), "--workers", "0"]
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(out.glob("study-*")):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 143, said
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert json.loads((out / "run.json").read_text())["state"] == "interrupted"
+    assert not [path for path in out.rglob("*") if path.name.startswith(".")]
+
+    assert analyze(*given, "--resume", "--range", "10") == 1
+    assert "range_mm: 0.0, now 10.0" in capsys.readouterr().err
+    assert analyze(*given, "--resume") == 0
+    assert json.loads((out / "run.json").read_text())["counts"]["studies_finished_before"] >= 1
+    capsys.readouterr()
+    whole = tmp_path / "whole"
+    (tmp_path / "whole.pseudonym-key").write_text((tmp_path / "out.pseudonym-key").read_text())
+    assert analyze(*given[:3], "-o", whole, "--device", "cpu") == 0
+    for name in TABLES:
+        assert (out / name).read_bytes() == (whole / name).read_bytes()

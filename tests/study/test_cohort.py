@@ -151,6 +151,12 @@ def test_other_settings_do_not_go_on_with_a_run(cohort, tmp_path) -> None:
     other = replace(ANALYZER, scorer=LevelAt(digest="cccccccccccc"))
     with pytest.raises(OutputError, match="models"):
         analyze(cohort, "out", other, resume=True)
+    elsewhere = replace(ANALYZER, scorer=LevelAt(runs_as="bf16 on cpu"))
+    with pytest.raises(OutputError, match=r"engines: .*'reference on cpu'.*, now .*'bf16 on cpu'"):
+        analyze(cohort, "out", elsewhere, resume=True)
+    for name, option in (("intervals", "intervals"), ("full", "score_all")):
+        with pytest.raises(OutputError, match=f"{name}: False, now True"):
+            analyze(cohort, "out", resume=True, **{option: True})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(OutputError, match="results of an earlier run"):

@@ -45,6 +45,11 @@ class SliceScorer(Protocol):
         """Short digest of the weights."""
         ...
 
+    @property
+    def runs_as(self) -> str:
+        """Engine and kind of device, on which the last digits depend."""
+        ...
+
     def __call__(
         self,
         volume: Volume,
@@ -69,6 +74,11 @@ class Segmenter(Protocol):
     @property
     def digest(self) -> str:
         """Short digest of the weights."""
+        ...
+
+    @property
+    def runs_as(self) -> str:
+        """Engine and kind of device, on which the last digits depend."""
         ...
 
     def __call__(

@@ -59,6 +59,7 @@ class NetworkSliceScorer:
         self.digest: str = model.digest[:DIGEST_LENGTH]
         self._preprocessing = card.preprocessing
         self._engine = make_engine(model.network, resolve_device(device), engine)
+        self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"
         self._batch_size = batch_size
 
     @torch.inference_mode()

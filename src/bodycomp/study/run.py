@@ -39,6 +39,7 @@ from bodycomp.study.run_manifest import (
 from bodycomp.study.search import Worklist, opened_work
 from bodycomp.study.series_table import SERIES_NAME, write_series_table
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, LoadedVolume, Source
+from bodycomp.study.termination import ended_by_sigterm
 from bodycomp.study.writing import Behind, StudyFolder
 
 _LOG: Final = logging.getLogger(__name__)
@@ -77,7 +78,16 @@ def analyze_inputs(
             being written by another run; or the run to resume had other settings.
         UsageError: Parquet is asked for and cannot be written, or the table of patients cannot be
             used.
+        RunInterruptedError: SIGTERM ended the run, as KeyboardInterrupt does for Ctrl-C; it can be
+            resumed.
     """
+    with ended_by_sigterm(options.out_dir):
+        return _analyze_inputs(options, progress, analyzer)
+
+
+def _analyze_inputs(
+    options: AnalyzeOptions, progress: StudyProgress, analyzer: Analyzer | None
+) -> StudyReport:
     resuming = clear_up(options)
     if options.parquet:
         check_parquet()
@@ -121,11 +131,7 @@ def _prepare_folder(
 ) -> RunManifest:
     """Make or clear the output folder and begin the manifest there."""
     out = options.out_dir
-    models = {
-        "slice_selection": analyzer.scorer.digest,
-        "segmentation": analyzer.segmenter.digest,
-    }
-    settings = settings_of(options, models, key.code("key", ""))
+    settings = settings_of(options, analyzer, key.code("key", ""))
     manifest = RunManifest(out / MANIFEST_NAME, settings, options_of(options))
     if resuming:
         manifest.check_same_settings()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp import __version__
+from bodycomp.analysis.pipeline import Analyzer, Segmenter, SliceScorer
 from bodycomp.errors import OutputError
 from bodycomp.storage import atomic_file
 from bodycomp.study.options import AnalyzeOptions
@@ -97,13 +98,20 @@ class RunManifest:
 
 
 def settings_of(
-    options: AnalyzeOptions, models: Mapping[str, str], key_fingerprint: str
+    options: AnalyzeOptions, analyzer: Analyzer, key_fingerprint: str
 ) -> dict[str, Any]:
     """Return what results depend on beside the inputs."""
+    networks: dict[str, SliceScorer | Segmenter] = {
+        "slice_selection": analyzer.scorer,
+        "segmentation": analyzer.segmenter,
+    }
     return {
         "version": __version__,
-        "models": dict(models),
+        "models": {name: network.digest for name, network in networks.items()},
+        "engines": {name: network.runs_as for name, network in networks.items()},
         "range_mm": options.range_mm,
+        "full": options.score_all,
+        "intervals": options.intervals,
         "all_series": options.all_series,
         "identifiers": options.identifiers,
         "dicom": sorted(options.dicom),

@@ -22,6 +22,7 @@ from bodycomp.anatomy import (
     level_order,
 )
 from bodycomp.data.layout import SegmentationWriter, SliceWriter
+from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
 
 AIR_HU, MUSCLE_HU, FAT_HU, BONE_HU = -1000, 50, -100, 400
@@ -35,6 +36,27 @@ def ellipse(size: tuple[int, int], share: float, centre: tuple[float, float] = (
     """A (row, column) mask; its area is pi / 4 * 3/4 * share^2 * rows * columns pixels."""
     y, x = (np.linspace(-1, 1, 2 * n + 1)[1::2] for n in size)  # pixel centres
     return ((y[:, None] - centre[0]) / 0.75) ** 2 + (x - centre[1]) ** 2 <= share**2
+
+
+NOT_SQUARE = [((512, 400), (0.8, 0.8)), ((330, 400), (0.8, 1.2)), ((400, 400), (1.2, 0.8))]
+"""Matrix and pixel spacing of fields of view that are not square."""
+
+SIDEWAYS = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0)
+
+
+def cylinder(
+    size: tuple[int, int],
+    spacing_mm: tuple[float, float],
+    orientation: tuple[float, ...],
+    radius_mm: float,
+) -> Volume:
+    """One slice of bone in air: a circle in millimetres, in the middle of the source grid."""
+    down, across = (
+        (np.arange(n) - (n - 1) / 2) * mm for n, mm in zip(size, spacing_mm, strict=True)
+    )
+    inside = down[:, None] ** 2 + across**2 <= radius_mm**2
+    hu = np.where(inside, BONE_HU, AIR_HU).astype(np.int16)
+    return Volume(hu[None], spacing_mm, np.zeros(1), orientation)
 
 
 def torso_slice(

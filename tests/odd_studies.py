@@ -458,7 +458,7 @@ def clash(folder: Path) -> None:
     edit(files[3], ImagePositionPatient=pydicom.dcmread(files[4]).ImagePositionPatient)
 
 
-@odd("pixels of 0.5 x 0.75 mm", words="picture of 16 x 24 mm")
+@odd("pixels of 0.5 x 0.75 mm", words="picture of 16 x 24 mm, made a square with air")
 def not_square(folder: Path) -> None:
     write(folder, replace(VOLUME, pixel_spacing_mm=(0.75, 0.5)))
 

@@ -25,6 +25,9 @@ from bodycomp.study import AnalyzeOptions, analyze_inputs
 from fuzzing import AtHalf
 
 SIDE = 64
+SIDES = 6
+"""Columns left out on both sides."""
+
 POSITIONS = {
     "supine": ((1, 0, 0, 0, 1, 0), "HFS"),
     "supine, feet first": ((1, 0, 0, 0, 1, 0), "FFS"),
@@ -63,10 +66,17 @@ def in_position(volume: Volume, orientation: tuple[int, ...]) -> Volume:
     """The same patient on a grid whose rows and columns run otherwise."""
     hu = np.ascontiguousarray(Turn.from_orientation(orientation).undo(volume.hu))
     x, y, z = volume.first_pixel_mm
-    far = (SIDE - 1) * volume.pixel_spacing_mm[0]
+    far_y, far_x = (np.array(volume.slice_shape) - 1) * volume.pixel_spacing_mm
     to_left, to_back = np.add(orientation[:3], orientation[3:])[:2]
-    first = (x if to_left > 0 else x + far, y if to_back > 0 else y + far, z)
+    first = (x if to_left > 0 else x + far_x, y if to_back > 0 else y + far_y, z)
     return replace(volume, hu=hu, orientation=orientation, first_pixel_mm=first)
+
+
+def without_sides(volume: Volume) -> Volume:
+    """The same patient, standing upright, in a matrix with fewer columns."""
+    x, y, z = volume.first_pixel_mm
+    first = (x + SIDES * volume.pixel_spacing_mm[1], y, z)
+    return replace(volume, hu=volume.hu[:, :, SIDES:-SIDES], first_pixel_mm=first)
 
 
 def analyse(folder: Path, volume: Volume, position: str) -> tuple[np.ndarray, np.ndarray]:
@@ -81,6 +91,23 @@ def analyse(folder: Path, volume: Volume, position: str) -> tuple[np.ndarray, np
     image = nib.load(report.analysed[0].folder / "labels.nii.gz")
     voxels = np.argwhere(np.asarray(image.dataobj) == 1)
     return network.seen[0], nib.affines.apply_affine(image.affine, voxels)
+
+
+@pytest.mark.parametrize("name", ["left side", "turned and swapped"])
+def test_a_turned_matrix_that_is_not_square_gives_the_same_picture_and_mask(
+    tmp_path: Path, supine: Volume, name: str
+) -> None:
+    orientation, position = POSITIONS[name]
+    narrow = without_sides(supine)
+    seen, points_mm = analyse(tmp_path / "turned", in_position(narrow, orientation), position)
+    seen_supine, points_supine_mm = analyse(tmp_path / "supine", supine, "HFS")
+
+    np.testing.assert_array_equal(seen[..., SIDES:-SIDES], seen_supine[..., SIDES:-SIDES])
+    assert not seen[..., :SIDES].any()
+    inside = points_supine_mm[points_supine_mm[:, 0] <= points_mm[:, 0].max() + 1e-3]
+    order, order_supine = (np.lexsort(points.T) for points in (points_mm, inside))
+    np.testing.assert_allclose(points_mm[order], inside[order_supine], atol=1e-3)
+    assert len(points_mm) > 100
 
 
 @pytest.mark.parametrize("name", POSITIONS)

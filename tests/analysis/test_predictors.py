@@ -15,8 +15,8 @@ from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model, ModelCard, build_network, save_model
 from bodycomp.results import LevelStatus
+from factories import NOT_SQUARE, SIDEWAYS, cylinder
 
-SIDEWAYS = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0)
 SCALE = {"target_scale_mm": 10.0, "task": "slice_selection", "architecture": "densenet"}
 DENSENET = {"nb_blocks": 2, "nb_layers_per_block": 1, "nb_initial_filters": 4, "growth_rate": 4}
 UNET = {"compression_channels": (4, 8), "decompression_channels": (4,)}
@@ -46,7 +46,7 @@ def segmenter_model(answer, size=(16, 16)):
     return Model(Spy(answer), card, "0123456789abcdef")
 
 
-def volume(orientation=(1, 0, 0, 0, 1, 0), shape=(7, 20, 24)):
+def volume(orientation=(1, 0, 0, 0, 1, 0), shape=(7, 24, 24)):
     hu = np.random.default_rng(0).integers(-1000, 600, shape).astype(np.int16)
     return Volume(hu, (0.8, 0.8), np.arange(shape[0]) * 5.0, orientation)
 
@@ -114,6 +114,46 @@ def test_mask_has_the_source_size_when_the_network_has_another():
     assert mask.shape == (24, 40)
     assert mask.dtype == np.uint8
     assert np.count_nonzero(mask != (hu[0] > 40)) <= 4  # its corners, rounded by the resizing
+
+
+@pytest.mark.parametrize(("size", "spacing_mm"), NOT_SQUARE)
+@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), SIDEWAYS, (-1, 0, 0, 0, -1, 0)])
+def test_networks_see_a_circle_as_a_circle_in_fields_that_are_not_square(
+    size, spacing_mm, orientation
+):
+    ct = cylinder(size, spacing_mm, orientation, radius_mm=120)
+    scorer = scorer_model(lambda images: torch.zeros(len(images), 1), (256, 256))
+    segmenter = segmenter_model(threshold_logits, (512, 512))
+
+    NetworkSliceScorer(scorer, device="cpu")(ct)
+    mask = NetworkSegmenter(segmenter, device="cpu")(ct, [0])[0]
+
+    side_mm = max(np.multiply(size, spacing_mm))
+    for model in (scorer, segmenter):
+        disc = model.network.seen[0][0, 0].numpy() > 0.5
+        pixel_mm = side_mm / len(disc)
+        high, wide = np.ptp(np.argwhere(disc), axis=0) + 1
+        assert (high, wide) == pytest.approx((240 / pixel_mm, 240 / pixel_mm), abs=3)
+    assert mask.shape == size
+    assert np.count_nonzero(mask != (ct.hu[0] > 0)) < 0.02 * mask.sum()
+    assert mask.sum() * ct.pixel_area_mm2 == pytest.approx(np.pi * 120**2, rel=0.02)
+
+
+@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), SIDEWAYS, (-1, 0, 0, 0, -1, 0)])
+@pytest.mark.parametrize("size", [(32, 25), (17, 32)])
+def test_mask_returns_to_every_pixel_where_only_air_was_added(size, orientation):
+    ct = volume(orientation, (2, *size))
+    mask = NetworkSegmenter(segmenter_model(threshold_logits, (32, 32)), device="cpu")(ct, [1])[1]
+    np.testing.assert_array_equal(mask, ct.hu[1] > 40)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_area_of_a_field_that_is_not_square_grows_with_the_square_of_the_spacing(factor):
+    ct = cylinder((512, 400), (0.8, 0.8), (1, 0, 0, 0, 1, 0), radius_mm=120)
+    wider = Volume(ct.hu, (0.8 * factor, 0.8 * factor), ct.slice_z_mm)
+    segmenter = NetworkSegmenter(segmenter_model(threshold_logits, (256, 256)), device="cpu")
+    area, wider_area = (each.pixel_area_mm2 * segmenter(each, [0])[0].sum() for each in (ct, wider))
+    assert wider_area == pytest.approx(factor**2 * area)
 
 
 def test_labels_are_decided_after_resizing():

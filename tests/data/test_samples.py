@@ -12,7 +12,6 @@ from bodycomp.data.samples import (
     level_slices,
     mask_sample,
     mask_slices,
-    sample_spacing_mm,
     training_share,
 )
 from bodycomp.errors import ImageError, UsageError
@@ -20,7 +19,9 @@ from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,
 )
-from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.square_field import AIR_HU, SquareField
+from bodycomp.imaging.volume import STANDARD_ORIENTATION, Volume
+from factories import NOT_SQUARE, SIDEWAYS, cylinder
 
 UPSIDE_DOWN = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 
@@ -93,7 +94,7 @@ def test_samples_are_what_the_networks_see_of_the_scan(size: tuple[int, int]) ->
     """Also of a scan that lies upside down and is padded below air."""
     rng = np.random.default_rng(1)
     hu = rng.integers(-3000, 1500, (3, *size)).astype(np.int16)
-    volume = Volume(hu, (0.7, 0.8), np.array([0.0, 1.0, 2.0]), UPSIDE_DOWN)
+    volume = Volume(hu, (0.8 * size[1] / size[0], 0.8), np.array([0.0, 1.0, 2.0]), UPSIDE_DOWN)
     seen = hu[1, ::-1, ::-1]
     labels = np.zeros(size, np.uint8)
     labels[:10, :20] = 3  # patient's left back corner
@@ -111,11 +112,21 @@ def test_samples_are_what_the_networks_see_of_the_scan(size: tuple[int, int]) ->
     )
 
 
-def test_the_spacing_of_a_sample_covers_the_same_area() -> None:
-    quarter_turn = (0.0, 1.0, 0.0, 1.0, 0.0, 0.0)
-    hu = np.zeros((1, 256, 400), np.int16)
-    volume = Volume(hu, (1.0, 0.5), np.array([0.0]), quarter_turn)
-    assert sample_spacing_mm(volume, (512, 512)) == (0.5 * 400 / 512, 1.0 * 256 / 512)
+@pytest.mark.parametrize(("size", "spacing_mm"), NOT_SQUARE)
+@pytest.mark.parametrize("orientation", [STANDARD_ORIENTATION, SIDEWAYS])
+def test_a_circle_is_a_circle_in_samples_of_fields_that_are_not_square(
+    size: tuple[int, int], spacing_mm: tuple[float, float], orientation: tuple[float, ...]
+) -> None:
+    volume = cylinder(size, spacing_mm, orientation, radius_mm=120)
+    labels = (volume.hu[0] > 0).astype(np.uint8)
+    mask, level = mask_sample(volume, labels, 0), level_sample(volume, {}, 0)
+    for disc in (mask.labels == 1, mask.hu > -500, level.grey > 127):
+        row_mm, column_mm = SquareField.of_volume(volume).sample_spacing_mm(disc.shape)
+        assert row_mm == pytest.approx(column_mm, rel=2e-3)
+        high, wide = np.ptp(np.argwhere(disc), axis=0) + 1
+        assert (high, wide) == pytest.approx((240 / row_mm, 240 / column_mm), abs=3)
+        assert disc.sum() * row_mm * column_mm == pytest.approx(np.pi * 120**2, rel=0.02)
+    assert mask.hu.min() == AIR_HU
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bodycomp.anatomy import Tissue
-from bodycomp.imaging.preprocessing import AIR_HU
+from bodycomp.imaging.square_field import AIR_HU
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import Measurement
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.imaging.preprocessing import AIR_HU
+from bodycomp.imaging.square_field import AIR_HU
 
 BORDER_PX = 2.0
 """Pixels within this distance of the circle's edge touch it."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from bodycomp.errors import UsageError
-from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.preprocessing import Preprocessing
+from bodycomp.imaging.square_field import SquareField
 from bodycomp.imaging.volume import Volume
 
 DIGEST_LENGTH: Final = 12
@@ -21,11 +21,15 @@ DIGEST_LENGTH: Final = 12
 def input_batches(
     volume: Volume, slice_indices: Sequence[int], preprocessing: Preprocessing, batch_size: int
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Yield slice indices and their (batch, 1, row, column) float32 input, one batch at a time."""
-    turn = Turn.from_orientation(volume.orientation)
+    """Yield slice indices and their (batch, 1, row, column) float32 input, one batch at a time.
+
+    Raises:
+        ImageError: The slices have no ``SquareField``.
+    """
+    field = SquareField.of_volume(volume)
     for start in range(0, len(slice_indices), batch_size):
         indices = list(slice_indices[start : start + batch_size])
-        images = [preprocessing.from_hu(turn.apply(volume.hu[index])) for index in indices]
+        images = [preprocessing.from_hu(field.apply(volume.hu[index])) for index in indices]
         yield indices, torch.from_numpy(np.stack(images)[:, None])
 
 

@@ -16,8 +16,8 @@ from bodycomp.analysis.network_input import (
 from bodycomp.analysis.pipeline import SliceProgress, no_progress
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import ModelError
-from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.resize import resize_image
+from bodycomp.imaging.square_field import SquareField
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model
 from bodycomp.networks.engine import make_engine
@@ -68,9 +68,9 @@ class NetworkSegmenter:
 
         Raises:
             ModelError: The network gave something other than numbers.
+            ImageError: The slices have no ``SquareField``.
         """
-        turn = Turn.from_orientation(volume.orientation)
-        rows, columns = turn.apply(volume.hu[0]).shape
+        field = SquareField.of_volume(volume)
         masks: dict[int, NDArray[np.uint8]] = {}
         batches = input_batches(volume, slice_indices, self._preprocessing, self._batch_size)
         for indices, images in batches:
@@ -82,8 +82,8 @@ class NetworkSegmenter:
                 )
             probabilities = torch.softmax(logits, dim=1).cpu().numpy()  # (batch, class, H, W)
             for index, classes in zip(indices, probabilities, strict=True):
-                labels = labels_at_size(classes, (rows, columns))
-                masks[index] = np.ascontiguousarray(turn.undo(labels))
+                labels = labels_at_size(classes, field.shape)
+                masks[index] = np.ascontiguousarray(field.undo(labels))
             progress("segment", len(masks), len(slice_indices))
         return masks
 
@@ -96,7 +96,7 @@ def labels_at_size(probabilities: NDArray[np.float32], size: tuple[int, int]) ->
 
     Args:
         probabilities: (class, row, column) at the network's size; class 0 is background.
-        size: Rows and columns of the source slice in the standard view.
+        size: Rows and columns of the slice's square field in the standard view.
     """
     if probabilities.shape[1:] != size:
         probabilities = np.stack([resize_image(each, size) for each in probabilities])

@@ -1,7 +1,7 @@
 """Which slices of a scan become samples of a training set, and how: the one road to both formats.
 
-Slices are turned to the standard view and resized here, image and labels together, so that what is
-trained on stands as ``imaging.preprocessing`` turns what is analysed.
+Slices are brought to a square field in the standard view and resized here, image and labels
+together, so that what is trained on stands as what is analysed.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import DEFAULT_LEVEL, LEVEL_NAMES, check_levels
 from bodycomp.errors import ImageError, UsageError
-from bodycomp.imaging.orientation import Turn
-from bodycomp.imaging.preprocessing import AIR_HU, SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
+from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.resize import resize_grey, resize_image, resize_labels
+from bodycomp.imaging.square_field import AIR_HU, SquareField
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
 
@@ -170,11 +170,11 @@ def mask_sample(volume: Volume, labels: NDArray[np.uint8], index: int) -> MaskSa
         index: The slice.
 
     Raises:
-        ImageError: HU that 16 bits do not hold.
+        ImageError: HU that 16 bits do not hold, or slices without a ``SquareField``.
     """
-    turn = Turn.from_orientation(volume.orientation)
+    field = SquareField.of_volume(volume)
     # What lies outside the scan is padded below air, each maker in its own way.
-    hu = np.maximum(turn.apply(volume.hu[index]), volume.hu.dtype.type(AIR_HU))
+    hu = np.maximum(field.apply(volume.hu[index]), volume.hu.dtype.type(AIR_HU))
     if hu.shape != SEGMENTATION_SIZE:
         hu = resize_image(hu, SEGMENTATION_SIZE)
     low, high = hu.min(), hu.max()
@@ -182,14 +182,18 @@ def mask_sample(volume: Volume, labels: NDArray[np.uint8], index: int) -> MaskSa
         raise ImageError(f"slice {index}: expected HU that fit 16 bits, found {low} to {high}")
     return MaskSample(
         hu=np.ascontiguousarray(np.rint(hu).astype(np.int16)),
-        labels=np.ascontiguousarray(resize_labels(turn.apply(labels), SEGMENTATION_SIZE)),
+        labels=np.ascontiguousarray(resize_labels(field.apply(labels, 0), SEGMENTATION_SIZE)),
     )
 
 
 def level_sample(volume: Volume, level_z_mm: Mapping[str, float], index: int) -> LevelSample:
-    """Return a slice as a sample for slice selection; a level outside the scan has no offset."""
-    turn = Turn.from_orientation(volume.orientation)
-    grey = SOFT_TISSUE.to_grey(turn.apply(volume.hu[index]))
+    """Return a slice as a sample for slice selection; a level outside the scan has no offset.
+
+    Raises:
+        ImageError: The slices have no ``SquareField``.
+    """
+    field = SquareField.of_volume(volume)
+    grey = SOFT_TISSUE.to_grey(field.apply(volume.hu[index]))
     z_mm = float(volume.slice_z_mm[index])
     return LevelSample(
         grey=np.ascontiguousarray(resize_grey(grey, SLICE_SELECTION_SIZE)),
@@ -210,14 +214,6 @@ def levels_in_scan(volume: Volume, level_z_mm: Mapping[str, float]) -> dict[str,
         for name in LEVEL_NAMES
         if name in level_z_mm and low <= level_z_mm[name] <= high
     }
-
-
-def sample_spacing_mm(volume: Volume, size: tuple[int, int]) -> tuple[float, float]:
-    """Return the distance between rows and between columns of a sample of ``size``, in mm."""
-    turned = Turn.from_orientation(volume.orientation).transpose
-    step = -1 if turned else 1
-    spacing, shape = volume.pixel_spacing_mm[::step], volume.slice_shape[::step]
-    return spacing[0] * shape[0] / size[0], spacing[1] * shape[1] / size[1]
 
 
 def _step(volume: Volume, spacing_mm: float | None) -> int:

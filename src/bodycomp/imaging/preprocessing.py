@@ -1,6 +1,6 @@
 """The one road from Hounsfield units to a network's input, shared by training and running.
 
-Both networks see the soft-tissue window in the standard view, scaled to ``[0, input_max]``:
+Both networks see the soft-tissue window of a slice's ``SquareField``, scaled to ``[0, input_max]``:
 
 - segmentation:    HU -> size -> window -> float
 - slice selection: HU -> window -> 8-bit grey -> size -> 8-bit grey -> float
@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 
 from bodycomp.errors import ModelError
 from bodycomp.imaging.resize import resize_grey, resize_image
+from bodycomp.imaging.square_field import AIR_HU
 from bodycomp.imaging.window import PNG_WHITE, SOFT_TISSUE, Window
-
-AIR_HU: Final = -1024.0
-"""Padding below this value would bleed into the body when an image is resized."""
 
 SEGMENTATION_SIZE: Final = (512, 512)
 SLICE_SELECTION_SIZE: Final = (256, 256)
@@ -47,7 +45,7 @@ class Preprocessing:
     input_max: float = 1.0
 
     def from_hu(self, hu: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Turn one (row, column) slice in HU, standard view, into (row, column) network input."""
+        """Turn one (row, column) slice in HU, a ``SquareField``, into the network's input."""
         if self.quantised:
             return self.from_grey(self.window.to_grey(hu))
         if hu.shape != self.size:

@@ -24,12 +24,12 @@ from bodycomp.data.samples import (
     levels_in_scan,
     mask_sample,
     mask_slices,
-    sample_spacing_mm,
     training_share,
 )
 from bodycomp.errors import BodycompError, ImageError, OutputError
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
+from bodycomp.imaging.square_field import SquareField
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.options import SegmentationTask, SliceTask, Task
 from bodycomp.preparation.part import (
@@ -214,15 +214,16 @@ def _levels(case: Case, scan: Scan, level_format: LevelOptions) -> LevelMarks:
 
 def _record(source: _Source, samples: tuple[PartSample, ...], notes: tuple[str, ...]) -> PartRecord:
     scan, volume = source.scan, source.scan.volume
-    mask = bool(samples[0].labels_digest)
+    size = SEGMENTATION_SIZE if samples[0].labels_digest else SLICE_SELECTION_SIZE
+    field = SquareField.of_volume(volume)
     identity = scan.patient_id.strip()
     return PartRecord(
         patient_id_digest=hashlib.sha256(identity.encode()).hexdigest() if identity else "",
         series_instance_uid=source.series_uid,
         scan_digest=pixel_digest(volume.hu),
-        spacing_mm=sample_spacing_mm(volume, SEGMENTATION_SIZE if mask else SLICE_SELECTION_SIZE),
+        spacing_mm=field.sample_spacing_mm(size),
         source_shape=volume.slice_shape,
-        turn=turn_words(Turn.from_orientation(volume.orientation)),
+        turn=turn_words(field.turn),
         facts=dict(scan.facts),
         notes=tuple(dict.fromkeys(notes)),
         samples=samples,

@@ -17,7 +17,7 @@ from bodycomp.preparation.options import SegmentationTask, Task
 from bodycomp.storage import lock_file, remove_leftovers
 
 LOCK_NAME: Final = ".lock"
-PART_VERSION: Final = 1
+PART_VERSION: Final = 2
 """Counts changes of what parts hold."""
 
 

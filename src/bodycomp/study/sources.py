@@ -177,14 +177,13 @@ class VolumeFileSource(Source):
 
 
 def picture_notes(volume: Volume) -> tuple[str, ...]:
-    """Return a note on pictures that are no squares within a twentieth.
-
-    Networks see every picture as a square, so that they see these stretched.
-    """
+    """Return a note on pictures that are no squares within a twentieth, which get air."""
     high_mm, wide_mm = np.multiply(volume.slice_shape, volume.pixel_spacing_mm)
     if abs(high_mm - wide_mm) <= 0.05 * max(high_mm, wide_mm):
         return ()
-    return (f"picture of {wide_mm:.0f} x {high_mm:.0f} mm, which the networks see as a square",)
+    return (
+        f"picture of {wide_mm:.0f} x {high_mm:.0f} mm, made a square with air for the networks",
+    )
 
 
 def is_volume_file(path: Path) -> bool:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Self, get_args
+from typing import Any, Final, Self, get_args
 
 from bodycomp.anatomy import Tissue, check_levels, tissue_by_key
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
+from bodycomp.networks.card_description import ModelDescription
+from bodycomp.networks.card_words import Task
+from bodycomp.networks.confidence_calibration import ConfidenceCalibration
 from bodycomp.networks.targets import check_scale_mm
 
-Task = Literal["segmentation", "slice_selection"]
+__all__ = ["FORMAT_VERSION", "ModelCard", "Task"]
 
 FORMAT_VERSION: Final = 1
+"""Rises when a reader that does not know the change would run the model otherwise than it should.
+Parts that may be missing, and that such a reader may ignore, leave it as it is."""
+
+_ABOUT: Final = ("format_version", "training", "description")
+"""Parts of a card that no result depends on."""
 
 _REQUIRED: Final = ("format_version", "task", "architecture", "config", "preprocessing")
 
@@ -30,7 +38,10 @@ class ModelCard:
         tissues: Classes after background, in the order of their labels; segmentation only.
         levels: One per output, in order; slice selection only.
         target_scale_mm: Scale of ``targets.target_to_offset``; slice selection only.
-        training: JSON-ready provenance, for people; nothing at run time depends on it.
+        training: JSON-ready record of the training run; nothing at run time depends on it.
+        confidence: Calibration of the positions' confidence on held-out series; None if it was
+            never made. Slice selection only.
+        description: What a reader needs to judge the model.
         format_version: Of the card itself.
 
     Raises:
@@ -45,6 +56,8 @@ class ModelCard:
     levels: tuple[str, ...] = ()
     target_scale_mm: float | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    confidence: ConfidenceCalibration | None = None
+    description: ModelDescription = field(default_factory=ModelDescription)
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -68,6 +81,8 @@ class ModelCard:
             )
         if self.levels or self.target_scale_mm is not None:
             raise ModelError("model card: a segmentation model has no levels and no target scale")
+        if self.confidence is not None:
+            raise ModelError("model card: a segmentation model has no positions to be sure of")
 
     def _check_slice_selection(self) -> None:
         if self.tissues:
@@ -79,6 +94,12 @@ class ModelCard:
             check_scale_mm(self.target_scale_mm)
         except UsageError as error:
             raise ModelError(f"model card: {error.message}", hint=error.hint) from error
+        unknown = set(self.confidence.levels if self.confidence else ()) - set(self.levels)
+        if unknown:
+            raise ModelError(
+                f"model card: expected calibrations of {', '.join(self.levels)}, "
+                f"found one of {', '.join(sorted(unknown))}"
+            )
 
     @property
     def num_outputs(self) -> int:
@@ -100,7 +121,16 @@ class ModelCard:
             "levels": list(self.levels),
             "target_scale_mm": self.target_scale_mm,
             "training": dict(self.training),
+            "confidence": None if self.confidence is None else self.confidence.to_dict(),
+            "description": self.description.to_dict(),
         }
+
+    def essence(self) -> dict[str, Any]:
+        """Return the part of ``to_dict`` that results depend on."""
+        essence = {key: value for key, value in self.to_dict().items() if key not in _ABOUT}
+        if self.confidence is not None:
+            essence["confidence"] = essence["confidence"]["levels"]
+        return essence
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> Self:
@@ -113,7 +143,9 @@ class ModelCard:
             if key not in description:
                 raise ModelError(f"model card: {key!r} is missing")
         try:
-            scale_mm = description.get("target_scale_mm")
+            scale_mm, confidence = (
+                description.get(key) for key in ("target_scale_mm", "confidence")
+            )
             return cls(
                 task=description["task"],
                 architecture=str(description["architecture"]),
@@ -126,6 +158,10 @@ class ModelCard:
                 levels=tuple(description.get("levels", ())),
                 target_scale_mm=None if scale_mm is None else float(scale_mm),
                 training=dict(description.get("training", {})),
+                confidence=None
+                if confidence is None
+                else ConfidenceCalibration.from_dict(confidence),
+                description=ModelDescription.from_dict(description.get("description") or {}),
                 format_version=description["format_version"],
             )
         except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:

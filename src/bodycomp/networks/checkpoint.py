@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
 
 import safetensors.torch
 from safetensors import SafetensorError
@@ -16,14 +13,16 @@ from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks.card import ModelCard, Task
 from bodycomp.networks.keras import KERAS_SUFFIXES, KerasOptions, load_keras
 from bodycomp.networks.model import Model, build_network, network_with_weights
+from bodycomp.networks.model_folder import (
+    CARD_NAME,
+    WEIGHTS_NAME,
+    card_text,
+    model_folder,
+    read_model_files,
+)
 from bodycomp.storage import atomic_folder
 
 __all__ = ["Model", "ModelCard", "Task", "build_network", "load_model", "save_model"]
-
-WEIGHTS_NAME: Final = "weights.safetensors"
-CARD_NAME: Final = "card.json"
-RUN_SUBFOLDER: Final = "model"
-"""Where a training run leaves its model."""
 
 
 def save_model(
@@ -47,8 +46,7 @@ def save_model(
     network_with_weights(card, weights)  # what cannot be loaded again is not written
     with atomic_folder(folder, overwrite=overwrite) as temporary:
         (temporary / WEIGHTS_NAME).write_bytes(safetensors.torch.save(weights))
-        text = json.dumps(card.to_dict(), indent=2, allow_nan=False) + "\n"
-        (temporary / CARD_NAME).write_text(text, encoding="utf-8")
+        (temporary / CARD_NAME).write_text(card_text(card), encoding="utf-8")
 
 
 def load_model(
@@ -99,11 +97,9 @@ def load_model(
 
 
 def _load_folder(path: Path) -> Model:
-    folder = path if (path / CARD_NAME).exists() else path / RUN_SUBFOLDER
-    card_bytes = _read(folder / CARD_NAME, path)
-    weight_bytes = _read(folder / WEIGHTS_NAME, path)
+    card, weight_bytes, digest = read_model_files(path)
+    folder = model_folder(path)
     try:
-        card = ModelCard.from_dict(_parse_json(card_bytes))
         network = network_with_weights(card, safetensors.torch.load(weight_bytes))
     except SafetensorError as error:
         raise ModelError(
@@ -112,29 +108,7 @@ def _load_folder(path: Path) -> Model:
         ) from error
     except ModelError as error:
         raise ModelError(f"{folder}: {error.message}", hint=error.hint) from error
-    digest = hashlib.sha256(card_bytes)
-    digest.update(weight_bytes)
-    return Model(network, card, digest.hexdigest())
-
-
-def _read(file: Path, given: Path) -> bytes:
-    if not file.is_file():
-        raise ModelError(
-            f"expected a model in {given}, found no {file.name}",
-            hint=f"A model folder holds {CARD_NAME} and {WEIGHTS_NAME}; "
-            f"a training run holds it as {RUN_SUBFOLDER}/.",
-        )
-    return file.read_bytes()
-
-
-def _parse_json(content: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(content)
-    except ValueError as error:  # undecodable bytes and malformed JSON alike
-        raise ModelError(f"{CARD_NAME} is no valid JSON ({error})") from error
-    if not isinstance(parsed, dict):
-        raise ModelError(f"{CARD_NAME}: expected an object, found {type(parsed).__name__}")
-    return parsed
+    return Model(network, card, digest)
 
 
 def _check_agreement(card: ModelCard, options: KerasOptions, path: Path) -> None:

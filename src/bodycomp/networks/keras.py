@@ -24,7 +24,9 @@ from bodycomp.imaging.preprocessing import (
     SLICE_SELECTION_PREPROCESSING,
 )
 from bodycomp.networks.activations import check_activation
-from bodycomp.networks.card import ModelCard
+from bodycomp.networks.card import ModelCard, Task
+from bodycomp.networks.card_description import ModelDescription
+from bodycomp.networks.card_words import KIND_WORDS, UNKNOWN_DATA
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig, legacy_activations
 from bodycomp.networks.keras_file import KerasFile, KerasLayer, read_keras_file
 from bodycomp.networks.keras_graph import densenet_steps, read_activations, unet_steps
@@ -101,6 +103,7 @@ def _unet_card(file: KerasFile, options: KerasOptions, path: Path) -> ModelCard 
         preprocessing=replace(SEGMENTATION_PREPROCESSING, input_max=KERAS_INPUT_MAX),
         tissues=tissues,
         training={"source": "keras", "file_sha256": file.digest},
+        description=_unknown_origin("segmentation"),
     )
 
 
@@ -121,7 +124,12 @@ def _densenet_card(file: KerasFile, options: KerasOptions, path: Path) -> ModelC
         if options.target_scale_mm is None
         else options.target_scale_mm,
         training={"source": "keras", "file_sha256": file.digest},
+        description=_unknown_origin("slice_selection"),
     )
+
+
+def _unknown_origin(task: Task) -> ModelDescription:
+    return ModelDescription(replace(KIND_WORDS[task], training_data=UNKNOWN_DATA))
 
 
 def _levels(num_outputs: int, options: KerasOptions, path: Path) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ class Model:
     Attributes:
         network: In evaluation mode, on the CPU.
         card: What it is for and how its input is made.
-        digest: SHA-256 of the files that it was read from, hexadecimal.
+        digest: SHA-256 of all that its results depend on, hexadecimal; of the file for Keras.
     """
 
     network: nn.Module

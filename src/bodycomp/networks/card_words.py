@@ -1,0 +1,136 @@
+"""What people say about a model: what it is for, what it is not for, and how it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Final, Literal, Self
+
+from bodycomp.errors import UsageError
+
+Task = Literal["segmentation", "slice_selection"]
+
+NOTICE: Final = "For research only, not a medical device."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWords:
+    """The part of a card that is written by people; empty where nothing was said.
+
+    Attributes:
+        name: Of the model, for its title.
+        intended_use: What it is for.
+        intended_users: Who should use it.
+        out_of_scope: What it is not for, one entry each.
+        training_data: Where the training data are from: people, scanners, who annotated them, how.
+        known_failures: Where it fails, one entry each.
+        licence: Under which it may be used.
+        contact: Whom to ask.
+        citation: What to cite.
+    """
+
+    name: str = ""
+    intended_use: str = ""
+    intended_users: str = ""
+    out_of_scope: tuple[str, ...] = ()
+    training_data: str = ""
+    known_failures: tuple[str, ...] = ()
+    licence: str = ""
+    contact: str = ""
+    citation: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready description."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild from ``to_dict``, or take what a person wrote; unknown keys are refused.
+
+        Raises:
+            UsageError: A key is unknown, or a value is neither text nor a list of texts.
+        """
+        unknown = sorted(set(values) - set(WORD_KEYS), key=str)
+        if unknown:
+            raise UsageError(
+                f"expected words about a model, found the key {unknown[0]!r}",
+                hint=f"Known are {', '.join(WORD_KEYS)}.",
+            )
+        checked: dict[str, Any] = {key: _checked(key, value) for key, value in values.items()}
+        return cls(**checked)
+
+    def overlaid(self, given: ModelWords) -> ModelWords:
+        """Return these words with those of ``given`` in their place where it has any.
+
+        Lists grow: what is true of every model of a kind stays true of this one.
+        """
+        changes: dict[str, Any] = {}
+        for key in WORD_KEYS:
+            value = getattr(given, key)
+            if key in LIST_KEYS:
+                value = tuple(dict.fromkeys((*getattr(self, key), *value)))
+            if value:
+                changes[key] = value
+        return replace(self, **changes)
+
+
+WORD_KEYS: Final = tuple(item.name for item in fields(ModelWords))
+LIST_KEYS: Final = ("out_of_scope", "known_failures")
+
+
+def _checked(key: str, value: object) -> str | tuple[str, ...]:
+    if key in LIST_KEYS:
+        entries = [value] if isinstance(value, str) else value
+        if isinstance(entries, (list, tuple)) and all(isinstance(entry, str) for entry in entries):
+            return tuple(entry.strip() for entry in entries if entry.strip())
+        raise UsageError(f"expected a list of texts as {key}, found {value!r}")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UsageError(
+            f"expected text as {key}, found {value!r}", hint="Put it between quotation marks."
+        )
+    return value.strip()
+
+
+_USERS: Final = "Researchers who can judge CT images, and look at the results before they use them."
+_NOT_FOR: Final = (
+    "Diagnosis, treatment or any other decision about a person: it is not a medical device.",
+    "People, body regions, scanners and protocols that the training data do not hold.",
+    "Anything but axial CT in Hounsfield units: MR, PET, projections, images already windowed.",
+)
+
+KIND_WORDS: Final[Mapping[Task, ModelWords]] = {
+    "segmentation": ModelWords(
+        intended_use="Research on body composition: labels tissues on axial CT slices at the "
+        "vertebral levels that it was trained on, so that areas and densities can be measured.",
+        intended_users=_USERS,
+        out_of_scope=_NOT_FOR,
+        known_failures=(
+            "It gives an outline for any slice, also for one that it was never meant for.",
+            "Arms, table or clothing that touch the trunk may be labelled as tissue of it.",
+            "What lies outside the field of view is missing; areas are then too small.",
+            "Metal, noise, thick slices, oedema and ascites move outlines.",
+        ),
+    ),
+    "slice_selection": ModelWords(
+        intended_use="Research on body composition: finds the slice at a vertebral level in an "
+        "axial CT series of the trunk, so that tissues can be measured there.",
+        intended_users=_USERS,
+        out_of_scope=_NOT_FOR,
+        known_failures=(
+            "It counts no vertebrae: with four or six lumbar ones it may be a level off.",
+            "It can be wrong in good order, with a curve of scores as clean as a right one.",
+            "Confidence means what it says only for scans like those that it was calibrated on.",
+            "Scoliosis, fractures, implants and levels near an end of the series are harder.",
+        ),
+    ),
+}
+"""What is true of every model of a kind."""
+
+UNKNOWN_DATA: Final = (
+    "Unknown: the file that this model was imported from does not say what it was trained on."
+)

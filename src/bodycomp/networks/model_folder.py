@@ -1,0 +1,94 @@
+"""A model's folder on disk: where its files are, what it is known by, how its card is changed.
+
+Nothing here needs PyTorch, so that cards are read at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from bodycomp.errors import ModelError
+from bodycomp.networks.card import ModelCard
+from bodycomp.storage import atomic_file
+
+WEIGHTS_NAME: Final = "weights.safetensors"
+CARD_NAME: Final = "card.json"
+RUN_SUBFOLDER: Final = "model"
+"""Where a training run leaves its model."""
+
+
+def model_folder(path: Path) -> Path:
+    """Return the folder that holds the card: ``path`` or, of a training run, its ``model``."""
+    return path if (path / CARD_NAME).exists() else path / RUN_SUBFOLDER
+
+
+def read_model_files(path: Path) -> tuple[ModelCard, bytes, str]:
+    """Read a model folder or a run's folder.
+
+    Returns:
+        The card, the content of the weights' file, and the model's digest.
+
+    Raises:
+        ModelError: A file is missing, or the card cannot be used.
+    """
+    folder = model_folder(path)
+    card_bytes = _read(folder / CARD_NAME, path)
+    weight_bytes = _read(folder / WEIGHTS_NAME, path)
+    try:
+        card = ModelCard.from_dict(_parse_json(card_bytes))
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error.message}", hint=error.hint) from error
+    return card, weight_bytes, model_digest(card, weight_bytes)
+
+
+def model_digest(card: ModelCard, weight_bytes: bytes) -> str:
+    """Return the SHA-256 of all that results depend on: the weights, and not all of the card.
+
+    Words and numbers about a model leave it as it is, and results made before them comparable.
+    """
+    essence = json.dumps(
+        card.essence(), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+    digest = hashlib.sha256(essence.encode("ascii") + b"\0")
+    digest.update(weight_bytes)
+    return digest.hexdigest()
+
+
+def card_text(card: ModelCard) -> str:
+    """Return the content of ``card.json``."""
+    return json.dumps(card.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_card(path: Path, card: ModelCard) -> None:
+    """Put another card in place of a model's, whole or not at all.
+
+    Args:
+        path: Model folder or run folder.
+        card: Must describe the same network.
+    """
+    text = card_text(card)
+    with atomic_file(model_folder(path) / CARD_NAME, durable=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _read(file: Path, given: Path) -> bytes:
+    if not file.is_file():
+        raise ModelError(
+            f"expected a model in {given}, found no {file.name}",
+            hint=f"A model folder holds {CARD_NAME} and {WEIGHTS_NAME}; "
+            f"a training run holds it as {RUN_SUBFOLDER}/.",
+        )
+    return file.read_bytes()
+
+
+def _parse_json(content: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(content)
+    except ValueError as error:  # undecodable bytes and malformed JSON alike
+        raise ModelError(f"{CARD_NAME} is no valid JSON ({error})") from error
+    if not isinstance(parsed, dict):
+        raise ModelError(f"{CARD_NAME}: expected an object, found {type(parsed).__name__}")
+    return parsed

@@ -1,0 +1,98 @@
+"""What people are shown of a model's card."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bodycomp.anatomy import THORACIC_TISSUES
+from bodycomp.imaging.preprocessing import (
+    SEGMENTATION_PREPROCESSING,
+    SLICE_SELECTION_PREPROCESSING,
+)
+from bodycomp.networks.card import ModelCard
+from bodycomp.networks.card_description import ModelDescription, SplitSize, TrainingData
+from bodycomp.networks.card_metrics import Metric, MetricTable
+from bodycomp.networks.card_words import KIND_WORDS
+from bodycomp.networks.confidence_calibration import ConfidenceCalibration, LevelCalibration
+from bodycomp.report.model_card_view import make_card_view
+
+DIGEST = "0123456789abcdef" * 4
+BARE = ModelCard(
+    task="slice_selection",
+    architecture="densenet",
+    config={"num_outputs": 2},
+    preprocessing=SLICE_SELECTION_PREPROCESSING,
+    levels=("T12", "L3"),
+    target_scale_mm=10.0,
+)
+FULL = replace(
+    BARE,
+    confidence=ConfidenceCalibration("12 series", {"L3": LevelCalibration(-0.5, 0.7, 12, 9)}),
+    description=ModelDescription(
+        words=replace(KIND_WORDS["slice_selection"], name="<Demo> & co", contact="a@b.org"),
+        data=TrainingData("cd" * 32, {"train": SplitSize(2368, 48, 48), "val": SplitSize(960)}),
+        metrics=(
+            MetricTable(
+                key="validation",
+                title="Validation split",
+                source="960 slices",
+                metrics=(
+                    Metric("found_L3", 0.75, 0.5, 0.9, "1", 12, 11),
+                    Metric("mae_mm_L3", None, unit="mm", reason="no slice near it"),
+                ),
+            ),
+        ),
+        software={"torch": "2.9"},
+    ),
+)
+SEGMENTATION = ModelCard(
+    task="segmentation",
+    architecture="unet",
+    config={"num_classes": 3, "activation": "relu"},
+    preprocessing=SEGMENTATION_PREPROCESSING,
+    tissues=THORACIC_TISSUES,
+)
+
+
+def section(view, key):
+    return next(part for part in view.sections if part.key == key)
+
+
+@pytest.mark.parametrize("card", [BARE, FULL, SEGMENTATION])
+def test_a_view_is_ready_for_json_and_says_what_the_model_is_not(card):
+    view = make_card_view(card, DIGEST)
+    shown = json.loads(json.dumps(view.to_dict()))
+    assert shown["digest"] == "0123456789ab"
+    assert shown["notice"] == "For research only, not a medical device."
+    assert section(view, "out-of-scope").entries
+
+
+def test_what_is_not_known_of_an_old_model_is_said():
+    view = make_card_view(BARE, DIGEST)
+    assert view.title == "Finds T12 and L3"
+    for key in ("metrics", "confidence", "data", "making", "legal"):
+        assert not section(view, key).is_stated
+    assert "Not calibrated for this model" in section(view, "confidence").paragraphs[0]
+    assert section(view, "failures").entries  # true of every model of the kind
+
+
+def test_numbers_come_with_interval_and_counts_and_what_is_missing_with_its_reason():
+    view = make_card_view(FULL, DIGEST)
+    (table,) = section(view, "metrics").tables
+    assert table.rows[0] == ("found L3", "0.750", "0.500 to 0.900", "12", "11")
+    assert table.rows[1][1] == "none"
+    assert table.notes == ("mae mm L3: no slice near it",)
+    assert view.tiles[0].value == "0.750"
+    assert "found within 10 mm" in view.tiles[0].label
+
+
+def test_levels_without_calibration_are_named():
+    text = section(make_card_view(FULL, DIGEST), "confidence").paragraphs
+    assert text == ("Calibrated on 12 series.", "Not calibrated: T12.")
+
+
+def test_a_segmentation_model_says_nothing_of_positions():
+    view = make_card_view(SEGMENTATION, DIGEST)
+    assert "confidence" not in {part.key for part in view.sections}
+    assert view.title.startswith("Labels muscle")

@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, tissues_for
+from bodycomp.annotation.labels import LabelMapping
+from bodycomp.annotation.levels import LevelOptions, read_levels
+from bodycomp.annotation.masks import read_masks
+from bodycomp.annotation.read_scan import read_scan
 from bodycomp.cohort import CohortOptions, read_truth, write_cohort
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.data.layout import open_segmentation_split, open_slice_split
@@ -17,6 +21,7 @@ from bodycomp.dicom.read import read_volume
 from bodycomp.dicom.series import find_series
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
+from bodycomp.preparation.cases_file import read_cases
 
 pytestmark = pytest.mark.xdist_group("cohort")
 
@@ -110,3 +115,22 @@ def test_an_existing_cohort_is_not_overwritten(cohort: Path) -> None:
 def test_a_folder_without_truth_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match=r"truth\.json"):
         read_truth(tmp_path)
+
+
+def test_the_cases_table_leads_from_every_scan_to_its_truth(cohort: Path) -> None:
+    """As evaluation and preparation read it, with all of their checks."""
+    table = read_cases(cohort / "cases.csv")
+    assert [case.split for case in table.cases] == ["train", "val", "test"]
+    assert {"sex", "bmi_kg_m2", "contrast", "scanner", "slice_thickness_mm"} <= set(
+        table.free_columns
+    )
+    mapping = LabelMapping.parse(f"{tissue.label}={tissue.key}" for tissue in ABDOMINAL_TISSUES)
+    for case, truth in zip(table.cases, read_truth(cohort), strict=True):
+        scan = read_scan(case.scan, series_uid=case.series)
+        masks = read_masks(case.masks, scan, mapping)
+        marks = read_levels(case.levels, scan, LevelOptions(case=case.patient))
+        assert scan.series_uid == truth.series_uid
+        assert masks.annotated[truth.level_slice]
+        inside = {name: z for name, z in truth.level_z_mm.items() if name in marks.z_mm}
+        assert marks.z_mm == pytest.approx(inside)
+        assert "L3" in marks.z_mm

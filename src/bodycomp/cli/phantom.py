@@ -15,6 +15,8 @@ OUT/truth/          per patient: position of every vertebral level (mm), true ar
 OUT/segmentation/   the training set of 'bodycomp train segmentation'
 OUT/slice-selection/   the training set of 'bodycomp train slice-selection'
 OUT/cohort.csv      one row per patient: split, sex, age, height, weight, scan
+OUT/cases.csv       every main series with its truth, split, sex, BMI and scanner, for
+                    'bodycomp evaluate' and 'bodycomp prepare'; OUT/levels.csv belongs to it
 
 The same seed gives the same bytes."""
 

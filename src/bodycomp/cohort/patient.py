@@ -35,10 +35,9 @@ class PatientTask:
 
 @dataclass(frozen=True, eq=False)
 class PatientSamples:
-    """What the training sets and the cohort's table take from one patient."""
+    """What the training sets and the cohort's tables take from one patient."""
 
-    patient: str
-    series_uid: str
+    truth: PatientTruth
     row: dict[str, object]
     masks: list[MaskSample]
     levels: list[LevelSample]
@@ -76,8 +75,7 @@ def make_patient(task: PatientTask) -> PatientSamples:
     write_truth(folder, truth)
     write_nifti_labels(folder / LABELS_NAME, volume, labels)
     return PatientSamples(
-        patient=task.name,
-        series_uid=truth.series_uid,
+        truth=truth,
         row=_row(truth, len(volume), patient.weight_kg),
         masks=mask_samples(volume, labels, level_z_mm),
         levels=level_samples(volume, level_z_mm, thin_far=task.split == "train"),

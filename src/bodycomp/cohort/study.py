@@ -15,6 +15,9 @@ from bodycomp.dicom.write import write_ct_series, write_localizer
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom import PatientParameters, ScanParameters
 
+MAIN_SERIES: Final = "series-2"
+"""Folder of the main series in a study."""
+
 THICK_MM: Final = 4.0
 """Series thinner than this come with a thick companion in some studies."""
 
@@ -60,7 +63,7 @@ def write_study(folder: Path, volume: Volume, header: SeriesHeader, index: int) 
         pixel_spacing_mm=(volume.slice_spacing_mm or 1.0, volume.pixel_spacing_mm[1]),
         first_pixel_mm=(*volume.first_pixel_mm[:2], float(volume.slice_z_mm[-1])),
     )
-    files = 1 + len(write_ct_series(folder / "series-2", volume, header))
+    files = 1 + len(write_ct_series(folder / MAIN_SERIES, volume, header))
     if (volume.slice_spacing_mm or THICK_MM) < THICK_MM:
         thick = thick_companion(volume)
         files += len(

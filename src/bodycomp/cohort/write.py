@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bodycomp.anatomy import LEVEL_NAMES
+from bodycomp.cohort.cases import write_cases
 from bodycomp.cohort.options import CohortOptions
 from bodycomp.cohort.patient import PatientSamples, PatientTask, make_patient
+from bodycomp.cohort.truth import PatientTruth
 from bodycomp.data.layout import SPLITS, SegmentationWriter, SliceWriter
 from bodycomp.storage import atomic_file, atomic_folder
 
@@ -47,16 +49,20 @@ def write_cohort(
     """
     with atomic_folder(options.folder, overwrite=options.overwrite) as folder:
         rows: list[dict[str, object]] = []
+        truths: list[PatientTruth] = []
         masks = levels = files = 0
         patients = _patients(options, folder)
         for split, count in zip(SPLITS, options.splits, strict=True):
             for samples in _write_split(folder, split, patients, count):
                 rows.append(samples.row)
+                truths.append(samples.truth)
                 masks += len(samples.masks)
                 levels += len(samples.levels)
                 files += samples.dicom_files
                 progress(1)
         _write_table(folder / "cohort.csv", rows)
+        if options.dicom:  # without scans there is nothing that a cases table could list
+            write_cases(folder, truths)
     return CohortSummary(masks, levels, files)
 
 
@@ -80,7 +86,8 @@ def _write_split(
             samples = next(patients)
             for sample in samples.masks:
                 masks.append(sample.hu, sample.labels)
-            names = {"PatientID": samples.patient, "SeriesInstanceUID": samples.series_uid}
+            truth = samples.truth
+            names = {"PatientID": truth.patient, "SeriesInstanceUID": truth.series_uid}
             for level in samples.levels:
                 slices.append(level.grey, level.offsets_mm, names)
             yield samples

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bodycomp.analysis.derived import derive, judge
 from bodycomp.analysis.level_slices import LevelSlices
 from bodycomp.analysis.measurement import measure_tissues
+from bodycomp.analysis.plausible_slice import why_no_trunk
 from bodycomp.analysis.quality_flags import quality_flags
 from bodycomp.analysis.volumes import slice_heights_mm, volume_ml
 from bodycomp.anatomy import Tissue
@@ -41,12 +42,14 @@ class LevelMeasurer:
         tissues: Tissues that masks may hold.
         range_mm: Height over which slices are averaged; 0 for one slice.
         context: What is known beside the pixels.
+        by_hand: A person placed the levels, which are then measured wherever they lie.
     """
 
     volume: Volume
     tissues: tuple[Tissue, ...]
     range_mm: float
     context: ScanContext
+    by_hand: bool = False
 
     def slices_of(self, choice: SliceChoice) -> tuple[int, ...]:
         """Return the slices to measure for a level, ascending; none unless it was found."""
@@ -64,14 +67,15 @@ class LevelMeasurer:
         Args:
             choice: The level.
             masks: Slice index -> labels; holds at least the slices of the level.
+
+        Returns:
+            The measurements; none, and an uncertain level, where the masks show no trunk.
         """
         indices = self.slices_of(choice)
         if not indices or choice.slice_index is None:
             return LevelResult(choice)
         own = {index: masks[index] for index in indices}
         hu, labels = self.volume.hu[list(indices)], np.stack(list(own.values()))
-        measured = measure_tissues(hu, labels, self.tissues, self.volume.pixel_area_mm2)
-        measured = self._with_volumes(measured, labels, indices, choice)
         slices = LevelSlices(
             choice.level,
             hu,
@@ -80,6 +84,11 @@ class LevelMeasurer:
             self.volume.pixel_spacing_mm,
             self.tissues,
         )
+        reason = "" if self.by_hand else why_no_trunk(slices)
+        if reason:
+            return LevelResult(_refused(choice, reason))
+        measured = measure_tissues(hu, labels, self.tissues, self.volume.pixel_area_mm2)
+        measured = self._with_volumes(measured, labels, indices, choice)
         quantities = derive(slices, measured, self.context.subject)
         return LevelResult(
             choice,
@@ -113,3 +122,16 @@ class LevelMeasurer:
             )
             for tissue in self.tissues
         }
+
+
+def _refused(choice: SliceChoice, reason: str) -> SliceChoice:
+    """Return a choice that was found as one that is not certain."""
+    return replace(
+        choice,
+        status=LevelStatus.UNCERTAIN,
+        reason=reason,
+        slice_index=None,
+        z_mm=None,
+        confidence=None,
+        slope_ratio=None,
+    )

@@ -98,7 +98,7 @@ def test_study_leaves_table_json_preview_and_masks(tmp_path, study):
     (series,) = report.analysed
     assert report.levels_found == 1
     assert series.folder.parent.parent == tmp_path / "out"
-    names = ["labels.nii.gz", "preview-L3.png", "results.json"]
+    names = ["case-L3.json", "labels.nii.gz", "preview-L3.png", "results.json"]
     assert sorted(path.name for path in series.folder.iterdir()) == names
     (row,) = table(tmp_path / "out" / "results.csv")
     assert float(row["muscle_area_cm2"]) == pytest.approx(BODY_PIXELS * 0.04)

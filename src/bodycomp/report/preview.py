@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.volume import Volume
@@ -24,7 +25,12 @@ from bodycomp.report.canvas import (
 )
 from bodycomp.report.measurement_table import draw_measurements
 from bodycomp.report.overlay import colour_mask
-from bodycomp.report.reformat import Reformat, coronal_and_sagittal
+from bodycomp.report.reformat import (
+    CORONAL_WINDOW,
+    SAGITTAL_WINDOW,
+    Reformat,
+    coronal_and_sagittal,
+)
 from bodycomp.report.score_curve import draw_score_curve
 from bodycomp.report.slice_picture import SlicePicture
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult
@@ -35,8 +41,6 @@ TOP_ROW = (4.6, 3.65)
 """Bottom and height in inches of the row that shares the z axis."""
 BOTTOM_ROW = (0.3, 3.45)
 SLICE_WIDTH_IN = 4.45
-CORONAL_WINDOW = Window(250.0, 900.0)
-SAGITTAL_WINDOW = Window(90.0, 500.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ def write_preview(
     result: SeriesResult,
     level: LevelResult,
     text: PreviewText | None = None,
+    views: tuple[Reformat, Reformat] | None = None,
 ) -> None:
     """Write the preview of one level as a PNG.
 
@@ -67,10 +72,12 @@ def write_preview(
         result: Its result; levels that were found beside this one are marked too.
         level: The level to show. When it was not found the curve and the reason are shown.
         text: Words above the pictures.
+        views: Of ``coronal_and_sagittal``, if they are there already.
     """
     figure = new_figure(WIDTH_IN, HEIGHT_IN)
     _draw_header(figure, volume, level, text or PreviewText())
-    _draw_top_row(figure, volume, result, level)
+    z_mm = volume.slice_z_mm
+    _draw_top_row(figure, views or coronal_and_sagittal(volume), z_mm, result, level)
     bottom, height = BOTTOM_ROW
     shown = level.choice.slice_index
     if level.choice.status is LevelStatus.FOUND and shown is not None:
@@ -96,10 +103,15 @@ def _draw_header(figure: Figure, volume: Volume, level: LevelResult, text: Previ
     figure.text(left, top - 0.32 / HEIGHT_IN, words, size=8.5, color=QUIET, va="top")
 
 
-def _draw_top_row(figure: Figure, volume: Volume, result: SeriesResult, level: LevelResult) -> None:
+def _draw_top_row(
+    figure: Figure,
+    views: tuple[Reformat, Reformat],
+    z_mm: NDArray[np.float64],
+    result: SeriesResult,
+    level: LevelResult,
+) -> None:
     """Draw curve, coronal and sagittal view with one z axis and true proportions."""
     bottom, height = TOP_ROW
-    views = coronal_and_sagittal(volume)
     extent_mm = float(np.ptp(views[0].z_edges_mm))
     room_in = WIDTH_IN - 5.3  # what the curve and the margins leave for both views
     mm_per_in = max(extent_mm / height, sum(view.width_mm for view in views) / room_in)
@@ -108,7 +120,7 @@ def _draw_top_row(figure: Figure, volume: Volume, result: SeriesResult, level: L
     widths = [view.width_mm / mm_per_in for view in views]
     curve_width = WIDTH_IN - sum(widths) - 0.8 - 0.2 - GAP_IN - MARGIN_IN
     curve = place_axes(figure, 0.8, bottom, curve_width, height)
-    draw_score_curve(curve, level.choice, volume.slice_z_mm, z_limits)
+    draw_score_curve(curve, level.choice, z_mm, z_limits)
     left = 0.8 + curve_width + 0.2
     names = ("Coronal, maximum", "Sagittal, through the spine")
     for view, width, window, name in zip(

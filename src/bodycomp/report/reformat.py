@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.window import Window
 
 BODY_HU = -300.0
 """Above this a pixel belongs to the body or the table."""
 
 BONE_HU = 180.0
 SLAB_MM = 12.0
+CORONAL_WINDOW = Window(250.0, 900.0)
+"""For a maximum projection, in which bone covers all else."""
+
+SAGITTAL_WINDOW = Window(90.0, 500.0)
+"""For a slab through the spine, where discs and vertebral bodies must stay apart."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,8 @@ class AnalyzeOptions:
         workers: Processes that read ahead of the networks; results are then written behind
             them. With 0 all is done in turn.
         parquet: Write the table of results as Parquet, too.
-        previews: Write a picture per level; they take longer than all other files together.
+        previews: Write a picture per level, and its case for the report; they take longer than all
+            other files together.
 
     Raises:
         UsageError: No input is given, or options that exclude each other.

@@ -14,6 +14,9 @@ from bodycomp.dicom.measured import MeasuredSeries
 from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
+from bodycomp.report.case_file import case_name, write_case_view
+from bodycomp.report.case_view import make_case_view
+from bodycomp.report.reformat import coronal_and_sagittal
 from bodycomp.report.result_rows import SeriesFacts
 from bodycomp.report.tables import write_result_json
 from bodycomp.results import SeriesResult
@@ -42,7 +45,7 @@ class OutputChoice:
     Attributes:
         dicom: DICOM objects.
         identity: Whom they name.
-        previews: Write a picture per level.
+        previews: Write a picture per level, and its case for the report.
     """
 
     dicom: frozenset[DicomObject]
@@ -79,8 +82,12 @@ def _write_previews(folder: Path, volume: Volume, result: SeriesResult, facts: S
     )
 
     text = PreviewText(f"{facts.study} / {facts.series}", _details(facts, result))
+    views = coronal_and_sagittal(volume)
     for level in result.levels:
-        write_preview(folder / preview_name(level.choice.level), volume, result, level, text)
+        name = level.choice.level
+        write_preview(folder / preview_name(name), volume, result, level, text, views)
+        case = make_case_view(volume, result, level, facts, views=views)
+        write_case_view(folder / case_name(name), case)
 
 
 def _write_labels(path: Path, loaded: LoadedVolume, result: SeriesResult) -> tuple[str, ...]:

@@ -1,0 +1,181 @@
+"""What a page of results is made of, whatever was run: numbers, cards, cases, plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bodycomp.report.case_view import case_key
+from bodycomp.report.result_rows import Cell
+
+PageKind = Literal["analysis", "evaluation", "training"]
+PlotKind = Literal["bland_altman", "scatter", "histogram", "calibration", "curves"]
+ColumnKind = Literal["number", "text", "flags", "case"]
+Tone = Literal["", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number at the top of the page, ready to read.
+
+    Attributes:
+        value: With its unit, e.g. ``2.1 mm``.
+        label: What it is.
+        detail: An interval, a count; may be empty.
+        tone: How much it should worry.
+    """
+
+    value: str
+    label: str
+    detail: str = ""
+    tone: Tone = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a plot.
+
+    Attributes:
+        label: In words.
+        unit: As people read it; empty where there is none.
+        limits: Smallest and largest value to show; from the values if None.
+    """
+
+    label: str
+    unit: str = ""
+    limits: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlotPoint:
+    """One point; a click on it opens its case.
+
+    Attributes:
+        x, y: In the units of the axes. A histogram counts ``x`` alone.
+        case: ``CaseView.key`` of its case; empty for none.
+        series: Which of several curves or groups it belongs to.
+        label: Shown beside the numbers; the case's name if empty.
+    """
+
+    x: float
+    y: float = 0.0
+    case: str = ""
+    series: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlotLine:
+    """A straight line through the whole plot, y = ``slope`` x + ``at``.
+
+    Attributes:
+        at: Height at x = 0; the place on the x axis if ``upright``.
+        label: Written at its end.
+        slope: 0 for a level line, 1 for identity.
+        upright: Stand at x = ``at`` instead.
+        dashed: As for limits of agreement.
+    """
+
+    at: float
+    label: str = ""
+    slope: float = 0.0
+    upright: bool = False
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One plot.
+
+    Attributes:
+        kind: How points are drawn: marks, bars of counts, or joined by lines.
+        title: What is shown.
+        x, y: Axes.
+        points: In any order; "curves" joins those of one series in theirs.
+        lines: Over the whole plot.
+        sentence: What it shows, for those who read it and for those who cannot see it.
+    """
+
+    kind: PlotKind
+    title: str
+    x: Axis
+    y: Axis
+    points: Sequence[PlotPoint]
+    lines: Sequence[PlotLine] = ()
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table of cases.
+
+    Attributes:
+        key: Column of the case's cells.
+        title: Heading.
+        unit: As people read it.
+        digits: Decimals of a number.
+        kind: How it is shown and sorted.
+        about: What it is, shown over the heading.
+    """
+
+    key: str
+    title: str
+    unit: str = ""
+    digits: int = 1
+    kind: ColumnKind = "number"
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PageCase:
+    """One row of the table, with its pictures where there are any.
+
+    Attributes:
+        cells: At least study, series and level; what is here counts before what the file says.
+        path: Written by ``write_case_view``; None for a case without pictures.
+    """
+
+    cells: Mapping[str, Cell]
+    path: Path | None = None
+
+    @property
+    def key(self) -> str:
+        """As ``CaseView.key``."""
+        return case_key(self.cells)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageContent:
+    """Everything that one page shows.
+
+    Attributes:
+        kind: What was run.
+        title: Heading.
+        run_id: What tells this run from others; reviews are kept in the browser under it.
+        subtitle: One sentence below the heading.
+        tiles: Summary numbers.
+        cards: Role of a model ("segmentation", "slice_selection") -> its card as in ``card.json``.
+        cases: All cases. Their files are read one at a time.
+        columns: Of the table; those of an analysis if empty.
+        order: Column by which the table is sorted first, largest first.
+        plots: Drawn in this order.
+        evaluation: Content of ``evaluation.json``; None for other runs.
+        flag_rules: Key of a quality flag -> when it is raised, in words.
+        notices: Sentences that a reader must not miss.
+    """
+
+    kind: PageKind
+    title: str
+    run_id: str
+    subtitle: str = ""
+    tiles: Sequence[Tile] = ()
+    cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cases: Sequence[PageCase] = ()
+    columns: Sequence[Column] = ()
+    order: str = "doubt"
+    plots: Sequence[Plot] = ()
+    evaluation: Mapping[str, Any] | None = None
+    flag_rules: Mapping[str, str] = field(default_factory=dict)
+    notices: Sequence[str] = ()

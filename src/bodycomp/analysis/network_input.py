@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bodycomp.errors import UsageError
@@ -27,10 +28,20 @@ def input_batches(
         ImageError: The slices have no ``SquareField``.
     """
     field = SquareField.of_volume(volume)
-    for start in range(0, len(slice_indices), batch_size):
-        indices = list(slice_indices[start : start + batch_size])
-        images = [preprocessing.from_hu(field.apply(volume.hu[index])) for index in indices]
-        yield indices, torch.from_numpy(np.stack(images)[:, None])
+    return batches_of(
+        lambda index: preprocessing.from_hu(field.apply(volume.hu[index])),
+        slice_indices,
+        batch_size,
+    )
+
+
+def batches_of(
+    image: Callable[[int], NDArray[np.float32]], indices: Sequence[int], batch_size: int
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Yield indices and their (batch, 1, row, column) input, made when it is asked for."""
+    for start in range(0, len(indices), batch_size):
+        some = list(indices[start : start + batch_size])
+        yield some, torch.from_numpy(np.stack([image(index) for index in some])[:, None])
 
 
 def resolve_device(name: str) -> torch.device:

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.area_interval import area_spreads_cm2, with_interval
-from bodycomp.analysis.coarse_to_fine import Scores, choose_scored_slice, score_where_needed
 from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
-from bodycomp.analysis.level_order import check_levels_together
+from bodycomp.analysis.locating import locate_levels
 from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
@@ -175,18 +174,15 @@ class Analyzer:
         return replace(level, measurements=measured)
 
     def _choose(self, volume: Volume, progress: SliceProgress) -> tuple[SliceChoice, ...]:
-        options = replace(self.options.choice, scale_mm=self.scorer.scale_mm)
-        levels, z_mm = self.scorer.levels, volume.slice_z_mm
-        if self.options.score_all:
-            values = self.scorer(volume, progress)
-            scores = Scores(values, np.ones(len(volume), dtype=np.bool_))
-        else:
-            scores = score_where_needed(
-                lambda indices: self.scorer(volume, progress, indices), z_mm, levels, options
-            )
-        return check_levels_together(
-            [
-                choose_scored_slice(level, scores.values[:, column], scores.scored, z_mm, options)
-                for column, level in enumerate(levels)
-            ]
+        return locate_levels(
+            lambda indices: self.scorer(volume, progress, indices),
+            volume.slice_z_mm,
+            self.scorer.levels,
+            choice_options(self.scorer, self.options.choice),
+            score_all=self.options.score_all,
         )
+
+
+def choice_options(scorer: SliceScorer, options: ChoiceOptions | None = None) -> ChoiceOptions:
+    """Return when a level counts as found, with what the model says of it."""
+    return replace(options or ChoiceOptions(), scale_mm=scorer.scale_mm)

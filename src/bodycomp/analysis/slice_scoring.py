@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bodycomp.analysis.network_input import DIGEST_LENGTH, input_batches, resolve_device
+from bodycomp.analysis.network_input import (
+    DIGEST_LENGTH,
+    batches_of,
+    input_batches,
+    resolve_device,
+)
 from bodycomp.analysis.pipeline import SliceProgress, no_progress
 from bodycomp.errors import ModelError
 from bodycomp.imaging.volume import Volume
@@ -23,6 +28,9 @@ DECISIVE: Final = (0.1, 0.9)
 them by up to 0.005, a tenth of a millimetre or two, so that they are taken again in float32."""
 
 DEFAULT_BATCH_SIZE: Final = 16
+
+Batches = Iterator[tuple[list[int], Tensor]]
+"""Slice indices and their network input, batch by batch."""
 
 
 class NetworkSliceScorer:
@@ -75,28 +83,61 @@ class NetworkSliceScorer:
         asked for.
         """
         wanted = range(len(volume)) if slice_indices is None else slice_indices
-        scores = self._run(self._engine.run, volume, wanted, progress)
+        return self._score(
+            lambda some: input_batches(volume, some, self._preprocessing, self._batch_size),
+            wanted,
+            progress,
+        )
+
+    @torch.inference_mode()
+    def score_grey(
+        self,
+        read: Callable[[int], NDArray[np.uint8]],
+        indices: Sequence[int],
+        progress: SliceProgress = no_progress,
+    ) -> NDArray[np.float32]:
+        """Return the same of slices that are windowed 8-bit images already, as training sets are.
+
+        Args:
+            read: Index -> (row, column) image of any size.
+            indices: Which slices.
+            progress: Told after every batch.
+        """
+        return self._score(
+            lambda some: batches_of(
+                lambda index: self._preprocessing.from_grey(read(index)), some, self._batch_size
+            ),
+            indices,
+            progress,
+        )
+
+    def _score(
+        self,
+        batches: Callable[[Sequence[int]], Batches],
+        wanted: Sequence[int],
+        progress: SliceProgress,
+    ) -> NDArray[np.float32]:
+        scores = self._run(self._engine.run, batches(wanted), len(wanted), progress)
         if not self._engine.is_exact:
             low, high = DECISIVE
             decisive = np.flatnonzero(((scores > low) & (scores < high)).any(axis=1))
             again = [wanted[place] for place in decisive.tolist()]
-            scores[decisive] = self._run(self._engine.run_exactly, volume, again, no_progress)
+            exactly = self._engine.run_exactly
+            scores[decisive] = self._run(exactly, batches(again), len(again), no_progress)
         return scores
 
     def _run(
         self,
         run: Callable[[Tensor], Tensor],
-        volume: Volume,
-        slice_indices: Sequence[int],
+        batches: Batches,
+        count: int,
         progress: SliceProgress,
     ) -> NDArray[np.float32]:
-        scores = np.empty((len(slice_indices), len(self.levels)), dtype=np.float32)
+        scores = np.empty((count, len(self.levels)), dtype=np.float32)
         done = 0
-        for indices, images in input_batches(
-            volume, slice_indices, self._preprocessing, self._batch_size
-        ):
+        for indices, images in batches:
             logits = run(images.to(self._engine.device))
             scores[done : done + len(indices)] = torch.sigmoid(logits).cpu().numpy()
             done += len(indices)
-            progress("score", done, len(slice_indices))
+            progress("score", done, count)
         return scores

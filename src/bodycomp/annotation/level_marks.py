@@ -46,10 +46,12 @@ class LevelMarks:
         z_mm: Level -> mid-height of its vertebral body, on the scale of the scan's ``slice_z_mm``;
             levels outside the scan are not in it.
         notes: What was left out; nothing identifying.
+        outside_z_mm: The same of levels that were marked beyond the ends of the scan.
     """
 
     z_mm: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    outside_z_mm: Mapping[str, float] = field(default_factory=dict)
 
 
 def level_named(text: str) -> str | None:
@@ -88,9 +90,9 @@ def marks_inside(z_mm: Mapping[str, float], volume: Volume, notes: Sequence[str]
     edge_mm = (volume.slice_spacing_mm or 1.0) / 2
     low, high = volume.slice_z_mm[0] - edge_mm, volume.slice_z_mm[-1] + edge_mm
     inside = {name: float(z_mm[name]) for name in names if low <= z_mm[name] <= high}
-    outside = [name for name in names if name not in inside]
+    outside = {name: float(z_mm[name]) for name in names if name not in inside}
     said = [f"{', '.join(outside)} outside the scan, left out"] if outside else []
-    return LevelMarks(inside, (*notes, *said))
+    return LevelMarks(inside, (*notes, *said), outside)
 
 
 def slice_of_number(number: int, volume: Volume, options: LevelOptions) -> int | None:

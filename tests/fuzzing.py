@@ -12,7 +12,7 @@ import struct
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +173,7 @@ class AtHalf:
     z_mm: float = 47.0
     levels: tuple[str, ...] = ("L3",)
     scale_mm: float = 10.0
+    calibrations: dict = field(default_factory=dict)
     digest: str = "aaaaaaaaaaaa"
     runs_as: str = "reference on cpu"
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ class LevelAt:
     z_mm: float = 60.0
     levels: tuple = ("L3",)
     scale_mm: float = 10.0
+    calibrations: dict = field(default_factory=dict)
     digest: str = "aaaaaaaaaaaa"
     runs_as: str = "reference on cpu"
 

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -34,6 +34,7 @@ class LevelAt:
     z_mm: float
     levels: tuple = ("L3",)
     scale_mm: float = 10.0
+    calibrations: dict = field(default_factory=dict)
     digest: str = "aaaaaaaaaaaa"
     runs_as: str = "reference on cpu"
 

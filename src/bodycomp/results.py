@@ -38,8 +38,10 @@ class SliceChoice:
             scored it (clipped where the score saturates).
         smoothed_offset_mm: (slice,) the same after smoothing along z.
         crossings: Number of ascending zero crossings of the smoothed curve.
-        confidence: Probability, 0..1, that the level lies within 10 mm of ``z_mm``, as calibrated
-            on simulated curves; None unless found.
+        confidence: Probability, 0..1, that the level lies within 10 mm of ``z_mm``; None unless
+            found.
+        confidence_basis: What it rests on: held-out series of the model, or the looks of the
+            curve alone; empty unless found.
         slope_ratio: How steeply the scores rise against what the model was trained to: 1 as
             expected, 0.5 half as steep; None unless found.
         scored: (slice,) which slices the network scored; between them the offsets are
@@ -55,6 +57,7 @@ class SliceChoice:
     smoothed_offset_mm: NDArray[np.float32]
     crossings: int
     confidence: float | None = None
+    confidence_basis: str = ""
     slope_ratio: float | None = None
     scored: NDArray[np.bool_] | None = None
 

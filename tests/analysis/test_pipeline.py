@@ -19,6 +19,7 @@ class KnownLevels:
 
     positions_mm: dict
     scale_mm: float = 10.0
+    calibrations: dict = field(default_factory=dict)
     digest: str = "aaaa"
     runs_as: str = "reference on cpu"
     asked: list = field(default_factory=list)

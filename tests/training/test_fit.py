@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ from bodycomp.errors import (
     TrainingSetError,
     UsageError,
 )
+from bodycomp.networks.card_description import SplitSize
 from bodycomp.networks.checkpoint import load_model
+from bodycomp.networks.model_folder import write_card
 from bodycomp.training.fit import train_segmentation, train_slice_selection
 from bodycomp.training.slice_selection import SliceSelectionModule
 from factories import make_segmentation_set
@@ -256,3 +259,34 @@ def test_workers_load_the_same_samples(tiny_densenet):
     ]
     weights = [(run / "model" / "weights.safetensors").read_bytes() for run in runs]
     assert weights[0] == weights[1]
+
+
+def test_a_card_tells_what_the_training_knows_by_itself(tiny_densenet):
+    run = train_slice_selection(tiny_densenet(epochs=1))
+    description = load_model(run).card.description
+    assert description.data.digest == read_json(run / "manifest.json")["data"]["digest"]
+    assert {name: size.slices for name, size in description.data.splits.items()} == {
+        "train": 12,
+        "val": 9,
+        "test": 5,
+    }
+    assert description.data.splits["val"] == SplitSize(slices=9, series=1, patients=1)
+    assert description.software == read_json(run / "manifest.json")["versions"]
+    tables = {table.key: table for table in description.metrics}
+    assert set(tables) == {"validation", "test"}
+    told = {metric.name: metric.value for metric in tables["test"].metrics}
+    written = read_json(run / "test_metrics.json")
+    assert told == {name: value for name, value in written.items() if name != "loss"}
+    assert all(metric.unit and metric.cases is not None for metric in tables["test"].metrics)
+    assert description.words.known_failures
+
+
+def test_a_model_trained_on_from_another_inherits_none_of_its_words(tiny_unet):
+    first = train_segmentation(tiny_unet(name="first", epochs=1))
+    card = load_model(first).card
+    words = replace(card.description.words, name="Of one hospital", licence="CC BY 4.0")
+    write_card(first, replace(card, description=replace(card.description, words=words)))
+    second = train_segmentation(tiny_unet(name="second", epochs=1, load_weights=first))
+    told = load_model(second).card
+    assert told.description.words.name == told.description.words.licence == ""
+    assert told.training["started_from"] == load_model(first).digest

@@ -8,10 +8,12 @@ import torch
 
 from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.training.located_series import locate_in_series
 from bodycomp.training.segmentation_metrics import count_pixels, dice
 from bodycomp.training.slice_metrics import (
-    locating_errors_mm,
+    near_counts,
     offset_metrics,
+    series_counts,
     series_metrics,
     view_error_mm,
 )
@@ -35,6 +37,7 @@ def test_mae_is_taken_near_the_level_and_skips_what_nobody_annotated():
     offsets = np.array([[0.0], [40.0], [400.0], [np.nan]])
     estimated = np.array([[4.0], [30.0], [90.0], [0.0]])
     assert offset_metrics(offsets, estimated, ["L3"]) == {"mae_mm_L3": 7.0}
+    assert near_counts(offsets, ["L3"]) == {"mae_mm_L3": 2}
     assert offset_metrics(offsets[2:], estimated[2:], ["L3"]) == {"mae_mm_L3": None}
 
 
@@ -64,29 +67,31 @@ def test_locating_finds_the_shift_of_each_series():
     estimated = np.concatenate([near[1], off[1], elsewhere[1]])
     series = np.repeat(["a", "b", "c"], [len(near[0]), len(off[0]), len(elsewhere[0])])
     shuffled = np.random.default_rng(0).permutation(len(offset))
-    errors = locating_errors_mm(
+    located = locate_in_series(
         "L3", offset[shuffled], estimated[shuffled], series[shuffled], ChoiceOptions()
     )
-    np.testing.assert_allclose(errors, [3.0, 8.0], atol=1.0)
+    np.testing.assert_allclose(located.errors_mm, [3.0, 8.0], atol=1.0)
+    assert series_counts([located]) == {"located_error_mm_L3": 2, "found_L3": 2}
 
 
 def test_a_series_in_which_the_level_is_not_found_counts_against_the_share():
     good, noise = make_series(2.0), make_series(0.0)
     random = np.random.default_rng(1).choice([-40.0, 40.0], len(noise[0]))
-    metrics = series_metrics(
-        np.concatenate([good[0], noise[0]])[:, None],
-        np.concatenate([good[1], random])[:, None],
-        ["L3"],
+    located = locate_in_series(
+        "L3",
+        np.concatenate([good[0], noise[0]]),
+        np.concatenate([good[1], random]),
         np.repeat(["good", "noise"], [len(good[0]), len(noise[0])]),
-        10.0,
+        ChoiceOptions(),
     )
+    metrics = series_metrics([located])
+    assert series_counts([located]) == {"located_error_mm_L3": 1, "found_L3": 2}
     assert metrics["found_L3"] == 0.5
     assert metrics["located_error_mm_L3"] == pytest.approx(2.0, abs=1.0)
 
 
 def test_without_a_series_that_holds_the_level_nothing_is_claimed():
     offset, estimated = make_series(0.0, low=100.0, high=300.0)
-    metrics = series_metrics(
-        offset[:, None], estimated[:, None], ["L3"], np.array(["a"] * len(offset)), 10.0
-    )
-    assert metrics == {"located_error_mm_L3": None, "found_L3": None}
+    named = np.array(["a"] * len(offset))
+    located = locate_in_series("L3", offset, estimated, named, ChoiceOptions())
+    assert series_metrics([located]) == {"located_error_mm_L3": None, "found_L3": None}

@@ -65,5 +65,6 @@ def _doubt(choice: SliceChoice, others: Sequence[SliceChoice]) -> SliceChoice:
         slice_index=None,
         z_mm=None,
         confidence=None,
+        confidence_basis="",
         slope_ratio=None,
     )

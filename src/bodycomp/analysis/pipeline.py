@@ -16,6 +16,7 @@ from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
+from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.results import LevelResult, SeriesResult, SliceChoice
 
 SliceProgress = Callable[[str, int, int], None]
@@ -37,6 +38,11 @@ class SliceScorer(Protocol):
     @property
     def scale_mm(self) -> float:
         """Scale of the target that the scores follow."""
+        ...
+
+    @property
+    def calibrations(self) -> Mapping[str, LevelCalibration]:
+        """Level -> calibration of its confidence; levels without one are missing."""
         ...
 
     @property
@@ -94,7 +100,7 @@ class AnalysisOptions:
     Attributes:
         range_mm: Slices within half of this of the level are measured and averaged; with 0 only
             the slice nearest to the level, which always takes part.
-        choice: When a level counts as found. Its scale is taken from the model.
+        choice: When a level counts as found. Scale and calibrations are taken from the model.
         intervals: Segment moved copies of the slices, too, for an interval of each area.
         score_all: Score every slice, rather than some first and then those where a level can be.
 
@@ -185,4 +191,6 @@ class Analyzer:
 
 def choice_options(scorer: SliceScorer, options: ChoiceOptions | None = None) -> ChoiceOptions:
     """Return when a level counts as found, with what the model says of it."""
-    return replace(options or ChoiceOptions(), scale_mm=scorer.scale_mm)
+    return replace(
+        options or ChoiceOptions(), scale_mm=scorer.scale_mm, calibrations=scorer.calibrations
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from bodycomp.analysis.pipeline import SliceProgress, no_progress
 from bodycomp.errors import ModelError
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model
+from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.networks.engine import make_engine
 from bodycomp.networks.names import AUTO_ENGINE
 
@@ -64,6 +65,9 @@ class NetworkSliceScorer:
             )
         self.levels: tuple[str, ...] = card.levels
         self.scale_mm: float = card.target_scale_mm
+        self.calibrations: Mapping[str, LevelCalibration] = (
+            {} if card.confidence is None else card.confidence.levels
+        )
         self.digest: str = model.digest[:DIGEST_LENGTH]
         self._preprocessing = card.preprocessing
         self._engine = make_engine(model.network, resolve_device(device), engine)

@@ -7,15 +7,17 @@ neither moves the choice nor makes one. What stays doubtful is reported as such,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.confidence import confidence_of, curve_signs
+from bodycomp.analysis.confidence import CurveSigns, confidence_basis, confidence_of, curve_signs
 from bodycomp.analysis.expected_curve import ExpectedCurve, slice_extents_mm
 from bodycomp.analysis.smoothing import smooth_along_z
 from bodycomp.errors import ModelError, UsageError
+from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.networks.targets import DEFAULT_SCALE_MM, offset_to_target, target_to_offset
 from bodycomp.results import LevelStatus, SliceChoice
 
@@ -51,6 +53,8 @@ class ChoiceOptions:
         max_misfit: Largest mean difference between the scores and the expected curve, over the
             series and around the level; 0.22 lets a step pass, 0.29 would let noise pass.
         margin_mm: By how much a second position, farther than two scales away, must fit worse.
+        calibrations: Level -> calibration of its confidence (the model card); levels that are
+            missing have the confidence of the curve's signs alone.
 
     Raises:
         UsageError: A value is out of range.
@@ -60,6 +64,7 @@ class ChoiceOptions:
     smoothing_mm: float = 4.0
     max_misfit: float = 0.25
     margin_mm: float = 10.0
+    calibrations: Mapping[str, LevelCalibration] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (self.scale_mm > 0 and self.smoothing_mm >= 0 and self.margin_mm >= 0):
@@ -76,7 +81,7 @@ class _Verdict:
     reason: str = ""
     z_mm: float | None = None
     slope_ratio: float | None = None
-    confidence: float | None = None
+    signs: CurveSigns | None = None
 
 
 def choose_slice(
@@ -114,6 +119,7 @@ def choose_slice(
     smooth = np.clip(target_to_offset(smooth_score, options.scale_mm), -limit_mm, limit_mm)
     crossings_mm = zero_crossings_mm(smooth_score - 0.5, z_mm)
     verdict = _judge(ExpectedCurve(score, z_mm, options.scale_mm), crossings_mm, options)
+    calibration, signs = options.calibrations.get(level), verdict.signs
     return SliceChoice(
         level=level,
         status=verdict.status,
@@ -123,7 +129,8 @@ def choose_slice(
         offset_mm=clipped.astype(np.float32),
         smoothed_offset_mm=smooth.astype(np.float32),
         crossings=len(crossings_mm),
-        confidence=verdict.confidence,
+        confidence=None if signs is None else confidence_of(signs, calibration),
+        confidence_basis="" if signs is None else confidence_basis(calibration),
         slope_ratio=verdict.slope_ratio,
     )
 
@@ -254,7 +261,7 @@ def _inside(curve: ExpectedCurve, crossing_mm: float, options: ChoiceOptions) ->
         LevelStatus.FOUND,
         z_mm=z_mm,
         slope_ratio=slope,
-        confidence=confidence_of(curve_signs(curve, z_mm, slope)),
+        signs=curve_signs(curve, z_mm, slope),
     )
 
 

@@ -62,6 +62,7 @@ LEVEL_COLUMNS: Final = (
     "crossings",
     "slices_measured",
     "confidence",
+    "confidence_basis",
 )
 MEASUREMENT_COLUMNS: Final = tuple(f.name for f in fields(Measurement))
 FLAG_COLUMNS: Final = ("quality_flags",)
@@ -128,6 +129,7 @@ def _level_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
         "crossings": choice.crossings,
         "slices_measured": len(level.slice_indices),
         "confidence": choice.confidence,
+        "confidence_basis": choice.confidence_basis,
     }
     for tissue in result.tissues:
         measurement = level.measurements.get(tissue.key)

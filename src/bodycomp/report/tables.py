@@ -101,6 +101,7 @@ def _level_document(level: LevelResult) -> dict[str, Any]:
         "slice_index": choice.slice_index,
         "crossings": choice.crossings,
         "confidence": _rounded(choice.confidence),
+        "confidence_basis": choice.confidence_basis,
         "slope_ratio": _rounded(choice.slope_ratio),
         "offset_mm": _scored_offsets(choice),
         "smoothed_offset_mm": [_rounded(float(value)) for value in choice.smoothed_offset_mm],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Final
 
 from torch import Tensor
 
 from bodycomp.networks.checkpoint import load_model
+from bodycomp.networks.model_folder import write_card
 from bodycomp.report.figures import write_learning_curves
+from bodycomp.training.describing import metric_table
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement
 from bodycomp.training.run_folder import RunFolder, write_json
@@ -30,13 +33,17 @@ def finish(module: TrainingModule, folder: RunFolder, place: Placement) -> None:
         best_epoch=state.best_epoch,
         title=f"{best} (epoch {state.best_epoch} of {module.options.epochs})" if best else "",
     )
-    network = load_model(folder.model).network.to(place.device)
+    model = load_model(folder.model)
+    network = model.network.to(place.device)
     picks = pick_cases(module.state.best_cases)
     if picks:
         module.draw_examples(folder.examples, network, picks)
     if module.splits.test is not None:
         evaluation = module.evaluate(network, module.splits.test, place)
         write_json(folder.test_metrics, evaluation.metrics)
+        description = model.card.description
+        table = metric_table("test", evaluation, description.data)
+        write_card(folder.model, replace(model.card, description=description.with_metrics([table])))
         log.info(
             "test: %s",
             "  ".join(

@@ -18,6 +18,7 @@ from bodycomp.networks.card import ModelCard
 from bodycomp.training.batch_size import choose_batch_size
 from bodycomp.training.checkpoints import restore_last
 from bodycomp.training.compiling import check_compile
+from bodycomp.training.describing import described
 from bodycomp.training.devices import Devices, choose_devices
 from bodycomp.training.divergence import facts as divergence_facts
 from bodycomp.training.faults import explained
@@ -169,7 +170,11 @@ def _prepare(recipe: Recipe, seat: Seat | None) -> _Prepared:
     check_same_data(seat, digest)
     options = replace(options, batch_size=min(gather(seat, int(options.batch_size))))
     facts = _facts(options, devices, splits, digest) | {DECODED: checked.decoded}
-    card = replace(card, training=provenance(card, options, facts))
+    card = replace(
+        card,
+        training=provenance(card, options, facts),
+        description=described(card.task, splits, options.data_dir, digest),
+    )
     with all_or_none(seat):
         manifest = Manifest(folder, facts)
         manifest.check_same_data()

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bodycomp.networks.checkpoint import save_model
 from bodycomp.storage import duplicate
+from bodycomp.training.describing import confidence_of_validation, metric_table
 from bodycomp.training.divergence import not_finite, warn_of_missed
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import EvaluationStopped, Placement
@@ -160,7 +161,14 @@ class TrainingLoop(Callback):
             "step": module.state.step,
             "validation": evaluation.metrics,
         }
-        card = replace(module.card, training=training)
+        description = module.card.description
+        table = metric_table("validation", evaluation, description.data)
+        card = replace(
+            module.card,
+            training=training,
+            confidence=confidence_of_validation(evaluation),
+            description=description.with_metrics([table]),
+        )
         save_model(self._folder.model, module.judged_network, card, overwrite=True)
 
     def _checkpoint(self, trainer: Trainer) -> None:

@@ -54,6 +54,15 @@ def data_digest(data_dir: Path, files: Iterable[Path], contents: Mapping[str, by
     return digest.hexdigest()
 
 
+def software_versions() -> dict[str, str]:
+    """Return the versions of all that a training's numbers depend on."""
+    return {
+        "bodycomp": bodycomp.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
 def git_commit() -> str | None:
     """Return the commit of the checkout that this code runs from; None outside one."""
     source = Path(bodycomp.__file__).parent
@@ -96,11 +105,7 @@ class Manifest:
         self._values: dict[str, Any] = {
             "started": earlier.get("started", _now()),
             "resumed": [*earlier.get("resumed", []), *([_now()] if earlier else [])],
-            "versions": {
-                "bodycomp": bodycomp.__version__,
-                "python": platform.python_version(),
-                **{name: version(name) for name in PACKAGES},
-            },
+            "versions": software_versions(),
             "git_commit": git_commit(),
             "platform": platform.platform(),
             **facts,

@@ -8,13 +8,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.slice_selection import ChoiceOptions, choose_slice
+from bodycomp.analysis.confidence import CLOSE_MM
+from bodycomp.training.located_series import LocatedSeries
 
 NEAR_MM: Final = 50.0
 """Slices within this distance of a level are near it; farther ones all look alike to a network
 whose target has a scale of 10 mm."""
 
-FOUND_MM: Final = 10.0
+FOUND_MM: Final = CLOSE_MM
 """A level counts as found when it is located within this distance."""
 
 
@@ -53,21 +54,14 @@ def offset_metrics(
     return metrics
 
 
-def series_metrics(
-    offsets_mm: NDArray[np.floating],
-    estimated_mm: NDArray[np.floating],
-    levels: Sequence[str],
-    series: NDArray[np.str_],
-    scale_mm: float,
-) -> dict[str, float | None]:
-    """Return per level how well it is located in the series that it lies in.
+def near_counts(offsets_mm: NDArray[np.floating], levels: Sequence[str]) -> dict[str, int]:
+    """Return per metric of ``offset_metrics`` the number of slices that it is made of."""
+    near = (np.abs(offsets_mm) <= NEAR_MM).sum(axis=0)
+    return {f"mae_mm_{level}": int(count) for level, count in zip(levels, near, strict=True)}
 
-    Args:
-        offsets_mm: (slice, level) true offsets, NaN where not annotated.
-        estimated_mm: (slice, level) offsets by the network.
-        levels: Names of the levels.
-        series: (slice,) name of each slice's series.
-        scale_mm: Scale of the targets.
+
+def series_metrics(located: Sequence[LocatedSeries]) -> dict[str, float | None]:
+    """Return per level how well it is located in the series that it lies in.
 
     Returns:
         ``located_error_mm_<level>``, the median distance between the level and where it was
@@ -75,43 +69,23 @@ def series_metrics(
         which it was located within 10 mm. None without any such series.
     """
     metrics: dict[str, float | None] = {}
-    options = ChoiceOptions(scale_mm=scale_mm)
-    for index, level in enumerate(levels):
-        distances_mm = locating_errors_mm(
-            level, offsets_mm[:, index], estimated_mm[:, index], series, options
+    for level in located:
+        errors_mm = level.errors_mm
+        known_mm = errors_mm[np.isfinite(errors_mm)]
+        metrics[f"located_error_mm_{level.level}"] = (
+            float(np.median(known_mm)) if known_mm.size else None
         )
-        located_mm = distances_mm[np.isfinite(distances_mm)]
-        metrics[f"located_error_mm_{level}"] = (
-            float(np.median(located_mm)) if located_mm.size else None
-        )
-        metrics[f"found_{level}"] = (
-            float((distances_mm <= FOUND_MM).mean()) if distances_mm.size else None
+        metrics[f"found_{level.level}"] = (
+            float((errors_mm <= FOUND_MM).mean()) if errors_mm.size else None
         )
     return metrics
 
 
-def locating_errors_mm(
-    level: str,
-    offset_mm: NDArray[np.floating],
-    estimated_mm: NDArray[np.floating],
-    series: NDArray[np.str_],
-    options: ChoiceOptions,
-) -> NDArray[np.float64]:
-    """Locate one level in every series that it lies in, as the analysis of a scan does.
-
-    A slice's true offset serves as its position, so that the level lies at 0 mm. Slices without
-    an annotation or a series name take no part.
-
-    Returns:
-        (series,) distance between the level and where it was located; infinite where it was not.
-    """
-    usable = ~np.isnan(offset_mm) & (series != "")
-    distances = []
-    for name in np.unique(series[usable]):
-        own = np.flatnonzero(usable & (series == name))
-        z_mm, first = np.unique(offset_mm[own].astype(np.float64), return_index=True)
-        if not z_mm[0] <= 0 <= z_mm[-1]:
-            continue
-        choice = choose_slice(level, estimated_mm[own][first], z_mm, options)
-        distances.append(np.inf if choice.z_mm is None else abs(choice.z_mm))
-    return np.array(distances, dtype=np.float64)
+def series_counts(located: Sequence[LocatedSeries]) -> dict[str, int]:
+    """Return per metric of ``series_metrics`` the number of series that it is made of."""
+    counts = {}
+    for level in located:
+        errors_mm = level.errors_mm
+        counts[f"located_error_mm_{level.level}"] = int(np.isfinite(errors_mm).sum())
+        counts[f"found_{level.level}"] = errors_mm.size
+    return counts

@@ -8,21 +8,33 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.networks.losses import slice_selection_loss
 from bodycomp.networks.targets import offset_to_target, target_to_offset
 from bodycomp.report.figures import LevelEstimates, SliceCase, write_slice_examples
+from bodycomp.training.located_series import (
+    LocatedSeries,
+    calibrations_of,
+    locate_in_series,
+)
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement
 from bodycomp.training.slice_metrics import (
     NEAR_MM,
+    near_counts,
     offset_metrics,
+    series_counts,
     series_metrics,
     view_error_mm,
 )
 from bodycomp.training.task import Evaluation, Headline, Pick
+
+Offsets = NDArray[np.floating]
+"""(slice, level) in mm."""
 
 TELLING_ERROR_MM: Final = 10.0
 
@@ -61,14 +73,31 @@ class SliceSelectionModule(TrainingModule):
         offsets_mm = offsets.numpy()
         estimated_mm = target_to_offset(torch.sigmoid(logits).numpy(), self._scale_mm)
         metrics = {"loss": loss} | offset_metrics(offsets_mm, estimated_mm, levels)
-        if isinstance(split, SliceDataset) and split.split.series is not None:
-            series = np.asarray(split.split.series)
-            metrics |= series_metrics(offsets_mm, estimated_mm, levels, series, self._scale_mm)
+        located = self._locate(split, offsets_mm, estimated_mm)
+        metrics |= series_metrics(located)
         errors_mm = torch.from_numpy(view_error_mm(offsets_mm, estimated_mm))
         is_annotated = not errors_mm.isnan().all()
         metrics["error_mm"] = float(errors_mm.nanmean()) if is_annotated else None
         score = -float(errors_mm.nanmean()) if is_annotated else -loss
-        return Evaluation(metrics, score, -telling_errors_mm(offsets, errors_mm))
+        return Evaluation(
+            metrics,
+            score,
+            -telling_errors_mm(offsets, errors_mm),
+            counts=near_counts(offsets_mm, levels) | series_counts(located),
+            calibrations=calibrations_of(located),
+        )
+
+    def _locate(
+        self, split: SampleSet, offsets_mm: Offsets, estimated_mm: Offsets
+    ) -> list[LocatedSeries]:
+        """Look for every level in whole series, if the table names them."""
+        if not (isinstance(split, SliceDataset) and split.split.series is not None):
+            return []
+        series, options = np.asarray(split.split.series), ChoiceOptions(scale_mm=self._scale_mm)
+        return [
+            locate_in_series(level, offsets_mm[:, column], estimated_mm[:, column], series, options)
+            for column, level in enumerate(self.card.levels)
+        ]
 
     @torch.no_grad()
     def draw_examples(self, path: Path, network: nn.Module, picks: Sequence[Pick]) -> None:

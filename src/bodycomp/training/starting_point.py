@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from bodycomp.errors import ModelError
+from bodycomp.networks.card_description import ModelDescription
 from bodycomp.networks.checkpoint import ModelCard, build_network
 from bodycomp.training.recipes import Recipe
 
@@ -40,7 +41,12 @@ def starting_network(recipe: Recipe) -> tuple[nn.Module, ModelCard]:
             hint="Give the options that it was trained with, or start without --load_weights.",
         )
     log.info("starting from the weights in %s", source)
-    started = replace(model.card, training={"started_from": model.digest})
+    started = replace(
+        model.card,
+        training={"started_from": model.digest},
+        confidence=None,
+        description=ModelDescription(),
+    )
     return model.network.train(), started
 
 

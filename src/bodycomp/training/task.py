@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from bodycomp.data.datasets import SampleSet
+from bodycomp.networks.confidence_calibration import LevelCalibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +59,17 @@ class Evaluation:
         score: What the best epoch has most of.
         cases: (case,) how well each sample did, higher is better, NaN where it does not count.
         missed: Tissues that are in the split and of which no pixel was found.
+        counts: Metric -> number of slices or series that it is made of; of metrics that are
+            missing, all slices of the split.
+        calibrations: Level -> calibration of the confidence of its positions in this split.
     """
 
     metrics: dict[str, float | None]
     score: float
     cases: Tensor
     missed: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    calibrations: Mapping[str, LevelCalibration] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,117 @@
+"""What a training knows of its model by itself, for the model's card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from bodycomp.data.datasets import SampleSet, SliceDataset
+from bodycomp.data.manifest import Manifest, read_manifest
+from bodycomp.errors import TrainingSetError
+from bodycomp.networks.card_description import ModelDescription, SplitSize, TrainingData
+from bodycomp.networks.card_metrics import Metric, MetricTable
+from bodycomp.networks.card_words import KIND_WORDS, Task
+from bodycomp.networks.confidence_calibration import ConfidenceCalibration
+from bodycomp.training.manifest import software_versions
+from bodycomp.training.task import Evaluation, Splits
+
+VALIDATION_SERIES: Final = (
+    "the validation series of the training, by which its best epoch was chosen"
+)
+NO_INTERVALS: Final = "Without intervals: bodycomp evaluate makes them, over patients."
+CHOSEN_BY: Final = "The best epoch was chosen by these, so that they flatter the model a little."
+TITLES: Final = {"validation": "Validation split", "test": "Test split"}
+NOT_SHOWN: Final = frozenset({"loss"})
+
+
+def described(task: Task, splits: Splits, data_dir: Path, digest: str) -> ModelDescription:
+    """Return the description of a model that is about to be trained.
+
+    Args:
+        task: Of the model.
+        splits: The training set.
+        data_dir: Where it lies; a manifest there tells patients and series.
+        digest: Of its contents.
+    """
+    try:
+        manifest = read_manifest(data_dir)
+    except TrainingSetError:  # validation says what is wrong with it; here it tells nothing
+        manifest = None
+    named = {"train": splits.train, "val": splits.val, "test": splits.test}
+    sizes = {
+        name: _size(split, None if manifest is None else manifest.of(name))
+        for name, split in named.items()
+        if split is not None
+    }
+    return ModelDescription(
+        words=KIND_WORDS[task],
+        data=TrainingData(digest, sizes),
+        software=software_versions(),
+    )
+
+
+def metric_table(key: str, evaluation: Evaluation, data: TrainingData | None) -> MetricTable:
+    """Return an evaluation as a table of the card.
+
+    Args:
+        key: ``validation`` or ``test``.
+        evaluation: Of that split.
+        data: The training set.
+    """
+    size = None if data is None else data.splits.get("val" if key == "validation" else key)
+    slices = len(evaluation.cases)
+    metrics = tuple(
+        Metric(
+            name,
+            value,
+            unit=_unit(name),
+            cases=evaluation.counts.get(name, slices),
+            patients=None if size is None or name in evaluation.counts else size.patients,
+            reason="" if value is not None else "nothing of it in this split",
+        )
+        for name, value in evaluation.metrics.items()
+        if name not in NOT_SHOWN
+    )
+    notes = (NO_INTERVALS, CHOSEN_BY) if key == "validation" else (NO_INTERVALS,)
+    return MetricTable(
+        key=key,
+        title=TITLES[key],
+        source=f"{slices} slices of the training set's own split",
+        metrics=metrics,
+        data_digest="" if data is None else data.digest,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        notes=notes,
+    )
+
+
+def confidence_of_validation(evaluation: Evaluation) -> ConfidenceCalibration | None:
+    """Return the calibration that the validation series give; None without enough of them."""
+    if not evaluation.calibrations:
+        return None
+    return ConfidenceCalibration(VALIDATION_SERIES, evaluation.calibrations)
+
+
+def _size(split: SampleSet, manifest: Manifest | None) -> SplitSize:
+    columns: Mapping[str, tuple[str, ...] | None] = {}
+    if isinstance(split, SliceDataset):
+        columns = {"patient": split.split.patient, "series": split.split.series}
+    if manifest is not None and len(manifest) == len(split):
+        known = {"patient": "patient", "series": "series_instance_uid"}
+        columns = {
+            key: manifest.texts(name) if name in manifest else columns.get(key)
+            for key, name in known.items()
+        }
+    return SplitSize(
+        len(split), series=_number(columns.get("series")), patients=_number(columns.get("patient"))
+    )
+
+
+def _number(names: tuple[str, ...] | None) -> int | None:
+    """Return how many there are; None where a sample has no name."""
+    return len(set(names)) if names and all(names) else None
+
+
+def _unit(name: str) -> str:
+    return "mm" if "error_mm" in name or name.startswith("mae_mm") else "1"

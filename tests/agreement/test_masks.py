@@ -4,19 +4,22 @@ import importlib
 import math
 import warnings
 from dataclasses import astuple
+from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
+from annotation_files import simpleitk
 from bodycomp.agreement.masks import ALL_TISSUES, MaskAgreement, compare_masks
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, THORACIC_TISSUES, VISCERAL_FAT
 from bodycomp.errors import ImageError
 from bodycomp.results import Quantity
+
+SITK = simpleitk()
 
 SPACING = (0.8, 1.3)
 KEYS = [tissue.key for tissue in ABDOMINAL_TISSUES]
@@ -58,9 +61,9 @@ def check_undefined_have_reasons(agreement: MaskAgreement) -> None:
 def test_overlap_agrees_with_simpleitk(mask: np.ndarray, truth: np.ndarray) -> None:
     agreements = compare_masks(mask, truth, ABDOMINAL_TISSUES, SPACING)
     for key in both_there(mask, truth):
-        overlap = SimpleITK.LabelOverlapMeasuresImageFilter()
+        overlap = SITK.LabelOverlapMeasuresImageFilter()
         images = (regions(labels)[key].astype(np.uint8) for labels in (truth, mask))
-        overlap.Execute(*(SimpleITK.GetImageFromArray(image) for image in images))
+        overlap.Execute(*(SITK.GetImageFromArray(image) for image in images))
         assert agreements[key].dice.value == pytest.approx(overlap.GetDiceCoefficient(1))
         assert agreements[key].jaccard.value == pytest.approx(overlap.GetJaccardCoefficient(1))
         # Its volume similarity is 2 (truth - mask) / (truth + mask).
@@ -101,17 +104,17 @@ def simpleitk_distances(
 ) -> list[float]:
     """Return HD95 and ASSD from label contours and signed distance maps."""
 
-    def contour(region: np.ndarray) -> SimpleITK.Image:
-        image = SimpleITK.GetImageFromArray(np.pad(region, 2).astype(np.uint8))
+    def contour(region: np.ndarray) -> Any:
+        image = SITK.GetImageFromArray(np.pad(region, 2).astype(np.uint8))
         image.SetSpacing(spacing[::-1])
-        return SimpleITK.LabelContour(image, False)
+        return SITK.LabelContour(image, False)
 
     contours = [contour(mask), contour(truth)]
     ways = []
     for mine, other in (contours, contours[::-1]):
-        far = SimpleITK.SignedMaurerDistanceMap(other, squaredDistance=False, useImageSpacing=True)
-        on_surface = SimpleITK.GetArrayFromImage(mine) > 0
-        ways.append(np.abs(SimpleITK.GetArrayFromImage(far))[on_surface])
+        far = SITK.SignedMaurerDistanceMap(other, squaredDistance=False, useImageSpacing=True)
+        on_surface = SITK.GetArrayFromImage(mine) > 0
+        ways.append(np.abs(SITK.GetArrayFromImage(far))[on_surface])
     hausdorff = max(np.percentile(way, 95) for way in ways)
     return [float(hausdorff), float(np.concatenate(ways).mean())]
 

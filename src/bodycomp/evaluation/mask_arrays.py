@@ -1,0 +1,144 @@
+"""Masks in NumPy files -> cases to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.annotation.labels import LabelMapping, Structure
+from bodycomp.data.arrays import ArrayHeader, inspect_array, read_samples
+from bodycomp.data.findings import Finding, as_error
+from bodycomp.data.naming import SPLITS, images_path, masks_path
+from bodycomp.errors import TrainingSetError
+from bodycomp.evaluation.sample_origin import SampleOrigins, read_origins
+from bodycomp.evaluation.slice_records import SliceCase
+
+ARRAY_SUFFIX: Final = ".npy"
+
+
+@dataclass(frozen=True, eq=False)
+class MaskArray:
+    """A file of label masks.
+
+    Attributes:
+        header: Of the file.
+        shape: Slices, rows and columns.
+        labels: What its labels mean.
+    """
+
+    header: ArrayHeader
+    shape: tuple[int, int, int]
+    labels: LabelMapping
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Return the (row, column) labels of one slice.
+
+        Raises:
+            SeriesError: A label has no meaning.
+        """
+        values = read_samples(self.header, index, index + 1) if self.has_slices else self._whole()
+        plane = values.reshape(self.shape[1:])
+        where = f"{self.header.path.name}, slice {index}"
+        there = [int(value) for value in np.unique(plane) if value != 0]
+        meanings = self.labels.values([Structure(value) for value in there], where)
+        tissues = np.zeros(self.shape[1:], np.uint8)
+        for value, label in meanings.items():
+            tissues[plane == value] = label
+        return tissues
+
+    @property
+    def has_slices(self) -> bool:
+        """Whether the first axis counts slices."""
+        return len(self.header.shape) > 2
+
+    def _whole(self) -> NDArray[Any]:
+        rows, columns = self.header.shape
+        return read_samples(self.header, 0, rows).reshape(rows, columns)
+
+
+def open_mask_array(path: Path, labels: LabelMapping) -> MaskArray:
+    """Open masks of shape (slice, row, column, 1), (slice, row, column) or (row, column).
+
+    Raises:
+        InputNotFoundError: The file is not there.
+        TrainingSetError: No array of whole numbers, or of another shape.
+    """
+    header = inspect_array(path)
+    if isinstance(header, Finding):
+        raise as_error(header, path)
+    shape = header.shape[:-1] if len(header.shape) == 4 and header.shape[-1] == 1 else header.shape
+    shape = (1, *shape) if len(shape) == 2 else shape
+    if len(shape) != 3 or 0 in shape:
+        raise TrainingSetError(
+            f"{path}: expected masks of shape (slices, rows, columns), with or without a last axis "
+            f"of 1, found {header.shape}"
+        )
+    if header.dtype.kind not in "iub":
+        raise TrainingSetError(
+            f"{path}: expected whole label numbers, found {header.dtype}",
+            hint="Save the labels with astype('uint8'), not probabilities.",
+        )
+    return MaskArray(header, (shape[0], shape[1], shape[2]), labels)
+
+
+def array_cases(
+    predicted: MaskArray,
+    truth: MaskArray,
+    name: str,
+    pixel_spacing_mm: tuple[float, float] | None,
+) -> Iterator[SliceCase]:
+    """Yield one case per slice.
+
+    Where the truth is ``<split>_masks.npy`` of a training set, its images and its manifest give HU,
+    patients and the size of pixels.
+
+    Args:
+        predicted: Masks that were found.
+        truth: Their truth.
+        name: Of the case.
+        pixel_spacing_mm: Used where no manifest states it.
+
+    Raises:
+        TrainingSetError: Shapes differ, or the manifest is for another set.
+        SeriesError: A label has no meaning.
+    """
+    if predicted.shape != truth.shape:
+        raise TrainingSetError(
+            f"{predicted.header.path}: expected the shape of {truth.header.path.name}, "
+            f"{truth.shape} slices, rows and columns, found {predicted.shape}"
+        )
+    split = _split_of(truth.header.path)
+    origins, images = SampleOrigins(), None
+    if split:
+        origins = read_origins(truth.header.path.parent, split, truth.shape[0])
+        images = _images_of(truth.header.path.parent, split, truth.shape)
+    for index in range(truth.shape[0]):
+        hu = None
+        if images is not None:
+            hu = read_samples(images, index, index + 1).reshape(truth.shape[1:])
+        yield SliceCase(
+            source=split or name,
+            index=index,
+            patient=origins.patient(index),
+            mask=predicted.read(index),
+            truth=truth.read(index),
+            pixel_spacing_mm=origins.pixel_spacing_mm(index) or pixel_spacing_mm,
+            hu=hu,
+        )
+
+
+def _split_of(path: Path) -> str:
+    """Return the split whose masks a file is, empty if it is none."""
+    return next((split for split in SPLITS if masks_path(path.parent, split) == path), "")
+
+
+def _images_of(folder: Path, split: str, shape: tuple[int, int, int]) -> ArrayHeader | None:
+    header = inspect_array(images_path(folder, split))
+    if isinstance(header, Finding) or header.shape not in {shape, (*shape, 1)}:
+        return None
+    return header

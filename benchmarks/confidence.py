@@ -1,12 +1,13 @@
 """Whether confidence means what it says, on phantom series that took no part in any fit.
 
-    python -m benchmarks.confidence MODEL [MODEL ...] [--series 100] [--fit 12] [--seed 4711]
+    python -m benchmarks.confidence MODEL [MODEL ...] [--series 120] [--seed 4711] [--found FILE]
 
 Phantoms of a seed of their own are rendered at 256 x 256 every 4 mm, scored by each model, and
-their level is looked for as an analysis does. ``--fit`` of them (the first) are what a user
-calibrates on; the others tell, before and after: share of positions within 10 mm per band of
-confidence, expected calibration error (bands weighted by their size) and Brier score. Where a
-model's card has a calibration of its training already, that one is told, too.
+their level is looked for as an analysis does. Then some of the series, drawn 200 times, calibrate
+the confidence, and the others tell, before and after: expected calibration error (|confidence -
+share right| of bands, weighted by their size), Brier score, and share within 10 mm per band. A
+perfect confidence has an error, too, with so few series: it is told beside. Where a model's card
+has a calibration, that one is told on all series. ``--found`` keeps what was found.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from bodycomp.phantom import Torso, sample_patient, sample_scan
 SPACING_MM = 4.0
 SIDE = 256
 RIGHT_MM = 10.0
+FIT_SERIES = (12, 40)
+DRAWS = 200
 BANDS = (0.0, 0.5, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -42,7 +45,7 @@ class Found:
     confidence: np.ndarray
     right: np.ndarray
 
-    def part(self, places: slice) -> Found:
+    def part(self, places: np.ndarray) -> Found:
         """Return some of them."""
         return Found(self.confidence[places], self.right[places])
 
@@ -102,47 +105,75 @@ def _bands(found: Found) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield found.confidence[inside], found.right[inside]
 
 
-def report(name: str, found: Found) -> None:
-    """Print one reliability table."""
+def error_by_chance(found: Found, rng: np.random.Generator) -> float:
+    """Return the calibration error of a confidence that is right: outcomes drawn from it."""
+    draws = [rng.random(len(found.confidence)) < found.confidence for _ in range(DRAWS)]
+    return float(np.mean([calibration_error(Found(found.confidence, right)) for right in draws]))
+
+
+def report(name: str, parts: list[Found], rng: np.random.Generator) -> None:
+    """Print one reliability table, of all draws together."""
+    errors = [calibration_error(part) for part in parts]
+    chance = np.mean([error_by_chance(part, rng) for part in parts[:5]])
     print(
-        f"  {name}: n {len(found.right)}, mean confidence {found.confidence.mean():.2f}, "
-        f"right {found.right.mean():.2f}, calibration error {calibration_error(found):.3f}, "
-        f"Brier {brier_score(found):.3f}"
+        f"  {name}: mean confidence {np.mean([p.confidence.mean() for p in parts]):.2f}, "
+        f"right {np.mean([p.right.mean() for p in parts]):.2f}, "
+        f"calibration error {np.mean(errors):.3f} (by chance {chance:.3f}), "
+        f"Brier {np.mean([brier_score(part) for part in parts]):.3f}"
     )
-    for (low, high), (confidence, right) in zip(pairwise(BANDS), _bands(found), strict=True):
+    together = Found(*(np.concatenate(c) for c in zip(*map(_columns, parts), strict=True)))
+    for (low, high), (confidence, right) in zip(pairwise(BANDS), _bands(together), strict=True):
         if len(right):
             print(
-                f"    {low:.1f}..{high:.1f}  n {len(right):3}  confidence "
+                f"    {low:.1f}..{high:.1f}  n {len(right) / len(parts):5.1f}  confidence "
                 f"{confidence.mean():.2f}  within 10 mm {right.mean():.2f}"
             )
 
 
+def _columns(found: Found) -> tuple[np.ndarray, np.ndarray]:
+    return found.confidence, found.right
+
+
+def report_fits(found: Found, rng: np.random.Generator) -> None:
+    """Print what calibrations on a few and on more of the series do to the others."""
+    for count in FIT_SERIES:
+        before, after = [], []
+        for _ in range(DRAWS):
+            order = rng.permutation(len(found.right))
+            fit, rest = found.part(order[:count]), found.part(order[count:])
+            before.append(rest)
+            after.append(rest.with_calibration(fit_calibration(fit.confidence, fit.right)))
+        if count == FIT_SERIES[0]:
+            report("signs alone", before, rng)
+        report(f"calibrated on {count} series", after, rng)
+
+
 def main() -> None:
+    """Find, fit, tell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", type=Path)
-    parser.add_argument("--series", type=int, default=100)
-    parser.add_argument("--fit", type=int, default=12)
+    parser.add_argument("--series", type=int, default=120)
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument("--level", default="L3")
+    parser.add_argument("--found", type=Path)
     given = parser.parse_args()
-    models = [load_model(path, task="slice_selection") for path in given.models]
     torch.set_num_threads(1)
-    for path, model, found in zip(
-        given.models,
-        models,
-        find_levels(models, given.seed, given.series, given.level),
-        strict=True,
-    ):
-        held_out = found.part(slice(given.fit, None))
-        made = fit_calibration(found.confidence[: given.fit], found.right[: given.fit])
-        print(f"{path}: found in {len(found.right)} of {given.series} series")
-        report("signs alone", held_out)
-        if made is not None:
-            report(f"calibrated on {made.series} found", held_out.with_calibration(made))
-        card = model.card.confidence
-        if card is not None and given.level in card.levels:
-            own = card.levels[given.level]
-            report(f"by its card ({confidence_basis(own)})", held_out.with_calibration(own))
+    models = [load_model(path, task="slice_selection") for path in given.models]
+    if given.found is not None and given.found.exists():
+        kept = np.load(given.found)
+        rows = [Found(kept[f"confidence_{i}"], kept[f"right_{i}"]) for i in range(len(models))]
+    else:
+        rows = find_levels(models, given.seed, given.series, given.level)
+    if given.found is not None:
+        columns = {f"confidence_{i}": found.confidence for i, found in enumerate(rows)}
+        np.savez(given.found, **columns, **{f"right_{i}": f.right for i, f in enumerate(rows)})
+    for path, model, found in zip(given.models, models, rows, strict=True):
+        rng = np.random.default_rng(given.seed)
+        print(f"{path}: found in {len(found.right)} series")
+        report_fits(found, rng)
+        own = (model.card.confidence.levels if model.card.confidence else {}).get(given.level)
+        if own is not None:
+            report(f"by its card, {confidence_basis(own)}", [found.with_calibration(own)], rng)
 
 
 if __name__ == "__main__":

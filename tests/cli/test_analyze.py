@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from bodycomp.analysis.loading import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.cli import main
 from bodycomp.imaging.preprocessing import (
@@ -20,6 +19,7 @@ from bodycomp.imaging.preprocessing import (
 )
 from bodycomp.networks.checkpoint import ModelCard, save_model
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
+from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.networks.names import DENSENET, UNET
 from bodycomp.networks.unet import UNet, UNetConfig
 from kill_harness import TABLES, make_cohort

@@ -10,11 +10,12 @@ from bodycomp.analysis.segmentation import NetworkSegmenter
 from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks.checkpoint import Model, Task, load_model
+from bodycomp.networks.model_folder import (
+    SEGMENTATION_FOLDER,
+    SLICE_SELECTION_FOLDER,
+    find_in_pair,
+)
 from bodycomp.networks.names import AUTO_ENGINE
-
-SLICE_SELECTION_FOLDER: Final = "slice-selection"
-SEGMENTATION_FOLDER: Final = "segmentation"
-_SUFFIXES: Final = ("", ".hdf5", ".h5")
 
 
 def load_analyzer(
@@ -61,9 +62,8 @@ _HINT: Final = (
 
 
 def _load(models_dir: Path, name: str, task: Task) -> Model:
-    for suffix in _SUFFIXES:
-        path = models_dir / f"{name}{suffix}"
-        if path.exists():
-            return load_model(path, task=task)
+    path = find_in_pair(models_dir, name)
+    if path is not None:
+        return load_model(path, task=task)
     there = ", ".join(sorted(entry.name for entry in models_dir.iterdir())) or "nothing"
     raise ModelError(f"expected {name} in {models_dir}, found {there}", hint=_HINT)

@@ -19,6 +19,7 @@ from bodycomp import __version__
 from bodycomp.cli import (
     analyze,
     cache,
+    card,
     demo,
     import_keras,
     phantom,
@@ -63,7 +64,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--quiet", action="store_true", help="show warnings and errors only")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for family in (demo, phantom, prepare, validate, show, train, import_keras, analyze, cache):
+    for family in (
+        demo,
+        phantom,
+        prepare,
+        validate,
+        show,
+        train,
+        import_keras,
+        card,
+        analyze,
+        cache,
+    ):
         family.add_parser(subparsers)
     return parser
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.analysis.loading import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.cohort import CohortOptions, read_truth, write_cohort
 from bodycomp.cohort.patient import DICOM_FOLDER
 from bodycomp.cohort.write import SEGMENTATION_FOLDER as MASKS_FOLDER
@@ -20,6 +19,7 @@ from bodycomp.demo.comparison import Agreement, compare
 from bodycomp.demo.options import DemoOptions
 from bodycomp.demo.summary import SUMMARY_NAME, write_summary
 from bodycomp.demo.trainings import Training, TrainingProgress, train_side_by_side
+from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.storage import refuse_existing
 from bodycomp.study import AnalyzeOptions, analyze_inputs
 from bodycomp.study.options import StudyProgress

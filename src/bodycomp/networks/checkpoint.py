@@ -11,10 +11,11 @@ from torch import nn
 
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks.card import ModelCard, Task
-from bodycomp.networks.keras import KERAS_SUFFIXES, KerasOptions, load_keras
+from bodycomp.networks.keras import KerasOptions, load_keras
 from bodycomp.networks.model import Model, build_network, network_with_weights
 from bodycomp.networks.model_folder import (
     CARD_NAME,
+    KERAS_SUFFIXES,
     WEIGHTS_NAME,
     card_text,
     model_folder,

@@ -36,8 +36,6 @@ from bodycomp.networks.names import DENSENET, UNET
 from bodycomp.networks.targets import DEFAULT_SCALE_MM
 from bodycomp.networks.unet import UNet, UNetConfig
 
-KERAS_SUFFIXES: Final = (".hdf5", ".h5")
-
 KERAS_INPUT_MAX: Final = 255.0
 """The earlier networks saw windowed images in 0..255."""
 

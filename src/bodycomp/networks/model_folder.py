@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from bodycomp.errors import ModelError
+from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks.card import ModelCard
 from bodycomp.storage import atomic_file
 
@@ -18,6 +18,35 @@ WEIGHTS_NAME: Final = "weights.safetensors"
 CARD_NAME: Final = "card.json"
 RUN_SUBFOLDER: Final = "model"
 """Where a training run leaves its model."""
+
+SLICE_SELECTION_FOLDER: Final = "slice-selection"
+SEGMENTATION_FOLDER: Final = "segmentation"
+KERAS_SUFFIXES: Final = (".hdf5", ".h5")
+
+
+def find_in_pair(models_dir: Path, name: str) -> Path | None:
+    """Return where a folder of both models has the one of this name; None if it has none.
+
+    That is a model folder, a run folder, or a file of the earlier Keras implementation.
+    """
+    paths = (models_dir / f"{name}{suffix}" for suffix in ("", *KERAS_SUFFIXES))
+    return next((path for path in paths if path.exists()), None)
+
+
+def models_at(path: Path) -> tuple[Path, ...]:
+    """Return the one model that ``path`` is, or the one or two that it holds as a pair's folder.
+
+    Raises:
+        InputNotFoundError: Nothing is there.
+    """
+    if not path.exists():
+        raise InputNotFoundError(f"expected a model, found nothing: {path}")
+    if path.is_dir() and not (model_folder(path) / CARD_NAME).exists():
+        names = (SLICE_SELECTION_FOLDER, SEGMENTATION_FOLDER)
+        found = tuple(place for name in names if (place := find_in_pair(path, name)) is not None)
+        if found:
+            return found
+    return (path,)
 
 
 def model_folder(path: Path) -> Path:

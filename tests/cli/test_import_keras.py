@@ -60,6 +60,10 @@ def test_two_imported_models_make_an_analyzer(tmp_path, capsys):
     assert analyzer.scorer.levels == ("T5", "T8", "T10", "L3")
     assert [tissue.key for tissue in analyzer.segmenter.tissues] == ["muscle", "subcutaneous_fat"]
     assert "slice selection model (densenet, relu) for T5, T8, T10, L3" in capsys.readouterr().out
+    assert main(["card", str(tmp_path)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count("the file that this model was imported from does not say") == 2
+    assert "Not calibrated for this model" in shown
 
 
 @needs_legacy

@@ -119,6 +119,15 @@ QUANTITIES: Final = (
         _OWN,
     ),
     QuantityKind(
+        "aortic_hu",
+        "Density of the aorta",
+        "[hnsf'U]",
+        "median of a round, even region of 12 to 30 mm in front of the vertebral body that is at "
+        "least 20 HU denser than muscle, on the level's slice",
+        _OWN,
+        (MUSCLE_KEY,),
+    ),
+    QuantityKind(
         "noise_hu",
         "Noise",
         "[hnsf'U]",

@@ -14,6 +14,9 @@ WEIGHT_KG: Final = (1.5, 400.0)
 
 SEXES: Final = ("F", "M")
 
+NO_CONTRAST_WORDS: Final = frozenset({"no", "none", "without", "n"})
+"""What some scanners write as the contrast agent where there was none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -80,3 +83,15 @@ class Acquisition:
     sharp_kernel: bool = False
     slice_thickness_mm: float | None = None
     contrast_agent: str = ""
+
+    @property
+    def names_contrast(self) -> bool:
+        """Whether the files name a contrast agent.
+
+        >>> Acquisition(contrast_agent="Iohexol").names_contrast
+        True
+        >>> Acquisition(contrast_agent="NONE").names_contrast
+        False
+        """
+        words = self.contrast_agent.strip().casefold()
+        return bool(words) and words not in NO_CONTRAST_WORDS

@@ -57,6 +57,23 @@ def test_how_the_series_was_made_raises_flags():
     assert raised["tube_voltage"].value == 80.0
 
 
+def test_contrast_agent_is_known_from_the_files_or_from_the_aorta():
+    named = Acquisition(kvp=120.0, contrast_agent="Iohexol")
+    denied = Acquisition(kvp=120.0, contrast_agent="NONE")
+    (flag,) = flags(acquisition=named).values()
+    assert (flag.value, flag.message) == (
+        None,
+        "the files name a contrast agent; muscle is denser",
+    )
+    (flag,) = flags(acquisition=denied, aortic_hu=151.4).values()
+    assert (flag.value, flag.limit) == (151.4, 80.0)
+    assert flag.message == "the aorta has 151 HU; muscle is denser"
+    (flag,) = flags(acquisition=named, aortic_hu=151.4).values()
+    assert "name a contrast agent and the aorta has 151 HU" in flag.message
+    assert flags(acquisition=denied, aortic_hu=76.0) == {}
+    assert flags(acquisition=denied, aortic_hu=None) == {}
+
+
 def test_body_cut_off_by_an_unknown_amount_is_flagged_all_the_same():
     quantities = CLEAN | {
         "cut_off_area_cm2": Quantity(None, "too little skin is seen"),

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from bodycomp.analysis.aorta import find_aorta
 from bodycomp.analysis.cut_off_body import TOUCHING_MM
 from bodycomp.analysis.cut_offs import apply_cut_off
 from bodycomp.analysis.indices import area_ratio, muscle_gauge, per_height_squared
@@ -47,6 +48,7 @@ def derive(
         **_muscle(slices),
         **_body(slices),
         **_image(slices),
+        "aortic_hu": _aorta(slices),
         "visceral_to_subcutaneous_ratio": _fat_ratio(measured),
     }
     return {kind.key: found[kind.key] for kind in quantities_for(slices.tissue_keys)}
@@ -133,6 +135,23 @@ def _body(slices: LevelSlices) -> dict[str, Quantity]:
         girth: Quantity(length_cm, "" if length_cm is not None else "no body is seen"),
         cut_off: Quantity(0.0),
     }
+
+
+def _aorta(slices: LevelSlices) -> Quantity:
+    """Return the density of the aorta on the level's own slice, where it stands out."""
+    hu, labels, turn = slices.hu[slices.middle], slices.labels[slices.middle], slices.turn
+    muscle = hu[labels == MUSCLE.label]
+    if not muscle.size:
+        return Quantity(None, "there is no muscle to compare vessels with")
+    row_mm, column_mm = slices.pixel_spacing_mm
+    found, reason = find_aorta(
+        turn.apply(hu),
+        turn.apply(slices.trunk),
+        (column_mm, row_mm) if turn.transpose else (row_mm, column_mm),
+        float(np.median(muscle)),
+        slices.level,
+    )
+    return Quantity(found.hu if found else None, reason)
 
 
 def _image(slices: LevelSlices) -> dict[str, Quantity]:

@@ -15,6 +15,7 @@ from bodycomp.analysis.plausible_slice import why_no_trunk
 from bodycomp.analysis.quality_flags import quality_flags
 from bodycomp.analysis.volumes import slice_heights_mm, volume_ml
 from bodycomp.anatomy import Tissue
+from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import LevelResult, LevelStatus, Measurement, SliceChoice
 from bodycomp.subject import Acquisition, Subject
@@ -83,6 +84,7 @@ class LevelMeasurer:
             indices.index(choice.slice_index),
             self.volume.pixel_spacing_mm,
             self.tissues,
+            Turn.from_orientation(self.volume.orientation),
         )
         reason = "" if self.by_hand else why_no_trunk(slices)
         if reason:

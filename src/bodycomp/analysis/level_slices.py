@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ from bodycomp.analysis.cut_off_body import FieldOfView
 from bodycomp.analysis.field_of_view import border_pixels, field_of_view_radius_px
 from bodycomp.analysis.skin_line import trunk_mask
 from bodycomp.anatomy import Tissue
+from bodycomp.imaging.orientation import Turn
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class LevelSlices:
         middle: Which of the slices is the level's own.
         pixel_spacing_mm: Distance between rows, between columns.
         tissues: Tissues that labels may hold.
+        turn: From their grid to the standard view.
     """
 
     level: str
@@ -34,6 +36,7 @@ class LevelSlices:
     middle: int
     pixel_spacing_mm: tuple[float, float]
     tissues: Sequence[Tissue]
+    turn: Turn = field(default_factory=Turn)
 
     @property
     def tissue_keys(self) -> tuple[str, ...]:

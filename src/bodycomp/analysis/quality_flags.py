@@ -93,8 +93,13 @@ TUBE_VOLTAGE: Final = FlagKind(
     (*_MUSCLE_DENSITY, "subcutaneous_fat_mean_hu", "visceral_fat_mean_hu"),
 )
 CONTRAST_AGENT: Final = FlagKind(
-    "contrast_agent", "the files name a contrast agent", None, _MUSCLE_DENSITY
+    "contrast_agent",
+    "the files name a contrast agent, or density of the aorta in HU",
+    80.0,
+    _MUSCLE_DENSITY,
 )
+"""Without agent no blood of 166 people was denser than 70 HU, whatever their haematocrit (Black et
+al., AJNR Am J Neuroradiol 32:1354, 2011)."""
 FLAG_KINDS: Final = (
     TISSUE_AT_EDGE,
     BODY_CUT_OFF,
@@ -121,6 +126,7 @@ def quality_flags(
         *_tissue_flags(tissues, measured),
         *_image_flags(quantities),
         *_acquisition_flags(acquisition),
+        *_contrast_flag(acquisition, quantities.get("aortic_hu", Quantity(None)).value),
     ]
     order = [kind.key for kind in FLAG_KINDS]
     return tuple(sorted(raised, key=lambda flag: order.index(flag.key)))
@@ -171,8 +177,18 @@ def _acquisition_flags(acquisition: Acquisition) -> Iterator[QualityFlag]:
     kvp = acquisition.kvp
     if kvp and abs(kvp - STANDARD_KVP) > (TUBE_VOLTAGE.limit or 0):
         yield _flag(TUBE_VOLTAGE, f"scanned at {kvp:g} kVp; densities change with it", kvp)
-    if acquisition.contrast_agent:
-        yield _flag(CONTRAST_AGENT, "the files name a contrast agent; muscle is denser", None)
+
+
+def _contrast_flag(acquisition: Acquisition, aortic_hu: float | None) -> Iterator[QualityFlag]:
+    """Flag contrast agent that the files name or the aorta shows; the message says which."""
+    seen = aortic_hu is not None and aortic_hu >= (CONTRAST_AGENT.limit or 0)
+    signs = [
+        *(["the files name a contrast agent"] if acquisition.names_contrast else []),
+        *([f"the aorta has {aortic_hu:.0f} HU"] if seen else []),
+    ]
+    if signs:
+        words = f"{' and '.join(signs)}; muscle is denser"
+        yield _flag(CONTRAST_AGENT, words, aortic_hu if seen else None)
 
 
 def _flag(

@@ -15,12 +15,12 @@ from bodycomp.errors import SeriesError, UsageError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume
 from bodycomp.nrrd import read_nrrd_volume
+from bodycomp.subject import Acquisition
 
 _VOLUME_FILES: Final[dict[Kind, tuple[str, Callable[[Path], Volume]]]] = {
     Kind.NIFTI: ("NIfTI", read_nifti_volume),
     Kind.NRRD: ("NRRD", read_nrrd_volume),
 }
-_NO_CONTRAST: Final = frozenset({"", "no", "none", "without", "n"})
 
 
 def read_scan(path: Path, *, series_uid: str = "") -> Scan:
@@ -124,7 +124,7 @@ def _of_series(series: CandidateSeries) -> Scan:
 
 def _facts(series: CandidateSeries) -> Mapping[str, str]:
     scanner = series.scanner
-    contrast = scanner.contrast_agent.strip().casefold() not in _NO_CONTRAST
+    contrast = Acquisition(contrast_agent=scanner.contrast_agent).names_contrast
     facts = {
         "sex": series.patient_sex,
         "manufacturer": scanner.manufacturer,

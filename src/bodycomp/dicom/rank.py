@@ -9,6 +9,7 @@ from typing import Final
 
 from bodycomp.dicom.candidate import CandidateSeries
 from bodycomp.imaging.axial import obliquity_degrees
+from bodycomp.subject import NO_CONTRAST_WORDS
 
 _BEST_THICKNESS_MM: Final = (3.0, 5.0)
 _COVERAGE_STEP_MM: Final = 50.0
@@ -34,7 +35,6 @@ _PHASES: Final = (
     ("delayed", re.compile(r"delay|late\b|excret|sp[aä]t", re.IGNORECASE)),
 )
 _PHASE_ORDER: Final = ("unenhanced", "venous", "not stated", "delayed", "arterial")
-_NO_CONTRAST: Final = frozenset({"no", "none", "without", "n"})
 
 
 def is_sharp_kernel(kernel: str) -> bool:
@@ -69,7 +69,7 @@ def contrast_phase(series: CandidateSeries) -> str:
         if words.search(series.region):
             return phase
     agent = series.scanner.contrast_agent.strip().casefold()
-    return "unenhanced" if agent in _NO_CONTRAST else "not stated"
+    return "unenhanced" if agent in NO_CONTRAST_WORDS else "not stated"
 
 
 @dataclass(frozen=True, slots=True)

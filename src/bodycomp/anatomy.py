@@ -27,7 +27,10 @@ class Tissue:
         key: Name in column headers, JSON keys and file names.
         title: Name for people.
         colour: sRGB, 0..255, chosen to stay apart for colour-blind readers.
-        concept: SNOMED CT code of the segmented property type (DICOM PS3.16 CID 7151 and related).
+        concept: SNOMED CT code of the segmented property type. Skeletal muscle is in DICOM PS3.16
+            (CID 7710); its context groups for tissues (CID 7151, 7166) know fat, but not where, so
+            the fats have codes of SNOMED CT itself, as TotalSegmentator and MOOSE use them. There
+            is none that says visceral alone: the title does.
         hu_range: Densities by which the tissue is told from others in the body-composition
             literature, HU (Mourtzakis et al., Appl Physiol Nutr Metab 33, 2008).
     """
@@ -58,7 +61,7 @@ SUBCUTANEOUS_FAT: Final = Tissue(
     "subcutaneous_fat",
     "Subcutaneous fat",
     (86, 180, 233),
-    CodedConcept("67769000", "SCT", "Subcutaneous fat"),
+    CodedConcept("67769002", "SCT", "Subcutaneous adipose tissue"),
     _FAT_HU,
 )
 VISCERAL_FAT: Final = Tissue(
@@ -66,7 +69,7 @@ VISCERAL_FAT: Final = Tissue(
     "visceral_fat",
     "Visceral fat",
     (240, 228, 66),
-    CodedConcept("725273007", "SCT", "Visceral adipose tissue"),
+    CodedConcept("725273006", "SCT", "Adipose tissue of abdomen"),
     _FAT_HU,
 )
 

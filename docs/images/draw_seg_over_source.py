@@ -84,25 +84,12 @@ def read_overlays(seg_file: Path, source_folder: Path) -> list[tuple[Path, list[
 
 def rgb_of(stored: list[int]) -> tuple[float, float, float]:
     """Return a CIELab colour as DICOM stores it (PS3.3 C.10.7.1.1) as sRGB."""
-    light = stored[0] * 100 / 65535
-    a, b = (value * 255 / 65535 - 128 for value in stored[1:])
-    fy = (light + 16) / 116
-    lengths = np.array([fy + a / 500, fy, fy - b / 200])
-    linear = np.where(lengths > 6 / 29, lengths**3, 3 * (6 / 29) ** 2 * (lengths - 4 / 29))
-    xyz = linear * [0.9642, 1.0, 0.8249]  # D50, the white point of the profile connection space
-    rgb = (
-        np.array(
-            [
-                [3.1338561, -1.6168667, -0.4906146],
-                [-0.9787684, 1.9161415, 0.0334540],
-                [0.0719453, -0.2289914, 1.4052427],
-            ]
-        )
-        @ xyz
+    light, a, b = stored
+    colour = highdicom.color.CIELabColor(
+        light * 100 / 65535, a * 255 / 65535 - 128, b * 255 / 65535 - 128
     )
-    rgb = np.clip(rgb, 0, 1)
-    red, green, blue = np.where(rgb > 0.0031308, 1.055 * rgb ** (1 / 2.4) - 0.055, 12.92 * rgb)
-    return float(red), float(green), float(blue)
+    red, green, blue = (value / 255 for value in colour.to_rgb())
+    return red, green, blue
 
 
 def hu_of(source: Path) -> NDArray[np.float64]:

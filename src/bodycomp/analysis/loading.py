@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.analysis.segmentation import NetworkSegmenter
@@ -48,6 +48,16 @@ def load_analyzer(
         NetworkSegmenter(segmentation, device=device, engine=engine),
         options or AnalysisOptions(),
     )
+
+
+def cards_of(analyzer: Analyzer) -> dict[str, dict[str, Any]]:
+    """Return role -> content of the model's card, with the digest; only for trained networks."""
+    networks = {"slice_selection": analyzer.scorer, "segmentation": analyzer.segmenter}
+    return {
+        role: network.card.to_dict() | {"digest": network.digest}
+        for role, network in networks.items()
+        if isinstance(network, NetworkSliceScorer | NetworkSegmenter)
+    }
 
 
 def load_segmenter(models_dir: Path, *, device: str = "auto") -> NetworkSegmenter:

@@ -24,6 +24,7 @@ from bodycomp.cli import (
     import_keras,
     phantom,
     prepare,
+    report,
     show,
     train,
     validate,
@@ -74,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         import_keras,
         card,
         analyze,
+        report,
         cache,
     ):
         family.add_parser(subparsers)

@@ -14,6 +14,7 @@ from bodycomp.study.journal import JOURNAL_NAME, refuse_running
 from bodycomp.study.options import (
     PARQUET_NAME,
     REFUSED_NAME,
+    REPORT_NAME,
     RESULTS_NAME,
     STUDY_PREFIX,
     AnalyzeOptions,
@@ -26,6 +27,7 @@ _FILES: Final = (
     REFUSED_NAME,
     SERIES_NAME,
     PARQUET_NAME,
+    REPORT_NAME,
     JOURNAL_NAME,
     MANIFEST_NAME,
 )

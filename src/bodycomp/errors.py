@@ -4,6 +4,7 @@
     |-- UsageError            an option or an argument that cannot be used
     |-- InputNotFoundError    a file or folder that should be there is not
     |-- CasesError            a table of annotated scans that cannot be used
+    |-- ReviewError           a review or correction that does not fit the results it is of
     |-- OutputError           a result cannot be written, or would overwrite one
     |-- TrainingSetError      a training set that breaks its format
     |-- ImageError            pixels or geometry that cannot be used
@@ -46,6 +47,10 @@ class InputNotFoundError(BodycompError):
 
 class CasesError(BodycompError):
     """A table of annotated scans cannot be used; the message lists every fault."""
+
+
+class ReviewError(BodycompError):
+    """A review or a correction does not fit the results; the message lists every fault."""
 
 
 class OutputError(BodycompError):

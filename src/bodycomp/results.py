@@ -142,6 +142,36 @@ class QualityFlag:
     affects: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person changed of a level, and what it was before.
+
+    Attributes:
+        what: ``level`` if the slice was moved, ``mask`` if the outline was drawn anew, or both.
+        by: Who did it, as they call themselves.
+        at: When, ISO 8601 with the offset from UTC.
+        reason: Why, in the person's words; may be empty.
+        slice_index_before: The slice that the networks chose; None if they found none.
+        z_mm_before: Where the networks found the level; None if they did not.
+        areas_before_cm2: Tissue key -> area that the networks measured; empty without any.
+        mask_digest_before: Of the file of the networks' masks, 12 digits of its SHA-256; empty if
+            there is none.
+        mask_digest: Of the file that was given, likewise; empty unless the mask was corrected.
+        dice: Tissue key -> Dice coefficient between the networks' mask and the one measured now.
+    """
+
+    what: tuple[str, ...]
+    by: str
+    at: str
+    reason: str = ""
+    slice_index_before: int | None = None
+    z_mm_before: float | None = None
+    areas_before_cm2: Mapping[str, float] = field(default_factory=dict)
+    mask_digest_before: str = ""
+    mask_digest: str = ""
+    dice: Mapping[str, Quantity] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class LevelResult:
     """One level of one series: where it is and what was measured there.
@@ -154,6 +184,7 @@ class LevelResult:
         quantities: Key -> derived quantity, for every one that the model's tissues allow.
         cut_offs: Key -> outcome of every published cut-off.
         flags: What makes these measurements less sure.
+        correction: What a person changed; None if it is the networks' alone.
     """
 
     choice: SliceChoice
@@ -163,6 +194,7 @@ class LevelResult:
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     cut_offs: Mapping[str, CutOffOutcome] = field(default_factory=dict)
     flags: tuple[QualityFlag, ...] = ()
+    correction: Correction | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,6 +75,12 @@ def _flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
+def flush_folder(folder: Path) -> None:
+    """Have a folder and all of its content on the disk when this returns."""
+    for entry in (*folder.rglob("*"), folder):
+        _flush_to_disk(entry)
+
+
 def duplicate(source: Path, target: Path) -> None:
     """Give a file a second name, without a second copy where the file system can."""
     with atomic_file(target) as temporary:
@@ -142,8 +148,7 @@ def atomic_folder(path: Path, *, overwrite: bool = False, durable: bool = False)
     try:
         yield temporary
         if durable:
-            for entry in (*temporary.rglob("*"), temporary):
-                _flush_to_disk(entry)
+            flush_folder(temporary)
         if path.exists():
             previous = _temporary_name(path)
             path.rename(previous)

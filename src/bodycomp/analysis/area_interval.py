@@ -18,7 +18,7 @@ from scipy import ndimage
 from bodycomp.anatomy import Tissue
 from bodycomp.imaging.square_field import AIR_HU
 from bodycomp.imaging.volume import Volume
-from bodycomp.results import Measurement
+from bodycomp.results import LevelResult, Measurement
 
 MOVES: Final = ((7.0, 0, 0), (-7.0, 0, 0), (4.0, 9, 5), (-4.0, -6, 8), (0.0, -9, -7), (0.0, 6, -10))
 """Turns in degrees, and shifts in pixels down and across; six variants beside the slice itself."""
@@ -53,6 +53,19 @@ def area_spreads_cm2(
             pixels = sum(np.count_nonzero(mask == tissue.label) for mask in masks.values())
             areas[tissue.key].append(pixels * cm2)
     return {key: (float(np.mean(each)), float(np.std(each, ddof=1))) for key, each in areas.items()}
+
+
+def with_intervals(
+    level: LevelResult, segment: SegmentSlices, volume: Volume, tissues: Sequence[Tissue]
+) -> LevelResult:
+    """Return a level with an interval for each of its areas; as it is if it was not measured."""
+    if not level.slice_indices:
+        return level
+    spreads = area_spreads_cm2(segment, volume, level.slice_indices, tissues)
+    measured = {
+        key: with_interval(found, spreads[key]) for key, found in level.measurements.items()
+    }
+    return replace(level, measurements=measured)
 
 
 def with_interval(measured: Measurement, spread: tuple[float, float]) -> Measurement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.analysis.segmentation import NetworkSegmenter
@@ -50,19 +50,14 @@ def load_analyzer(
     )
 
 
-def cards_of(analyzer: Analyzer) -> dict[str, dict[str, Any]]:
-    """Return role -> content of the model's card, with the digest; only for trained networks."""
-    networks = {"slice_selection": analyzer.scorer, "segmentation": analyzer.segmenter}
-    return {
-        role: network.card.to_dict() | {"digest": network.digest}
-        for role, network in networks.items()
-        if isinstance(network, NetworkSliceScorer | NetworkSegmenter)
-    }
-
-
-def load_segmenter(models_dir: Path, *, device: str = "auto") -> NetworkSegmenter:
+def load_segmenter(
+    models_dir: Path, *, device: str = "auto", engine: str = AUTO_ENGINE
+) -> NetworkSegmenter:
     """Load the segmentation model of a folder alone; see ``load_analyzer``."""
-    return NetworkSegmenter(_load(models_dir, SEGMENTATION_FOLDER, "segmentation"), device=device)
+    if not models_dir.is_dir():
+        raise InputNotFoundError(f"models folder {models_dir} is not there", hint=_HINT)
+    model = _load(models_dir, SEGMENTATION_FOLDER, "segmentation")
+    return NetworkSegmenter(model, device=device, engine=engine)
 
 
 _HINT: Final = (

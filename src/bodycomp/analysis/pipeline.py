@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.area_interval import area_spreads_cm2, with_interval
+from bodycomp.analysis.area_interval import with_intervals
 from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
 from bodycomp.analysis.locating import locate_levels
 from bodycomp.analysis.slice_selection import ChoiceOptions
@@ -170,14 +170,9 @@ class Analyzer:
         )
 
     def _with_intervals(self, volume: Volume, level: LevelResult) -> LevelResult:
-        if not (self.options.intervals and level.slice_indices):
+        if not self.options.intervals:
             return level
-        tissues = self.segmenter.tissues
-        spreads = area_spreads_cm2(self.segmenter, volume, level.slice_indices, tissues)
-        measured = {
-            key: with_interval(found, spreads[key]) for key, found in level.measurements.items()
-        }
-        return replace(level, measurements=measured)
+        return with_intervals(level, self.segmenter, volume, self.segmenter.tissues)
 
     def _choose(self, volume: Volume, progress: SliceProgress) -> tuple[SliceChoice, ...]:
         return locate_levels(

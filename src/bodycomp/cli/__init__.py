@@ -24,7 +24,8 @@ from bodycomp.cli import (
     import_keras,
     phantom,
     prepare,
-    report,
+    remeasure,
+    review,
     show,
     train,
     validate,
@@ -75,7 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
         import_keras,
         card,
         analyze,
-        report,
+        review,
+        remeasure,
         cache,
     ):
         family.add_parser(subparsers)

@@ -174,3 +174,8 @@ class MeasuredSeries:
 def code(concept: CodedConcept) -> Code:
     """Return a concept as pydicom has it."""
     return Code(concept.value, concept.scheme, concept.meaning)
+
+
+def corrected_in_words(level: LevelResult) -> str:
+    """Return what a person changed of a level, without who it was; empty if nobody did."""
+    return " and ".join(level.correction.what) if level.correction else ""

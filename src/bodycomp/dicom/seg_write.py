@@ -35,6 +35,7 @@ from bodycomp.dicom.measured import (
     MeasuredSeries,
     Segment,
     code,
+    corrected_in_words,
 )
 from bodycomp.errors import SeriesError
 
@@ -106,17 +107,22 @@ def _pixels(measured: MeasuredSeries, kind: SegKind) -> NDArray[np.uint8]:
 
 
 def _description(measured: MeasuredSeries, item: Segment) -> SegmentDescription:
+    """Return what a segment is; one that a person had a hand in is semiautomatic (C.8.20.2)."""
+    corrected = corrected_in_words(item.level)
     return SegmentDescription(
         segment_number=item.number,
         segment_label=item.title,
         segmented_property_category=codes.SCT.Tissue,
         segmented_property_type=code(item.tissue.concept),
-        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_type=SegmentAlgorithmTypeValues.SEMIAUTOMATIC
+        if corrected
+        else SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=AlgorithmIdentificationSequence(
             name="bodycomp",
             family=codes.DCM.ArtificialIntelligence,
             version=__version__,
-            parameters={f"{role} model": digest for role, digest in measured.result.models.items()},
+            parameters={f"{role} model": digest for role, digest in measured.result.models.items()}
+            | ({"corrected": corrected} if corrected else {}),
         ),
         tracking_uid=item.tracking_uid,
         tracking_id=item.title,

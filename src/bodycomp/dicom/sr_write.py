@@ -40,6 +40,7 @@ from bodycomp.dicom.measured import (
     MeasuredSeries,
     Segment,
     code,
+    corrected_in_words,
 )
 from bodycomp.errors import SeriesError
 from bodycomp.results import LevelResult
@@ -123,6 +124,7 @@ def _group(
     measured: MeasuredSeries, level: LevelResult, tissue: Tissue, seg: Segmentation | None
 ) -> Group:
     title = f"{tissue.title} at {level.choice.level}"
+    corrected = corrected_in_words(level)
     shared: dict[str, Any] = {
         "tracking_identifier": TrackingIdentifier(
             uid=measured.tracking_uid(level, tissue), identifier=title
@@ -132,7 +134,10 @@ def _group(
         "algorithm_id": AlgorithmIdentification(
             "bodycomp",
             __version__,
-            parameters=[f"{role} model {key}" for role, key in measured.result.models.items()],
+            parameters=[
+                *(f"{role} model {key}" for role, key in measured.result.models.items()),
+                *([f"corrected: {corrected}"] if corrected else []),
+            ],
         ),
         "measurements": _measurements(level.measurements[tissue.key], len(level.slice_indices)),
     }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Final
 
 from bodycomp.anatomy import Tissue
-from bodycomp.quantities import CUT_OFFS, cut_offs_for, quantities_for
+from bodycomp.quantities import cut_offs_for, quantities_for
 from bodycomp.results import LevelResult, Measurement, SeriesResult
 
 Cell = str | int | float | None
@@ -71,50 +70,27 @@ SUBJECT_COLUMNS: Final = ("height_m", "weight_kg", "sex")
 MODEL_COLUMNS: Final = ("slice_selection_model", "segmentation_model")
 
 
-_WORDS: Final = frozenset(
-    {
-        *(f.name for f in fields(SeriesFacts) if f.type == "str"),
-        *("level", "status", "reason", "confidence_basis", "sex"),
-        *FLAG_COLUMNS,
-        *MODEL_COLUMNS,
-        *(cut_off.key for cut_off in CUT_OFFS),
-    }
-)
-"""Columns that hold text, whatever it looks like."""
-
-
-def cell_from(column: str, text: str) -> Cell:
-    """Return a cell of ``results.csv`` as the value that was written.
-
-    >>> cell_from("kernel", "30"), cell_from("kvp", "120"), cell_from("kvp", "")
-    ('30', 120.0, None)
-    """
-    if column in _WORDS:
-        return text
-    if not text:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
-
-
 def result_columns(tissues: Sequence[Tissue], identifiers: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the columns of ``results.csv``: who, where, what was measured, how it was made."""
-    keys = tuple(tissue.key for tissue in tissues)
-    measured = (f"{tissue.key}_{name}" for tissue in tissues for name in MEASUREMENT_COLUMNS)
     return (
         *FACT_COLUMNS[:2],
         *identifiers,
         *LEVEL_COLUMNS,
-        *measured,
-        *(kind.key for kind in quantities_for(keys)),
-        *(cut_off.key for cut_off in cut_offs_for(keys)),
-        *FLAG_COLUMNS,
+        *measured_columns(tissues),
         *SUBJECT_COLUMNS,
         *FACT_COLUMNS[2:],
         *MODEL_COLUMNS,
+    )
+
+
+def measured_columns(tissues: Sequence[Tissue]) -> tuple[str, ...]:
+    """Return the columns of what was measured at a level, and of what follows from it."""
+    keys = tuple(tissue.key for tissue in tissues)
+    return (
+        *(f"{key}_{name}" for key in keys for name in MEASUREMENT_COLUMNS),
+        *(kind.key for kind in quantities_for(keys)),
+        *(cut_off.key for cut_off in cut_offs_for(keys)),
+        *FLAG_COLUMNS,
     )
 
 
@@ -123,7 +99,6 @@ def result_rows(facts: SeriesFacts, result: SeriesResult) -> list[dict[str, Cell
     models: dict[str, Cell] = {f"{role}_model": digest for role, digest in result.models.items()}
     subject = result.subject
     person: dict[str, Cell] = {name: getattr(subject, name) for name in SUBJECT_COLUMNS}
-    around = person | models
     around = person | models
     return [
         facts.cells() | _level_cells(result, level) | _derived_cells(result, level) | around

@@ -14,7 +14,7 @@ from bodycomp import __version__
 from bodycomp.errors import OutputError
 from bodycomp.quantities import CUT_OFFS
 from bodycomp.report.result_rows import SUBJECT_COLUMNS, Cell, SeriesFacts
-from bodycomp.results import LevelResult, SeriesResult, SliceChoice
+from bodycomp.results import Correction, LevelResult, SeriesResult, SliceChoice
 from bodycomp.storage import atomic_file
 
 RESULT_SCHEMA: Final = "bodycomp.series-result"
@@ -111,7 +111,26 @@ def _level_document(level: LevelResult) -> dict[str, Any]:
             for key, found in level.measurements.items()
         },
         **_derived_document(level),
+        "correction": _correction_document(level.correction),
     }
+
+
+def _correction_document(correction: Correction | None) -> dict[str, Any] | None:
+    """Return who changed what, from what, and how far; None for what the networks found."""
+    if correction is None:
+        return None
+    areas = {key: _rounded(area) for key, area in correction.areas_before_cm2.items()}
+    dice = {
+        key: {"value": _rounded(each.value), "reason": each.reason}
+        for key, each in correction.dice.items()
+    }
+    own = {
+        "what": list(correction.what),
+        "z_mm_before": _rounded(correction.z_mm_before),
+        "areas_before_cm2": areas,
+        "dice": dice,
+    }
+    return {name: own.get(name, getattr(correction, name)) for name in correction.__slots__}
 
 
 def _scored_offsets(choice: SliceChoice) -> list[float | None]:

@@ -8,17 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from bodycomp.errors import OutputError
 from bodycomp.storage import refuse_existing, remove_leftovers
 from bodycomp.study.inputs import UNPACKED_FOLDERS
 from bodycomp.study.journal import JOURNAL_NAME, refuse_running
 from bodycomp.study.options import (
     PARQUET_NAME,
     REFUSED_NAME,
-    REPORT_NAME,
     RESULTS_NAME,
     STUDY_PREFIX,
     AnalyzeOptions,
 )
+from bodycomp.study.review_history import HISTORY_NAME
+from bodycomp.study.reviewed_table import REVIEWED_NAME
 from bodycomp.study.run_manifest import MANIFEST_NAME
 from bodycomp.study.series_table import SERIES_NAME
 
@@ -26,8 +28,8 @@ _FILES: Final = (
     RESULTS_NAME,
     REFUSED_NAME,
     SERIES_NAME,
+    REVIEWED_NAME,
     PARQUET_NAME,
-    REPORT_NAME,
     JOURNAL_NAME,
     MANIFEST_NAME,
 )
@@ -48,6 +50,11 @@ def clear_up(options: AnalyzeOptions) -> bool:
     for folder in out.glob(UNPACKED_FOLDERS):
         shutil.rmtree(folder)
     refuse_existing(out, overwrite=options.overwrite or options.resume)
+    if options.overwrite and (out / HISTORY_NAME).exists():
+        raise OutputError(
+            f"people reviewed the results in {out} ({HISTORY_NAME}), which --overwrite would lose",
+            hint="Name another folder, or move that file away.",
+        )
     if (out / MANIFEST_NAME).is_file():  # else it is no run's
         remove_leftovers(out)
     return options.resume and out.is_dir() and any(out.iterdir())

@@ -48,8 +48,23 @@ def read_or_make_key(out_dir: Path, given: Path | None) -> PseudonymKey:
         with atomic_file(path, durable=True) as temporary:
             temporary.touch(mode=_OWNER_ONLY)
             temporary.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")
+    return read_key(path)
+
+
+def read_key(path: Path) -> PseudonymKey:
+    """Return the key of a file.
+
+    Raises:
+        InputNotFoundError: It is not there.
+        UsageError: It holds no key.
+    """
     try:
         secret = bytes.fromhex(path.read_text(encoding="ascii"))
+    except FileNotFoundError as error:
+        raise InputNotFoundError(
+            f"expected a pseudonym key, found nothing at {path}",
+            hint="Name the key of the run with --pseudonym-key.",
+        ) from error
     except ValueError:
         secret = b""
     if len(secret) < _KEY_BYTES:

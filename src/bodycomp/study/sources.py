@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from bodycomp.analysis.level_measuring import ScanContext
+from bodycomp.annotation.scan import Scan
 from bodycomp.dicom.candidate import CandidateSeries, SliceFile
 from bodycomp.dicom.rank import is_sharp_kernel
 from bodycomp.dicom.read import load_series
@@ -65,6 +66,17 @@ class Source(ABC):
             ImageError: It cannot be read.
         """
 
+    def scan(self, loaded: LoadedVolume) -> Scan:
+        """Return the volume as annotations see it, to lay masks on."""
+        count = len(loaded.volume)
+        return Scan(
+            volume=loaded.volume,
+            source=loaded.facts.source,
+            files=(Path(),) * count,
+            sop_instance_uids=("",) * count,
+            instance_numbers=(None,) * count,
+        )
+
 
 class DicomSource(Source):
     """A candidate series of a DICOM search."""
@@ -108,6 +120,18 @@ class DicomSource(Source):
     def patient_keys(self) -> Mapping[str, str]:
         """Study, its UID and the patient's ID."""
         return {**super().patient_keys, "patient_id": self._candidate.patient_id}
+
+    def scan(self, loaded: LoadedVolume) -> Scan:
+        """Return the volume with the UIDs by which SEG and RTSTRUCT name it."""
+        return replace(
+            super().scan(loaded),
+            files=tuple(item.path for item in loaded.slices),
+            sop_instance_uids=tuple(item.sop_instance_uid for item in loaded.slices),
+            instance_numbers=tuple(item.instance_number for item in loaded.slices),
+            study_uid=self._candidate.study_uid,
+            series_uid=self._candidate.series_uid,
+            frame_of_reference_uid=self._candidate.frame_of_reference_uid,
+        )
 
     def _context(self) -> ScanContext:
         candidate, scanner = self._candidate, self._candidate.scanner

@@ -1,7 +1,0 @@
-// All parts are there: begin.
-if (byId("table")) {
-  startReview();
-  startTable();
-  startKeys(startViewer());
-}
-startPlots();

@@ -1,0 +1,251 @@
+"""A level that a person moved, or a mask that they drew anew -> what is measured then.
+
+Moving a level in a review and giving back a corrected mask are both done here, so that both give
+the numbers that the analysis would have given at that slice and with that mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.agreement.masks import compare_masks
+from bodycomp.analysis.area_interval import with_intervals
+from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
+from bodycomp.analysis.pipeline import Segmenter
+from bodycomp.anatomy import Tissue
+from bodycomp.errors import ReviewError
+from bodycomp.report.result_rows import Cell
+from bodycomp.report.review_rows import tissues_of
+from bodycomp.results import (
+    Correction,
+    LevelStatus,
+    Quantity,
+    SeriesResult,
+    SliceChoice,
+)
+from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.outputs import LABELS_NAME, RESULT_NAME
+from bodycomp.study.recorded_level import (
+    file_digest,
+    recorded_choice,
+    recorded_masks,
+    recorded_subject,
+)
+from bodycomp.study.sources import LoadedVolume
+
+MOVED_REASON: Final = "level moved by a reviewer"
+
+
+@dataclass(frozen=True, eq=False)
+class GivenMask:
+    """A mask that a person gave back.
+
+    Attributes:
+        labels: (slice, row, column) on the scan's grid.
+        annotated: (slice,) whether it has a label there.
+        digest: Of its file, as ``recorded_level.file_digest``.
+    """
+
+    labels: NDArray[np.uint8] = field(repr=False)
+    annotated: NDArray[np.bool_] = field(repr=False)
+    digest: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LevelChange:
+    """What a person changed of one case.
+
+    Attributes:
+        slice_index: Slice that the level was moved to; None if it stays.
+        z_mm: Where the level lies, between slices; None for the slice's own position.
+        mask: None if the network's is taken.
+        by, at, reason: As in ``results.Correction``.
+    """
+
+    case: Case
+    slice_index: int | None = None
+    z_mm: float | None = None
+    mask: GivenMask | None = None
+    by: str = field(repr=False)
+    at: str
+    reason: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Corrector:
+    """Measures corrected levels of one series, with the options of its run.
+
+    Attributes:
+        run: What is corrected.
+        loaded: The series.
+        segmenter: Labels slices for which no mask is given.
+    """
+
+    run: MeasuredRun
+    loaded: LoadedVolume
+    segmenter: Segmenter | None = None
+
+    def check_same_scan(self, case: Case) -> None:
+        """Check that the scan has the slices that it had when it was measured.
+
+        Raises:
+            ReviewError: It has fewer or more.
+        """
+        expected, found = self.run.rows[case]["slices"], len(self.loaded.volume)
+        if expected != found:
+            raise ReviewError(
+                f"{case}: expected {expected} slices as when it was measured, found {found}",
+                hint="Give the files that were measured.",
+            )
+
+    def choice(self, change: LevelChange, row: Mapping[str, Cell]) -> SliceChoice:
+        """Return where the level lies after a change.
+
+        Args:
+            change: The change.
+            row: The level's row as it counts so far.
+
+        Raises:
+            ReviewError: The slice is not in the scan, or the level lies nowhere.
+        """
+        volume = self.loaded.volume
+        path = self.run.folder(change.case) / RESULT_NAME
+        now = recorded_choice(path, row, volume.slice_z_mm)
+        index = change.slice_index
+        if index is None:
+            if now.slice_index is None:
+                raise ReviewError(
+                    f"{change.case} was not found, so that there is no slice to measure",
+                    hint="Say where it lies, with --slice or --z-mm.",
+                )
+            return now
+        if not 0 <= index < len(volume):
+            raise ReviewError(
+                f"{change.case}: expected a slice from 0 to {len(volume) - 1}, found {index}"
+            )
+        return replace(
+            now,
+            status=LevelStatus.FOUND,
+            reason=MOVED_REASON,
+            slice_index=index,
+            z_mm=float(volume.slice_z_mm[index]) if change.z_mm is None else change.z_mm,
+            confidence=None,
+            confidence_basis="",
+            slope_ratio=None,
+        )
+
+    def slices_of(self, case: Case, choice: SliceChoice) -> tuple[int, ...]:
+        """Return the slices that are measured for a level."""
+        return self._measurer(case).slices_of(choice)
+
+    def measure(self, change: LevelChange, choice: SliceChoice) -> SeriesResult:
+        """Return the result of one level, with the correction and nothing else of its series.
+
+        Raises:
+            ReviewError: The given mask has no label on a slice of the level.
+        """
+        measurer = self._measurer(change.case)
+        indices = measurer.slices_of(choice)
+        masks = self._masks(change, indices)
+        level = measurer.measure(choice, masks)
+        if change.mask is None and self.segmenter and self.run.settings.get("intervals"):
+            level = with_intervals(level, self.segmenter, self.loaded.volume, measurer.tissues)
+        slice_selection, segmentation = self.run.models
+        return SeriesResult(
+            tissues=measurer.tissues,
+            levels=(replace(level, correction=self._correction(change, choice, masks)),),
+            models={"slice_selection": slice_selection, "segmentation": segmentation},
+            subject=measurer.context.subject,
+            acquisition=measurer.context.acquisition,
+        )
+
+    def _measurer(self, case: Case) -> LevelMeasurer:
+        row, context = self.run.rows[case], self.loaded.context
+        subject = recorded_subject(row, context.subject)
+        return LevelMeasurer(
+            self.loaded.volume,
+            tissues_of(row),
+            float(self.run.settings["range_mm"]),
+            ScanContext(subject, context.acquisition),
+            by_hand=True,
+        )
+
+    def _masks(
+        self, change: LevelChange, indices: tuple[int, ...]
+    ) -> Mapping[int, NDArray[np.uint8]]:
+        mask = change.mask
+        if mask is None:
+            if self.segmenter is None:
+                raise ReviewError(
+                    f"{change.case}: expected the models or a mask, found neither",
+                    hint="Name the models that were used with --models.",
+                )
+            return self.segmenter(self.loaded.volume, indices)
+        empty = [index for index in indices if not mask.annotated[index]]
+        if empty:
+            raise ReviewError(
+                f"{change.case} is measured on slice {', '.join(map(str, empty))}: expected "
+                f"labels there in the mask, found {slices_in_words(mask)}",
+                hint="Counted from 0 at the feet. If the level lies elsewhere say so with --level "
+                "and --slice.",
+            )
+        return {index: mask.labels[index] for index in indices}
+
+    def _correction(
+        self, change: LevelChange, choice: SliceChoice, masks: Mapping[int, NDArray[np.uint8]]
+    ) -> Correction:
+        row = self.run.rows[change.case]
+        before = recorded_choice(
+            self.run.folder(change.case) / RESULT_NAME, row, self.loaded.volume.slice_z_mm
+        )
+        is_moved = (choice.slice_index, choice.z_mm) != (before.slice_index, before.z_mm)
+        what = (("level",) if is_moved else ()) + (("mask",) if change.mask else ())
+        tissues = tissues_of(row)
+        labels = self.run.folder(change.case) / LABELS_NAME
+        areas = {tissue.key: row[f"{tissue.key}_area_cm2"] for tissue in tissues}
+        return Correction(
+            what=what,
+            by=change.by,
+            at=change.at,
+            reason=change.reason,
+            slice_index_before=before.slice_index,
+            z_mm_before=before.z_mm,
+            areas_before_cm2={k: float(a) for k, a in areas.items() if isinstance(a, float | int)},
+            mask_digest_before=file_digest(labels),
+            mask_digest=change.mask.digest if change.mask else "",
+            dice=_undefined(tissues, "the level was moved to other slices")
+            if is_moved
+            else dice_of(masks, recorded_masks(labels, self.loaded.volume), tissues),
+        )
+
+
+def slices_in_words(mask: GivenMask) -> str:
+    """Return where a mask has labels, in few words."""
+    drawn = np.flatnonzero(mask.annotated)
+    if not len(drawn):
+        return "none"
+    first, last = int(drawn[0]), int(drawn[-1])
+    return f"some on slice {first} alone" if first == last else f"some on slices {first} to {last}"
+
+
+def dice_of(
+    masks: Mapping[int, NDArray[np.uint8]],
+    networks: NDArray[np.uint8] | None,
+    tissues: tuple[Tissue, ...],
+) -> Mapping[str, Quantity]:
+    """Return tissue key -> Dice coefficient with the networks' masks, over all slices."""
+    if networks is None:
+        return _undefined(tissues, "the networks' masks are not there")
+    ours = np.vstack(list(masks.values()))
+    theirs = np.vstack([networks[index] for index in masks])
+    found = compare_masks(ours, theirs, tissues, None)
+    return {tissue.key: found[tissue.key].dice for tissue in tissues}
+
+
+def _undefined(tissues: tuple[Tissue, ...], reason: str) -> Mapping[str, Quantity]:
+    return {tissue.key: Quantity(None, reason) for tissue in tissues}

@@ -1,0 +1,63 @@
+"""A mask that a person corrected and gave back -> labels on the scan's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from bodycomp.anatomy import ABDOMINAL_TISSUES, LEVEL_NAMES
+from bodycomp.annotation.labels import LabelMapping
+from bodycomp.annotation.masks import MaskVolume, read_masks
+from bodycomp.annotation.scan import Scan
+from bodycomp.errors import SeriesError
+from bodycomp.study.correction import GivenMask
+from bodycomp.study.recorded_level import file_digest
+
+_AUTOMATIC_NAME: Final = "Segment_{}"
+"""What 3D Slicer calls the segments of a label map that has no names."""
+
+
+def given_mask(path: Path, labels: Sequence[str], scan: Scan) -> GivenMask:
+    """Read a corrected mask.
+
+    Args:
+        path: File or folder in any format of ``annotation``.
+        labels: What its labels mean, as ``LabelMapping.parse`` has it. If empty they are those of
+            ``labels.nii.gz`` and of the DICOM segmentations that ``analyze`` writes; a segment of
+            another name is refused, whatever its number.
+        scan: What it was drawn on.
+
+    Raises:
+        InputNotFoundError: It is not there.
+        SeriesError: Damaged, not on the scan's grid, or a label without a meaning.
+        UsageError: Meanings that cannot be used.
+    """
+    if labels:
+        return _given(path, read_masks([path], scan, LabelMapping.parse(labels)))
+    own = LabelMapping.parse(_own_labels())
+    names = LabelMapping.parse(term for term in _own_labels() if not term[0].isdigit())
+    found = read_masks([path], scan, own)
+    strange = [each for each in found.structures if each.name and names.find(each) is None]
+    if strange:
+        raise SeriesError(
+            f"{path.name}: expected the labels of bodycomp, found "
+            f"{', '.join(dict.fromkeys(map(str, strange)))}",
+            hint="Say with --labels what each means, for instance "
+            f"--labels '{strange[0].name}=muscle'.",
+        )
+    return _given(path, found)
+
+
+def _own_labels() -> list[str]:
+    """Return the labels that ``analyze`` writes: numbers, tissues, and tissues at levels."""
+    terms = []
+    for tissue in ABDOMINAL_TISSUES:
+        names = [str(tissue.label), _AUTOMATIC_NAME.format(tissue.label), tissue.key, tissue.title]
+        names += [f"{tissue.title} at {level}" for level in LEVEL_NAMES]
+        terms += [f"{name}={tissue.key}" for name in names]
+    return terms
+
+
+def _given(path: Path, found: MaskVolume) -> GivenMask:
+    return GivenMask(found.labels, found.annotated, file_digest(path))

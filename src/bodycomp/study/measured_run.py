@@ -1,0 +1,110 @@
+"""A folder that ``analyze`` left, opened to be reviewed or corrected."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from bodycomp.errors import InputNotFoundError, OutputError, ReviewError
+from bodycomp.report.result_rows import Cell
+from bodycomp.study.journal import JOURNAL_NAME, StudyRecord, open_journal
+from bodycomp.study.run_manifest import MANIFEST_NAME, MANIFEST_SCHEMA, MANIFEST_SCHEMA_VERSION
+
+DIGEST_LENGTH: Final = 12
+_HINT: Final = "Name the folder that bodycomp analyze was given as --out."
+
+
+class Case(NamedTuple):
+    """One row of the results: a level of a series, under its pseudonyms."""
+
+    study: str
+    series: str
+    level: str
+
+    def __str__(self) -> str:
+        return f"{self.level} of {self.study}/{self.series}"
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredRun:
+    """What a run measured.
+
+    Attributes:
+        out_dir: Its folder.
+        settings: What its results depend on, as in ``run.json``.
+        rows: Case -> its row of ``results.csv``, with every digit; in order.
+    """
+
+    out_dir: Path
+    settings: Mapping[str, Any]
+    rows: Mapping[Case, Mapping[str, Cell]] = field(repr=False)
+
+    @property
+    def models(self) -> tuple[str, str]:
+        """Digests of the slice-selection and of the segmentation model."""
+        models = self.settings["models"]
+        return str(models["slice_selection"]), str(models["segmentation"])
+
+    def folder(self, case: Case) -> Path:
+        """Return the folder of a case's series."""
+        return self.out_dir / case.study / case.series
+
+    def row_digest(self, case: Case) -> str:
+        """Return what tells whether a case was measured anew since it was reviewed."""
+        text = json.dumps(dict(self.rows[case]), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+@contextmanager
+def opened_run(out_dir: Path) -> Iterator[MeasuredRun]:
+    """Yield what a run measured; nothing else writes to its folder meanwhile.
+
+    Raises:
+        InputNotFoundError: The folder, or a run in it, is not there.
+        OutputError: A run, a review or a correction is writing to it.
+        ReviewError: It holds no result, or was written by a newer version.
+    """
+    settings = _settings(out_dir / MANIFEST_NAME)
+    if not (out_dir / JOURNAL_NAME).is_file():
+        raise InputNotFoundError(f"expected {JOURNAL_NAME} of a run in {out_dir}", hint=_HINT)
+    with open_journal(out_dir / JOURNAL_NAME) as journal:
+        rows = _rows(out_dir, journal.records)
+        if not rows:
+            raise ReviewError(f"expected results to review in {out_dir}, found none")
+        yield MeasuredRun(out_dir, settings, rows)
+
+
+def _rows(out_dir: Path, records: Mapping[str, StudyRecord]) -> dict[Case, Mapping[str, Cell]]:
+    """Return the rows of all series whose folder is there; the others are to be done again."""
+    return {
+        Case(record.study, series, str(row["level"])): row
+        for record in records.values()
+        for series, rows in record.analysed.items()
+        if (out_dir / record.study / series).is_dir()
+        for row in rows
+    }
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise InputNotFoundError(f"expected the results of a run, found no {path}", hint=_HINT)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        schema, number = document["schema"], document["schema_version"]
+        settings: Mapping[str, Any] = document["settings"]
+        is_known = schema == MANIFEST_SCHEMA and number <= MANIFEST_SCHEMA_VERSION
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"expected the manifest of a run in {path}, found other content"
+        ) from error
+    if not is_known:
+        raise ReviewError(
+            f"expected {MANIFEST_SCHEMA} of version {MANIFEST_SCHEMA_VERSION} in {path}, "
+            f"found {schema} of version {number}"
+        )
+    return settings

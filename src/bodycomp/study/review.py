@@ -1,0 +1,190 @@
+"""A review that people exported -> the reviewed table, with levels measured where they moved to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from bodycomp.analysis.pipeline import Segmenter
+from bodycomp.errors import ReviewError
+from bodycomp.study.correcting import (
+    FoundScans,
+    check_segmenter,
+    corrected_event,
+    found_scans,
+    now,
+    run_segmenter,
+    stage_correction,
+)
+from bodycomp.study.correction import Corrector, LevelChange
+from bodycomp.study.correction_options import CorrectionOptions
+from bodycomp.study.measured_run import Case
+from bodycomp.study.options import StudyProgress
+from bodycomp.study.review_file import ReviewRow, read_review
+from bodycomp.study.review_history import Change, EventKind, ReviewEvent
+from bodycomp.study.review_plan import PlannedRow, Step, plan_review
+from bodycomp.study.review_session import ReviewSession, opened_session
+from bodycomp.study.reviewed_table import row_in_effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewOptions:
+    """A review and what it is applied to.
+
+    Attributes:
+        review: The CSV that the review page exported.
+        scans: The run, the scans and the models; these are needed where levels were moved.
+        move: Measure levels where they were moved to; else these moves wait for another time.
+        reviewer: Who reviewed, for rows that do not say it.
+    """
+
+    review: Path
+    scans: CorrectionOptions
+    move: bool = True
+    reviewer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewOutcome:
+    """What a review changed.
+
+    Attributes:
+        table: The reviewed table.
+        new: Cases of which the review says something new.
+        moved, restored: Levels that were measured elsewhere, and those put back where the
+            networks had found them.
+        waiting: Moves that were left out.
+        rejected_moves: Cases that were moved and rejected, which are not measured.
+        repeated, older: Rows that said what counted already, and those that were overtaken.
+        verdicts: Verdict -> number of cases that have it now, of those with a history.
+    """
+
+    table: Path
+    new: int
+    moved: int
+    restored: int
+    waiting: int
+    rejected_moves: int
+    repeated: int
+    older: int
+    verdicts: Counter[str]
+
+
+def no_progress(_stage: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
+def apply_review(
+    options: ReviewOptions,
+    progress: StudyProgress = no_progress,
+    *,
+    segmenter: Segmenter | None = None,
+) -> ReviewOutcome:
+    """Apply a review to a run: all of it or nothing.
+
+    Args:
+        options: The review and what it is applied to.
+        progress: Told about each step.
+        segmenter: Used instead of the model in ``options.scans.models_dir``.
+
+    Raises:
+        InputNotFoundError: The run, the review, an input or the key is not there.
+        ReviewError: The review does not fit the run, or scans or models are missing that moved
+            levels need.
+        ModelError: The models are not those of the run.
+        OutputError: Something else is writing to the run's folder, or it is damaged.
+    """
+    with opened_session(options.scans.out_dir) as session:
+        rows = read_review(options.review, options.reviewer)
+        plan = plan_review(session.run, session.states, rows, options.review.name)
+        waiting = 0 if options.move else sum(each.step is Step.MOVE for each in plan.rows)
+        planned = plan.rows if options.move else tuple(map(_without_move, plan.rows))
+        moves = [each.row for each in planned if each.step is Step.MOVE]
+        moved = _measure_moves(session, options, moves, progress, segmenter) if moves else {}
+        events = [moved.get(each.row.case) or _verdict_event(session, each) for each in planned]
+        return ReviewOutcome(
+            table=session.finish(events),
+            moved=len(moved),
+            restored=sum(each.step is Step.RESTORE for each in planned),
+            waiting=waiting,
+            rejected_moves=sum(row.is_rejected_move for row in rows),
+            new=len(planned),
+            repeated=plan.repeated,
+            older=plan.older,
+            verdicts=Counter(state.verdict for state in session.states.values()),
+        )
+
+
+def _without_move(planned: PlannedRow) -> PlannedRow:
+    return replace(planned, step=Step.KEEP) if planned.step is Step.MOVE else planned
+
+
+def _verdict_event(session: ReviewSession, planned: PlannedRow) -> ReviewEvent:
+    row = planned.row
+    return ReviewEvent(
+        case=row.case,
+        kind=EventKind.REVIEW,
+        at=row.reviewed_at,
+        by=row.reviewer,
+        verdict=row.verdict,
+        comment=row.comment,
+        change=Change.RESTORED if planned.step is Step.RESTORE else Change.NONE,
+        original=session.run.row_digest(row.case),
+        applied_at=now(),
+    )
+
+
+def _measure_moves(
+    session: ReviewSession,
+    options: ReviewOptions,
+    rows: Sequence[ReviewRow],
+    progress: StudyProgress,
+    segmenter: Segmenter | None,
+) -> dict[Case, ReviewEvent]:
+    """Measure every level where it was moved to; each series is read once.
+
+    Raises:
+        ReviewError: The scans or the models are not given.
+    """
+    run = session.run
+    if not options.scans.inputs:
+        raise ReviewError(
+            f"expected the scans, to measure {len(rows)} levels where they were moved to, the "
+            f"first in line {rows[0].line} of {options.review.name}; found none",
+            hint="Name the files or folders that were measured after the review, or leave the "
+            "moves for another time with --no-scans.",
+        )
+    segment = segmenter or run_segmenter(run, options.scans.models_dir, options.scans.device)
+    check_segmenter(run, segment)
+    with found_scans(run, options.scans, progress) as scans:
+        scans.check_there(row.case for row in rows)
+        events: dict[Case, ReviewEvent] = {}
+        by_series = sorted(rows, key=lambda row: row.case[:2])
+        for _, members in groupby(by_series, key=lambda row: row.case[:2]):
+            same = list(members)
+            corrector = Corrector(run, scans.load(scans.source(same[0].case)), segment)
+            for row in same:
+                events[row.case] = _move(session, scans, corrector, row)
+                progress("series", len(events), len(rows))
+        return events
+
+
+def _move(
+    session: ReviewSession, scans: FoundScans, corrector: Corrector, row: ReviewRow
+) -> ReviewEvent:
+    case = row.case
+    corrector.check_same_scan(case)
+    change = LevelChange(
+        case=case,
+        slice_index=row.moved_to_slice,
+        by=row.reviewer,
+        at=row.reviewed_at,
+        reason=row.comment,
+    )
+    choice = corrector.choice(change, row_in_effect(session.run, case, session.state(case)))
+    staged = stage_correction(scans, corrector, change, corrector.measure(change, choice))
+    event = corrected_event(session.run, change, EventKind.REVIEW, staged)
+    return replace(event, verdict=row.verdict)

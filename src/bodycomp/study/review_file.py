@@ -1,0 +1,211 @@
+"""The CSV that a review page exports -> rows that are whole in themselves, or every fault in it.
+
+Whether they fit a run is decided by ``review_plan``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from bodycomp.errors import InputNotFoundError, ReviewError
+from bodycomp.report.spreadsheet_text import unguarded
+from bodycomp.study.measured_run import Case
+
+COLUMNS: Final = (
+    "study",
+    "series",
+    "level",
+    "verdict",
+    "comment",
+    "moved_to_slice",
+    "reviewer",
+    "reviewed_at",
+    "slice_index",
+    "models",
+)
+ACCEPT: Final = "accept"
+REJECT: Final = "reject"
+VERDICTS: Final = (ACCEPT, REJECT, "")
+_SHOWN_FAULTS: Final = 20
+_EXCEL: Final = "Spreadsheet programs rewrite dates and numbers; export the review again."
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRow:
+    """What a person said of one case.
+
+    Attributes:
+        line: Where the row begins in the file, from 1.
+        verdict: One of ``VERDICTS``; empty where nothing was decided.
+        moved_to_slice: Slice that the level was moved to, feet to head from 0; None if it was not.
+        reviewed_at: ISO 8601 with the offset from UTC.
+        shown_slice: Slice that the person saw as the level's; None where none was chosen.
+        models: Digests of the models whose results were shown.
+    """
+
+    line: int
+    case: Case
+    verdict: str
+    comment: str = field(repr=False)
+    moved_to_slice: int | None
+    reviewer: str = field(repr=False)
+    reviewed_at: str
+    shown_slice: int | None
+    models: tuple[str, ...]
+
+    @property
+    def is_rejected_move(self) -> bool:
+        """Whether the level of a case was moved that is rejected all the same."""
+        return self.verdict == REJECT and self.moved_to_slice is not None
+
+
+class Faults:
+    """What is wrong with a file, collected so that all of it can be told at once."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._found: list[str] = []
+        self._hints: list[str] = []
+
+    def add(self, line: int, column: str, message: str, hint: str = "") -> None:
+        """Note a fault of one cell."""
+        self._found.append(f"{self._name} line {line}, column {column}: {message}")
+        self._hints.append(hint)
+
+    def raise_if_any(self) -> None:
+        """Raise what was noted.
+
+        Raises:
+            ReviewError: Something was.
+        """
+        if not self._found:
+            return
+        shown = self._found[:_SHOWN_FAULTS]
+        more = len(self._found) - len(shown)
+        text = "\n".join(shown) + (f"\nand {more} more" if more else "")
+        hints = dict.fromkeys(filter(None, self._hints))
+        raise ReviewError(text, hint="\n".join((*hints, "Nothing was written.")))
+
+
+def read_review(path: Path, reviewer: str = "") -> tuple[ReviewRow, ...]:
+    """Read a review; commas, semicolons or tabs, with or without a byte order mark.
+
+    Args:
+        path: The file.
+        reviewer: Who reviewed, for rows that do not say it.
+
+    Raises:
+        InputNotFoundError: The file is not there.
+        ReviewError: Not a table in UTF-8, or columns are missing, or cells cannot be right; the
+            message names line and column of every fault.
+    """
+    if not path.is_file():
+        raise InputNotFoundError(f"expected a review, found no file at {path}")
+    faults = Faults(path.name)
+    found = [_row(line, cells, reviewer, faults) for line, cells in _cells(path, faults)]
+    rows = [row for row in found if row is not None]
+    first: dict[Case, int] = {}
+    for row in rows:
+        if first.setdefault(row.case, row.line) != row.line:
+            message = f"expected one row per case, found {row.case} in line {first[row.case]}, too"
+            faults.add(row.line, "level", message, "Keep the row that counts.")
+    faults.raise_if_any()
+    return tuple(rows)
+
+
+def _cells(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the first line of every row that is not empty, and its cells by column."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ReviewError(
+            f"{path.name}: expected a table in UTF-8, found other bytes",
+            hint="Export the review again, or save it as 'CSV UTF-8'.",
+        ) from error
+    header = text.split("\n", 1)[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    try:
+        columns = [cell.strip().casefold() for cell in next(reader, [])]
+        _check_columns(columns, path.name)
+        line = reader.line_num + 1
+        for cells in reader:
+            if len(cells) > len(columns):
+                faults.add(line, columns[-1], f"expected {len(columns)} cells, found {len(cells)}")
+            if any(cell.strip() for cell in cells):
+                padded = [*cells, *[""] * len(columns)]
+                yield line, {name: padded[at].strip() for at, name in enumerate(columns)}
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ReviewError(f"{path.name} line {reader.line_num}: no table ({error})") from error
+
+
+def _check_columns(columns: list[str], name: str) -> None:
+    missing = [column for column in COLUMNS if column not in columns]
+    twice = sorted({column for column in COLUMNS if columns.count(column) > 1})
+    if missing or twice:
+        wrong = f"missing: {', '.join(missing)}" if missing else f"twice: {', '.join(twice)}"
+        raise ReviewError(
+            f"{name}: expected the columns of a review, found {', '.join(columns) or 'nothing'} "
+            f"({wrong})",
+            hint="Give the CSV that the review page exports.",
+        )
+
+
+def _row(line: int, cells: Mapping[str, str], reviewer: str, faults: Faults) -> ReviewRow | None:
+    verdict = cells["verdict"].casefold()
+    if verdict not in VERDICTS:
+        found = f"expected accept, reject or nothing, found {cells['verdict']!r}"
+        faults.add(line, "verdict", found)
+    moved = _slice_number(cells, "moved_to_slice", line, faults)
+    by = unguarded(cells["reviewer"]) or reviewer
+    if not by:
+        hint = "Name them with --by; initials or a code will do."
+        faults.add(line, "reviewer", "expected who reviewed, found nothing", hint)
+    _check_moment(cells["reviewed_at"], line, faults)
+    case = Case(cells["study"], cells["series"], cells["level"])
+    for name, value in zip(case._fields, case, strict=True):
+        if not value:
+            faults.add(line, name, "expected a name as in results.csv, found nothing")
+    return (
+        ReviewRow(
+            line=line,
+            case=case,
+            verdict=verdict,
+            comment=unguarded(cells["comment"]),
+            moved_to_slice=moved,
+            reviewer=by,
+            reviewed_at=cells["reviewed_at"],
+            shown_slice=_slice_number(cells, "slice_index", line, faults),
+            models=tuple(re.split(r"[\s+,;/]+", cells["models"])),
+        )
+        if all(case)
+        else None
+    )
+
+
+def _check_moment(text: str, line: int, faults: Faults) -> None:
+    try:
+        has_offset = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        has_offset = False
+    if not has_offset:
+        example = "2025-03-31T09:41:00+02:00"
+        faults.add(line, "reviewed_at", f"expected a time like {example}, found {text!r}", _EXCEL)
+
+
+def _slice_number(cells: Mapping[str, str], column: str, line: int, faults: Faults) -> int | None:
+    """Return a cell's slice; None where it is empty or no whole number, which is a fault."""
+    cell = cells[column]
+    if cell.isascii() and cell.isdigit():
+        return int(cell)
+    if cell:
+        message = f"expected the index of a slice, from 0 at the feet, found {cell!r}"
+        faults.add(line, column, message, _EXCEL)
+    return None

@@ -1,0 +1,143 @@
+"""What the rows of a review mean for a run, or why they do not fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bodycomp.report.result_rows import Cell
+from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.review_file import Faults, ReviewRow
+from bodycomp.study.review_history import CaseState
+from bodycomp.study.reviewed_table import row_in_effect
+
+
+class Step(StrEnum):
+    """What a row asks for beside its verdict."""
+
+    KEEP = "keep"
+    MOVE = "move"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """A row that fits, and what it asks for."""
+
+    row: ReviewRow
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPlan:
+    """What is to be done.
+
+    Attributes:
+        rows: Rows that say something new.
+        repeated: Rows that say what counts already.
+        older: Rows that were overtaken: the last word on their case was given after them.
+    """
+
+    rows: tuple[PlannedRow, ...]
+    repeated: int
+    older: int
+
+
+def plan_review(
+    run: MeasuredRun,
+    states: Mapping[Case, CaseState],
+    rows: Sequence[ReviewRow],
+    name: str,
+) -> ReviewPlan:
+    """Check every row against the run and say what it asks for.
+
+    The last word counts, by the time when it was given, so that reviews can be applied in any
+    order and more than once. A row without a move is about the slice that was shown: the corrected
+    one stays, and the networks' slice comes back in its place.
+
+    Args:
+        run: What was reviewed.
+        states: What counts so far.
+        rows: The review.
+        name: Its file, for messages.
+
+    Raises:
+        ReviewError: Rows that do not fit; all of them are named.
+    """
+    faults = Faults(name)
+    planned: list[PlannedRow] = []
+    repeated = older = 0
+    for row in rows:
+        if not _fits(run, row, faults):
+            continue
+        state = states.get(row.case, CaseState())
+        if state.is_newer_than(row.reviewed_at):
+            older += 1
+            continue
+        step = _step(run, state, row, faults)
+        if step is Step.KEEP and _says_the_same(row, state):
+            repeated += 1
+        else:
+            planned.append(PlannedRow(row, step))
+    faults.raise_if_any()
+    return ReviewPlan(tuple(planned), repeated, older)
+
+
+def _says_the_same(row: ReviewRow, state: CaseState) -> bool:
+    said = (row.verdict, row.comment, row.reviewer, row.reviewed_at)
+    return said == (state.verdict, state.comment, state.reviewer, state.reviewed_at)
+
+
+def _fits(run: MeasuredRun, row: ReviewRow, faults: Faults) -> bool:
+    """Whether a row is about a case of this run; what is wrong with it is noted."""
+    column = _unknown_name(run, row.case)
+    if column:
+        value = getattr(row.case, column)
+        hint = "The review is of another run, or names were changed; see results.csv."
+        faults.add(row.line, column, f"expected one of this run, found {value!r}", hint)
+        return False
+    if row.models != run.models:
+        expected, found = "+".join(run.models), "+".join(row.models)
+        hint = "The review is of another run: export it from the page of this one."
+        faults.add(row.line, "models", f"expected {expected}, found {found or 'nothing'}", hint)
+        return False
+    slices = run.rows[row.case].get("slices")
+    moved = row.moved_to_slice
+    if moved is not None and isinstance(slices, int) and moved >= slices:
+        message = f"expected a slice from 0 to {slices - 1}, found {moved}"
+        faults.add(row.line, "moved_to_slice", message)
+        return False
+    return True
+
+
+def _unknown_name(run: MeasuredRun, case: Case) -> str:
+    """Return the first column that names something the run does not have; empty if it has all."""
+    if case in run.rows:
+        return ""
+    if not any(known.study == case.study for known in run.rows):
+        return "study"
+    return "level" if any(known[:2] == case[:2] for known in run.rows) else "series"
+
+
+def _step(run: MeasuredRun, state: CaseState, row: ReviewRow, faults: Faults) -> Step:
+    now = row_in_effect(run, row.case, state)["slice_index"]
+    networks = run.rows[row.case]["slice_index"]
+    if row.moved_to_slice is not None and row.moved_to_slice == now:
+        return Step.KEEP
+    if row.shown_slice not in (now, networks):
+        slices = dict.fromkeys(_in_words(each) for each in (networks, now))
+        found = _in_words(row.shown_slice)
+        hint = "The review is of an earlier state: open the page anew and review the case again."
+        faults.add(row.line, "slice_index", f"expected {' or '.join(slices)}, found {found}", hint)
+        return Step.KEEP
+    if row.is_rejected_move:
+        return Step.KEEP
+    wanted = row.shown_slice if row.moved_to_slice is None else row.moved_to_slice
+    if wanted == now:
+        return Step.KEEP
+    return Step.RESTORE if wanted == networks else Step.MOVE
+
+
+def _in_words(slice_index: Cell) -> str:
+    return "nothing" if slice_index is None else str(slice_index)

@@ -82,14 +82,37 @@ def evaluation(folder, **changes):
         "schema_version": 1,
         "made_at": "2026-11-24T18:00:00+00:00",
         "models": {"slice_selection": digest, "segmentation": "ab" * 32},
-        "data": {"kind": "slice_selection", "digest": "cd" * 32, "cases": 12, "patients": 11},
+        "data": {
+            "cases": {"kind": "cases table", "digest": "cd" * 32, "cases": 12, "patients": 11}
+        },
+        "bootstrap": {"resamples": 2000, "level": 0.95, "seed": 0},
+        "warnings": ["1 case was refused"],
         "slice_selection": {
-            "L3": {
-                "median_error_mm": number(4.5, patients=11),
-                "share_found": {"value": None, "unit": "1", "n": 0, "reason": "no series"},
+            "cases": {
+                "levels": {
+                    "L3": {
+                        "counts": {"series": 12},
+                        "metrics": {
+                            "median_error_mm": number(4.5, patients=11),
+                            "found": {"value": None, "unit": "1", "n": 0, "reason": "no series"},
+                        },
+                    }
+                },
+                "score_calibration": {"L3": [{"n": 3, "mean_error_mm": 1.0}]},
             }
         },
-        "segmentation": {"muscle": {"dice": number(0.9, unit="1")}},
+        "segmentation": {"tissues": {"muscle": {"metrics": {"dice": number(0.9, unit="1")}}}},
+        "subgroups": [
+            {
+                "column": "sex",
+                "group": "F",
+                "cases": 3,
+                "warning": "3 patients, fewer than 5",
+                "slice_selection": {
+                    "L3": {"metrics": {"within_10_mm": number(0.5), "mean_error_mm": number(1)}}
+                },
+            }
+        ],
     } | changes
     path = folder.parent / "evaluation.json"
     path.write_text(json.dumps(document), encoding="utf-8")
@@ -152,7 +175,7 @@ def test_metrics_of_an_evaluation_come_with_intervals_counts_and_reasons(pair, c
     path = evaluation(pair)
     assert run(model, "--evaluation", path) == 0
     assert run(model, "--evaluation", path.parent) == 0  # again, by its folder
-    (table,) = load_model(model).card.description.metrics
+    table, by_sex = load_model(model).card.description.metrics
     error, share = table.metrics
     assert (error.name, error.value, error.low, error.high) == (
         "L3 / median_error_mm",
@@ -163,6 +186,10 @@ def test_metrics_of_an_evaluation_come_with_intervals_counts_and_reasons(pair, c
     assert (error.cases, error.patients, error.unit) == (12, 11, "mm")
     assert (share.value, share.reason) == (None, "no series")
     assert table.data_digest == "cd" * 32
+    assert "a cases table (12 cases, 11 patients)" in table.source
+    assert table.notes == ("Intervals of 95 %.", "1 case was refused")
+    (woman,) = by_sex.metrics
+    assert (woman.name, woman.reason) == ("sex F / L3 / within_10_mm", "3 patients, fewer than 5")
     assert "3.50 to 5.50" in capsys.readouterr().out
 
 
@@ -172,8 +199,8 @@ def test_metrics_of_an_evaluation_come_with_intervals_counts_and_reasons(pair, c
         ({"models": {"slice_selection": "ef" * 32}}, "efef"),
         ({"models": {}}, "found one of none"),
         ({"schema_version": 2}, "version"),
-        ({"slice_selection": {}}, "found none"),
-        ({"slice_selection": {"L3": {"x": {"value": "much", "unit": "mm"}}}}, "much"),
+        ({"slice_selection": {}, "subgroups": []}, "found none"),
+        ({"slice_selection": {"cases": {"x": {"value": "much", "unit": "mm"}}}}, "much"),
     ],
 )
 def test_an_evaluation_of_something_else_is_refused_and_nothing_changes(

@@ -80,9 +80,9 @@ def test_what_is_not_known_of_an_old_model_is_said():
 def test_numbers_come_with_interval_and_counts_and_what_is_missing_with_its_reason():
     view = make_card_view(FULL, DIGEST)
     (table,) = section(view, "metrics").tables
-    assert table.rows[0] == ("found L3", "0.750", "0.500 to 0.900", "12", "11")
+    assert table.rows[0] == ("L3: found within 10 mm", "0.750", "0.500 to 0.900", "12", "11")
     assert table.rows[1][1] == "none"
-    assert table.notes == ("mae mm L3: no slice near it",)
+    assert table.notes == ("no slice near it (L3: mean absolute error of near slices)",)
     assert view.tiles[0].value == "0.750"
     assert "found within 10 mm" in view.tiles[0].label
 
@@ -96,3 +96,36 @@ def test_a_segmentation_model_says_nothing_of_positions():
     view = make_card_view(SEGMENTATION, DIGEST)
     assert "confidence" not in {part.key for part in view.sections}
     assert view.title.startswith("Labels muscle")
+
+
+def test_an_evaluation_counts_more_than_what_training_measured():
+    evaluated = MetricTable(
+        key="evaluation/slice_selection/cases",
+        title="Positions",
+        source="60 cases",
+        metrics=(
+            Metric("L3 / median_absolute_error_mm", 4.5, 3.5, 5.5, "mm", 60, 58),
+            Metric("L3 / mean_error_mm", 0.1, -1.0, 1.2, "mm", 60, 58),
+        ),
+    )
+    card = replace(FULL, description=FULL.description.with_metrics([evaluated]))
+    tiles = make_card_view(card, DIGEST).tiles
+    assert tiles[0].value == "4.50 mm"
+    assert tiles[0].label == "L3: median absolute error (evaluation, 3.50 to 5.50)"
+    assert not any("within 10 mm" in tile.label for tile in tiles)
+
+
+def test_a_column_that_nobody_filled_is_left_out():
+    bare = MetricTable("test", "Test", "5 slices", (Metric("dice_mean", 0.9, unit="1"),))
+    card = replace(SEGMENTATION, description=ModelDescription(metrics=(bare,)))
+    (table,) = section(make_card_view(card, DIGEST), "metrics").tables
+    assert table.columns == ("", "value")
+    assert table.rows == (("mean Dice of all tissues", "0.900"),)
+
+
+def test_a_reason_that_many_numbers_share_is_told_once():
+    metrics = tuple(Metric(f"g{i} / found", 0.5, reason="few patients") for i in range(9))
+    table = MetricTable("evaluation/subgroups/x", "By sex", "", metrics)
+    card = replace(BARE, description=ModelDescription(metrics=(table,)))
+    (shown,) = section(make_card_view(card, DIGEST), "metrics").tables
+    assert shown.notes == ("few patients (9 numbers)",)

@@ -57,7 +57,9 @@ def _print_section(console: Console, section: CardSection) -> None:
         for entry in section.entries:
             entries.add_row("-", Text(entry))
         console.print(Padding(entries, INDENT))
-    for table in section.tables:
+    for number, table in enumerate(section.tables):
+        if number:
+            console.print()
         _print_table(console, table)
     if section.facts:
         facts = Table.grid(padding=(0, 2))

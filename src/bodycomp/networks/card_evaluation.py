@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,19 +15,48 @@ from bodycomp.networks.card_words import Task
 SCHEMA: Final = "bodycomp.evaluation"
 SCHEMA_VERSION: Final = 1
 
-SECTIONS: Final[Mapping[Task, Mapping[str, str]]] = {
-    "segmentation": {
-        "segmentation": "Outlines against a person's",
-        "end_to_end": "Areas at the found level against areas at the true one",
-    },
-    "slice_selection": {
-        "slice_selection": "Positions against the true ones",
-        "end_to_end": "Areas at the found level against areas at the true one",
-    },
-}
-"""What of an evaluation tells of a model, with titles."""
+AREAS: Final = frozenset(
+    {
+        "bias_cm2",
+        "lower_limit_cm2",
+        "upper_limit_cm2",
+        "mean_absolute_error_cm2",
+        "lin_concordance",
+        "icc_2_1",
+    }
+)
+"""What a card takes of the areas at the found level; the evaluation's page shows more."""
 
-SUBGROUPS: Final = "subgroups"
+KEPT: Final[Mapping[str, frozenset[str] | None]] = {
+    "segmentation": None,
+    "slice_selection": None,
+    "end_to_end": AREAS,
+}
+"""Section -> metrics that a card takes over; all if None."""
+
+KEPT_OF_SUBGROUPS: Final[Mapping[str, frozenset[str]]] = {
+    "slice_selection": frozenset({"found", "median_absolute_error_mm", "within_10_mm"}),
+    "end_to_end": frozenset({"bias_cm2", "mean_absolute_error_cm2"}),
+}
+
+SECTIONS: Final[Mapping[Task, tuple[str, ...]]] = {
+    "segmentation": ("segmentation", "end_to_end"),
+    "slice_selection": ("slice_selection", "end_to_end"),
+}
+"""Sections that concern a model."""
+
+TITLES: Final = {
+    "segmentation": "Outlines against those of people",
+    "slice_selection": "Positions against the true ones",
+    "end_to_end": "Areas at the found level against areas at the true one",
+}
+SOURCES: Final = {"training_set": "slice_selection", "cases": "cases"}
+"""Where positions are from -> part of ``data`` that describes it."""
+
+CONTAINERS: Final = frozenset({"levels", "tissues", "metrics", "area", *SOURCES})
+"""Keys that say nothing to a reader."""
+
+COUNTED: Final = ("cases", "series", "slices", "patients")
 
 
 def evaluation_tables(path: Path, task: Task, digest: str) -> tuple[MetricTable, ...]:
@@ -84,33 +114,60 @@ def _check_model(document: Mapping[str, Any], task: Task, digest: str, path: Pat
 
 
 def _tables(document: Mapping[str, Any], task: Task) -> Iterator[MetricTable]:
-    data = document.get("data") or {}
-    source = _source(data)
-    for section, title in SECTIONS[task].items():
-        for key, name, content in (
-            (section, title, document.get(section)),
-            (
-                f"{SUBGROUPS}/{section}",
-                f"{title}, by subgroup",
-                (document.get(SUBGROUPS) or {}).get(section),
-            ),
+    for section in SECTIONS[task]:
+        content = document.get(section) or {}
+        for source in [key for key in SOURCES if key in content] or [""]:
+            part = content[source] if source else content
+            metrics = _kept(_numbers(part, ()), KEPT[section])
+            place = SOURCES.get(source, "segmentation" if section == "segmentation" else "cases")
+            key = f"{section}/{source}" if source else section
+            yield from _table(document, key, TITLES[section], place, metrics)
+        yield from _table(
+            document,
+            f"subgroups/{section}",
+            f"{TITLES[section]}, by subgroup",
+            "cases",
+            tuple(_of_subgroups(document.get("subgroups") or (), section)),
+        )
+
+
+def _table(
+    document: Mapping[str, Any], key: str, title: str, place: str, metrics: tuple[Metric, ...]
+) -> Iterator[MetricTable]:
+    """Yield the table, if there is anything in it."""
+    if not metrics:
+        return
+    data = (document.get("data") or {}).get(place) or {}
+    counts = ", ".join(f"{data[name]} {name}" for name in COUNTED if data.get(name) is not None)
+    kind = str(data.get("kind") or "set that is not described")
+    bootstrap = document.get("bootstrap") or {}
+    drawn = f"Intervals of {100 * float(bootstrap['level']):g} %." if "level" in bootstrap else ""
+    yield MetricTable(
+        key=f"evaluation/{key}",
+        title=title,
+        source=f"Evaluated on a {kind}{f' ({counts})' if counts else ''}",
+        metrics=metrics,
+        data_digest=str(data.get("digest") or ""),
+        made_at=str(document.get("made_at") or ""),
+        notes=tuple(note for note in (drawn, *map(str, document.get("warnings") or ())) if note),
+    )
+
+
+def _of_subgroups(entries: Iterable[Mapping[str, Any]], section: str) -> Iterator[Metric]:
+    """Yield the metrics of every group; small ones say so."""
+    for entry in entries:
+        name = f"{entry['column']} {entry['group']}"
+        for metric in _kept(
+            _numbers(entry.get(section), (name,)), KEPT_OF_SUBGROUPS.get(section, frozenset())
         ):
-            metrics = tuple(_numbers(content, ()))
-            if metrics:
-                yield MetricTable(
-                    key=f"evaluation/{key}",
-                    title=name,
-                    source=source,
-                    metrics=metrics,
-                    data_digest=str(data.get("digest") or ""),
-                    made_at=str(document.get("made_at") or ""),
-                )
+            warning = str(entry.get("warning") or "")
+            yield replace(metric, reason=metric.reason or warning)
 
 
-def _source(data: Mapping[str, Any]) -> str:
-    kind = str(data.get("kind") or "data").replace("_", " ")
-    counts = [f"{data[key]} {key}" for key in ("cases", "patients") if data.get(key) is not None]
-    return f"evaluated on {kind}: {', '.join(counts)}" if counts else f"evaluated on {kind}"
+def _kept(metrics: Iterable[Metric], names: frozenset[str] | None) -> tuple[Metric, ...]:
+    return tuple(
+        metric for metric in metrics if names is None or metric.name.split(" / ")[-1] in names
+    )
 
 
 def _numbers(content: object, names: tuple[str, ...]) -> Iterator[Metric]:
@@ -121,4 +178,4 @@ def _numbers(content: object, names: tuple[str, ...]) -> Iterator[Metric]:
         yield Metric.from_dict(content | {"name": " / ".join(names), "cases": content.get("n")})
         return
     for key, part in content.items():
-        yield from _numbers(part, (*names, str(key)))
+        yield from _numbers(part, names if key in CONTAINERS else (*names, str(key)))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
 
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_description import TrainingData
 from bodycomp.networks.card_metrics import Metric, MetricTable
+from bodycomp.networks.card_words import Task
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
+from bodycomp.report.model_card_names import name_for_people, unit_for_people
 
 SPLIT_USES = {
     "train": "the weights were fitted to it",
     "val": "the best epoch was chosen by it",
     "test": "looked at once, at the end",
 }
+
+
+NAMES_TOLD: Final = 2
+"""More metrics that lack something for the same reason are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,14 @@ class CardTable:
 
 
 def metric_tables(card: ModelCard) -> tuple[CardTable, ...]:
-    """Return the measured numbers, those that say most first: the newest."""
-    return tuple(_metric_table(table) for table in reversed(card.description.metrics))
+    """Return the measured numbers, those that say most of the model first."""
+    ranked = sorted(card.description.metrics, key=lambda table: _rank(table, card.task))
+    return tuple(_metric_table(table) for table in ranked)
+
+
+def _rank(table: MetricTable, task: Task) -> int:
+    order = (f"evaluation/{task}", "evaluation/end_to_end", "evaluation/", "test", "")
+    return next(place for place, begin in enumerate(order) if table.key.startswith(begin))
 
 
 def _metric_table(table: MetricTable) -> CardTable:
@@ -52,27 +66,36 @@ def _metric_table(table: MetricTable) -> CardTable:
         )
         for metric in table.metrics
     )
-    reasons = dict.fromkeys(
-        f"{name_for_people(metric.name)}: {metric.reason}"
-        for metric in table.metrics
-        if metric.reason and metric.value is None
-    )
-    return CardTable(
-        table.title,
-        f"{table.source}{dated}",
-        ("", "value", "95 % interval", "n", "patients"),
-        rows,
-        (*table.notes, *reasons),
+    return _filled(
+        CardTable(
+            table.title,
+            f"{table.source}{dated}",
+            ("", "value", "interval", "n", "patients"),
+            rows,
+            (*table.notes, *_reasons(table)),
+        )
     )
 
 
-def name_for_people(name: str) -> str:
-    """Return the name of a metric without underscores.
+def _filled(table: CardTable) -> CardTable:
+    """Return a table without the columns that hold nothing."""
+    kept = [at for at in range(len(table.columns)) if any(row[at] for row in table.rows)]
+    return replace(
+        table,
+        columns=tuple(table.columns[at] for at in kept),
+        rows=tuple(tuple(row[at] for at in kept) for row in table.rows),
+    )
 
-    >>> name_for_people("dice_subcutaneous_fat")
-    'dice subcutaneous fat'
-    """
-    return name.replace("_", " ")
+
+def _reasons(table: MetricTable) -> Iterator[str]:
+    """Yield why values or intervals are missing, each reason once."""
+    of_reason: dict[str, list[str]] = {}
+    for metric in table.metrics:
+        if metric.reason:
+            of_reason.setdefault(metric.reason, []).append(name_for_people(metric.name))
+    for reason, names in of_reason.items():
+        told = "; ".join(names) if len(names) <= NAMES_TOLD else f"{len(names)} numbers"
+        yield f"{reason} ({told})"
 
 
 def number(metric: Metric) -> str:
@@ -83,8 +106,7 @@ def number(metric: Metric) -> str:
     """
     if metric.value is None:
         return "none"
-    unit = "" if metric.unit in ("", "1") else f" {metric.unit}"
-    return f"{_digits(metric.value)}{unit}"
+    return f"{_digits(metric.value)} {unit_for_people(metric.unit)}".rstrip()
 
 
 def interval(metric: Metric) -> str:
@@ -115,7 +137,8 @@ def split_table(data: TrainingData) -> CardTable:
         )
         for name, size in data.splits.items()
     )
-    return CardTable("", "", ("split", "slices", "series", "patients", "served for"), rows)
+    columns = ("split", "slices", "series", "patients", "served for")
+    return _filled(CardTable("", "", columns, rows))
 
 
 def confidence_table(calibration: ConfidenceCalibration) -> CardTable:

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from bodycomp.networks.card import ModelCard
-from bodycomp.networks.card_metrics import Metric, MetricTable
+from bodycomp.networks.card_metrics import Metric
+from bodycomp.report.model_card_names import name_for_people
 from bodycomp.report.model_card_tables import interval, number
 
-HEADLINES = {
-    "segmentation": ("dice_mean",),
-    "slice_selection": ("located_error_mm", "found", "error_mm"),
+HEADLINES: Final = {
+    "segmentation": ("mean_dice", "dice_mean"),
+    "slice_selection": (
+        "median_absolute_error_mm",
+        "within_10_mm",
+        "located_error_mm",
+        "found_",
+        "error_mm",
+    ),
 }
-"""Beginnings of the metrics of training that are shown first."""
+"""Beginnings of the names, without level and tissue, of what is shown first."""
+
+SOURCES: Final = ("evaluation/", "test", "validation")
+"""Beginnings of the keys of tables, those that say most first."""
+
+OTHERS: Final = ("evaluation/end_to_end", "evaluation/subgroups")
+"""Tables whose numbers are not of the model alone."""
+
+MOST: Final = 4
+"""Numbers of one table that are shown first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +52,25 @@ def tiles_of(card: ModelCard) -> tuple[Tile, ...]:
 
 
 def _metrics(card: ModelCard) -> Iterator[Tile]:
-    tables = {table.key: table for table in card.description.metrics}
-    table = tables.get("test") or tables.get("validation")
-    if table is None:
-        return
-    for beginning in HEADLINES[card.task]:
-        for metric in table.metrics:
-            if metric.name.startswith(beginning) and metric.value is not None:
-                yield _tile(metric, table)
+    """Yield the headlines of the best source that has any."""
+    own = [table for table in card.description.metrics if not table.key.startswith(OTHERS)]
+    for source in SOURCES:
+        shown = [
+            _tile(metric, "evaluation" if source == "evaluation/" else table.key)
+            for table in own
+            if table.key.startswith(source)
+            for metric in table.metrics
+            if metric.name.rpartition(" / ")[2].startswith(HEADLINES[card.task])
+            and metric.value is not None
+        ]
+        if shown:
+            yield from shown[:MOST]
+            return
 
 
-def _tile(metric: Metric, table: MetricTable) -> Tile:
-    level = metric.name.rpartition("_")[2]
-    names = {
-        "dice_mean": "mean Dice",
-        f"located_error_mm_{level}": f"median error of {level}",
-        f"found_{level}": f"{level} found within 10 mm",
-        "error_mm": "mean error of a slice",
-    }
+def _tile(metric: Metric, source: str) -> Tile:
     reach = f", {interval(metric)}" if interval(metric) else ""
-    return Tile(number(metric), f"{names.get(metric.name, metric.name)} ({table.key}{reach})")
+    return Tile(number(metric), f"{name_for_people(metric.name)} ({source}{reach})")
 
 
 def _sizes(card: ModelCard) -> Iterator[Tile]:

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 
+from bodycomp.analysis.quality_flags import FLAG_KINDS
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
@@ -21,11 +22,21 @@ from bodycomp.dicom.secondary_capture import overlay_of
 from bodycomp.dicom.seg import read_seg
 from bodycomp.dicom.seg_write import segmentation_of
 from bodycomp.dicom.series import find_series
+from bodycomp.dicom.sr_measurements import OWN_SCHEME, flag_code, quantity_code
 from bodycomp.dicom.sr_write import report_of
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
-from bodycomp.results import LevelResult, LevelStatus, Measurement, SeriesResult, SliceChoice
+from bodycomp.quantities import QUANTITIES
+from bodycomp.results import (
+    LevelResult,
+    LevelStatus,
+    Measurement,
+    QualityFlag,
+    Quantity,
+    SeriesResult,
+    SliceChoice,
+)
 from dicom_files import enhanced
 
 HEADER = SeriesHeader(
@@ -37,6 +48,11 @@ HEADER = SeriesHeader(
     body_part="ABDOMEN",
 )
 KEY = PseudonymKey(b"k" * 32)
+QUANTITY_VALUES = {
+    kind.key: Quantity(1.5 + number) if number else Quantity(None, "no height")
+    for number, kind in enumerate(QUANTITIES)
+}
+FLAGS = tuple(QualityFlag(kind.key, f"{kind.rule} 7", 7.0, kind.limit, ()) for kind in FLAG_KINDS)
 AREAS = {MUSCLE: 151.25, SUBCUTANEOUS_FAT: 210.0625, VISCERAL_FAT: 0.0}
 
 
@@ -48,12 +64,14 @@ def level(name: str, indices: tuple[int, ...], shape: tuple[int, int]) -> LevelR
         SliceChoice(name, LevelStatus.FOUND, "", indices[0], 0.0, curve, curve, 1),
         indices,
         {
-            tissue.key: Measurement(area, 31.5, 33.0, 12.25, 9.0, 0.0)
+            tissue.key: Measurement(area, 31.5, 33.0, 12.25, 9.0, 0.0, area - 2.0, 34.5)
             if area
             else Measurement(0.0, None, None, None, None, None)
             for tissue, area in AREAS.items()
         },
         {index: rng.integers(0, 3, shape).astype(np.uint8) for index in indices},
+        QUANTITY_VALUES,
+        flags=FLAGS,
     )
 
 
@@ -199,7 +217,16 @@ def test_report_read_back_gives_the_numbers(measured, tmp_path) -> None:
             "Median": (33.0, unit),
             "Standard Deviation": (12.25, unit),
         }
-    (empty, _) = report.get_image_measurement_groups()
+        (spread,) = group.get_measurements(name=codes.IBSI.IntensityHistogramInterquartileRange)
+        assert (spread.value, spread.unit.value) == (9.0, unit)
+        own = {
+            item.name.value: (item.value, item.unit.value)
+            for item in group.get_measurements()
+            if item.name.scheme_designator == OWN_SCHEME
+        }
+        inside = AREAS[segment.tissue] - 2.0
+        assert own == {"RANGE-AREA": (inside, "cm2"), "RANGE-MEAN": (34.5, unit)}
+    empty = report.get_image_measurement_groups()[0]
     (area,) = empty.get_measurements(name=codes.SCT.Area)
     assert area.value == 0
     (source,) = empty.source_images
@@ -207,6 +234,42 @@ def test_report_read_back_gives_the_numbers(measured, tmp_path) -> None:
         source.referenced_sop_instance_uid
         == pydicom.dcmread(measured.slices[7].path).SOPInstanceUID
     )
+
+
+def test_report_holds_the_quantities_and_flags_of_each_level(measured, tmp_path) -> None:
+    path = stored(report_of(measured, segmentation_of(measured, "seg")), tmp_path / "sr.dcm")
+    report = hd.sr.srread(path)
+
+    groups = {g.tracking_identifier: g for g in report.content.get_image_measurement_groups()}
+    for level_name in ("L3", "T12"):
+        group = groups[f"Body composition at {level_name}"]
+        assert group.finding_sites[0].value.meaning == f"{level_name} vertebra"
+        found = {
+            (item.name.scheme_designator, item.name.value): (item.value, item.unit.value)
+            for item in group.get_measurements()
+        }
+        assert found == {  # what has no value is left out
+            (quantity_code(kind.key).scheme_designator, quantity_code(kind.key).value): (
+                QUANTITY_VALUES[kind.key].value,
+                kind.unit,
+            )
+            for kind in QUANTITIES
+            if QUANTITY_VALUES[kind.key].value is not None
+        }
+        findings = group.get_qualitative_evaluations(name=codes.DCM.QualityFinding)
+        assert [item.value.value for item in findings] == [flag_code(f.key).value for f in FLAGS]
+        texts = [i.TextValue for i in group[0].ContentSequence if i.ValueType == "TEXT"]
+        assert texts[-len(FLAGS) :] == [flag.message for flag in FLAGS]
+    (scheme,) = report.CodingSchemeIdentificationSequence
+    assert scheme.CodingSchemeDesignator == OWN_SCHEME
+
+
+def test_own_codes_are_told_apart_and_fit_into_a_code_value() -> None:
+    own = [quantity_code(kind.key) for kind in QUANTITIES]
+    own += [flag_code(kind.key) for kind in FLAG_KINDS]
+    assert len({code.value for code in own}) == len(own)
+    assert all(len(code.value) <= 16 for code in own)  # VR SH
+    assert all(len(code.meaning) <= 64 for code in own)  # VR LO
 
 
 def test_objects_go_back_into_the_study_or_name_nobody(either, tmp_path) -> None:

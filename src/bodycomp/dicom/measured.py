@@ -86,7 +86,7 @@ class MeasuredSeries:
         for level in self.result.levels:
             for tissue in self.result.tissues:
                 if any(np.any(mask == tissue.label) for mask in level.masks.values()):
-                    uid = self.tracking_uid(level, tissue)
+                    uid = self.tracking_uid(level, tissue.key)
                     found.append(Segment(len(found) + 1, level, tissue, uid))
         return tuple(found)
 
@@ -95,10 +95,10 @@ class MeasuredSeries:
         """UID of the series that the overlays of all levels make."""
         return str(generate_uid())
 
-    def tracking_uid(self, level: LevelResult, tissue: Tissue) -> str:
-        """Return the UID by which this tissue at this level is told from all others."""
+    def tracking_uid(self, level: LevelResult, what: str) -> str:
+        """Return the UID by which something at this level, such as a tissue, is told from all."""
         series = str(self.header(self.slice_indices[0]).SeriesInstanceUID)
-        return str(generate_uid(entropy_srcs=[series, level.choice.level, tissue.key]))
+        return str(generate_uid(entropy_srcs=[series, level.choice.level, what]))
 
     @cached_property
     def _headers(self) -> Mapping[int, Dataset]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from highdicom import UID
 from highdicom.seg import Segmentation
 from highdicom.sr import (
     AlgorithmIdentification,
-    CodedConcept,
     Comprehensive3DSR,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
-    Measurement,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
@@ -25,7 +23,6 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from bodycomp import __version__
@@ -42,29 +39,27 @@ from bodycomp.dicom.measured import (
     code,
     corrected_in_words,
 )
+from bodycomp.dicom.sr_measurements import (
+    flag_comments,
+    flag_items,
+    own_scheme,
+    quantity_items,
+    tissue_items,
+)
 from bodycomp.errors import SeriesError
 from bodycomp.results import LevelResult
-from bodycomp.results import Measurement as Measured
-
-_HU: Final = codes.UCUM.HounsfieldUnit
-_CM2: Final = codes.UCUM.SquareCentimeter
-_STATISTICS: Final = {
-    "mean_hu": codes.SCT.Mean,
-    "median_hu": codes.SCT.Median,
-    "sd_hu": codes.SCT.StandardDeviation,
-}
-"""Field of a measurement -> its derivation (CID 7464)."""
 
 Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
 
 
 def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensive3DSR:
-    """Return areas (cm2) and attenuations (HU) of every tissue at every level that was found.
+    """Return what was measured at every level that was found, coded, with its UCUM units.
 
     A group (TID 1411) refers to its segment in ``seg`` and to the source slices. The template of
     planar regions (TID 1410) would name frame and segment at once, which PS3.3 table 10-3 forbids.
     A tissue that occurs on no pixel has an area of 0 and refers to the source slices alone (TID
-    1501). The level's vertebra is the finding site.
+    1501), as does a group per level that holds the derived quantities and quality flags. The
+    level's vertebra is the finding site.
 
     Args:
         measured: The series.
@@ -84,13 +79,16 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
             for tissue in measured.result.tissues
             if tissue.key in level.measurements
         ]
+        groups += [
+            _level_group(measured, level) for level in levels if level.quantities or level.flags
+        ]
         report = MeasurementReport(
             observation_context=ObservationContext(observer_device_context=_observer()),
             procedure_reported=codes.SCT.ComputedTomography,
             imaging_measurements=groups,
             title=codes.DCM.ImagingMeasurementReport,
         )
-        return Comprehensive3DSR(
+        document = Comprehensive3DSR(
             evidence=[*([seg] if seg is not None else []), *sources],
             content=report[0],
             series_instance_uid=UID(),
@@ -104,6 +102,11 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
             device_serial_number=SERIAL_NUMBER,
             series_description="Body composition measurements",
         )
+    document.CodingSchemeIdentificationSequence = [
+        *getattr(document, "CodingSchemeIdentificationSequence", []),
+        own_scheme(),
+    ]
+    return document
 
 
 def _observer() -> ObserverContext:
@@ -123,13 +126,44 @@ def _observer() -> ObserverContext:
 def _group(
     measured: MeasuredSeries, level: LevelResult, tissue: Tissue, seg: Segmentation | None
 ) -> Group:
-    title = f"{tissue.title} at {level.choice.level}"
-    corrected = corrected_in_words(level)
+    """Return the measurements of one tissue at one level."""
     shared: dict[str, Any] = {
+        **_context(measured, level),
         "tracking_identifier": TrackingIdentifier(
-            uid=measured.tracking_uid(level, tissue), identifier=title
+            uid=measured.tracking_uid(level, tissue.key),
+            identifier=f"{tissue.title} at {level.choice.level}",
         ),
         "finding_type": code(tissue.concept),
+        "measurements": tissue_items(level.measurements[tissue.key], len(level.slice_indices)),
+    }
+    for segment in measured.segments:
+        if seg is not None and segment.level is level and segment.tissue == tissue:
+            return _region(measured, segment, seg, shared)
+    return MeasurementsAndQualitativeEvaluations(
+        **shared, source_images=_images_of_group(measured, level)
+    )
+
+
+def _level_group(measured: MeasuredSeries, level: LevelResult) -> Group:
+    """Return what belongs to a level as a whole: derived quantities, flags and what they say."""
+    group = MeasurementsAndQualitativeEvaluations(
+        **_context(measured, level),
+        tracking_identifier=TrackingIdentifier(
+            uid=measured.tracking_uid(level, "level"),
+            identifier=f"Body composition at {level.choice.level}",
+        ),
+        measurements=quantity_items(level.quantities),
+        qualitative_evaluations=flag_items(level.flags),
+        source_images=_images_of_group(measured, level),
+    )
+    group[0].ContentSequence.extend(flag_comments(level.flags))
+    return group
+
+
+def _context(measured: MeasuredSeries, level: LevelResult) -> dict[str, Any]:
+    """Return where a group was measured, by what, and what a person corrected."""
+    corrected = corrected_in_words(level)
+    return {
         "finding_sites": [FindingSite(code(LEVEL_CONCEPTS[level.choice.level]))],
         "algorithm_id": AlgorithmIdentification(
             "bodycomp",
@@ -139,16 +173,16 @@ def _group(
                 *([f"corrected: {corrected}"] if corrected else []),
             ],
         ),
-        "measurements": _measurements(level.measurements[tissue.key], len(level.slice_indices)),
     }
-    for segment in measured.segments:
-        if seg is not None and segment.level is level and segment.tissue == tissue:
-            return _region(measured, segment, seg, shared)
-    images = [
-        SourceImageForMeasurementGroup(h.SOPClassUID, h.SOPInstanceUID, frames)
-        for h, frames in _source_images(measured, level)
+
+
+def _images_of_group(
+    measured: MeasuredSeries, level: LevelResult
+) -> list[SourceImageForMeasurementGroup]:
+    return [
+        SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID, frames)
+        for header, frames in _source_images(measured, level)
     ]
-    return MeasurementsAndQualitativeEvaluations(**shared, source_images=images)
 
 
 def _region(
@@ -172,23 +206,3 @@ def _source_images(
     """Return header and frame of every slice that a level was measured on."""
     indices = sorted(level.masks)
     return [(measured.header(index), measured.frame_numbers(index)) for index in indices]
-
-
-def _measurements(found: Measured, slices: int) -> list[Measurement]:
-    """Return the area and the statistics that there are; an area over a range is a mean."""
-    over_range = codes.SCT.Mean if slices > 1 else None
-    items = [_measurement(codes.SCT.Area, found.area_cm2, _CM2, over_range)]
-    for name, derivation in _STATISTICS.items():
-        value = getattr(found, name)
-        if value is not None:
-            items.append(_measurement(codes.DCM.AttenuationCoefficient, value, _HU, derivation))
-    return items
-
-
-def _measurement(name: Code, value: float, unit: Code, derivation: Code | None) -> Measurement:
-    return Measurement(
-        name=CodedConcept.from_code(name),
-        value=float(value),
-        unit=CodedConcept.from_code(unit),
-        derivation=derivation,
-    )

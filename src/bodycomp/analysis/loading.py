@@ -39,8 +39,6 @@ def load_analyzer(
         ModelError: A model is missing, cannot be loaded, or does the other one's work.
         UsageError: The device is not there, or the engine does not run a model on it.
     """
-    if not models_dir.is_dir():
-        raise InputNotFoundError(f"models folder {models_dir} is not there", hint=_HINT)
     slice_selection = _load(models_dir, SLICE_SELECTION_FOLDER, "slice_selection")
     segmentation = _load(models_dir, SEGMENTATION_FOLDER, "segmentation")
     return Analyzer(
@@ -50,12 +48,18 @@ def load_analyzer(
     )
 
 
+def load_slice_scorer(
+    models_dir: Path, *, device: str = "auto", engine: str = AUTO_ENGINE
+) -> NetworkSliceScorer:
+    """Load the slice-selection model of a folder alone; see ``load_analyzer``."""
+    model = _load(models_dir, SLICE_SELECTION_FOLDER, "slice_selection")
+    return NetworkSliceScorer(model, device=device, engine=engine)
+
+
 def load_segmenter(
     models_dir: Path, *, device: str = "auto", engine: str = AUTO_ENGINE
 ) -> NetworkSegmenter:
     """Load the segmentation model of a folder alone; see ``load_analyzer``."""
-    if not models_dir.is_dir():
-        raise InputNotFoundError(f"models folder {models_dir} is not there", hint=_HINT)
     model = _load(models_dir, SEGMENTATION_FOLDER, "segmentation")
     return NetworkSegmenter(model, device=device, engine=engine)
 
@@ -66,9 +70,21 @@ _HINT: Final = (
 )
 
 
-def _load(models_dir: Path, name: str, task: Task) -> Model:
+def model_path(models_dir: Path, name: str) -> Path:
+    """Return where one of the two models lies.
+
+    Raises:
+        InputNotFoundError: The folder is not there.
+        ModelError: The model is not in it.
+    """
+    if not models_dir.is_dir():
+        raise InputNotFoundError(f"models folder {models_dir} is not there", hint=_HINT)
     path = find_in_pair(models_dir, name)
     if path is not None:
-        return load_model(path, task=task)
+        return path
     there = ", ".join(sorted(entry.name for entry in models_dir.iterdir())) or "nothing"
     raise ModelError(f"expected {name} in {models_dir}, found {there}", hint=_HINT)
+
+
+def _load(models_dir: Path, name: str, task: Task) -> Model:
+    return load_model(model_path(models_dir, name), task=task)

@@ -21,6 +21,7 @@ from bodycomp.cli import (
     cache,
     card,
     demo,
+    evaluate,
     import_keras,
     phantom,
     prepare,
@@ -51,6 +52,7 @@ start here:
   bodycomp prepare --help         make training sets of your own annotated scans
   bodycomp train --help           train on them
   bodycomp analyze --help         measure DICOM or NIfTI with trained models
+  bodycomp evaluate --help        say how good models are on scans with truth
 """
 
 
@@ -78,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
         analyze,
         review,
         remeasure,
+        evaluate,
         cache,
     ):
         family.add_parser(subparsers)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bodycomp.cli.prepare_options import (
     add_common_options,
     add_level_options,
     add_segmentation_options,
     add_slice_selection_options,
+    level_format,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def run_segmentation(arguments: argparse.Namespace) -> int:
         reach_mm=arguments.reach_mm,
         max_per_scan=arguments.max_per_scan,
     )
-    return _run(arguments, SegmentationTask(mapping, sampling, _level_format(arguments)))
+    return _run(arguments, SegmentationTask(mapping, sampling, level_format(arguments)))
 
 
 def run_slice_selection(arguments: argparse.Namespace) -> int:
@@ -151,7 +152,7 @@ def run_slice_selection(arguments: argparse.Namespace) -> int:
         near_mm=arguments.near_mm,
         far_stride=arguments.far_stride,
     )
-    return _run(arguments, SliceTask(levels, sampling, _level_format(arguments)))
+    return _run(arguments, SliceTask(levels, sampling, level_format(arguments)))
 
 
 def run_discover(arguments: argparse.Namespace) -> int:
@@ -174,17 +175,6 @@ def run_discover(arguments: argparse.Namespace) -> int:
         markup=False,
     )
     return 0
-
-
-def _level_format(arguments: argparse.Namespace) -> Any:
-    from bodycomp.annotation.levels import LevelOptions
-    from bodycomp.cli.prepare_options import vertebra_labels
-
-    return LevelOptions(
-        first_slice=arguments.levels_first_slice,
-        from_end=arguments.levels_from,
-        vertebra_labels=vertebra_labels(arguments.vertebra_labels or ()),
-    )
 
 
 def _quiet_searches() -> None:

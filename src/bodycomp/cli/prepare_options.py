@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bodycomp.anatomy import check_levels
 from bodycomp.errors import UsageError
+
+if TYPE_CHECKING:
+    from bodycomp.annotation.levels import LevelOptions
 
 
 def add_segmentation_options(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +153,17 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--allow-refused", action="store_true", help="exit with 0 although cases are left out")
     add("--overwrite", action="store_true", help="replace a prepared set and its key")
+
+
+def level_format(arguments: argparse.Namespace) -> LevelOptions:
+    """Return the options of ``add_level_options`` as given."""
+    from bodycomp.annotation.levels import LevelOptions
+
+    return LevelOptions(
+        first_slice=arguments.levels_first_slice,
+        from_end=arguments.levels_from,
+        vertebra_labels=vertebra_labels(arguments.vertebra_labels or ()),
+    )
 
 
 def vertebra_labels(terms: Sequence[str]) -> dict[str, int]:

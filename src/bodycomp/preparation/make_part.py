@@ -26,11 +26,12 @@ from bodycomp.data.samples import (
     mask_slices,
     training_share,
 )
-from bodycomp.errors import BodycompError, ImageError, OutputError
+from bodycomp.errors import ImageError, OutputError
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.square_field import SquareField
 from bodycomp.preparation.cases import Case
+from bodycomp.preparation.faults import PartFault, fault_of
 from bodycomp.preparation.options import SegmentationTask, SliceTask, Task
 from bodycomp.preparation.part import (
     SAMPLES_NAME,
@@ -40,7 +41,6 @@ from bodycomp.preparation.part import (
     store_mask_sample,
     write_record,
 )
-from bodycomp.preparation.private import without_names
 from bodycomp.storage import atomic_folder
 
 MASK_SAMPLE_BYTES: Final = 600_000
@@ -57,19 +57,6 @@ class PartJob:
     part: Path
 
 
-@dataclass(frozen=True, slots=True)
-class PartFault:
-    """Why a case is refused.
-
-    Attributes:
-        kind: Class of the error.
-        reason: What was expected and found, without names, codes, paths and UIDs.
-    """
-
-    kind: str
-    reason: str
-
-
 def make_part(job: PartJob) -> PartFault | None:
     """Make the part of one case; return why not if the case is refused.
 
@@ -80,16 +67,10 @@ def make_part(job: PartJob) -> PartFault | None:
         _make(job)
     except OutputError:
         raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full(job.part.parent) from error
-        return PartFault("file", f"a file cannot be read: {error.strerror}")
-    except MemoryError:
-        return PartFault("memory", "expected a scan that fits into memory; try fewer --jobs")
-    except BodycompError as error:
-        return PartFault(type(error).__name__, without_names(str(error), job.case))
     except Exception as error:  # a damaged file can make any library raise anything
-        return PartFault(type(error).__name__, without_names(f"cannot be read ({error})", job.case))
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(job.part.parent) from error
+        return fault_of(error, job.case)
     return None
 
 

@@ -8,7 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 
 from bodycomp.errors import OutputError
-from bodycomp.preparation.make_part import PartFault, PartJob, make_part
+from bodycomp.preparation.faults import PartFault
+from bodycomp.preparation.make_part import PartJob, make_part
 from bodycomp.processes import helper_processes
 
 

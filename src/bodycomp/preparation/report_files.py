@@ -41,8 +41,12 @@ def write_reports(
     """Write ``prepared.json``, and ``refused.csv`` if any case was left out."""
     text = json.dumps(_prepared(options, counts, len(refused)), indent=2) + "\n"
     (folder / PREPARED_NAME).write_text(text, encoding="utf-8")
-    if not refused:
-        return
+    if refused:
+        write_refused(folder, refused)
+
+
+def write_refused(folder: Path, refused: Sequence[RefusedCase]) -> None:
+    """Write ``refused.csv``: row of the cases table, patient, and why."""
     with (folder / REFUSED_NAME).open("w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(("row", "patient", "kind", "reason"))

@@ -1,0 +1,214 @@
+"""What came of an evaluation, for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bodycomp.evaluation.document import Evaluation
+    from bodycomp.evaluation.options import EvaluateOptions
+
+SHOWN_REFUSED: Final = 10
+SHOWN_VERDICTS: Final = 20
+
+
+def print_summary(options: EvaluateOptions, evaluation: Evaluation) -> None:
+    """Print the main numbers of every section, what is missing, and where the rest is."""
+    from rich.console import Console
+
+    from bodycomp.evaluation.document import NOTICE
+
+    console = Console(highlight=False)
+    sections = evaluation.sections
+    if "segmentation" in sections:
+        console.print(_segmentation(sections["segmentation"]))
+    for source, section in sections.get("slice_selection", {}).items():
+        console.print(_slice_selection(source, section))
+    for level, section in sections.get("end_to_end", {}).items():
+        _end_to_end(console, level, section)
+    if "subgroups" in sections:
+        console.print(_subgroups(sections["subgroups"]))
+    if evaluation.comparison:
+        _comparison(console, evaluation.comparison)
+    lines = [f"warning: {warning}" for warning in evaluation.warnings]
+    refused = evaluation.refused
+    lines += [f"refused: {case.where}: {case.reason}" for case in refused[:SHOWN_REFUSED]]
+    if len(refused) > SHOWN_REFUSED:
+        lines.append(f"refused: {len(refused) - SHOWN_REFUSED} more, see refused.csv")
+    lines += ["", f"results: {options.out}", NOTICE]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _table(title: str, *headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    return table
+
+
+def _segmentation(section: Mapping[str, Any]) -> Table:
+    count = section["counts"]["slices"]
+    table = _table(
+        f"Masks of {count} slices (mean, 95 % interval)",
+        "tissue",
+        "Dice",
+        "95 % Hausdorff\nmm",
+        "area error\ncm2",
+        "HU error",
+    )
+    for tissue, found in section["tissues"].items():
+        metrics = found["metrics"]
+        table.add_row(
+            _name(tissue),
+            said(metrics["mean_dice"], 3),
+            said(metrics["mean_hausdorff95_mm"], 1),
+            said(metrics["mean_area_error_cm2"], 1, signed=True),
+            said(metrics["mean_hu_error"], 1, signed=True),
+        )
+    return table
+
+
+def _slice_selection(source: str, section: Mapping[str, Any]) -> Table:
+    words = {"training_set": "Levels in the series of the set", "cases": "Levels in the scans"}
+    table = _table(
+        words[source],
+        "level",
+        "found",
+        "false",
+        "median |error|\nmm",
+        "bias\nmm",
+        "within\n10 mm",
+    )
+    for level, found in section["levels"].items():
+        counts, metrics = found["counts"], found["metrics"]
+        table.add_row(
+            level,
+            f"{counts['present_found']} of {counts['present']}",
+            f"{counts['absent_found']} of {counts['absent']}",
+            said(metrics["median_absolute_error_mm"], 1),
+            said(metrics["mean_error_mm"], 1, signed=True),
+            said(metrics["within_10_mm"], 0, percent=True),
+        )
+    return table
+
+
+def _end_to_end(console: Console, level: str, section: Mapping[str, Any]) -> None:
+    counts = section["counts"]
+    table = _table(
+        f"Areas at {level} as analysed, {counts['measured']} of {counts['cases']} cases",
+        "tissue",
+        "bias\ncm2",
+        "limits of\nagreement",
+        "ICC(2,1)",
+        "outline\n|error| cm2",
+        "slice\n|error| cm2",
+    )
+    for tissue, found in section["tissues"].items():
+        area, parts = found["area"], found["parts"]
+        limits = (area["lower_limit_cm2"]["value"], area["upper_limit_cm2"]["value"])
+        table.add_row(
+            _name(tissue),
+            said(area["bias_cm2"], 1, signed=True),
+            "-" if None in limits else f"{limits[0]:+.1f}\n{limits[1]:+.1f}",
+            said(area["icc_2_1"], 3),
+            _part(parts, "outline"),
+            _part(parts, "slice"),
+        )
+    console.print(table)
+    if counts["not_found"]:
+        names = ", ".join(counts["cases_not_found"][:8])
+        more = " ..." if counts["not_found"] > 8 else ""
+        console.print(f"{level} not found, not in these areas: {names}{more}", soft_wrap=True)
+    if counts["without_mask_at_level"]:
+        console.print(
+            f"{counts['without_mask_at_level']} cases have no mask within 5 mm of {level}"
+        )
+
+
+def _part(parts: Mapping[str, Any], name: str) -> str:
+    mean, share = parts[f"{name}_mean_absolute_error_cm2"]["value"], parts[f"{name}_share"]["value"]
+    if mean is None:
+        return "-"
+    return f"{mean:.1f}" if share is None else f"{mean:.1f}\n({share:.0%})"
+
+
+def _subgroups(section: Mapping[str, Any]) -> Table:
+    table = _table(
+        "Subgroups",
+        "group",
+        "patients",
+        "level",
+        "within\n10 mm",
+        "area bias cm2\n(tissues in order)",
+    )
+    groups = [(column, group) for column, own in section["counts"].items() for group in own]
+    for column, group in groups:
+        counts = section["counts"][column][group]
+        few = " (few)" if "warning" in counts else ""
+        areas = section["end_to_end"][column][group]
+        for level, found in section["slice_selection"][column][group].items():
+            tissues = areas.get(level, {}).get("tissues", {}).values()
+            biases = [
+                said(tissue["area"]["bias_cm2"], 1, signed=True, interval=False)
+                for tissue in tissues
+            ]
+            table.add_row(
+                f"{column}: {group}",
+                f"{counts['patients']}{few}",
+                level,
+                said(found["metrics"]["within_10_mm"], 0, percent=True, interval=False),
+                " ".join(biases) or "-",
+            )
+    return table
+
+
+def _comparison(console: Console, comparison: Mapping[str, Any]) -> None:
+    from bodycomp.evaluation.comparison import verdicts
+
+    decided = [(path, c) for path, c in verdicts(comparison) if c["better"] != "undecided"]
+    total = len(verdicts(comparison))
+    table = _table(
+        f"MODELS minus --against: told apart in {len(decided)} of {total} metrics",
+        "metric",
+        "difference",
+        "better",
+    )
+    for path, found in decided[:SHOWN_VERDICTS]:
+        table.add_row(" ".join(path), said(found["difference"], 3, signed=True), found["better"])
+    console.print(table)
+    if len(decided) > SHOWN_VERDICTS:
+        console.print(f"{len(decided) - SHOWN_VERDICTS} more in evaluation.json")
+
+
+def said(
+    number: Mapping[str, Any],
+    digits: int,
+    *,
+    signed: bool = False,
+    percent: bool = False,
+    interval: bool = True,
+) -> str:
+    """Return a number over its interval, a dash for none."""
+    if number["value"] is None:
+        return "-"
+
+    def text(value: float) -> str:
+        scaled = 100 * value if percent else value
+        return f"{scaled:{'+' if signed else ''}.{digits}f}"
+
+    ends = (number["low"], number["high"])
+    unit = " %" if percent else ""
+    if not interval or None in ends:
+        return f"{text(number['value'])}{unit}"
+    return f"{text(number['value'])}{unit}\n{text(ends[0])} to {text(ends[1])}"
+
+
+def _name(tissue: str) -> str:
+    return tissue.replace("_", " ")

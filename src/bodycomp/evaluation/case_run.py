@@ -1,0 +1,176 @@
+"""Models on the cases of a table, scan by scan; memory does not grow with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.analysis.level_measuring import ScanContext
+from bodycomp.analysis.pipeline import Analyzer
+from bodycomp.errors import CasesError, ModelError
+from bodycomp.evaluation.annotated_case import (
+    AnnotatedCase,
+    AnnotationFormat,
+    case_facts,
+    read_case,
+)
+from bodycomp.evaluation.level_rows import LevelRow, SeriesNames, level_row
+from bodycomp.evaluation.series_scores import RememberingScorer
+from bodycomp.evaluation.tissue_rows import TissueRow, tissue_rows
+from bodycomp.imaging.volume import Volume
+from bodycomp.preparation.cases import Case
+from bodycomp.preparation.faults import fault_of
+from bodycomp.preparation.report_files import RefusedCase
+from bodycomp.results import LevelResult, SeriesResult
+
+CaseSeen = Callable[["CaseOutcome", AnnotatedCase, SeriesResult], None]
+"""Told about every case while its scan is in memory, with the result of the first models."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutcome:
+    """What came of one pair of models on one case."""
+
+    levels: tuple[LevelRow, ...]
+    tissues: tuple[TissueRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseOutcome:
+    """What came of one case.
+
+    Attributes:
+        where: Its row of the table.
+        names: What it is called in the output.
+        facts: Column -> value, of the columns that subgroups are made by.
+        models: Outcome of each pair of models.
+        digest: Of the scan and its truth.
+        undrawn: Levels that lie in the scan and have no mask within 5 mm, where masks are given.
+        notes: How it was read.
+    """
+
+    where: str
+    names: SeriesNames
+    facts: Mapping[str, str]
+    models: tuple[ModelOutcome, ...]
+    digest: str
+    undrawn: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaseOutcomes:
+    """All cases that could be evaluated, in the table's order, and those that could not."""
+
+    cases: tuple[CaseOutcome, ...]
+    refused: tuple[RefusedCase, ...]
+
+    def levels(self, model: int = 0) -> list[LevelRow]:
+        """Return the levels of all cases by one pair of models."""
+        return [row for case in self.cases for row in case.models[model].levels]
+
+    def tissues(self, model: int = 0) -> list[TissueRow]:
+        """Return the tissues of all cases by one pair of models."""
+        return [row for case in self.cases for row in case.models[model].tissues]
+
+
+@dataclass(frozen=True, eq=False)
+class CaseEvaluator:
+    """Evaluates cases one by one.
+
+    Attributes:
+        analyzers: Pairs of models; the first one is the one that is evaluated.
+        form: How annotations are to be read.
+        fact_names: Columns that subgroups are made by.
+        seen: Told about every case.
+    """
+
+    analyzers: Sequence[Analyzer]
+    form: AnnotationFormat = field(default_factory=AnnotationFormat)
+    fact_names: tuple[str, ...] = ()
+    seen: CaseSeen | None = None
+
+    def run(
+        self, cases: Sequence[tuple[Case, SeriesNames]], done: Callable[[int], None]
+    ) -> CaseOutcomes:
+        """Evaluate all cases; one that cannot be read is refused, and the others go on.
+
+        Raises:
+            ModelError: A network gave something other than numbers.
+            CasesError: Every case is refused.
+        """
+        outcomes, refused = [], []
+        for case, names in cases:
+            try:
+                outcomes.append(self._evaluate(case, names))
+            except ModelError:
+                raise
+            except Exception as error:  # a damaged file can make any library raise anything
+                fault = fault_of(error, case)
+                refused.append(RefusedCase(case.where, names.patient, fault.kind, fault.reason))
+            done(1)
+        if not outcomes:
+            reasons = "\n".join(f"  {r.where}: {r.reason}" for r in refused[:20])
+            raise CasesError(f"every case is refused:\n{reasons}")
+        return CaseOutcomes(tuple(outcomes), tuple(refused))
+
+    def _evaluate(self, case: Case, names: SeriesNames) -> CaseOutcome:
+        read = read_case(case, self.form)
+        results = [self._analyze(analyzer, read, names) for analyzer in self.analyzers]
+        levels = {row.level for _, model in results for row in model.levels if row.is_present}
+        has_masks = read.masks is not None
+        outcome = CaseOutcome(
+            where=case.where,
+            names=names,
+            facts=case_facts(case, read.scan, self.fact_names),
+            models=tuple(model for _, model in results),
+            digest=read.digest(),
+            undrawn=tuple(
+                level for level in sorted(levels) if has_masks and read.mask_slice(level) is None
+            ),
+            notes=read.notes,
+        )
+        if self.seen is not None:
+            self.seen(outcome, read, results[0][0])
+        return outcome
+
+    @staticmethod
+    def _analyze(
+        analyzer: Analyzer, case: AnnotatedCase, names: SeriesNames
+    ) -> tuple[SeriesResult, ModelOutcome]:
+        volume = case.scan.volume
+        scorer = RememberingScorer(analyzer.scorer, volume)
+        result = replace(analyzer, scorer=scorer).analyze(volume, context=ScanContext())
+        levels = [
+            level_row(
+                names,
+                found.choice,
+                case.levels,
+                scorer.scores.near(
+                    column, volume.slice_z_mm, case.levels.true_z_mm(found.choice.level)
+                ),
+            )
+            for column, found in enumerate(result.levels)
+        ]
+        masks = _masks_at_true_levels(analyzer, case, result.levels)
+        tissues = [
+            row
+            for found in result.levels
+            for row in tissue_rows(names, case, found, analyzer.segmenter, masks)
+        ]
+        return result, ModelOutcome(tuple(levels), tuple(tissues))
+
+
+def _masks_at_true_levels(
+    analyzer: Analyzer, case: AnnotatedCase, levels: Sequence[LevelResult]
+) -> dict[int, NDArray[np.uint8]]:
+    """Return the network's masks of the drawn slices at the true levels."""
+    known = {index: mask for level in levels for index, mask in level.masks.items()}
+    wanted = {case.mask_slice(level.choice.level) for level in levels}
+    missing = sorted(index for index in wanted if index is not None and index not in known)
+    volume: Volume = case.scan.volume
+    made = analyzer.segmenter(volume, missing) if missing else {}
+    return {**known, **made}

@@ -1,0 +1,123 @@
+"""One level of one series: where it was found and where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.results import LevelStatus, SliceChoice
+
+
+@dataclass(frozen=True, eq=False)
+class LevelRow:
+    """A level that was looked for.
+
+    Attributes:
+        case, patient: Whose series it is.
+        level: Name of the level.
+        status: What was found.
+        reason: Why it was not found; empty if it was.
+        z_mm: Where it was located; None unless found.
+        confidence: Of the position; None unless found.
+        is_present: Whether the level lies in the series; None where nobody says.
+        true_z_mm: Where it is, also beyond the ends of the series; None where nobody says.
+        near_true_mm: (slice,) true offset of the scored slices near the level.
+        near_estimated_mm: (slice,) what the network says of them.
+    """
+
+    case: str
+    patient: str
+    level: str
+    status: LevelStatus
+    reason: str
+    z_mm: float | None
+    confidence: float | None
+    is_present: bool | None
+    true_z_mm: float | None
+    near_true_mm: NDArray[np.float32] = field(repr=False)
+    near_estimated_mm: NDArray[np.float32] = field(repr=False)
+
+    @property
+    def is_found(self) -> bool:
+        """Whether a position was given, right or wrong."""
+        return self.status is LevelStatus.FOUND
+
+    @property
+    def error_mm(self) -> float | None:
+        """Located minus true height, positive towards the head; None without both.
+
+        Of a level that lies outside the series, too: such a finding is a false one, and this is by
+        how much.
+        """
+        if self.z_mm is None or self.true_z_mm is None:
+            return None
+        return self.z_mm - self.true_z_mm
+
+    def is_within(self, limit_mm: float) -> bool | None:
+        """Whether it was located within a distance of where it is; None if that is not known."""
+        if self.is_present is None:
+            return None
+        error_mm = self.error_mm
+        return error_mm is not None and abs(error_mm) <= limit_mm
+
+
+@dataclass(frozen=True, slots=True)
+class LevelTruth:
+    """What people say of the levels of a series.
+
+    Attributes:
+        z_mm: Level -> its height, of levels in the series.
+        outside_z_mm: The same of levels beyond its ends.
+    """
+
+    z_mm: Mapping[str, float]
+    outside_z_mm: Mapping[str, float] = field(default_factory=dict)
+
+    def true_z_mm(self, level: str) -> float | None:
+        """Return where a level lies, in the series or beyond its ends; None if nobody says."""
+        return self.z_mm.get(level, self.outside_z_mm.get(level))
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesNames:
+    """What a series is called in the output.
+
+    Attributes:
+        case: Unique in the evaluation.
+        patient: The same for all series of one person.
+    """
+
+    case: str
+    patient: str
+
+
+@dataclass(frozen=True, eq=False)
+class NearSlices:
+    """True and estimated offsets of the slices near a level; none where its place is unknown."""
+
+    true_mm: NDArray[np.float32]
+    estimated_mm: NDArray[np.float32]
+
+
+def level_row(
+    series: SeriesNames, choice: SliceChoice, truth: LevelTruth, near: NearSlices
+) -> LevelRow:
+    """Return a choice beside the truth."""
+    level = choice.level
+    is_inside, is_outside = level in truth.z_mm, level in truth.outside_z_mm
+    return LevelRow(
+        case=series.case,
+        patient=series.patient,
+        level=level,
+        status=choice.status,
+        reason=choice.reason,
+        z_mm=choice.z_mm,
+        confidence=choice.confidence,
+        is_present=True if is_inside else False if is_outside else None,
+        true_z_mm=truth.true_z_mm(level),
+        near_true_mm=near.true_mm,
+        near_estimated_mm=near.estimated_mm,
+    )

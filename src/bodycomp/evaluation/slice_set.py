@@ -1,0 +1,170 @@
+"""A slice-selection model against the series of a training set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.analysis.locating import locate_levels
+from bodycomp.analysis.pipeline import choice_options
+from bodycomp.analysis.slice_scoring import NetworkSliceScorer
+from bodycomp.data.layout import SliceSplit, open_slice_split
+from bodycomp.data.manifest import read_manifest
+from bodycomp.data.naming import SERIES_COLUMN
+from bodycomp.data.png import read_grey_png
+from bodycomp.errors import TrainingSetError
+from bodycomp.evaluation.level_rows import LevelRow, LevelTruth, SeriesNames, level_row
+from bodycomp.evaluation.naming import name_series
+from bodycomp.evaluation.series_scores import SeriesScores
+
+
+@dataclass(frozen=True, eq=False)
+class SetSeries:
+    """The series of one split.
+
+    Attributes:
+        split: Slices and offsets.
+        names: What every series is called.
+        slices: Indices of the slices of every series.
+        patients_known: Whether the set says whose the series are.
+    """
+
+    split: SliceSplit
+    names: tuple[SeriesNames, ...]
+    slices: tuple[NDArray[np.intp], ...]
+    patients_known: bool
+
+
+def open_series(
+    data_dir: Path, split: str, levels: Sequence[str], *, identifiers: bool
+) -> SetSeries:
+    """Open a split and sort its slices by series, as its table or its manifest names them.
+
+    Raises:
+        InputNotFoundError: A file is missing.
+        TrainingSetError: The set breaks its format, has no such split, or names no series.
+    """
+    opened = open_slice_split(data_dir, split, levels)
+    if opened is None:
+        raise TrainingSetError(
+            f"{data_dir}: expected a split {split}, found none",
+            hint="Choose another one with --split.",
+        )
+    series, patients = _names(data_dir, opened)
+    known = [name for name in dict.fromkeys(series) if name]
+    if not known:
+        raise TrainingSetError(
+            f"{data_dir}: expected the series of each slice in {split}, found none",
+            hint=f"Levels are located in whole series: add a column {SERIES_COLUMN} to "
+            f"meta/{split}.csv, or prepare the set with 'bodycomp prepare'.",
+        )
+    place = {name: number for number, name in enumerate(known)}
+    numbers = np.array([place.get(name, -1) for name in series])
+    slices = tuple(np.flatnonzero(numbers == number) for number in range(len(known)))
+    owners = [patients[int(own[0])] or known[n] for n, own in enumerate(slices)]
+    return SetSeries(
+        opened, tuple(name_series(owners, identifiers=identifiers)), slices, any(patients)
+    )
+
+
+def _names(data_dir: Path, split: SliceSplit) -> tuple[Sequence[str], Sequence[str]]:
+    """Return series and patient of every slice, empty where nothing names them."""
+    nothing = [""] * len(split)
+    manifest = read_manifest(data_dir)
+    if manifest is None:
+        return split.series or nothing, split.patient or nothing
+    own = manifest.of(split.name)
+    if len(own) != len(split):
+        raise TrainingSetError(
+            f"{data_dir}: expected {len(split)} rows of {split.name} in the manifest, "
+            f"found {len(own)}",
+            hint="Prepare the set again, or remove the manifest if the set was changed by hand.",
+        )
+    series = own.texts("series_instance_uid") if "series_instance_uid" in own else nothing
+    return series, own.texts("patient")
+
+
+def locate_in_set(
+    series: SetSeries, scorer: NetworkSliceScorer, done: Callable[[int], None]
+) -> Iterator[LevelRow]:
+    """Locate every level in every series as an analysis does; yield series by series.
+
+    Heights in a series are made of its offsets; slices without any offset take no part. Levels
+    whose offsets are all of one sign lie beyond an end of the series.
+
+    Args:
+        series: The split.
+        scorer: The model.
+        done: Called with the number of slices of every series that is finished.
+    """
+    options = choice_options(scorer)
+    for names, slices in zip(series.names, series.slices, strict=True):
+        offsets_mm = series.split.offsets_mm[slices].astype(np.float64)
+        heights, truth = heights_mm(offsets_mm, scorer.levels)
+        z_mm, first = np.unique(heights, return_index=True)  # NaN, for no height, comes last
+        first, z_mm = first[~np.isnan(z_mm)], z_mm[~np.isnan(z_mm)]
+        if not z_mm.size:
+            done(len(slices))
+            continue
+        own = slices[first]
+        scores = SeriesScores(_score(series.split, scorer, own), len(own), scorer.scale_mm)
+        choices = locate_levels(scores, z_mm, scorer.levels, options, score_all=len(z_mm) < 2)
+        for column, choice in enumerate(choices):
+            near = scores.near(column, z_mm, truth.true_z_mm(choice.level))
+            yield level_row(names, choice, truth, near)
+        done(len(slices))
+
+
+def _score(
+    split: SliceSplit, scorer: NetworkSliceScorer, own: NDArray[np.intp]
+) -> Callable[[Sequence[int]], NDArray[np.float32]]:
+    return lambda indices: scorer.score_grey(
+        lambda index: read_grey_png(split.png_paths[int(own[index])]), indices
+    )
+
+
+def heights_mm(
+    offsets_mm: NDArray[np.float64], levels: Sequence[str]
+) -> tuple[NDArray[np.float64], LevelTruth]:
+    """Return the heights of a series' slices and levels, from offsets.
+
+    Args:
+        offsets_mm: (slice, level), NaN where not annotated.
+        levels: Names of the levels.
+
+    Returns:
+        (slice,) heights on a scale of their own, NaN for slices without offsets, and the levels.
+
+    >>> heights, truth = heights_mm(np.array([[-4.0, 30.0], [np.nan, 34.0]]), ("L3", "L4"))
+    >>> heights.tolist(), dict(truth.z_mm), dict(truth.outside_z_mm)
+    ([30.0, 34.0], {}, {'L3': 34.0, 'L4': 0.0})
+    """
+    known = ~np.isnan(offsets_mm)
+    if not known.any():
+        return np.full(len(offsets_mm), np.nan), LevelTruth({})
+    reference = int(np.argmax(known.sum(axis=0)))
+    heights = offsets_mm[:, reference].copy()
+    for column in range(offsets_mm.shape[1]):
+        both = known[:, column] & ~np.isnan(heights)
+        missing = known[:, column] & np.isnan(heights)
+        if both.any() and missing.any():
+            shift = float(np.median(heights[both] - offsets_mm[both, column]))
+            heights[missing] = offsets_mm[missing, column] + shift
+    places = {
+        level: float(np.median((heights - offsets_mm[:, column])[rows]))
+        for column, level in enumerate(levels)
+        if (rows := known[:, column] & ~np.isnan(heights)).any()
+    }
+    return heights, _truth(places, heights)
+
+
+def _truth(places: dict[str, float], heights: NDArray[np.float64]) -> LevelTruth:
+    z_mm = np.unique(heights[~np.isnan(heights)])
+    # A level within half a slice of an end counts as inside, as it does in scans.
+    edge_mm = float(np.median(np.diff(z_mm))) / 2 if z_mm.size > 1 else 0.5
+    inside = {n: z for n, z in places.items() if z_mm[0] - edge_mm <= z <= z_mm[-1] + edge_mm}
+    return LevelTruth(inside, {n: z for n, z in places.items() if n not in inside})

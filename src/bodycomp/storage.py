@@ -12,7 +12,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -96,12 +96,36 @@ def lock_file(file: IO[bytes], folder: Path) -> None:
     Raises:
         OutputError: Another process holds it.
     """
+    _lock(file.fileno(), folder)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes that lock the same folder from it; nothing is written for that.
+
+    Raises:
+        OutputError: Another process holds it.
+    """
+    if sys.platform == "win32":  # no folder can be opened there
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems lock no folders; the files locked in it are then all there is.
+        with suppress(OSError):
+            _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
     if sys.platform == "win32":  # no flock there
         return
     import fcntl  # noqa: PLC0415 - Unix alone has it
 
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise OutputError(
             f"another run is writing to {folder}",

@@ -14,6 +14,7 @@ from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.study import AnalyzeOptions, analyze_inputs
 from bodycomp.study.journal import JOURNAL_NAME, open_journal
+from bodycomp.study.out_folder import held_folder
 from bodycomp.study.sources import VolumeFileSource
 from kill_harness import BodyIsMuscle, LevelAt, make_cohort, start
 
@@ -77,6 +78,17 @@ def test_unpacked_scans_of_a_running_run_are_left_alone(tmp_path) -> None:
     with open_journal(out / JOURNAL_NAME), pytest.raises(OutputError, match="another run"):
         analyze(archive, out, resume=True)
     assert unpacked(out)
+
+
+def test_what_a_run_unpacks_before_its_journal_opens_is_left_alone(tmp_path) -> None:
+    archive, out = zipped(tmp_path, 1), tmp_path / "out"
+    with held_folder(out):
+        (out / ".unpacked.000001.part").mkdir()
+        with pytest.raises(OutputError, match="another run"):
+            analyze(archive, out)
+        assert unpacked(out)
+    assert len(analyze(archive, out).analysed) == 1
+    assert unpacked(out) == []
 
 
 def test_archive_without_images_leaves_no_output_folder(tmp_path) -> None:

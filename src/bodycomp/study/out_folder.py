@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.errors import OutputError
-from bodycomp.storage import refuse_existing, remove_leftovers
+from bodycomp.storage import locked_folder, refuse_existing, remove_leftovers
 from bodycomp.study.inputs import UNPACKED_FOLDERS
 from bodycomp.study.journal import JOURNAL_NAME, refuse_running
 from bodycomp.study.options import (
@@ -38,6 +38,8 @@ _FILES: Final = (
 def clear_up(options: AnalyzeOptions) -> bool:
     """Remove what a killed run had unpacked or was writing; leave everything else alone.
 
+    The folder must be held (``held_folder``).
+
     Returns:
         Whether there is a run to go on with.
 
@@ -61,11 +63,21 @@ def clear_up(options: AnalyzeOptions) -> bool:
 
 
 @contextmanager
-def not_left_empty(out: Path) -> Iterator[None]:
-    """Remove the folder in the end if it was not there before and has no content."""
+def held_folder(out: Path) -> Iterator[None]:
+    """Make the folder and keep other runs out of it; remove it in the end if it stayed empty.
+
+    It must be held before anything in it is cleared: the journal, which is locked too, is only
+    opened when the inputs were searched and zip files unpacked.
+
+    Raises:
+        OutputError: Another run holds it, or it is a file.
+    """
+    refuse_existing(out, overwrite=True)
     was_there = out.exists()
+    out.mkdir(parents=True, exist_ok=True)
     try:
-        yield
+        with locked_folder(out):
+            yield
     finally:
         if not was_there and out.is_dir() and not any(out.iterdir()):
             out.rmdir()

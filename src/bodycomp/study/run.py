@@ -24,7 +24,7 @@ from bodycomp.study.options import (
     StudyProgress,
     StudyReport,
 )
-from bodycomp.study.out_folder import clear_up, not_left_empty, remove_earlier_results
+from bodycomp.study.out_folder import clear_up, held_folder, remove_earlier_results
 from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.patients import PatientTable, read_patients
 from bodycomp.study.pseudonyms import read_or_make_key, with_pseudonyms
@@ -82,7 +82,7 @@ def analyze_inputs(
         RunInterruptedError: SIGTERM ended the run, as KeyboardInterrupt does for Ctrl-C; it can be
             resumed.
     """
-    with ended_by_sigterm(options.out_dir):
+    with ended_by_sigterm(options.out_dir), held_folder(options.out_dir):
         report = _analyze_inputs(options, progress, analyzer)
         refresh_reviewed(options.out_dir)
         return report
@@ -104,7 +104,7 @@ def _analyze_inputs(
             options.models_dir, device=options.device, options=analysis, engine=options.engine
         )
     patients = read_patients(options.patients) if options.patients else PatientTable()
-    with not_left_empty(options.out_dir), opened_work(options, progress) as found:
+    with opened_work(options, progress) as found:
         key = read_or_make_key(options.out_dir, options.pseudonym_key)
         work = with_pseudonyms(found, key)
         manifest = _prepare_folder(options, analyzer, key, resuming=resuming)

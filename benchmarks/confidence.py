@@ -137,6 +137,9 @@ def _columns(found: Found) -> tuple[np.ndarray, np.ndarray]:
 def report_fits(found: Found, rng: np.random.Generator) -> None:
     """Print what calibrations on a few and on more of the series do to the others."""
     for count in FIT_SERIES:
+        if len(found.right) < 2 * count:
+            print(f"  too few series to calibrate on {count} and judge by the others")
+            continue
         before, after = [], []
         for _ in range(DRAWS):
             order = rng.permutation(len(found.right))

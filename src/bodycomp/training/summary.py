@@ -52,6 +52,7 @@ def finished_lines(module: TrainingModule, folder: RunFolder) -> list[str]:
         *_places(folder),
         "Next:",
         *(f"  {line}" for line in _analysis(options)),
+        f"  {shlex.join(['bodycomp', 'card', str(folder.path)])}",
         f"  {shlex.join(['tensorboard', '--logdir', str(options.output_dir)])}",
         f"  {command_line(more)}    # {MORE_EPOCHS} x the epochs",
     ]

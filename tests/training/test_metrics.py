@@ -8,6 +8,8 @@ import torch
 
 from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.networks.card_description import SplitSize, TrainingData
+from bodycomp.training.describing import metric_table
 from bodycomp.training.located_series import locate_in_series
 from bodycomp.training.segmentation_metrics import count_pixels, dice
 from bodycomp.training.slice_metrics import (
@@ -18,6 +20,7 @@ from bodycomp.training.slice_metrics import (
     view_error_mm,
 )
 from bodycomp.training.slice_selection import telling_errors_mm
+from bodycomp.training.task import Evaluation
 
 
 def test_dice_of_known_masks():
@@ -95,3 +98,19 @@ def test_without_a_series_that_holds_the_level_nothing_is_claimed():
     named = np.array(["a"] * len(offset))
     located = locate_in_series("L3", offset, estimated, named, ChoiceOptions())
     assert series_metrics([located]) == {"located_error_mm_L3": None, "found_L3": None}
+
+
+def test_numbers_of_a_training_go_into_a_card_with_counts_and_intervals_of_shares():
+    evaluation = Evaluation(
+        {"loss": 0.2, "found_L3": 0.75, "mae_mm_L3": None, "error_mm": 3.0},
+        score=-3.0,
+        cases=torch.zeros(80),
+        counts={"found_L3": 12, "mae_mm_L3": 0},
+    )
+    data = TrainingData("ab" * 32, {"val": SplitSize(80, series=12, patients=11)})
+    table = metric_table("validation", evaluation, data)
+    found, near, error = table.metrics
+    assert found.cases == 12
+    assert (found.low, found.high) == pytest.approx((0.468, 0.911), abs=1e-3)  # Wilson, 9 of 12
+    assert near.reason == "nothing of it in this split"
+    assert (error.cases, error.patients, error.unit, error.low) == (80, 11, "mm", None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from bodycomp.agreement.errors import share
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.data.manifest import Manifest, read_manifest
 from bodycomp.errors import TrainingSetError
@@ -20,9 +22,14 @@ from bodycomp.training.task import Evaluation, Splits
 VALIDATION_SERIES: Final = (
     "the validation series of the training, by which its best epoch was chosen"
 )
-NO_INTERVALS: Final = "Without intervals: bodycomp evaluate makes them, over patients."
+INTERVALS: Final = (
+    "Intervals here are those of shares of series (Wilson, 95 %); bodycomp evaluate makes all."
+)
 CHOSEN_BY: Final = "The best epoch was chosen by these, so that they flatter the model a little."
 TITLES: Final = {"validation": "Validation split", "test": "Test split"}
+SHARE: Final = "found_"
+"""Beginning of metrics that are shares of series."""
+
 NOT_SHOWN: Final = frozenset({"loss"})
 
 
@@ -63,18 +70,11 @@ def metric_table(key: str, evaluation: Evaluation, data: TrainingData | None) ->
     size = None if data is None else data.splits.get("val" if key == "validation" else key)
     slices = len(evaluation.cases)
     metrics = tuple(
-        Metric(
-            name,
-            value,
-            unit=_unit(name),
-            cases=evaluation.counts.get(name, slices),
-            patients=None if size is None or name in evaluation.counts else size.patients,
-            reason="" if value is not None else "nothing of it in this split",
-        )
+        _metric(name, value, evaluation.counts.get(name), size or SplitSize(slices))
         for name, value in evaluation.metrics.items()
         if name not in NOT_SHOWN
     )
-    notes = (NO_INTERVALS, CHOSEN_BY) if key == "validation" else (NO_INTERVALS,)
+    notes = (INTERVALS, CHOSEN_BY) if key == "validation" else (INTERVALS,)
     return MetricTable(
         key=key,
         title=TITLES[key],
@@ -84,6 +84,22 @@ def metric_table(key: str, evaluation: Evaluation, data: TrainingData | None) ->
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         notes=notes,
     )
+
+
+def _metric(name: str, value: float | None, count: int | None, size: SplitSize) -> Metric:
+    """Return one number; ``count`` is None where it is made of all slices of the split."""
+    metric = Metric(
+        name,
+        value,
+        unit=_unit(name),
+        cases=size.slices if count is None else count,
+        patients=size.patients if count is None else None,
+        reason="" if value is not None else "nothing of it in this split",
+    )
+    if value is None or not count or not name.startswith(SHARE):
+        return metric
+    found = share(round(value * count), count)
+    return replace(metric, low=found.low, high=found.high)
 
 
 def confidence_of_validation(evaluation: Evaluation) -> ConfidenceCalibration | None:

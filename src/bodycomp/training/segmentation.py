@@ -54,6 +54,10 @@ class SegmentationModule(TrainingModule):
             -float(losses.mean()) if score is None else score,
             images.nanmean(dim=1),
             tuple(t.key for i, t in enumerate(tissues) if real[i] > 0 and both[i] == 0),
+            counts={
+                f"image_dice_{tissue.key}": int((~images[:, index].isnan()).sum())
+                for index, tissue in enumerate(tissues)
+            },
         )
 
     @torch.no_grad()

@@ -249,6 +249,20 @@ def zip_bomb(folder: Path) -> None:
     (folder / "b.zip").write_bytes(content[: directory + 24] + claimed + content[directory + 28 :])
 
 
+@odd(
+    "deflated file that inflates without end, beside the scan",
+    refused=("inflates too much",),
+    words="more than 17 MB",
+)
+def deflated_bomb(folder: Path) -> None:
+    files = write(folder)
+    dataset = pydicom.dcmread(files[0])
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    dataset.PixelData = bytes(40 << 20)
+    dataset.save_as(folder / "bomb.dcm")
+
+
 @odd("zip file with one damaged member", read=(15,), same=False)
 def zip_damage(folder: Path) -> None:
     path = pack(folder)

@@ -26,6 +26,7 @@ class RefusalKind(StrEnum):
     NO_RESCALE = "no rescale to HU"
     COARSE = "grey levels too coarse"
     UNDECODABLE = "compression not supported"
+    TOO_LARGE = "inflates too much"
     TOO_FEW = "too few slices"
     TILT = "gantry tilt"
 

@@ -17,6 +17,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from bodycomp.dicom.deflated import check_inflated_size
 from bodycomp.dicom.frames import FUNCTIONAL_GROUPS, frame_datasets
 from bodycomp.dicom.values import integer, number, numbers, positive, text, unit_vectors
 
@@ -128,12 +129,14 @@ def open_dicom(path: Path, *, pixels: bool) -> FileDataset | None:
 
     Raises:
         OSError: The file cannot be read.
+        SeriesError: It would inflate to more than images do.
         Exception: The file claims to be DICOM but is damaged; pydicom raises many types.
     """
     options: dict[str, Any] = {} if pixels else {"stop_before_pixels": True, "specific_tags": _TAGS}
     with path.open("rb") as stream:
         start = stream.read(132)
     if start[128:] == b"DICM":
+        check_inflated_size(path)
         dataset = pydicom.dcmread(path, **options)
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = _syntax_found(dataset)

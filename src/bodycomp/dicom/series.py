@@ -32,6 +32,7 @@ from bodycomp.dicom.grouping import (
 )
 from bodycomp.dicom.qualify import Defect
 from bodycomp.dicom.twins import drop_twins, slice_file
+from bodycomp.errors import SeriesError
 
 __all__ = [
     "CandidateSeries",
@@ -95,10 +96,14 @@ def find_series(
     """
     paths = list_files(inputs)
     headers: list[FileHeader] = []
+    bombs: list[Refusal] = []
     unreadable = image_files = 0
     for count, path in enumerate(paths, start=1):
         try:
             found = read_headers(path)
+        except SeriesError as error:
+            bombs.append(Refusal("1 file", RefusalKind.TOO_LARGE, error.message, "", "", 1))
+            found = ()
         except Exception as error:
             unreadable += 1
             _LOG.warning("one file cannot be read (%s); left out", type(error).__name__)
@@ -108,7 +113,7 @@ def find_series(
         image_files += bool(images)
         if progress is not None:
             progress(count, len(paths))
-    return _search(headers, _Counts(len(paths), image_files, unreadable))
+    return _search(headers, bombs, _Counts(len(paths), image_files, unreadable))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,9 @@ class _Counts:
     unreadable: int
 
 
-def _search(headers: list[FileHeader], counts: _Counts) -> SeriesSearch:
+def _search(headers: list[FileHeader], bombs: Sequence[Refusal], counts: _Counts) -> SeriesSearch:
     candidates: list[CandidateSeries] = []
-    refusals: list[Refusal] = []
+    refusals = list(bombs)
     for group in group_files(headers):
         for outcome in _qualify(group):
             if isinstance(outcome, Refusal):
@@ -141,7 +146,7 @@ def _search(headers: list[FileHeader], counts: _Counts) -> SeriesSearch:
         tuple(candidates),
         tuple(refusals),
         file_count=counts.files,
-        not_dicom_count=counts.files - counts.images - counts.unreadable,
+        not_dicom_count=counts.files - counts.images - counts.unreadable - len(bombs),
         unreadable_count=counts.unreadable,
     )
 

@@ -66,6 +66,9 @@ HEADER = SeriesHeader(
 )
 
 
+FILES = ("journal.jsonl", "refused.csv", "results.csv", "run.json", "series.csv")
+
+
 def ct(slices=30, z0=0.0, spacing=5.0):
     hu = np.full((slices, 40, 48), -1000, np.int16)
     hu[:, 10:30, 9:39] = 45
@@ -110,7 +113,7 @@ def test_study_leaves_table_json_preview_and_masks(tmp_path, study):
     assert document["levels"][0]["measurements"]["muscle"]["mean_hu"] == 45
     assert table(tmp_path / "out" / "refused.csv") == []
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(
-        ["journal.jsonl", "results.csv", "refused.csv", "run.json", "series.csv", series.study]
+        [*FILES, "report.html", series.study]
     )
 
 
@@ -363,8 +366,7 @@ def test_run_that_ends_early_lists_what_was_finished(tmp_path, study, error):
 
     (row,) = table(tmp_path / "out" / "results.csv")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    files = ["journal.jsonl", "refused.csv", "results.csv", "run.json", "series.csv"]
-    assert names == sorted([*files, row["study"]])
+    assert names == sorted([*FILES, row["study"]])
 
 
 def test_absent_level_is_a_row_with_a_reason_and_a_preview_but_no_mask(tmp_path, study):
@@ -422,9 +424,11 @@ def test_overwrite_replaces_earlier_results_and_nothing_else(tmp_path, study):
     report = analyze(tmp_path, overwrite=True)
 
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "mine.txt", "journal.jsonl", "results.csv", "refused.csv", "run.json", "series.csv",
+        "mine.txt",
+        *FILES,
+        "report.html",
         report.analysed[0].study,
-    }  # fmt: skip
+    }
 
 
 def test_inputs_without_images_are_refused_before_anything_is_written(tmp_path):

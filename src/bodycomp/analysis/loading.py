@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.analysis.segmentation import NetworkSegmenter
@@ -54,6 +54,16 @@ def load_slice_scorer(
     """Load the slice-selection model of a folder alone; see ``load_analyzer``."""
     model = _load(models_dir, SLICE_SELECTION_FOLDER, "slice_selection")
     return NetworkSliceScorer(model, device=device, engine=engine)
+
+
+def cards_of(analyzer: Analyzer) -> dict[str, dict[str, Any]]:
+    """Return role -> content of the model's card, with the digest; only for trained networks."""
+    networks = {"slice_selection": analyzer.scorer, "segmentation": analyzer.segmenter}
+    return {
+        role: network.card.to_dict() | {"digest": network.digest}
+        for role, network in networks.items()
+        if isinstance(network, NetworkSliceScorer | NetworkSegmenter)
+    }
 
 
 def load_segmenter(

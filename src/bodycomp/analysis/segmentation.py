@@ -53,6 +53,7 @@ class NetworkSegmenter:
                 f"{len(card.tissues)} tissues",
                 hint="Is the slice-selection model in the folder of the segmentation model?",
             )
+        self.card = card
         self.tissues: tuple[Tissue, ...] = card.tissues
         self.digest: str = model.digest[:DIGEST_LENGTH]
         self._preprocessing = card.preprocessing

@@ -63,6 +63,7 @@ class NetworkSliceScorer:
                 f"model with levels {list(card.levels)} and scale {card.target_scale_mm} mm",
                 hint="Is the segmentation model in the folder of the slice-selection model?",
             )
+        self.card = card
         self.levels: tuple[str, ...] = card.levels
         self.scale_mm: float = card.target_scale_mm
         self.calibrations: Mapping[str, LevelCalibration] = (

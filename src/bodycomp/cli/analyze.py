@@ -27,6 +27,7 @@ DIR/results.csv   one row per series and level: area (cm2), mean, median, SD, IQ
                   indices, girth, published cut-offs and quality flags (docs/measurements.md)
 DIR/series.csv    every series of every study: its rank, and why it is measured or not
 DIR/refused.csv   what was not measured, and why
+DIR/report.html   all of it as a page to look at and to review; opens without network
 DIR/run.json      settings, versions and models of the run, and how it ended
 DIR/study-*/      per series: results.json, a preview picture, the masks as NIfTI, DICOM objects
 
@@ -145,6 +146,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_false",
         help="write no pictures, which take longer than all other files together",
     )
+    add(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        help="write no report.html; bodycomp report DIR writes it later",
+    )
     add("--parquet", action="store_true", help="also write results.parquet (needs pyarrow)")
     add(
         "--resume",
@@ -185,6 +192,7 @@ def run(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         parquet=arguments.parquet,
         previews=arguments.previews,
+        report=arguments.report,
     )
     with study_progress() as progress:
         report = analyze_inputs(options, progress)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -24,21 +26,54 @@ PHOTO_QUALITY: Final = 80
 def write_page(path: Path, template: str, context: Mapping[str, Any]) -> None:
     """Write one HTML page; it appears whole or not at all.
 
+    Iterators in the context are gone through while the page is written, so that its parts need not
+    be in memory together.
+
     Args:
         path: The file.
         template: Name of a template beside this module.
         context: What it shows; text is escaped, ``Markup`` is not.
     """
-    environment = Environment(
+    pieces = _environment().get_template(template).generate(version=__version__, **context)
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(pieces)
+
+
+def inline(*templates: str) -> Markup:
+    """Return style sheets or scripts, one after the other, as the content of one element."""
+    environment = _environment()
+    parts = (environment.get_template(name).render(tissues=()) for name in templates)
+    return Markup("\n".join(parts))  # noqa: S704 - they are files of this package
+
+
+def json_block(value: Any) -> Markup:
+    r"""Return JSON that stays inside a ``script`` element, whatever text it holds.
+
+    >>> json_block("</script>")
+    Markup('"\u003c/script>"')
+    """
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    # "<!--" and "</script" alone end or change the element (HTML, restrictions for contents of
+    # script elements); some tools take line and paragraph separators for ends of lines.
+    for letter in "<\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)  # noqa: S704
+
+
+def source_hash(content: str) -> str:
+    """Return the Content Security Policy source by which an inline element is allowed."""
+    digest = hashlib.sha256(content.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("bodycomp.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = environment.get_template(template).render(version=__version__, **context)
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def photo_uri(grey: NDArray[np.uint8]) -> Markup:

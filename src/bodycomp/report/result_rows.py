@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Final
 
 from bodycomp.anatomy import Tissue
-from bodycomp.quantities import cut_offs_for, quantities_for
+from bodycomp.quantities import CUT_OFFS, cut_offs_for, quantities_for
 from bodycomp.results import LevelResult, Measurement, SeriesResult
 
 Cell = str | int | float | None
@@ -68,6 +69,35 @@ MEASUREMENT_COLUMNS: Final = tuple(f.name for f in fields(Measurement))
 FLAG_COLUMNS: Final = ("quality_flags",)
 SUBJECT_COLUMNS: Final = ("height_m", "weight_kg", "sex")
 MODEL_COLUMNS: Final = ("slice_selection_model", "segmentation_model")
+
+
+_WORDS: Final = frozenset(
+    {
+        *(f.name for f in fields(SeriesFacts) if f.type == "str"),
+        *("level", "status", "reason", "confidence_basis", "sex"),
+        *FLAG_COLUMNS,
+        *MODEL_COLUMNS,
+        *(cut_off.key for cut_off in CUT_OFFS),
+    }
+)
+"""Columns that hold text, whatever it looks like."""
+
+
+def cell_from(column: str, text: str) -> Cell:
+    """Return a cell of ``results.csv`` as the value that was written.
+
+    >>> cell_from("kernel", "30"), cell_from("kvp", "120"), cell_from("kvp", "")
+    ('30', 120.0, None)
+    """
+    if column in _WORDS:
+        return text
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def result_columns(tissues: Sequence[Tissue], identifiers: Sequence[str] = ()) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from bodycomp.report.result_rows import Cell
 RESULTS_NAME: Final = "results.csv"
 REFUSED_NAME: Final = "refused.csv"
 PARQUET_NAME: Final = "results.parquet"
+REPORT_NAME: Final = "report.html"
 STUDY_PREFIX: Final = "study-"
 SERIES_PREFIX: Final = "series-"
 
@@ -60,6 +61,7 @@ class AnalyzeOptions:
         parquet: Write the table of results as Parquet, too.
         previews: Write a picture per level, and its case for the report; they take longer than all
             other files together.
+        report: Write ``report.html`` at the end.
 
     Raises:
         UsageError: No input is given, or options that exclude each other.
@@ -83,6 +85,7 @@ class AnalyzeOptions:
     workers: int = 0
     parquet: bool = False
     previews: bool = True
+    report: bool = True
 
     def __post_init__(self) -> None:
         if not self.inputs:

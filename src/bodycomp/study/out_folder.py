@@ -15,6 +15,7 @@ from bodycomp.study.journal import JOURNAL_NAME, refuse_running
 from bodycomp.study.options import (
     PARQUET_NAME,
     REFUSED_NAME,
+    REPORT_NAME,
     RESULTS_NAME,
     STUDY_PREFIX,
     AnalyzeOptions,
@@ -30,6 +31,7 @@ _FILES: Final = (
     SERIES_NAME,
     REVIEWED_NAME,
     PARQUET_NAME,
+    REPORT_NAME,
     JOURNAL_NAME,
     MANIFEST_NAME,
 )

@@ -10,16 +10,18 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
-from bodycomp.analysis.loading import load_analyzer
+from bodycomp.analysis.loading import cards_of, load_analyzer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ImageError, ModelError
 from bodycomp.report.parquet import check_parquet
 from bodycomp.report.result_rows import result_columns
 from bodycomp.results import SeriesResult
+from bodycomp.study.analysis_page import write_analysis_page
 from bodycomp.study.ledger import Ledger, open_ledger
 from bodycomp.study.options import (
     REFUSED_NAME,
+    REPORT_NAME,
     AnalyzeOptions,
     StudyProgress,
     StudyReport,
@@ -115,7 +117,18 @@ def _analyze_inputs(
         with open_ledger(options.out_dir, columns, work) as ledger:
             run = _Run(options, analyzer, ledger, choice, patients)
             with _series_table(options, ledger):
-                return _recorded(run, work, manifest, progress)
+                report = _recorded(run, work, manifest, progress)
+    if options.report:
+        _write_page(options)
+    return report
+
+
+def _write_page(options: AnalyzeOptions) -> None:
+    """Write the page; a measured run is none the worse where that fails."""
+    try:
+        write_analysis_page(options.out_dir)
+    except (BodycompError, OSError) as error:
+        _LOG.warning("%s is not written (%s)", REPORT_NAME, error)
 
 
 @contextmanager
@@ -135,7 +148,7 @@ def _prepare_folder(
     """Make or clear the output folder and begin the manifest there."""
     out = options.out_dir
     settings = settings_of(options, analyzer, key.code("key", ""))
-    manifest = RunManifest(out / MANIFEST_NAME, settings, options_of(options))
+    manifest = RunManifest(out / MANIFEST_NAME, settings, options_of(options), cards_of(analyzer))
     if resuming:
         manifest.check_same_settings()
     if options.overwrite:

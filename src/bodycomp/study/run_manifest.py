@@ -42,11 +42,13 @@ class RunManifest:
     Attributes:
         settings: What the results depend on beside the inputs; equal when a run is resumed.
         options: The other options.
+        cards: Role of a model -> its card.
     """
 
     path: Path
     settings: Mapping[str, Any]
     options: Mapping[str, Any]
+    cards: Mapping[str, Any] = field(default_factory=dict)
     _began: float = field(default_factory=time.time)
 
     def write(self, state: RunState, counts: Mapping[str, int]) -> None:
@@ -68,6 +70,7 @@ class RunManifest:
             "settings": dict(self.settings),
             "options": dict(self.options),
             "counts": dict(counts),
+            "model_cards": dict(self.cards),
         }
         with atomic_file(self.path, durable=True) as temporary:
             text = json.dumps(document, indent=2, ensure_ascii=False)

@@ -1,0 +1,127 @@
+"""The cases of a page: rows for its table, and one fragment of JSON for each, read when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from bodycomp.report.case_doubt import doubt
+from bodycomp.report.case_file import case_document, read_case_view
+from bodycomp.report.case_view import CaseView
+from bodycomp.report.page import json_block
+from bodycomp.report.page_content import PageCase
+from bodycomp.report.result_rows import Cell
+
+PICTURE_BUDGET_BYTES: Final = 28_000_000
+"""What the cases of one page may take together; a page of 30 MB still opens at once from disk."""
+
+ROW_KEYS: Final = (
+    "study",
+    "series",
+    "level",
+    "status",
+    "reason",
+    "slice_index",
+    "level_z_mm",
+    "quality_flags",
+    "slice_selection_model",
+    "segmentation_model",
+)
+"""Cells that the page's list of cases needs whatever its columns are."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSize:
+    """What one case takes in a page.
+
+    Attributes:
+        base: Bytes without slices that can be left out.
+        neighbours: Bytes of each of these, the most useful first.
+    """
+
+    base: int
+    neighbours: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseList:
+    """All cases of a page as its table needs them.
+
+    Attributes:
+        rows: Cells, in the order of the cases.
+        sizes: What each takes.
+    """
+
+    rows: tuple[dict[str, Cell], ...]
+    sizes: tuple[CaseSize, ...]
+
+    @property
+    def most_neighbours(self) -> int:
+        """Neighbouring slices of the case that has most of them."""
+        return max((len(size.neighbours) for size in self.sizes), default=0)
+
+    def neighbours_within(self, budget_bytes: int) -> int:
+        """Return how many neighbouring slices each case may keep."""
+        for kept in range(self.most_neighbours, 0, -1):
+            if sum(one.base + sum(one.neighbours[:kept]) for one in self.sizes) <= budget_bytes:
+                return kept
+        return 0
+
+
+def list_cases(cases: Sequence[PageCase], columns: Sequence[str]) -> CaseList:
+    """Read every case once, for its row and its size; pictures are let go at once."""
+    rows, sizes = [], []
+    for case in cases:
+        view = _view(case)
+        cells = case.cells if view is None else {**view.cells, **case.cells}
+        row = {key: cells.get(key) for key in (*ROW_KEYS, *columns)}
+        row["doubt"] = doubt(cells)
+        rows.append(row)
+        sizes.append(_size(view, cells))
+    return CaseList(tuple(rows), tuple(sizes))
+
+
+def case_fragments(cases: Sequence[PageCase], neighbours: int) -> Iterator[Markup]:
+    """Yield the JSON of one case after the other, with so many of its neighbouring slices."""
+    for case in cases:
+        view = _view(case)
+        if view is None:
+            yield json_block({"cells": dict(case.cells)})
+            continue
+        kept = {view.shown, *_by_use(view)[:neighbours], *_must_stay(view)}
+        document = case_document(view.with_cells(case.cells))
+        slices = document["slices"]
+        document["slices"] = [slices[place] for place in sorted(kept)]
+        document["shown"] = sorted(kept).index(view.shown)
+        yield json_block(document)
+
+
+def _view(case: PageCase) -> CaseView | None:
+    return None if case.path is None else read_case_view(case.path)
+
+
+def _must_stay(view: CaseView) -> list[int]:
+    return [place for place, image in enumerate(view.slices) if image.truth or image.mask]
+
+
+def _by_use(view: CaseView) -> list[int]:
+    """Return positions of slices that can be left out, those to keep longest first.
+
+    Around a level that was found the nearest; of a level that was not, every other one.
+    """
+    fixed = {view.shown, *_must_stay(view)}
+    free = [place for place in range(len(view.slices)) if place not in fixed]
+    if view.cells.get("slice_index") is None:
+        return free[::2] + free[1::2]
+    return sorted(free, key=lambda place: abs(place - view.shown))
+
+
+def _size(view: CaseView | None, cells: Mapping[str, Cell]) -> CaseSize:
+    if view is None:
+        return CaseSize(len(json_block(dict(cells))), ())
+    free = tuple(len(view.slices[place].picture) for place in _by_use(view))
+    document: dict[str, Any] = case_document(view)
+    return CaseSize(len(json_block(document)) - sum(free), free)

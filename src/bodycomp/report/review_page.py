@@ -1,0 +1,134 @@
+"""A run of analysis, evaluation or training as one HTML page that a person can judge it by.
+
+The page opens from disk, asks nothing of any network (its Content Security Policy forbids it), and
+holds every case as inert JSON that the browser parses only when the case is opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW
+from bodycomp.report.page import inline, json_block, source_hash, write_page
+from bodycomp.report.page_cases import (
+    PICTURE_BUDGET_BYTES,
+    CaseList,
+    case_fragments,
+    list_cases,
+)
+from bodycomp.report.page_content import Column, PageContent
+from bodycomp.report.page_vocabulary import analysis_columns, vocabulary
+
+STYLES: Final = ("page.css", "review.css", "case_table.css", "case_viewer.css", "plots.css")
+SCRIPTS: Final = (
+    "page_parts.js",
+    "review_state.js",
+    "review_csv.js",
+    "case_table.js",
+    "case_picture.js",
+    "case_views.js",
+    "case_numbers.js",
+    "case_slices.js",
+    "case_viewer.js",
+    "plot_scales.js",
+    "plots.js",
+    "review_keys.js",
+    "review_page.js",
+)
+"""Joined into one script in this order; each file is one concept."""
+
+POLICY: Final = (
+    "default-src 'none'; img-src data: blob:; style-src {style}; script-src {script}; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+
+def write_review_page(
+    path: Path, content: PageContent, *, budget_bytes: int = PICTURE_BUDGET_BYTES
+) -> None:
+    """Write the page; it needs no other file and no network, and appears whole or not at all.
+
+    Memory does not grow with the pictures of the cases, only with the rows of the table.
+
+    Args:
+        path: The HTML file.
+        content: What it shows.
+        budget_bytes: What the cases may take; neighbouring slices are left out until they fit,
+            which the page says.
+
+    Raises:
+        OutputError: A case's file cannot be read.
+    """
+    columns = content.columns or analysis_columns(tissue.key for tissue in ABDOMINAL_TISSUES)
+    listed = list_cases(content.cases, [column.key for column in columns])
+    neighbours = listed.neighbours_within(budget_bytes)
+    style, script = inline(*STYLES), inline("review_open.js", *SCRIPTS, "review_close.js")
+    context = {
+        "content": content,
+        "cards": _cards(content),
+        "notices": [*content.notices, *_left_out(listed, neighbours)],
+        "style": style,
+        "script": script,
+        "policy": Markup(  # noqa: S704 - the hashes are base64
+            POLICY.format(style=source_hash(style), script=source_hash(script))
+        ),
+        "page_data": json_block(_page_data(content, columns, listed)),
+        "fragments": case_fragments(content.cases, neighbours),
+    }
+    write_page(path, "review.html.j2", context)
+
+
+def _page_data(
+    content: PageContent, columns: tuple[Column, ...] | Any, listed: CaseList
+) -> dict[str, Any]:
+    """Return what the scripts need before any case is opened."""
+    return {
+        "kind": content.kind,
+        "run": content.run_id,
+        "columns": [asdict(column) for column in columns],
+        "order": content.order,
+        "rows": listed.rows,
+        "plots": [asdict(plot) for plot in content.plots],
+        "flag_rules": dict(content.flag_rules),
+        "picture_hu": [PICTURE_WINDOW.low_hu, PICTURE_WINDOW.high_hu],
+        "mask_step": MASK_STEP,
+        **vocabulary(),
+    }
+
+
+def _left_out(listed: CaseList, neighbours: int) -> list[str]:
+    most = listed.most_neighbours
+    if neighbours == most:
+        return []
+    words = f"each case shows at most {neighbours} of its {most} neighbouring slices"
+    return [f"To keep this page small, {words}."]
+
+
+def _cards(content: PageContent) -> list[dict[str, Any]]:
+    """Return the models' cards as headings with lines of facts."""
+    return [
+        {"role": role.replace("_", " "), "facts": _facts(card)}
+        for role, card in content.cards.items()
+    ]
+
+
+def _facts(card: Any) -> list[tuple[str, str]]:
+    training = card.get("training", {})
+    data = training.get("data", {})
+    sizes = ", ".join(f"{name} {size:,}" for name, size in data.get("sizes", {}).items())
+    told = (
+        ("architecture", card.get("architecture", "")),
+        ("levels", ", ".join(card.get("levels", ()))),
+        ("tissues", ", ".join(card.get("tissues", ()))),
+        ("weights", card.get("digest", "")),
+        ("trained on", sizes),
+        ("data digest", str(data.get("digest", ""))[:12]),
+        ("epoch", str(training.get("epoch", ""))),
+        ("trained with", f"bodycomp {training['bodycomp']}" if "bodycomp" in training else ""),
+    )
+    return [(name, value) for name, value in told if value]

@@ -1,0 +1,7 @@
+// All parts are there: begin.
+if (byId("table")) {
+  startReview();
+  startTable();
+  startKeys(startViewer());
+}
+startPlots();

@@ -1,0 +1,198 @@
+"""The folder of an analysis -> one page to look at its cases and to review them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bodycomp.analysis.quality_flags import FLAG_KINDS
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.errors import InputNotFoundError, OutputError
+from bodycomp.report.case_file import case_name
+from bodycomp.report.page_content import Axis, PageCase, PageContent, Plot, PlotPoint, Tile
+from bodycomp.report.page_vocabulary import analysis_columns
+from bodycomp.report.result_rows import Cell, cell_from
+from bodycomp.report.review_page import write_review_page
+from bodycomp.results import LevelStatus
+from bodycomp.study.options import REFUSED_NAME, REPORT_NAME, RESULTS_NAME
+from bodycomp.study.run_manifest import MANIFEST_NAME
+
+RUN_ID_LENGTH: Final = 12
+_CLOSE_LOOK: Final = 0.5
+"""Below this confidence a level counts among those to look at."""
+
+
+def write_analysis_page(out_dir: Path, path: Path | None = None) -> Path:
+    """Write the page of a finished or interrupted analysis.
+
+    Args:
+        out_dir: What ``analyze`` was given as its output folder.
+        path: The page; ``report.html`` in the folder if None. Replaced if there.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputNotFoundError: There are no results in the folder.
+        OutputError: Results that cannot be read.
+    """
+    manifest = _manifest(out_dir / MANIFEST_NAME)
+    path = path or out_dir / REPORT_NAME
+    write_review_page(path, _content(out_dir, manifest, _cases(out_dir)))
+    return path
+
+
+def flag_rules() -> dict[str, str]:
+    """Return key of every quality flag -> when it is raised."""
+    return {kind.key: kind.rule for kind in FLAG_KINDS}
+
+
+def _content(out_dir: Path, manifest: Mapping[str, Any], cases: list[PageCase]) -> PageContent:
+    settings = manifest.get("settings", {})
+    keys = [t.key for t in ABDOMINAL_TISSUES if cases and f"{t.key}_area_cm2" in cases[0].cells]
+    refused = _rows(out_dir / REFUSED_NAME) if (out_dir / REFUSED_NAME).is_file() else []
+    return PageContent(
+        kind="analysis",
+        title="Body composition: results of an analysis",
+        run_id=_run_id(settings),
+        subtitle=_subtitle(manifest),
+        tiles=_tiles(cases, refused),
+        cards=manifest.get("model_cards", {}),
+        cases=cases,
+        columns=analysis_columns(keys or ["muscle"]),
+        plots=_plots(cases),
+        flag_rules=flag_rules(),
+        notices=_notices(manifest, cases),
+    )
+
+
+def _notices(manifest: Mapping[str, Any], cases: Sequence[PageCase]) -> list[str]:
+    notices = []
+    state = manifest.get("state", "unknown")
+    if state != "complete":
+        notices.append(f"The run is {state}: the page shows what it had measured.")
+    if cases and all(case.path is None for case in cases):
+        notices.append("No pictures were kept, as with --no-previews.")
+    return notices
+
+
+def _manifest(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise InputNotFoundError(
+            f"expected the results of an analysis, found no {path.name} in {path.parent}",
+            hint="Name the folder that bodycomp analyze was given as --out.",
+        )
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path.name}: expected JSON, found something else") from error
+    return document if isinstance(document, dict) else {}
+
+
+def _cases(out_dir: Path) -> list[PageCase]:
+    cases = []
+    for row in _rows(out_dir / RESULTS_NAME):
+        folder = out_dir / str(row.get("study")) / str(row.get("series"))
+        file = folder / case_name(str(row.get("level")))
+        cases.append(PageCase(row, file if file.is_file() else None))
+    return cases
+
+
+def _rows(path: Path) -> list[dict[str, Cell]]:
+    if not path.is_file():
+        raise InputNotFoundError(f"expected {path.name} in {path.parent}, found none")
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: cell_from(name, text or "") for name, text in row.items() if name}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _run_id(settings: Mapping[str, Any]) -> str:
+    """Return what tells runs apart that could give one case different results.
+
+    It stays the same when a run is resumed.
+    """
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:RUN_ID_LENGTH]
+
+
+def _subtitle(manifest: Mapping[str, Any]) -> str:
+    models = manifest.get("settings", {}).get("models", {})
+    day = str(manifest.get("started", ""))[:10]
+    version = manifest.get("software", {}).get("version", "")
+    told = [f"{role.replace('_', ' ')} {digest}" for role, digest in models.items()]
+    return f"Analysed on {day} by bodycomp {version} with the models {' and '.join(told)}."
+
+
+def _tiles(cases: Sequence[PageCase], refused: Sequence[Mapping[str, Cell]]) -> list[Tile]:
+    rows = [case.cells for case in cases]
+    status = Counter(row.get("status") for row in rows)
+    unsure = sum(_below(row.get("confidence"), _CLOSE_LOOK) for row in rows)
+    flagged = sum(bool(row.get("quality_flags")) for row in rows)
+    uncertain = status[LevelStatus.UNCERTAIN]
+    not_measured = sum(row.get("kind") not in ("localizer", "not chosen") for row in refused)
+    return [
+        Tile(f"{len({row.get('study') for row in rows}):,}", "studies"),
+        Tile(f"{status[LevelStatus.FOUND]:,} of {len(rows):,}", "levels found"),
+        Tile(f"{uncertain:,}", "levels uncertain", tone="error" if uncertain else ""),
+        Tile(f"{status[LevelStatus.ABSENT]:,}", "levels absent"),
+        Tile(
+            f"{unsure:,}",
+            "found, confidence below 0.5",
+            tone="warning" if unsure else "",
+        ),
+        Tile(f"{flagged:,}", "with quality flags", tone="warning" if flagged else ""),
+        Tile(f"{not_measured:,}", "series refused", f"reasons in {REFUSED_NAME}"),
+    ]
+
+
+def _below(value: Cell, limit: float) -> bool:
+    return isinstance(value, float | int) and value < limit
+
+
+def _plots(cases: Sequence[PageCase]) -> list[Plot]:
+    """Return what shows outliers: cases that lie apart deserve a look."""
+    area, density = Axis("muscle area", "cm²"), Axis("mean density of muscle", "HU")
+    plots = [
+        Plot(
+            "scatter",
+            "Muscle: area and density",
+            area,
+            density,
+            _points(cases, "muscle_area_cm2", "muscle_mean_hu"),
+            sentence="Points far from the others are often a wrong level or a wrong outline.",
+        ),
+        Plot(
+            "scatter",
+            "Fat: subcutaneous and visceral",
+            Axis("subcutaneous fat area", "cm²"),
+            Axis("visceral fat area", "cm²"),
+            _points(cases, "subcutaneous_fat_area_cm2", "visceral_fat_area_cm2"),
+            sentence="Each point is one level of one series.",
+        ),
+        Plot(
+            "histogram",
+            "Confidence of the level",
+            Axis("confidence", limits=(0.0, 1.0)),
+            Axis("cases"),
+            _points(cases, "confidence"),
+            sentence="Probability that the level lies within 10 mm of where it was placed, of "
+            "levels that were found.",
+        ),
+    ]
+    return [plot for plot in plots if plot.points]
+
+
+def _points(cases: Sequence[PageCase], x: str, y: str = "") -> list[PlotPoint]:
+    points = []
+    for case in cases:
+        across, up = case.cells.get(x), case.cells.get(y, 0.0)
+        if isinstance(across, float | int) and isinstance(up, float | int):
+            points.append(PlotPoint(float(across), float(up), case.key))
+    return points

@@ -13,6 +13,7 @@ from benchmarks import (
     networks,
     phantom,
     prepare,
+    report,
     show,
     validate,
 )
@@ -26,6 +27,7 @@ def main() -> None:
         prepare,
         validate,
         show,
+        report,
         loading,
         memory,
         networks,

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING
+from bodycomp.networks.card import ModelCard
 from bodycomp.report.case_file import case_name, write_case_view
 from bodycomp.report.case_view import CaseTruth, make_case_view
 from bodycomp.report.page_content import (
@@ -23,6 +25,7 @@ from report_cases import cylinder, found_at, not_found
 
 HOSTILE = '</script><script>document.title="pwned"</script><img src=x onerror=alert(1)>'
 MODELS = {"slice_selection": "aaaaaaaaaaaa", "segmentation": "bbbbbbbbbbbb"}
+CARD = ModelCard("segmentation", "unet", {}, SEGMENTATION_PREPROCESSING, tissues=ABDOMINAL_TISSUES)
 FLAG = QualityFlag("noise", "21.0 HU of noise", 21.0, 20.0, ("muscle_sd_hu",))
 
 
@@ -61,7 +64,7 @@ def page_content(folder: Path) -> PageContent:
         title="A page of tests",
         run_id="run-1",
         tiles=[Tile("2.1 mm", "median error", "1.9 to 2.4")],
-        cards={"segmentation": {"architecture": "unet", "digest": "bbbbbbbbbbbb"}},
+        cards={"segmentation": CARD.to_dict() | {"digest": "bbbbbbbbbbbb"}, "other": {}},
         cases=cases,
         plots=[
             Plot("bland_altman", "Bland-Altman of muscle", x, y, points, limits, "Bias is small."),

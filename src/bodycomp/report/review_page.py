@@ -13,7 +13,10 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.errors import ModelError
+from bodycomp.networks.card import ModelCard
 from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW
+from bodycomp.report.model_card_view import make_card_view
 from bodycomp.report.page import inline, json_block, source_hash, write_page
 from bodycomp.report.page_cases import (
     PICTURE_BUDGET_BYTES,
@@ -24,7 +27,14 @@ from bodycomp.report.page_cases import (
 from bodycomp.report.page_content import Column, PageContent
 from bodycomp.report.page_vocabulary import analysis_columns, vocabulary
 
-STYLES: Final = ("page.css", "review.css", "case_table.css", "case_viewer.css", "plots.css")
+STYLES: Final = (
+    "page.css",
+    "model_card.css",
+    "review.css",
+    "case_table.css",
+    "case_viewer.css",
+    "plots.css",
+)
 SCRIPTS: Final = (
     "page_parts.js",
     "review_state.js",
@@ -110,25 +120,13 @@ def _left_out(listed: CaseList, neighbours: int) -> list[str]:
 
 
 def _cards(content: PageContent) -> list[dict[str, Any]]:
-    """Return the models' cards as headings with lines of facts."""
-    return [
-        {"role": role.replace("_", " "), "facts": _facts(card)}
-        for role, card in content.cards.items()
-    ]
-
-
-def _facts(card: Any) -> list[tuple[str, str]]:
-    training = card.get("training", {})
-    data = training.get("data", {})
-    sizes = ", ".join(f"{name} {size:,}" for name, size in data.get("sizes", {}).items())
-    told = (
-        ("architecture", card.get("architecture", "")),
-        ("levels", ", ".join(card.get("levels", ()))),
-        ("tissues", ", ".join(card.get("tissues", ()))),
-        ("weights", card.get("digest", "")),
-        ("trained on", sizes),
-        ("data digest", str(data.get("digest", ""))[:12]),
-        ("epoch", str(training.get("epoch", ""))),
-        ("trained with", f"bodycomp {training['bodycomp']}" if "bodycomp" in training else ""),
-    )
-    return [(name, value) for name, value in told if value]
+    """Return the models' cards as views; one that this version cannot read is left out."""
+    views = []
+    for card in content.cards.values():
+        described = {name: value for name, value in card.items() if name != "digest"}
+        try:
+            view = make_card_view(ModelCard.from_dict(described), str(card.get("digest", "")))
+        except ModelError:
+            continue
+        views.append(view.to_dict())
+    return views

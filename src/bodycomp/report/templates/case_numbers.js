@@ -22,21 +22,21 @@ const derivedList = ({ data }, all) => {
     const told = isNumber(value) ? `${inDigits(value, digitsFor(value))} ${kind.unit}`.trim() : `\u2013 ${reason || ""}`.trim();
     return make("div", { class: isNumber(value) ? null : "missing" }, make("dt", { title: kind.about }, kind.title), make("dd", {}, told));
   });
-  return lines.length ? make("details", { open: true }, make("summary", {}, "Derived quantities"), make("dl", { class: "facts" }, ...lines)) : null;
+  return lines.length ? make("details", { open: true }, make("summary", {}, "Derived quantities"), make("dl", { class: "fact-list" }, ...lines)) : null;
 };
 const cutOffList = ({ data }, all) => {
   const lines = page.cut_offs.filter((one) => one.key in all).map((one) => {
     const met = all[one.key], reason = (data.reasons || {})[one.key];
     return make("div", { class: met ? null : "missing" }, make("dt", { title: one.about }, one.title), make("dd", {}, met || `\u2013 ${reason || ""}`.trim()));
   });
-  return lines.length ? make("details", {}, make("summary", {}, "Published cut-offs, no diagnosis"), make("dl", { class: "facts" }, ...lines)) : null;
+  return lines.length ? make("details", {}, make("summary", {}, "Published cut-offs, no diagnosis"), make("dl", { class: "fact-list" }, ...lines)) : null;
 };
 const scanList = (all) => {
   const names = ["source", "slices", "slice_spacing_mm", "slice_thickness_mm", "pixel_spacing_mm", "manufacturer", "scanner_model", "kvp", "kernel",
     "exposure_mas", "contrast_agent", "height_m", "weight_kg", "sex", "crossings", "offset_mm", "slices_measured", "notes"];
   const lines = names.filter((name) => all[name] !== null && all[name] !== undefined && all[name] !== "")
     .map((name) => make("div", {}, make("dt", {}, inWords(name)), make("dd", {}, isNumber(all[name]) ? String(Number(all[name].toFixed(3))) : String(all[name]))));
-  return lines.length ? make("details", {}, make("summary", {}, "Scan and analysis"), make("dl", { class: "facts" }, ...lines)) : null;
+  return lines.length ? make("details", {}, make("summary", {}, "Scan and analysis"), make("dl", { class: "fact-list" }, ...lines)) : null;
 };
 // Columns of the table that belong to none of the lists above, as those of an evaluation.
 const ownList = (row) => {
@@ -44,7 +44,7 @@ const ownList = (row) => {
   const lines = page.columns.filter((column) => column.kind === "number" && isNumber(row.cells[column.key]) && !known.has(column.key)
     && !/_(area_cm2|mean_hu)$/.test(column.key))
     .map((column) => make("div", {}, make("dt", { title: column.about }, column.title), make("dd", {}, `${inDigits(row.cells[column.key], column.digits)} ${column.unit}`.trim())));
-  return lines.length ? make("dl", { class: "facts" }, ...lines) : null;
+  return lines.length ? make("dl", { class: "fact-list" }, ...lines) : null;
 };
 const showNumbers = (shown) => {
   const { row, data } = shown, all = { ...data.cells, ...row.cells };
@@ -53,7 +53,7 @@ const showNumbers = (shown) => {
     page.flag_rules[flag.key] ? make("small", {}, `Raised by: ${page.flag_rules[flag.key]}${isNumber(flag.limit) ? ` (limit ${flag.limit})` : ""}.`) : null));
   const known = (data.flags || []).map((flag) => flag.key);
   for (const flag of flagsOf(all).filter((key) => !known.includes(key))) flags.push(make("li", {}, badge(flag), ` ${page.flag_rules[flag] || ""}`));
-  const status = row.cells.status && row.cells.status !== "found" ? make("p", { class: "notice" }, `${row.cells.level} ${row.cells.status}: ${row.cells.reason || "no reason is given"}.`) : null;
+  const status = row.cells.status && row.cells.status !== "found" ? make("p", { class: "caution" }, `${row.cells.level} ${row.cells.status}: ${row.cells.reason || "no reason is given"}.`) : null;
   byId("flags").replaceChildren(flags.length ? make("ul", { class: "flag-list", "aria-label": "Quality flags" }, ...flags)
     : make("p", { class: "quiet" }, "No quality flag."));
   byId("tissues").replaceChildren(...[status, tissueTable(shown, all)].filter(Boolean));

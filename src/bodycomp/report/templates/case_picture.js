@@ -4,7 +4,7 @@ const [lowest, highest] = page.picture_hu;
 const look = { level: 40, width: 400, opacity: 0.45, outline: false, truth: true, hidden: new Set() };
 const tissueOf = new Map(page.tissues.map((tissue) => [tissue.label, tissue]));
 const colourOf = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-const truthColour = [255, 255, 255];
+const truthColour = [255, 95, 210];
 
 const greysOf = async (base64) => {
   const image = new Image();

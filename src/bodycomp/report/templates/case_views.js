@@ -13,7 +13,7 @@ const viewMarks = (shown) => {
   if (isNumber(shown.data.truth_z_mm)) marks.push({ z: shown.data.truth_z_mm, name: "truth", kind: "truth" });
   if (isNumber(cells.level_z_mm)) marks.push({ z: cells.level_z_mm, name: cells.level, kind: "level" });
   if (isMoved(review)) marks.push({ z: shown.curve.z[review.moved], name: "moved", kind: "moved" });
-  if (shown.place) marks.push({ z: shown.place.z, name: "", kind: "here" });
+  if (shown.place && shown.place.index !== cells.slice_index) marks.push({ z: shown.place.z, name: "", kind: "here" });
   return marks.filter((mark) => isNumber(mark.z));
 };
 

@@ -14,8 +14,8 @@ const extentOf = (values, limits) => {
 const scaleOf = ([low, high], [from, to]) => (value) => from + ((value - low) / (high - low)) * (to - from);
 const axisWords = (axis) => (axis.unit ? `${axis.label} (${axis.unit})` : axis.label);
 
-const drawAxes = (plot, xs, ys, { toX, toY }) => {
-  const { width, height, left, right, top, bottom } = plotSize, parts = [], across = niceTicks(...xs), up = niceTicks(...ys);
+const drawAxes = (plot, xs, ys, { toX, toY }, counts = false) => {
+  const { width, height, left, right, top, bottom } = plotSize, parts = [], across = niceTicks(...xs), up = niceTicks(...ys, counts ? Math.min(5, Math.floor(ys[1])) : 5);
   for (const tick of across.ticks) {
     parts.push(draw("line", { class: "grid", x1: toX(tick), x2: toX(tick), y1: top, y2: height - bottom }),
       draw("text", { class: "tick", x: toX(tick), y: height - bottom + 15 }, inDigits(tick, across.digits)));

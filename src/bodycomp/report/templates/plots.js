@@ -41,7 +41,7 @@ const drawBars = (plot, box) => {
     const far = [...bin.points].sort((one, other) => Math.abs(other.x) - Math.abs(one.x))[0], cases = bin.points.length === 1 ? "case" : "cases";
     return { element: bars[at], words: `${inDigits(bin.from, digits)} to ${inDigits(bin.to, digits)} ${plot.x.unit}: ${bin.points.length} ${cases}`, row: rowOf.get(far?.case) };
   });
-  wirePlot(box, [...drawAxes(plot, xs, ys, scales), ...bars, ...plot.lines.flatMap((line) => drawLine(line, xs, ys, scales))], targets);
+  wirePlot(box, [...drawAxes(plot, xs, ys, scales, true), ...bars, ...plot.lines.flatMap((line) => drawLine(line, xs, ys, scales))], targets);
 };
 
 // One stop for the Tab key per plot: arrows go through the points, Enter opens a case.

@@ -18,6 +18,7 @@ from bodycomp.imaging.preprocessing import (
 from bodycomp.networks.card_words import KIND_WORDS
 from bodycomp.networks.checkpoint import ModelCard, build_network, load_model, save_model
 from bodycomp.networks.model_folder import read_model_files, write_card
+from factories import make_segmentation_set, make_slice_set
 
 CARDS = {
     "slice-selection": ModelCard(
@@ -83,10 +84,18 @@ def evaluation(folder, **changes):
         "made_at": "2026-11-24T18:00:00+00:00",
         "models": {"slice_selection": digest, "segmentation": "ab" * 32},
         "data": {
-            "cases": {"kind": "cases table", "digest": "cd" * 32, "cases": 12, "patients": 11}
+            "parts": {
+                "cases": {
+                    "kind": "cases table",
+                    "digest": "cd" * 32,
+                    "split": "test",
+                    "cases": 12,
+                    "patients": 11,
+                }
+            }
         },
         "bootstrap": {"resamples": 2000, "level": 0.95, "seed": 0},
-        "warnings": ["1 case was refused"],
+        "warnings": ["1 case was refused", "the segmentation set has no manifest"],
         "slice_selection": {
             "cases": {
                 "levels": {
@@ -186,7 +195,7 @@ def test_metrics_of_an_evaluation_come_with_intervals_counts_and_reasons(pair, c
     assert (error.cases, error.patients, error.unit) == (12, 11, "mm")
     assert (share.value, share.reason) == (None, "no series")
     assert table.data_digest == "cd" * 32
-    assert "a cases table (12 cases, 11 patients)" in table.source
+    assert "a cases table, split test (12 cases, 11 patients)" in table.source
     assert table.notes == ("Intervals of 95 %.", "1 case was refused")
     (woman,) = by_sex.metrics
     assert (woman.name, woman.reason) == ("sex F / L3 / within_10_mm", "3 patients, fewer than 5")
@@ -298,3 +307,17 @@ def test_a_card_of_old_shows_what_is_true_of_its_kind(pair, capsys):
     text = capsys.readouterr().out
     assert "It counts no vertebrae" in text
     assert "Not calibrated for this model" in text
+
+
+def test_what_evaluate_writes_is_what_a_card_reads(pair, tmp_path, capsys):
+    data = make_slice_set(tmp_path / "set", {"train": 4, "val": 4, "test": 9}, sizes=((64, 64),))
+    masks = make_segmentation_set(tmp_path / "masks", {"test": 2}, tissues=THORACIC_TISSUES)
+    out = tmp_path / "evaluated"
+    sets = ["--slice-selection", data, "--segmentation", masks]
+    assert main(["evaluate", *map(str, [pair, *sets, "--out", out, "--device", "cpu"])]) == 0
+    for name, what in (("slice-selection", "found"), ("segmentation", "mean_dice")):
+        assert run(pair / name, "--evaluation", out) == 0
+        (table,) = load_model(pair / name).card.description.metrics
+        assert any(metric.name.endswith(what) for metric in table.metrics)
+        assert "split test" in table.source
+        assert len(table.data_digest) == 64

@@ -27,8 +27,19 @@ AREAS: Final = frozenset(
 )
 """What a card takes of the areas at the found level; the evaluation's page shows more."""
 
+OUTLINES: Final = frozenset(
+    {
+        "mean_dice",
+        "mean_hausdorff95_mm",
+        "mean_surface_distance_mm",
+        "mean_area_error_cm2",
+        "mean_absolute_relative_area_error",
+        "mean_hu_error",
+    }
+)
+
 KEPT: Final[Mapping[str, frozenset[str] | None]] = {
-    "segmentation": None,
+    "segmentation": OUTLINES,
     "slice_selection": None,
     "end_to_end": AREAS,
 }
@@ -52,6 +63,12 @@ TITLES: Final = {
 }
 SOURCES: Final = {"training_set": "slice_selection", "cases": "cases"}
 """Where positions are from -> part of ``data`` that describes it."""
+
+NAMED: Final = {"segmentation": "segmentation set", "slice_selection": "slice-selection set"}
+"""What warnings call the data of a part."""
+
+WHERE: Final = {"training_set": ", in the series of a set", "cases": ", in scans"}
+"""Source of positions -> end of the title."""
 
 CONTAINERS: Final = frozenset({"levels", "tissues", "metrics", "area", *SOURCES})
 """Keys that say nothing to a reader."""
@@ -121,7 +138,9 @@ def _tables(document: Mapping[str, Any], task: Task) -> Iterator[MetricTable]:
             metrics = _kept(_numbers(part, ()), KEPT[section])
             place = SOURCES.get(source, "segmentation" if section == "segmentation" else "cases")
             key = f"{section}/{source}" if source else section
-            yield from _table(document, key, TITLES[section], place, metrics)
+            yield from _table(
+                document, key, TITLES[section] + WHERE.get(source, ""), place, metrics
+            )
         yield from _table(
             document,
             f"subgroups/{section}",
@@ -137,9 +156,10 @@ def _table(
     """Yield the table, if there is anything in it."""
     if not metrics:
         return
-    data = (document.get("data") or {}).get(place) or {}
+    data = (document.get("data") or {}).get("parts", {}).get(place) or {}
     counts = ", ".join(f"{data[name]} {name}" for name in COUNTED if data.get(name) is not None)
     kind = str(data.get("kind") or "set that is not described")
+    kind += f", split {data['split']}" if data.get("split") else ""
     bootstrap = document.get("bootstrap") or {}
     drawn = f"Intervals of {100 * float(bootstrap['level']):g} %." if "level" in bootstrap else ""
     yield MetricTable(
@@ -149,8 +169,15 @@ def _table(
         metrics=metrics,
         data_digest=str(data.get("digest") or ""),
         made_at=str(document.get("made_at") or ""),
-        notes=tuple(note for note in (drawn, *map(str, document.get("warnings") or ())) if note),
+        notes=tuple(note for note in (drawn, *_warnings(document, place)) if note),
     )
+
+
+def _warnings(document: Mapping[str, Any], place: str) -> Iterator[str]:
+    """Yield the warnings, but those that name another part's data."""
+    for warning in map(str, document.get("warnings") or ()):
+        if not any(name in warning for key, name in NAMED.items() if key != place):
+            yield warning
 
 
 def _of_subgroups(entries: Iterable[Mapping[str, Any]], section: str) -> Iterator[Metric]:

@@ -9,6 +9,7 @@ import pytest
 from bodycomp.cli import main
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.study.analysis_page import write_analysis_page
+from reviewed_runs import make_run
 from test_study import ANALYZER, HEADER, analyze, ct
 
 
@@ -68,3 +69,16 @@ def test_no_page_if_none_is_wanted(tmp_path):
 def test_a_folder_without_results_is_refused(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 1
     assert "found no run.json" in capsys.readouterr().err
+
+
+def test_a_corrected_case_is_shown_as_it_counts(tmp_path):
+    run = make_run(tmp_path, previews=True)
+    run.apply(run.review_row(moved_to_slice=20))
+    write_analysis_page(run.out)
+    moved, other = page_data(run.out / "report.html")["rows"]
+    assert moved["slice_index"] == 20
+    assert moved["muscle_area_cm2"] == float(run.row()["muscle_area_cm2"])
+    assert other["slice_index"] == 12
+    text = (run.out / "report.html").read_text("utf-8")
+    assert "People corrected 1 of the cases" in text
+    assert text.count('"slices":[') == 2

@@ -11,7 +11,9 @@ from bodycomp.report.spreadsheet_text import guarded
 from bodycomp.results import Correction
 
 VERDICT_COLUMNS: Final = ("verdict", "comment", "reviewer", "reviewed_at")
-CORRECTION_COLUMNS: Final = ("corrected", "corrected_from", "corrected_by", "corrected_at")
+CORRECTED: Final = "corrected"
+"""Column that says what was corrected; empty where nothing was."""
+CORRECTION_COLUMNS: Final = (CORRECTED, "corrected_from", "corrected_by", "corrected_at")
 REVIEW_COLUMNS: Final = (*VERDICT_COLUMNS, *CORRECTION_COLUMNS)
 
 REJECTED: Final = "rejected"
@@ -51,7 +53,7 @@ def rejected_row(row: Mapping[str, Cell]) -> dict[str, Cell]:
 def correction_cells(correction: Correction) -> dict[str, Cell]:
     """Return who changed what of a level, when, and what it was before."""
     return {
-        "corrected": "; ".join(correction.what),
+        CORRECTED: "; ".join(correction.what),
         "corrected_from": _before(correction),
         "corrected_by": guarded(correction.by),
         "corrected_at": correction.at,

@@ -18,8 +18,12 @@ from bodycomp.report.page_content import Axis, PageCase, PageContent, Plot, Plot
 from bodycomp.report.page_vocabulary import analysis_columns
 from bodycomp.report.result_rows import Cell, cell_from
 from bodycomp.report.review_page import write_review_page
+from bodycomp.report.review_rows import CORRECTED
 from bodycomp.results import LevelStatus
+from bodycomp.study.corrected_folders import CORRECTED_NAME
+from bodycomp.study.measured_run import Case
 from bodycomp.study.options import REFUSED_NAME, REPORT_NAME, RESULTS_NAME
+from bodycomp.study.reviewed_table import REVIEWED_NAME
 from bodycomp.study.run_manifest import MANIFEST_NAME
 
 RUN_ID_LENGTH: Final = 12
@@ -76,6 +80,9 @@ def _notices(manifest: Mapping[str, Any], cases: Sequence[PageCase]) -> list[str
     state = manifest.get("state", "unknown")
     if state != "complete":
         notices.append(f"The run is {state}: the page shows what it had measured.")
+    corrected = sum(bool(case.cells.get(CORRECTED)) for case in cases)
+    if corrected:
+        notices.append(f"People corrected {corrected} of the cases; they are shown as corrected.")
     if cases and all(case.path is None for case in cases):
         notices.append("No pictures were kept, as with --no-previews.")
     return notices
@@ -95,11 +102,20 @@ def _manifest(path: Path) -> Mapping[str, Any]:
 
 
 def _cases(out_dir: Path) -> list[PageCase]:
+    """Return every case as it counts: with what people corrected, if they did."""
+    reviewed = out_dir / REVIEWED_NAME
+    corrected = [row for row in _rows(reviewed) if row.get(CORRECTED)] if reviewed.is_file() else []
+    in_effect = {tuple(row[name] for name in Case._fields): row for row in corrected}
     cases = []
     for row in _rows(out_dir / RESULTS_NAME):
-        folder = out_dir / str(row.get("study")) / str(row.get("series"))
-        file = folder / case_name(str(row.get("level")))
-        cases.append(PageCase(row, file if file.is_file() else None))
+        case = Case(*(str(row.get(name)) for name in Case._fields))
+        folder = out_dir / case.study / case.series
+        cells = row
+        if case in in_effect:
+            cells = {name: in_effect[case].get(name) for name in (*row, CORRECTED)}
+            folder = folder / CORRECTED_NAME / case.level
+        file = folder / case_name(case.level)
+        cases.append(PageCase(cells, file if file.is_file() else None))
     return cases
 
 

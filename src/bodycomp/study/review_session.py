@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from bodycomp.storage import locked_folder
 from bodycomp.study.corrected_folders import clear_interrupted, settle
 from bodycomp.study.measured_run import Case, MeasuredRun, opened_run
 from bodycomp.study.review_history import (
@@ -20,9 +21,12 @@ from bodycomp.study.reviewed_table import REVIEWED_NAME, write_reviewed_table
 
 
 def refresh_reviewed(out_dir: Path) -> None:
-    """Bring the reviewed table up to a run that went on; without reviews there is none."""
+    """Bring the reviewed table up to a run that went on; without reviews there is none.
+
+    The run holds the folder.
+    """
     if (out_dir / HISTORY_NAME).exists():
-        with opened_session(out_dir) as session:
+        with _session(out_dir) as session:
             session.finish(())
 
 
@@ -63,6 +67,15 @@ def opened_session(out_dir: Path) -> Iterator[ReviewSession]:
         OutputError: Something else is writing to its folder, or the history is damaged.
         ReviewError: It holds no result.
     """
+    with (
+        locked_folder(out_dir) if out_dir.is_dir() else nullcontext(),
+        _session(out_dir) as session,
+    ):
+        yield session
+
+
+@contextmanager
+def _session(out_dir: Path) -> Iterator[ReviewSession]:
     with opened_run(out_dir) as run:
         clear_interrupted(run, REVIEWED_NAME)
         history = read_history(out_dir)

@@ -12,7 +12,6 @@ import struct
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +19,15 @@ import pydicom
 
 from annotation_files import index_to_lps, save_nifti, save_nrrd
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
-from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import BodycompError, InputNotFoundError
 from bodycomp.imaging.volume import Volume
-from bodycomp.networks.targets import offset_to_target
 from bodycomp.study import AnalyzeOptions, analyze_inputs
 from bodycomp.study.run import no_progress
 from bodycomp.study.search import find_work
 from dicom_files import enhanced
+from stand_ins import BodyIsMuscle, LevelAt
 
 FILES_PER_STUDY = 20
 SIDE = 32
@@ -166,34 +164,6 @@ def make_study(rng: random.Random, folder: Path, number: int) -> int:
     return len(files)
 
 
-@dataclass
-class AtHalf:
-    """Scores as a perfect network for a level at one height."""
-
-    z_mm: float = 47.0
-    levels: tuple[str, ...] = ("L3",)
-    scale_mm: float = 10.0
-    calibrations: dict = field(default_factory=dict)
-    digest: str = "aaaaaaaaaaaa"
-    runs_as: str = "reference on cpu"
-
-    def __call__(self, volume, progress=None, slice_indices=None):
-        z_mm = volume.slice_z_mm if slice_indices is None else volume.slice_z_mm[slice_indices]
-        return offset_to_target(z_mm[:, None] - self.z_mm, 10.0).astype(np.float32)
-
-
-@dataclass
-class BodyIsMuscle:
-    """Labels the whole body as muscle."""
-
-    tissues: tuple = ABDOMINAL_TISSUES
-    digest: str = "bbbbbbbbbbbb"
-    runs_as: str = "reference on cpu"
-
-    def __call__(self, volume, slice_indices, progress=None):
-        return {index: (volume.hu[index] > -300).astype(np.uint8) for index in slice_indices}
-
-
 def read(options: AnalyzeOptions) -> tuple[int, int]:
     """Read everything; return how many series could be read, and how many were refused."""
     try:
@@ -211,7 +181,7 @@ def read(options: AnalyzeOptions) -> tuple[int, int]:
 
 
 def analyse(options: AnalyzeOptions) -> tuple[int, int]:
-    analyzer = Analyzer(AtHalf(), BodyIsMuscle(), AnalysisOptions())
+    analyzer = Analyzer(LevelAt(47.0), BodyIsMuscle(), AnalysisOptions())
     report = analyze_inputs(options, analyzer=analyzer)
     faults = [row for row in report.refused if row.kind == "fault"]
     assert not faults, faults

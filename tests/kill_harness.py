@@ -13,49 +13,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.study import AnalyzeOptions, DicomObject
+from stand_ins import BodyIsMuscle, LevelAt
 
 TABLES = ("results.csv", "refused.csv", "series.csv")
 BAD_EVERY = 5
 SLICES = 12
-
-
-@dataclass
-class LevelAt:
-    """Scores as a perfect network for a level at one height."""
-
-    z_mm: float = 60.0
-    levels: tuple = ("L3",)
-    scale_mm: float = 10.0
-    calibrations: dict = field(default_factory=dict)
-    digest: str = "aaaaaaaaaaaa"
-    runs_as: str = "reference on cpu"
-
-    def __call__(self, volume, progress=None, slice_indices=None):
-        z_mm = volume.slice_z_mm if slice_indices is None else volume.slice_z_mm[slice_indices]
-        offset_mm = z_mm[:, None] - self.z_mm
-        return (1 / (1 + np.exp(-offset_mm / self.scale_mm))).astype(np.float32)
-
-
-@dataclass
-class BodyIsMuscle:
-    """Labels the whole body as muscle."""
-
-    tissues: tuple = ABDOMINAL_TISSUES
-    digest: str = "bbbbbbbbbbbb"
-    runs_as: str = "reference on cpu"
-
-    def __call__(self, volume, slice_indices, progress=None):
-        return {index: (volume.hu[index] > -300).astype(np.uint8) for index in slice_indices}
 
 
 def make_cohort(folder: Path, studies: int) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -18,41 +18,13 @@ from bodycomp.errors import InputNotFoundError, ModelError, OutputError, UsageEr
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import ModelCard, build_network, save_model
-from bodycomp.networks.targets import offset_to_target
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
+from stand_ins import BodyIsMuscle, LevelAt
 
 REAL = Path(__file__).parents[1] / "../shared/real"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="../shared/real is absent")
 BODY_PIXELS = 20 * 30
-
-
-@dataclass
-class LevelAt:
-    """Scores as a perfect network for a level at one height."""
-
-    z_mm: float
-    levels: tuple = ("L3",)
-    scale_mm: float = 10.0
-    calibrations: dict = field(default_factory=dict)
-    digest: str = "aaaaaaaaaaaa"
-    runs_as: str = "reference on cpu"
-
-    def __call__(self, volume, progress=None, slice_indices=None):
-        z_mm = volume.slice_z_mm if slice_indices is None else volume.slice_z_mm[slice_indices]
-        return offset_to_target(z_mm[:, None] - self.z_mm, 10.0).astype(np.float32)
-
-
-@dataclass
-class BodyIsMuscle:
-    """Labels the whole body as muscle."""
-
-    tissues: tuple = ABDOMINAL_TISSUES
-    digest: str = "bbbbbbbbbbbb"
-    runs_as: str = "reference on cpu"
-
-    def __call__(self, volume, slice_indices, progress=None):
-        return {index: (volume.hu[index] > -300).astype(np.uint8) for index in slice_indices}
 
 
 ANALYZER = Analyzer(LevelAt(60.0), BodyIsMuscle(), AnalysisOptions())

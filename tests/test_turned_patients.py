@@ -22,7 +22,7 @@ from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model, ModelCard
 from bodycomp.study import AnalyzeOptions, analyze_inputs
-from fuzzing import AtHalf
+from stand_ins import LevelAt
 
 SIDE = 64
 SIDES = 6
@@ -85,7 +85,7 @@ def analyse(folder: Path, volume: Volume, position: str) -> tuple[np.ndarray, np
     card = ModelCard("segmentation", "unet", {}, Preprocessing((SIDE, SIDE)), ABDOMINAL_TISSUES)
     network = FrontRight()
     segmenter = NetworkSegmenter(Model(network, card, "0123456789abcdef"), device="cpu")
-    level = replace(AtHalf(), z_mm=float(volume.slice_z_mm[10]))
+    level = LevelAt(float(volume.slice_z_mm[10]))
     options = AnalyzeOptions(inputs=(folder / "in",), models_dir=folder, out_dir=folder / "out")
     report = analyze_inputs(options, analyzer=Analyzer(level, segmenter, AnalysisOptions()))
     image = nib.load(report.analysed[0].folder / "labels.nii.gz")

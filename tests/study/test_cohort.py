@@ -16,13 +16,12 @@ from bodycomp.study.input_list import read_input_list
 from bodycomp.study.journal import JOURNAL_NAME, open_journal
 from bodycomp.study.reading import ReadAhead
 from kill_harness import (
-    BodyIsMuscle,
-    LevelAt,
     differences,
     kill_and_resume,
     make_cohort,
 )
 from numbered_source import Numbered
+from stand_ins import BodyIsMuscle, LevelAt
 
 ANALYZER = Analyzer(LevelAt(), BodyIsMuscle(), AnalysisOptions())
 

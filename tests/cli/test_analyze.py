@@ -1,5 +1,6 @@
 """``bodycomp analyze`` from the command line: what goes wrong is said, with an exit code."""
 
+import io
 import json
 import os
 import signal
@@ -9,8 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.cli import main
+from bodycomp.cli.analyze import _reasons, _table
+from bodycomp.study.options import AnalysedSeries, StudyReport
 from kill_harness import TABLES, make_cohort
 
 
@@ -102,3 +107,23 @@ def test_sigterm_ends_in_good_order_and_resume_goes_on(
     assert analyze(*given[:3], "-o", whole, "--device", "cpu") == 0
     for name in TABLES:
         assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_table_of_the_terminal_fits_into_80_columns() -> None:
+    row = {"level": "T12", "status": "uncertain", "reason": "two positions fit almost equally well"}
+    found = {"level": "L3", "status": "found", "reason": ""}
+    for tissue in ABDOMINAL_TISSUES:
+        row |= {f"{tissue.key}_area_cm2": None, f"{tissue.key}_mean_hu": None}
+        found |= {f"{tissue.key}_area_cm2": 123.4, f"{tissue.key}_mean_hu": -105.6}
+    series = AnalysedSeries("study-0123456789ab", "series-0123456789ab", Path(), (found, row))
+    report = StudyReport((series,), (), (), Path("out"), 1, 0)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(_table(report))
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
+    assert lines[-2].split("  ")[0] == "study-0123456789ab"
+    assert lines[-2].count("123.4 -105.6") == 3
+    assert len(lines) == 3 + 2  # three lines of headings, and one line per level
+    assert "…" not in "".join(lines)
+    assert list(_reasons(report)) == [
+        "study-0123456789ab, T12 uncertain: two positions fit almost equally well"
+    ]

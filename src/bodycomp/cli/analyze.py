@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ from bodycomp.networks.names import AUTO_ENGINE, ENGINES
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from bodycomp.report.result_rows import Cell
     from bodycomp.study import StudyReport
+    from bodycomp.study.options import AnalysedSeries
 
 DESCRIPTION = """\
 Find every CT series in the inputs, find each vertebral level that the model knows, and measure
@@ -199,6 +202,8 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     if report.analysed:
         console.print(_table(report))
+    for reason in _reasons(report):
+        console.print(reason, highlight=False, markup=False)
     for refused in report.refused:
         console.print(f"refused: {refused.what}: {refused.reason}", highlight=False, markup=False)
     console.print(
@@ -212,26 +217,40 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _table(report: StudyReport) -> Table:
-    """Return the levels of the first series as a table for the terminal."""
+    """Return the levels of the first series as a table for the terminal, 78 characters wide."""
     from rich.table import Table
 
     from bodycomp.anatomy import ABDOMINAL_TISSUES
 
-    rows = [(series, row) for series in report.analysed for row in series.rows]
+    rows = _rows(report)
     present = [t for t in ABDOMINAL_TISSUES if any(f"{t.key}_area_cm2" in row for _, row in rows)]
-    table = Table(title=f"first {ROWS_SHOWN} of {len(rows)}" if len(rows) > ROWS_SHOWN else None)
+    title = f"first {ROWS_SHOWN} of {len(rows)}" if len(rows) > ROWS_SHOWN else None
+    table = Table(title=title, box=None, padding=(0, 1), pad_edge=False)
     for heading in ("study", "level", "status"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True, vertical="bottom")
     for tissue in present:
-        table.add_column(f"{tissue.title}\ncm2", justify="right")
-        table.add_column("\nHU", justify="right")
-    table.add_column("reason")
+        words = tissue.title.replace(" ", "\n")
+        table.add_column(f"{words}\ncm2     HU", justify="right", no_wrap=True, vertical="bottom")
     for series, row in rows[:ROWS_SHOWN]:
         cells = [series.study, str(row["level"]), str(row["status"])]
         for tissue in present:
-            cells += [_number(row.get(f"{tissue.key}_{name}")) for name in ("area_cm2", "mean_hu")]
-        table.add_row(*cells, str(row["reason"] or ""))
+            area, density = (
+                _number(row.get(f"{tissue.key}_{name}")) for name in ("area_cm2", "mean_hu")
+            )
+            cells.append(f"{area:>5} {density:>6}")
+        table.add_row(*cells)
     return table
+
+
+def _reasons(report: StudyReport) -> Iterator[str]:
+    """Yield why levels of the table were not found, which no column is wide enough for."""
+    for series, row in _rows(report)[:ROWS_SHOWN]:
+        if row["reason"]:
+            yield f"{series.study}, {row['level']} {row['status']}: {row['reason']}"
+
+
+def _rows(report: StudyReport) -> list[tuple[AnalysedSeries, Mapping[str, Cell]]]:
+    return [(series, row) for series in report.analysed for row in series.rows]
 
 
 def _number(value: object) -> str:

@@ -21,6 +21,7 @@ COMMANDS = (
     ["train", "slice-selection"],
     ["analyze"],
     ["show"],
+    ["card"],
 )
 
 

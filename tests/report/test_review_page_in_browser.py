@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 
 from bodycomp.report.review_page import write_review_page
+from bodycomp.study.review_file import read_review
 from report_pages import HOSTILE, page_content
 
 COLUMNS = (
@@ -170,6 +171,24 @@ def test_a_case_is_moved_accepted_commented_and_exported(opened):
     assert moved["models"] == "aaaaaaaaaaaa+bbbbbbbbbbbb"
     assert datetime.fromisoformat(moved["reviewed_at"]).tzinfo is not None
     assert (rejected["study"], rejected["verdict"]) == ("study-0", "reject")
+
+
+def test_the_export_is_read_by_the_command_that_applies_it(opened, tmp_path):
+    page = opened()
+    page.get_by_role("button", name="study-1").click()
+    for key in ("ArrowDown", "m", "a", "Escape"):
+        page.keyboard.press(key)
+    page.get_by_role("button", name="</script>").click()
+    page.keyboard.press("c")
+    page.keyboard.type("+ seen")
+    for _ in range(2):  # leave the field, then the case
+        page.keyboard.press("Escape")
+    (tmp_path / "review.csv").write_bytes(exported(page)[0].encode("utf-8"))
+    moved, commented = read_review(tmp_path / "review.csv", reviewer="AB")
+    assert (moved.case.study, moved.verdict) == ("study-1", "accept")
+    assert (moved.shown_slice, moved.moved_to_slice) == (20, 18)
+    assert moved.models == ("aaaaaaaaaaaa", "bbbbbbbbbbbb")
+    assert (commented.case.study, commented.comment) == (HOSTILE, "+ seen")
 
 
 def test_a_review_survives_the_page_and_comes_back_from_its_export(opened, tmp_path):

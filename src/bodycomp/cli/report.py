@@ -41,8 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the page and say where it is."""
     from rich.console import Console
 
-    from bodycomp.study.analysis_page import write_analysis_page
+    from bodycomp.training.run_page import is_run_folder, write_run_page
 
-    page = write_analysis_page(arguments.run_dir, arguments.out)
+    if is_run_folder(arguments.run_dir):
+        page = write_run_page(arguments.run_dir, arguments.out)
+    else:
+        from bodycomp.study.analysis_page import write_analysis_page
+
+        page = write_analysis_page(arguments.run_dir, arguments.out)
     Console().print(f"{page} ({page.stat().st_size / 1e6:.1f} MB)", highlight=False)
     return 0

@@ -29,7 +29,7 @@ Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class _Panel:
+class Panel:
     """One kind of curve: its columns start with one of ``prefixes``.
 
     Attributes:
@@ -48,14 +48,14 @@ class _Panel:
 
 
 PANELS: Final = (
-    _Panel("Loss", "loss", ("train_loss", "val_loss"), "log"),
-    _Panel("Overlap with the truth, validation", "Dice", ("val_dice_",)),
-    _Panel(
+    Panel("Loss", "loss", ("train_loss", "val_loss"), "log"),
+    Panel("Overlap with the truth, validation", "Dice", ("val_dice_",)),
+    Panel(
         "Error, validation", "mm", ("val_error_mm", "val_mae_mm_", "val_located_error_mm_"), "log"
     ),
-    _Panel("Located within 10 mm, validation", "share of series", ("val_found_",)),
-    _Panel("Learning rate", "per step", ("learning_rate",), "log", 3.0),
-    _Panel("Speed of training", "images / s", ("images_per_s",)),
+    Panel("Located within 10 mm, validation", "share of series", ("val_found_",)),
+    Panel("Learning rate", "per step", ("learning_rate",), "log", 3.0),
+    Panel("Speed of training", "images / s", ("images_per_s",)),
 )
 COLUMNS: Final = 3
 NAMED_COLOURS: Final = {"mean": INK, "val_error_mm": INK} | {
@@ -79,7 +79,7 @@ def write_learning_curves(
         best_epoch: Marked in all panels.
         title: Stands above them.
     """
-    shown = [(panel, columns) for panel in PANELS if (columns := _columns(panel, rows))]
+    shown = shown_panels(rows)
     lines = max(1, -(-len(shown) // COLUMNS))
     figure = new_figure(4.2 * min(max(len(shown), 1), COLUMNS), 3.3 * lines, constrained=True)
     for number, (panel, columns) in enumerate(shown):
@@ -101,7 +101,35 @@ def write_learning_curves(
     save_figure(figure, path)
 
 
-def _draw_axes(axes: Axes, panel: _Panel) -> None:
+def shown_panels(rows: Sequence[Row]) -> list[tuple[Panel, list[str]]]:
+    """Return the panels that have a value, each with its columns."""
+    return [(panel, columns) for panel in PANELS if (columns := _columns(panel, rows))]
+
+
+def curve_of(rows: Sequence[Row], column: str) -> list[tuple[float, float]]:
+    """Return (epoch, value) of a column, without what was not measured."""
+    points = [
+        (number(row.get("epoch")), number(row.get(column)), place) for place, row in enumerate(rows)
+    ]
+    # A run without a readable epoch column still shows its course.
+    return [(place if epoch is None else epoch, y) for epoch, y, place in points if y is not None]
+
+
+def curve_label(column: str) -> str:
+    """Return a column's name for people.
+
+    >>> curve_label("val_mae_mm_L3")
+    'L3, single slices near it'
+    """
+    prefix = _prefix(column)
+    return _label(prefix, column.removeprefix(prefix) or column)
+
+
+def _prefix(column: str) -> str:
+    return next((p for panel in PANELS for p in panel.prefixes if column.startswith(p)), "")
+
+
+def _draw_axes(axes: Axes, panel: Panel) -> None:
     axes.set_title(panel.title, size=10, color=INK, loc="left")
     axes.set_xlabel("epoch")
     axes.set_ylabel(panel.unit)
@@ -126,19 +154,15 @@ def _make_logarithmic(axes: Axes, decades: float) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _columns(panel: _Panel, rows: Sequence[Row]) -> list[str]:
+def _columns(panel: Panel, rows: Sequence[Row]) -> list[str]:
     """Return the panel's columns that hold at least one number, in their order."""
     names = dict.fromkeys(name for row in rows for name in row if name.startswith(panel.prefixes))
     return [name for name in names if any(number(row.get(name)) is not None for row in rows)]
 
 
 def _draw_curve(axes: Axes, rows: Sequence[Row], column: str, index: int) -> None:
-    points = [
-        (number(row.get("epoch")), number(row.get(column)), place) for place, row in enumerate(rows)
-    ]
-    # A run without a readable epoch column still shows its course.
-    curve = [(place if epoch is None else epoch, y) for epoch, y, place in points if y is not None]
-    prefix = next((p for panel in PANELS for p in panel.prefixes if column.startswith(p)), "")
+    curve = curve_of(rows, column)
+    prefix = _prefix(column)
     name = column.removeprefix(prefix) or column
     axes.plot(
         [x for x, _ in curve],

@@ -41,11 +41,13 @@ class Axis:
         label: In words.
         unit: As people read it; empty where there is none.
         limits: Smallest and largest value to show; from the values if None.
+        logarithmic: Values of 0 and below are left out.
     """
 
     label: str
     unit: str = ""
     limits: tuple[float, float] | None = None
+    logarithmic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,21 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
+class PagePicture:
+    """A picture that is there already, as examples of a training.
+
+    Attributes:
+        title: What it shows.
+        path: PNG file.
+        about: More words, for those who cannot see it, too.
+    """
+
+    title: str
+    path: Path
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column of the table of cases.
 
@@ -161,6 +178,7 @@ class PageContent:
         columns: Of the table; those of an analysis if empty.
         order: Column by which the table is sorted first, largest first.
         plots: Drawn in this order.
+        pictures: Shown below the plots.
         evaluation: Content of ``evaluation.json``; None for other runs.
         flag_rules: Key of a quality flag -> when it is raised, in words.
         notices: Sentences that a reader must not miss.
@@ -176,6 +194,7 @@ class PageContent:
     columns: Sequence[Column] = ()
     order: str = "doubt"
     plots: Sequence[Plot] = ()
+    pictures: Sequence[PagePicture] = ()
     evaluation: Mapping[str, Any] | None = None
     flag_rules: Mapping[str, str] = field(default_factory=dict)
     notices: Sequence[str] = ()

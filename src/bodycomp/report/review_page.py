@@ -17,7 +17,13 @@ from bodycomp.errors import ModelError
 from bodycomp.networks.card import ModelCard
 from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW
 from bodycomp.report.model_card_view import make_card_view
-from bodycomp.report.page import inline, json_block, source_hash, write_page
+from bodycomp.report.page import (
+    inline,
+    json_block,
+    picture_uri,
+    source_hash,
+    write_page,
+)
 from bodycomp.report.page_cases import (
     PICTURE_BUDGET_BYTES,
     CaseList,
@@ -81,6 +87,10 @@ def write_review_page(
     context = {
         "content": content,
         "cards": _cards(content),
+        "pictures": [
+            {"title": one.title, "about": one.about, "uri": picture_uri(one.path)}
+            for one in content.pictures
+        ],
         "notices": [*content.notices, *_left_out(listed, neighbours)],
         "style": style,
         "script": script,

@@ -6,6 +6,18 @@ const niceTicks = (low, high, count = 5) => {
   for (let at = Math.ceil(low / step - 1e-9); at * step <= high + step * 1e-9; at += 1) ticks.push(at * step);
   return { ticks, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9) + (String(step / power).includes(".") ? 1 : 0)) };
 };
+// A logarithmic axis is a plain one of exponents: its ticks alone are told as powers.
+const logTicks = (low, high) => {
+  const steps = high - low < 1.2 ? [1, 2, 3, 5] : [1], ticks = [];
+  for (let power = Math.floor(low); power <= high; power += 1) for (const step of steps) ticks.push(power + Math.log10(step));
+  return { ticks: ticks.filter((tick) => tick >= low && tick <= high), tell: (tick) => (tick < -2.5 ? (10 ** tick).toExponential(0).replace("-", "\u2212") : String(Number((10 ** tick).toPrecision(2)))) };
+};
+const ticksOf = (axis, [low, high], count) => {
+  if (axis.logarithmic) return logTicks(low, high);
+  const { ticks, digits } = niceTicks(low, high, count);
+  return { ticks, tell: (tick) => inDigits(tick, digits) };
+};
+const onAxis = (axis, value) => (axis.logarithmic ? Math.log10(value) : value);
 const extentOf = (values, limits) => {
   if (limits) return limits;
   const low = Math.min(...values), high = Math.max(...values), margin = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
@@ -15,14 +27,14 @@ const scaleOf = ([low, high], [from, to]) => (value) => from + ((value - low) / 
 const axisWords = (axis) => (axis.unit ? `${axis.label} (${axis.unit})` : axis.label);
 
 const drawAxes = (plot, xs, ys, { toX, toY }, counts = false) => {
-  const { width, height, left, right, top, bottom } = plotSize, parts = [], across = niceTicks(...xs), up = niceTicks(...ys, counts ? Math.min(5, Math.floor(ys[1])) : 5);
+  const { width, height, left, right, top, bottom } = plotSize, parts = [], across = ticksOf(plot.x, xs), up = ticksOf(plot.y, ys, counts ? Math.min(5, Math.floor(ys[1])) : 5);
   for (const tick of across.ticks) {
     parts.push(draw("line", { class: "grid", x1: toX(tick), x2: toX(tick), y1: top, y2: height - bottom }),
-      draw("text", { class: "tick", x: toX(tick), y: height - bottom + 15 }, inDigits(tick, across.digits)));
+      draw("text", { class: "tick", x: toX(tick), y: height - bottom + 15 }, across.tell(tick)));
   }
   for (const tick of up.ticks) {
     parts.push(draw("line", { class: "grid", x1: left, x2: width - right, y1: toY(tick), y2: toY(tick) }),
-      draw("text", { class: "tick left", x: left - 6, y: toY(tick) + 4 }, inDigits(tick, up.digits)));
+      draw("text", { class: "tick left", x: left - 6, y: toY(tick) + 4 }, up.tell(tick)));
   }
   parts.push(draw("text", { class: "axis-name", x: (left + width - right) / 2, y: height - 8 }, axisWords(plot.x)),
     draw("text", { class: "axis-name", transform: `translate(13 ${(top + height - bottom) / 2}) rotate(-90)` }, axisWords(plot.y)));

@@ -12,14 +12,17 @@ const seriesOf = (plot) => [...new Set(plot.points.map((point) => point.series))
 const toneOf = (plot, series) => `g${(seriesOf(plot).indexOf(series) % 6) + 1}`;
 
 const drawMarks = (plot, box) => {
-  const xs = extentOf([...plot.points.map((point) => point.x), ...plot.lines.filter((line) => line.upright).map((line) => line.at)], plot.x.limits);
-  const ys = extentOf([...plot.points.map((point) => point.y), ...lineEnds(plot, xs)], plot.y.limits), scales = plotScales(xs, ys);
+  const points = plot.points.map((point) => ({ ...point, at: { x: onAxis(plot.x, point.x), y: onAxis(plot.y, point.y) } }))
+    .filter(({ at }) => isNumber(at.x) && isNumber(at.y));
+  const xs = extentOf([...points.map(({ at }) => at.x), ...plot.lines.filter((line) => line.upright).map((line) => line.at)], plot.x.limits);
+  const ys = extentOf([...points.map(({ at }) => at.y), ...lineEnds(plot, xs)], plot.y.limits), scales = plotScales(xs, ys);
   const joined = plot.kind === "curves" || plot.kind === "calibration";
-  const paths = joined ? seriesOf(plot).map((name) => draw("path", { class: `curve ${toneOf(plot, name)}`, d: plot.points.filter((point) => point.series === name)
-    .map((point, at) => `${at ? "L" : "M"}${scales.toX(point.x).toFixed(1)} ${scales.toY(point.y).toFixed(1)}`).join("") })) : [];
-  const marks = plot.points.map((point, at) => draw("circle", { class: `point ${toneOf(plot, point.series)}${point.case ? " leads" : ""}`, "data-at": at, r: joined ? 2.4 : 4, cx: scales.toX(point.x), cy: scales.toY(point.y) }));
-  const order = plot.points.map((_, at) => at).sort((one, other) => plot.points[one].x - plot.points[other].x);
-  const targets = order.map((at) => ({ element: marks[at], words: pointWords(plot, plot.points[at]), row: rowOf.get(plot.points[at].case) }));
+  const place = ({ at }) => `${scales.toX(at.x).toFixed(1)} ${scales.toY(at.y).toFixed(1)}`;
+  const paths = joined ? seriesOf(plot).map((name) => draw("path", { class: `curve ${toneOf(plot, name)}`,
+    d: `M${points.filter((point) => point.series === name).map(place).join("L")}` })) : [];
+  const marks = points.map((point) => draw("circle", { class: `point ${toneOf(plot, point.series)}${point.case ? " leads" : ""}`, r: joined ? 2.4 : 4, cx: scales.toX(point.at.x), cy: scales.toY(point.at.y) }));
+  const targets = points.map((point, number) => ({ point, element: marks[number], words: pointWords(plot, point), row: rowOf.get(point.case) }));
+  targets.sort((one, other) => one.point.at.x - other.point.at.x);
   wirePlot(box, [...drawAxes(plot, xs, ys, scales), ...paths, ...plot.lines.flatMap((line) => drawLine(line, xs, ys, scales)), ...marks], targets);
 };
 

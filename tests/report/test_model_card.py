@@ -85,3 +85,9 @@ def test_a_reason_that_many_numbers_share_is_told_once():
     card = replace(BARE, description=ModelDescription(metrics=(table,)))
     (shown,) = section(make_card_view(card, DIGEST), "metrics").tables
     assert shown.notes == ("few patients (9 numbers)",)
+
+
+def test_a_card_shows_what_the_calibration_makes_of_a_confidence():
+    (table,) = section(make_card_view(FULL, DIGEST), "confidence").tables
+    # logit 0.9 is 2.197; -0.5 + 0.7 * 2.197 = 1.038, of which the logistic is 0.74
+    assert table.rows == (("L3", "12", "9", "0.52", "0.74"),)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from scipy.special import expit, logit
+
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_description import TrainingData
 from bodycomp.networks.card_metrics import Metric, MetricTable
@@ -19,6 +21,9 @@ SPLIT_USES = {
     "test": "looked at once, at the end",
 }
 
+
+LOOKS: Final = (0.7, 0.9)
+"""Confidences by the looks of the curve whose calibrated values are shown."""
 
 NAMES_TOLD: Final = 2
 """More metrics that lack something for the same reason are counted."""
@@ -142,16 +147,21 @@ def split_table(data: TrainingData) -> CardTable:
 
 
 def confidence_table(calibration: ConfidenceCalibration) -> CardTable:
-    """Return per level how many held-out series the calibration is made of."""
+    """Return per level what the calibration is made of, and what it makes of two confidences."""
     rows = tuple(
         (
             level,
             count(made.series),
             count(made.right),
-            f"{made.intercept:.2f}",
-            f"{made.slope:.2f}",
+            *(f"{expit(made.apply(float(logit(looks)))):.2f}" for looks in LOOKS),
         )
         for level, made in calibration.levels.items()
     )
-    columns = ("level", "series found", "within 10 mm", "intercept", "slope")
-    return CardTable("", "", columns, rows)
+    meanings = (f"{looks:.2f} becomes" for looks in LOOKS)
+    return CardTable(
+        "",
+        "",
+        ("level", "series found", "within 10 mm", *meanings),
+        rows,
+        ("Becomes: what a confidence by the shape of the curve alone means for this model.",),
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, ModelError, OutputError, ReviewError
+from bodycomp.report.review_rows import REVIEW_COLUMNS
 from bodycomp.study import AnalyzeOptions, analyze_inputs, review_session
 from bodycomp.study.correction_options import CorrectionOptions
 from bodycomp.study.review import ReviewOptions, apply_review
@@ -391,6 +392,13 @@ def test_what_is_written_names_nobody(run, caplog):
         for secret in (b"SECRET", b"Doe", str(run.place).encode()):
             assert secret not in content, name
     assert "SECRET" not in caplog.text
+
+
+def test_identifiers_that_the_run_kept_stay_in_corrected_rows(tmp_path):
+    run = make_run(tmp_path, patients=1, identifiers=True)
+    run.apply(run.review_row(moved_to_slice=20))
+    assert (run.row()["patient_id"], run.row()["corrected"]) == ("SECRET-0", "level")
+    assert list(run.row()) == [*run.rows()[0], *REVIEW_COLUMNS]
 
 
 def test_a_later_run_keeps_reviews_or_says_that_it_would_lose_them(run, tmp_path):

@@ -8,6 +8,8 @@ import nibabel
 import numpy as np
 import pytest
 from annotated import case_row, make_case, make_cases, make_volume, write_table
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from annotation_files import dicom_seg, rtstruct, slice_outlines
 from bodycomp.annotation.read_scan import read_scan
@@ -15,7 +17,7 @@ from bodycomp.cli import main
 from bodycomp.errors import CasesError, InputNotFoundError, OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.preparation.cases_file import read_cases
+from bodycomp.preparation.cases_file import joined_paths, read_cases, split_paths
 from bodycomp.preparation.discovery import discover
 
 
@@ -202,3 +204,19 @@ def test_folders_without_scans_are_told(tmp_path: Path) -> None:
     write_table(tmp_path / "d.csv", [{"a": "b"}])
     with pytest.raises(OutputError, match="already"):
         discover(tmp_path, tmp_path / "d.csv", lambda *_: None)
+
+
+def test_names_with_the_separator_of_paths_survive_the_table(tmp_path: Path) -> None:
+    volume = write_scan(tmp_path / "a;b" / "ct.nii.gz", 1)
+    for name in ("muscle;left.nii.gz", "muscle_right.nii.gz"):
+        write_mask(tmp_path / "a;b" / name, volume)
+    draft(tmp_path)
+    (case,) = read_cases(tmp_path / "draft.csv").cases
+    assert case.scan == tmp_path / "a;b" / "ct.nii.gz"
+    assert {path.name for path in case.masks} == {"muscle;left.nii.gz", "muscle_right.nii.gz"}
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda name: name == name.strip()), max_size=4))
+def test_paths_in_a_cell_are_taken_apart_as_they_were_joined(names: list[str]) -> None:
+    assume(not any(mark in name for name in names for mark in "\r\n\0"))
+    assert split_paths(joined_paths(names)) == names

@@ -97,7 +97,7 @@ def _csv_rows(text: str, faults: list[str]) -> list[RawRow]:
             zip(header, (cell.strip() for cell in line), strict=True)
         )
         if "masks" in cells:
-            cells["masks"] = _paths(str(cells["masks"]))
+            cells["masks"] = split_paths(str(cells["masks"]))
         rows.append(RawRow(f"row {number}", cells))
     return rows
 
@@ -111,8 +111,25 @@ def _delimiter(text: str) -> str:
     return max(",;\t", key="".join(header).count)
 
 
-def _paths(cell: str) -> list[str]:
-    return [part.strip() for part in cell.split(PATH_SEPARATOR) if part.strip()]
+def split_paths(cell: str) -> list[str]:
+    """Return the paths in a cell; one that holds the separator stands in double quotes.
+
+    >>> split_paths('a.nii; "b;c.nii"')
+    ['a.nii', 'b;c.nii']
+    """
+    reader = csv.reader([cell], delimiter=PATH_SEPARATOR, skipinitialspace=True)
+    return [part.strip() for part in next(reader, []) if part.strip()]
+
+
+def joined_paths(paths: Iterable[str]) -> str:
+    """Return paths as one cell, which ``split_paths`` takes apart again.
+
+    >>> joined_paths(["a.nii", "b;c.nii"])
+    'a.nii;"b;c.nii"'
+    """
+    cell = io.StringIO()
+    csv.writer(cell, delimiter=PATH_SEPARATOR, lineterminator="").writerow(paths)
+    return cell.getvalue()
 
 
 def _yaml_rows(text: str, faults: list[str]) -> tuple[list[RawRow], Mapping[str, Any]]:
@@ -151,7 +168,7 @@ def _yaml_cells(
         if not all(isinstance(item, str) for item in texts):
             faults.append(f"{where}, {key}: expected text, found a nested entry")
         elif key == "masks":
-            cells[key] = [part for item in texts for part in _paths(item)]
+            cells[key] = [part for item in texts for part in split_paths(item)]
         elif isinstance(value, list):
             faults.append(f"{where}, {key}: expected one value, found {len(value)}")
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
-from bodycomp.preparation.cases_file import PATH_SEPARATOR
+from bodycomp.preparation.cases_file import joined_paths
 from bodycomp.preparation.found import FoundAnnotation, FoundScan, search
 from bodycomp.preparation.options import PrepareProgress
 from bodycomp.preparation.pairing import pair, patient_code
@@ -91,7 +91,8 @@ def _rows(
             notes[id(scan)] += [f"{path}: {note}" for note in said]
         if not pairing.scans:
             note = f"not paired: {'; '.join((*item.notes, pairing.note))}"
-            unpaired.append(_row(note=note) | {item.role: path})
+            cell = joined_paths([path]) if item.role == "masks" else path
+            unpaired.append(_row(note=note) | {item.role: cell})
     shared_ids = _shared_ids(scans, root)
     codes = {id(scan): patient_code(scan, scans, root) for scan in scans}
     count = Counter(codes.values())
@@ -108,7 +109,7 @@ def _rows(
                 patient=codes[id(scan)],
                 scan=_relative(scan.path, start),
                 series="" if scan.alone else scan.series,
-                masks=PATH_SEPARATOR.join(_relative(a.path, start) for a in found["masks"]),
+                masks=joined_paths(_relative(a.path, start) for a in found["masks"]),
                 levels=_relative(found["levels"][0].path, start)
                 if len(found["levels"]) == 1
                 else "",

@@ -8,9 +8,8 @@ semicolons and tabs separate; case, blanks, hyphens and underscores of column na
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +20,8 @@ from bodycomp.annotation.level_marks import (
     slice_of_number,
 )
 from bodycomp.annotation.scan import Scan
-from bodycomp.errors import InputNotFoundError, SeriesError
+from bodycomp.errors import SeriesError
+from bodycomp.user_table import UserRow, read_user_table
 
 _POSITIONS: Final = ("sopinstanceuid", "sliceindex", "zmm")
 _CASES: Final = ("case", "caseid", "patient", "patientid")
@@ -29,14 +29,6 @@ _COLUMNS: Final = (
     "Give a column level and one of sop_instance_uid, slice_index and z_mm, or a column per level "
     "such as L3_slice_index."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One row with the line on which it stands; keys are plain column names."""
-
-    line: int
-    cells: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,29 +81,14 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.casefold() if c not in " _-")
 
 
-def _read(path: Path) -> list[_Row]:
-    if not path.is_file():
-        raise InputNotFoundError(f"expected a table of levels, found nothing at {path}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SeriesError(f"{path.name}: expected a table in UTF-8, found other bytes") from error
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
-    columns = [_plain(name) for name in next(reader, [])]
+def _read(path: Path) -> list[UserRow]:
+    """Return the rows; keys of their cells are plain column names."""
+    table = read_user_table(path, "levels", SeriesError)
+    columns = [_plain(name) for name in table.columns]
     _check_columns(columns, path.name)
-    rows = []
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            if len(cells) != len(columns):
-                raise SeriesError(
-                    f"{path.name} line {reader.line_num}: expected {len(columns)} cells, found "
-                    f"{len(cells)}"
-                )
-            row = dict(zip(columns, (cell.strip() for cell in cells), strict=True))
-            rows.append(_Row(reader.line_num, row))
-    return rows
+    return [
+        UserRow(row.line, dict(zip(columns, row.cells.values(), strict=True))) for row in table.rows
+    ]
 
 
 def _check_columns(columns: list[str], where: str) -> None:
@@ -132,7 +109,7 @@ def _wide_column(column: str) -> tuple[str, str] | None:
     return None
 
 
-def _rows_of_case(rows: list[_Row], options: LevelOptions, where: str) -> list[_Row]:
+def _rows_of_case(rows: list[UserRow], options: LevelOptions, where: str) -> list[UserRow]:
     columns = [name for name in _CASES if rows and name in rows[0].cells]
     if not columns:
         return rows
@@ -153,7 +130,7 @@ def _rows_of_case(rows: list[_Row], options: LevelOptions, where: str) -> list[_
     return rows
 
 
-def _marks(row: _Row, where: str) -> Iterator[_Mark]:
+def _marks(row: UserRow, where: str) -> Iterator[_Mark]:
     """Yield the levels of one row; empty positions are levels that were not marked."""
     cells = row.cells
     if "level" in cells:

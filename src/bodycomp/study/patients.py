@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bodycomp.errors import InputNotFoundError, UsageError
+from bodycomp.errors import UsageError
 from bodycomp.subject import HEIGHT_M, SEXES, WEIGHT_KG, Subject
+from bodycomp.user_table import read_user_table
 
 KEY_COLUMNS: Final = ("study_uid", "study", "patient_id")
 """Columns that say whose a row is, the most particular first; ``study`` is the pseudonym."""
@@ -60,24 +60,16 @@ def read_patients(path: Path) -> PatientTable:
         UsageError: Columns are missing, or a cell cannot be right; the message names line and
             column, not the patient.
     """
-    if not path.is_file():
-        raise InputNotFoundError(f"expected a table of patients, found nothing at {path}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path.name}: expected a table in UTF-8, found other bytes") from error
-    header = text.split("\n", 1)[0]
-    reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count))
-    columns = [name.strip().casefold() for name in reader.fieldnames or []]
-    reader.fieldnames = columns
+    table = read_user_table(path, "patients", UsageError)
+    columns = [name.casefold() for name in table.columns]
     keys = [name for name in KEY_COLUMNS if name in columns]
     if not keys or not any(name in columns for name in (*_HEIGHTS, "weight_kg", "sex")):
         found = ", ".join(columns) or "none"
         raise UsageError(f"{path.name}: expected columns of patients, found {found}", hint=_COLUMNS)
     rows: dict[tuple[str, str], Subject] = {}
-    for row in reader:
-        at = f"{path.name} line {reader.line_num}"
-        cells = {name: (row.get(name) or "").strip() for name in columns}
+    for row in table.rows:
+        at = f"{path.name} line {row.line}"
+        cells = {name.casefold(): cell for name, cell in row.cells.items()}
         subject = _subject(cells, at)
         for key in ((name, cells[name]) for name in keys if cells[name]):
             if rows.setdefault(key, subject) != subject:

@@ -7,6 +7,7 @@ import platform
 
 from benchmarks import (
     command,
+    evaluation,
     inference,
     loading,
     memory,
@@ -32,6 +33,7 @@ def main() -> None:
         memory,
         networks,
         inference,
+        evaluation,
     ):
         for what, result in module.run():
             print(f"{what:60} {result}", flush=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bodycomp.errors import OutputError
+from bodycomp.report.evaluation_sections import evaluation_sections
 from bodycomp.report.page import json_block
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.review_page import write_review_page
@@ -105,3 +106,23 @@ def test_json_stays_inside_its_element(text):
     assert "<" not in block
     assert "\u2028" not in block
     assert json.loads(block) == {"a": text}
+
+
+def test_every_number_of_an_evaluation_is_in_a_table_or_says_why_not():
+    number = {"value": 0.98, "low": 0.97, "high": 0.99, "unit": "1", "n": 12, "patients": 11}
+    missing = {**number, "value": None, "low": None, "high": None, "reason": "no cases"}
+    levels = {"L3": {"metrics": {"found": number, "false_findings": missing}}}
+    evaluation = {
+        "schema": "bodycomp.evaluation",
+        "slice_selection": {"cases": {"levels": levels}},
+        "subgroups": [
+            {"column": "sex", "group": "F", "warning": "few", "slice_selection": {"levels": levels}}
+        ],
+    }
+    positions, groups = evaluation_sections(evaluation)
+    (table,) = positions.tables
+    assert table.title == "In scans, L3"
+    assert table.rows[0][1:] == ("0.980", "0.970 to 0.990", "12", "11")
+    assert "no cases" in " ".join(table.notes)
+    assert [one.title for one in groups.tables] == ["sex F (few), slice selection, L3"]
+    assert evaluation_sections({}) == ()

@@ -135,7 +135,7 @@ def _tables(document: Mapping[str, Any], task: Task) -> Iterator[MetricTable]:
         content = document.get(section) or {}
         for source in [key for key in SOURCES if key in content] or [""]:
             part = content[source] if source else content
-            metrics = _kept(_numbers(part, ()), KEPT[section])
+            metrics = _kept(numbers_of(part, ()), KEPT[section])
             place = SOURCES.get(source, "segmentation" if section == "segmentation" else "cases")
             key = f"{section}/{source}" if source else section
             yield from _table(
@@ -185,7 +185,7 @@ def _of_subgroups(entries: Iterable[Mapping[str, Any]], section: str) -> Iterato
     for entry in entries:
         name = f"{entry['column']} {entry['group']}"
         for metric in _kept(
-            _numbers(entry.get(section), (name,)), KEPT_OF_SUBGROUPS.get(section, frozenset())
+            numbers_of(entry.get(section), (name,)), KEPT_OF_SUBGROUPS.get(section, frozenset())
         ):
             warning = str(entry.get("warning") or "")
             yield replace(metric, reason=metric.reason or warning)
@@ -197,7 +197,7 @@ def _kept(metrics: Iterable[Metric], names: frozenset[str] | None) -> tuple[Metr
     )
 
 
-def _numbers(content: object, names: tuple[str, ...]) -> Iterator[Metric]:
+def numbers_of(content: object, names: tuple[str, ...]) -> Iterator[Metric]:
     """Yield every number with its unit, wherever it lies, named by the keys that lead to it."""
     if not isinstance(content, dict):
         return
@@ -205,4 +205,4 @@ def _numbers(content: object, names: tuple[str, ...]) -> Iterator[Metric]:
         yield Metric.from_dict(content | {"name": " / ".join(names), "cases": content.get("n")})
         return
     for key, part in content.items():
-        yield from _numbers(part, names if key in CONTAINERS else (*names, str(key)))
+        yield from numbers_of(part, names if key in CONTAINERS else (*names, str(key)))

@@ -51,7 +51,7 @@ class CardTable:
 def metric_tables(card: ModelCard) -> tuple[CardTable, ...]:
     """Return the measured numbers, those that say most of the model first."""
     ranked = sorted(card.description.metrics, key=lambda table: _rank(table, card.task))
-    return tuple(_metric_table(table) for table in ranked)
+    return tuple(metric_table(table) for table in ranked)
 
 
 def _rank(table: MetricTable, task: Task) -> int:
@@ -59,7 +59,8 @@ def _rank(table: MetricTable, task: Task) -> int:
     return next(place for place, begin in enumerate(order) if table.key.startswith(begin))
 
 
-def _metric_table(table: MetricTable) -> CardTable:
+def metric_table(table: MetricTable) -> CardTable:
+    """Return numbers that were measured together as texts."""
     dated = f", {table.made_at[:10]}" if table.made_at else ""
     rows = tuple(
         (

@@ -16,6 +16,7 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.errors import ModelError
 from bodycomp.networks.card import ModelCard
 from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW
+from bodycomp.report.evaluation_sections import evaluation_sections
 from bodycomp.report.model_card_view import make_card_view
 from bodycomp.report.page import (
     inline,
@@ -87,6 +88,7 @@ def write_review_page(
     context = {
         "content": content,
         "cards": _cards(content),
+        "measured": evaluation_sections(content.evaluation or {}),
         "pictures": [
             {"title": one.title, "about": one.about, "uri": picture_uri(one.path)}
             for one in content.pictures

@@ -1,4 +1,4 @@
-"""Make ``stand_ins`` and the annotated cases of preparation importable."""
+"""Make ``faulty_models`` and the annotated cases of preparation importable."""
 
 import sys
 from pathlib import Path

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from annotated import case_row, make_cases, write_table
-from scipy import stats
-from stand_ins import (
+from faulty_models import (
     L3_Z_MM,
     BlindScorer,
     Scorer,
@@ -17,6 +16,7 @@ from stand_ins import (
     run,
     without_a_row,
 )
+from scipy import stats
 
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.errors import CasesError, OutputError, UsageError

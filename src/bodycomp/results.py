@@ -155,7 +155,7 @@ class Correction:
         z_mm_before: Where the networks found the level; None if they did not.
         areas_before_cm2: Tissue key -> area that the networks measured; empty without any.
         mask_digest_before: Of the file of the networks' masks, 12 digits of its SHA-256; empty if
-            there is none.
+            there is none. Of a level that was moved first it is that of the masks made then.
         mask_digest: Of the file that was given, likewise; empty unless the mask was corrected.
         dice: Tissue key -> Dice coefficient between the networks' mask and the one measured now.
     """

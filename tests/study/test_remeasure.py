@@ -1,5 +1,6 @@
 """Corrected masks and moved levels given back: numbers by count, what stays, what is refused."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -157,9 +158,16 @@ def test_level_and_mask_in_one(run):
 
 def test_a_mask_on_a_moved_level(run):
     run.apply(run.review_row(verdict="accept", moved_to_slice=20))
-    labels = redrawn(run, 20)
+    labels, networks = redrawn(run, 20), run.folder() / "corrected" / "L3" / "labels.nii.gz"
+    digest = hashlib.sha256(networks.read_bytes()).hexdigest()[:12]
     run.remeasure(segmenter=False, mask=write_nifti(run, labels))
     row = run.row()
+    assert row["corrected_from"] == f"slice_index 12 (z = 61.0 mm); mask {digest}"
+    found = level_document(run.folder())["correction"]["dice"]["muscle"]["value"]
+    before, after = networks_labels(run, 20)[20] == 1, labels[20] == 1
+    assert found == pytest.approx(
+        2 * (before & after).sum() / (before.sum() + after.sum()), abs=1e-4
+    )
     assert (row["slice_index"], row["corrected"]) == ("20", "level; mask")
     assert float(row["muscle_area_cm2"]) == pytest.approx(area_cm2(labels[20], 1))
     assert row["verdict"] == ""  # it was given to another measurement

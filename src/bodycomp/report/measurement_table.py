@@ -68,6 +68,9 @@ def _draw_row(axes: Axes, height: float, tissue: Tissue, measurement: Measuremen
 def _notes(tissues: Sequence[Tissue], level: LevelResult) -> list[tuple[str, str]]:
     count = len(level.slice_indices)
     notes = [(f"Averaged over {count} slices" if count > 1 else "Measured on one slice", QUIET)]
+    if level.correction is not None:
+        what = " and ".join(level.correction.what)
+        notes.append((f"Corrected by {level.correction.by}: {what}", ALERT))
     if level.choice.crossings > 1:
         notes.append((f"{level.choice.crossings} places rise through 0", QUIET))
     for tissue in tissues:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -64,6 +65,8 @@ class LevelChange:
         slice_index: Slice that the level was moved to; None if it stays.
         z_mm: Where the level lies, between slices; None for the slice's own position.
         mask: None if the network's is taken.
+        networks_labels: The network's masks of the slices that the level was moved to before; None
+            if there are none.
         by, at, reason: As in ``results.Correction``.
     """
 
@@ -71,6 +74,7 @@ class LevelChange:
     slice_index: int | None = None
     z_mm: float | None = None
     mask: GivenMask | None = None
+    networks_labels: Path | None = None
     by: str = field(repr=False)
     at: str
     reason: str = field(default="", repr=False)
@@ -206,7 +210,8 @@ class Corrector:
         is_moved = (choice.slice_index, choice.z_mm) != (before.slice_index, before.z_mm)
         what = (("level",) if is_moved else ()) + (("mask",) if change.mask else ())
         tissues = tissues_of(row)
-        labels = self.run.folder(change.case) / LABELS_NAME
+        there = change.networks_labels if is_moved else None
+        labels = there or self.run.folder(change.case) / LABELS_NAME
         areas = {tissue.key: row[f"{tissue.key}_area_cm2"] for tissue in tissues}
         return Correction(
             what=what,
@@ -218,8 +223,8 @@ class Corrector:
             areas_before_cm2={k: float(a) for k, a in areas.items() if isinstance(a, float | int)},
             mask_digest_before=file_digest(labels),
             mask_digest=change.mask.digest if change.mask else "",
-            dice=_undefined(tissues, "the level was moved to other slices")
-            if is_moved
+            dice=_undefined(tissues, "the level was moved to slices without a mask of the networks")
+            if is_moved and there is None
             else dice_of(masks, recorded_masks(labels, self.loaded.volume), tissues),
         )
 

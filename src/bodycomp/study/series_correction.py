@@ -9,6 +9,7 @@ import numpy as np
 
 from bodycomp.errors import ReviewError
 from bodycomp.report.result_rows import Cell
+from bodycomp.report.review_rows import CORRECTED
 from bodycomp.study.corrected_folders import corrected_folder
 from bodycomp.study.correcting import FoundScans, corrected_event, now, stage_correction
 from bodycomp.study.correction import Corrector, GivenMask, LevelChange, slices_in_words
@@ -112,10 +113,17 @@ class SeriesCorrection:
             slice_index=index,
             z_mm=z_mm,
             mask=self._mask,
+            networks_labels=self._networks_labels(case, in_effect) if index is None else None,
             by=self._options.by.strip(),
             at=self._at,
             reason=self._options.reason,
         )
+
+    def _networks_labels(self, case: Case, in_effect: Mapping[str, Cell]) -> Path | None:
+        """Return the network's masks where a level was moved to, unless a person drew over them."""
+        if in_effect.get(CORRECTED) != "level":
+            return None
+        return corrected_folder(self._session.run, case) / LABELS_NAME
 
     def _slice_at(self, z_mm: float) -> int:
         volume = self._corrector.loaded.volume

@@ -21,7 +21,7 @@ from bodycomp.phantom.scan import sample_scan
 from bodycomp.phantom.torso import Torso
 from bodycomp.subject import Subject
 
-REAL = Path(__file__).parents[3] / "shared/real"
+REAL = Path(__file__).parents[2] / "../shared/real"
 MUSCLE_HU = 55.0
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pydicom
 import pytest
 
 from bodycomp.dicom.series import CandidateSeries, SeriesSearch, find_series
@@ -38,22 +37,6 @@ def volume() -> Volume:
     return Volume(
         hu, (0.75, 0.5), -200.0 + 5.0 * np.arange(16), first_pixel_mm=(-33.25, -120.5, -200.0)
     )
-
-
-@pytest.fixture
-def edit() -> Callable[..., None]:
-    """Set (or with None delete) attributes of a DICOM file in place."""
-
-    def change(path: Path, **attributes: object) -> None:
-        dataset = pydicom.dcmread(path)
-        for name, value in attributes.items():
-            if value is None:
-                delattr(dataset, name)
-            else:
-                setattr(dataset, name, value)
-        dataset.save_as(path)
-
-    return change
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from bodycomp.dicom.series import CandidateSeries, find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
+from dicom_files import edit
 
 Find = Callable[[Path], CandidateSeries]
-Edit = Callable[..., None]
 
 TILT = math.radians(10)
 ORIENTATIONS = {
@@ -141,7 +141,7 @@ def test_rescale_does_not_show(
 
 
 def test_rescale_may_change_from_slice_to_slice(
-    tmp_path: Path, volume: Volume, only_candidate: Find, edit: Edit
+    tmp_path: Path, volume: Volume, only_candidate: Find
 ) -> None:
     files = write_ct_series(tmp_path, volume, SeriesHeader(seed="s"))
     edit(files[2], RescaleIntercept="-1000", RescaleSlope="2")

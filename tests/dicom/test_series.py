@@ -17,10 +17,10 @@ from bodycomp.dicom.series import CandidateSeries, RefusalKind, find_series
 from bodycomp.dicom.write import write_ct_series, write_localizer
 from bodycomp.errors import InputNotFoundError
 from bodycomp.imaging.volume import Volume
+from dicom_files import edit
 
 Find = Callable[[Path], CandidateSeries]
 RefusalOf = Callable[[Path], tuple[str, str]]
-Edit = Callable[..., None]
 HEADER = SeriesHeader(seed="s")
 
 
@@ -53,7 +53,7 @@ def write(folder: Path, volume: Volume, **options: object) -> tuple[Path, ...]:
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else None,
 )  # fmt: skip
 def test_refusals_have_reasons(
-    tmp_path: Path, volume: Volume, edit: Edit, refusal_of: RefusalOf,
+    tmp_path: Path, volume: Volume, refusal_of: RefusalOf,
     *, attributes: dict[str, object], kind: str, reason: str,
 ) -> None:  # fmt: skip
     for file in write(tmp_path, volume):
@@ -75,9 +75,7 @@ def test_single_slices_are_too_few(real: Path, refusal_of: RefusalOf) -> None:
     assert refusal_of(path) == ("too few slices", "expected at least 10 slices, found 1")
 
 
-def test_tilted_gantry_is_refused(
-    tmp_path: Path, volume: Volume, edit: Edit, refusal_of: RefusalOf
-) -> None:
+def test_tilted_gantry_is_refused(tmp_path: Path, volume: Volume, refusal_of: RefusalOf) -> None:
     tilt = np.radians(10)
     orientation = [1, 0, 0, 0, np.cos(tilt).round(6), np.sin(tilt).round(6)]
     for file in write(tmp_path, volume):  # the table moves along z, the slices lean
@@ -88,7 +86,7 @@ def test_tilted_gantry_is_refused(
 
 
 def test_slices_at_one_place_are_refused(
-    tmp_path: Path, volume: Volume, edit: Edit, refusal_of: RefusalOf
+    tmp_path: Path, volume: Volume, refusal_of: RefusalOf
 ) -> None:
     files = write(tmp_path, volume)
     edit(files[3], ImagePositionPatient=pydicom.dcmread(files[4]).ImagePositionPatient)
@@ -121,7 +119,7 @@ def test_wide_gaps_divide_a_series(tmp_path: Path, volume: Volume) -> None:
     assert [(r.kind, r.file_count) for r in search.refusals] == [(RefusalKind.TOO_FEW, 4)]
 
 
-def test_entangled_series_are_taken_apart(tmp_path: Path, volume: Volume, edit: Edit) -> None:
+def test_entangled_series_are_taken_apart(tmp_path: Path, volume: Volume) -> None:
     """One series UID holds a scout, two acquisitions of the same stretch and a smaller stack."""
     uid = "1.2.3"
     scout = np.zeros((20, 20), np.int16)
@@ -145,23 +143,21 @@ def test_entangled_series_are_taken_apart(tmp_path: Path, volume: Volume, edit: 
 
 
 def test_rotations_counted_as_acquisitions_stay_together(
-    tmp_path: Path, volume: Volume, edit: Edit, only_candidate: Find
+    tmp_path: Path, volume: Volume, only_candidate: Find
 ) -> None:
     for index, file in enumerate(write(tmp_path, volume)):
         edit(file, AcquisitionNumber=index // 4)
     assert len(only_candidate(tmp_path)) == 16
 
 
-def test_one_slice_without_rescale_costs_one_slice(
-    tmp_path: Path, volume: Volume, edit: Edit
-) -> None:
+def test_one_slice_without_rescale_costs_one_slice(tmp_path: Path, volume: Volume) -> None:
     edit(write(tmp_path, volume)[0], RescaleIntercept=None)
     search = find_series([tmp_path])
     assert len(search.candidates[0]) == 15
     assert search.refusals[0].kind is RefusalKind.NO_RESCALE
 
 
-def test_blank_uids_do_not_mix_two_patients(tmp_path: Path, volume: Volume, edit: Edit) -> None:
+def test_blank_uids_do_not_mix_two_patients(tmp_path: Path, volume: Volume) -> None:
     blank = dict.fromkeys(("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
                            "SOPInstanceUID"), "")  # fmt: skip
     for name in ("a", "b"):

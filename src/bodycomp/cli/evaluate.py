@@ -24,6 +24,7 @@ confidence intervals over patients (docs/evaluation.md has every definition).
 
 MODELS holds slice-selection/ and segmentation/; what is not asked for need not be there.
 
+OUT/report.html         with --cases: numbers, plots and cases to look at, worst first
 OUT/evaluation.json     all numbers with intervals and counts, for programs
 OUT/*.csv               every case: segmentation, slice_selection, end_to_end, cases, refused
 

@@ -45,11 +45,12 @@ def print_summary(options: EvaluateOptions, evaluation: Evaluation) -> None:
 
 
 def _table(title: str, *headings: str) -> Table:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left")
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
     return table
 
 
@@ -103,12 +104,12 @@ def _end_to_end(console: Console, level: str, section: Mapping[str, Any]) -> Non
     counts = section["counts"]
     table = _table(
         f"Areas at {level} as analysed, {counts['measured']} of {counts['cases']} cases",
-        "tissue",
-        "bias\ncm2",
-        "limits of\nagreement",
+        "cm2",
+        "bias",
+        "limits",
         "ICC(2,1)",
-        "outline\n|error| cm2",
-        "slice\n|error| cm2",
+        "|outline|",
+        "|slice|",
     )
     for tissue, found in section["tissues"].items():
         area, parts = found["area"], found["parts"]
@@ -122,6 +123,10 @@ def _end_to_end(console: Console, level: str, section: Mapping[str, Any]) -> Non
             _part(parts, "slice"),
         )
     console.print(table)
+    console.print(
+        "|outline|, |slice|: mean absolute error at the true level, and that of going to the "
+        "found one"
+    )
     if counts["not_found"]:
         names = ", ".join(counts["cases_not_found"][:8])
         more = " ..." if counts["not_found"] > 8 else ""
@@ -136,7 +141,7 @@ def _part(parts: Mapping[str, Any], name: str) -> str:
     mean, share = parts[f"{name}_mean_absolute_error_cm2"]["value"], parts[f"{name}_share"]["value"]
     if mean is None:
         return "-"
-    return f"{mean:.1f}" if share is None else f"{mean:.1f}\n({share:.0%})"
+    return f"{mean:.1f}" if share is None else f"{mean:.1f}\n({100 * share:.0f} %)"
 
 
 def _subgroups(section: Mapping[str, Any]) -> Table:
@@ -174,8 +179,12 @@ def _comparison(console: Console, comparison: Mapping[str, Any]) -> None:
 
     decided = [(path, c) for path, c in verdicts(comparison) if c["better"] != "undecided"]
     total = len(verdicts(comparison))
+    title = f"MODELS minus --against: told apart in {len(decided)} of {total} metrics"
+    if not decided:
+        console.print(title)
+        return
     table = _table(
-        f"MODELS minus --against: told apart in {len(decided)} of {total} metrics",
+        title,
         "metric",
         "difference",
         "better",
@@ -211,4 +220,4 @@ def said(
 
 
 def _name(tissue: str) -> str:
-    return tissue.replace("_", " ")
+    return tissue.replace("_", " ").replace("subcutaneous", "subcut.")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+from typing import Final
+
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.errors import OutputError
+from bodycomp.evaluation.case_keeper import CaseKeeper
 from bodycomp.evaluation.document import EVALUATION_NAME, Evaluation, write_document
 from bodycomp.evaluation.options import EvaluateOptions, EvaluateProgress
+from bodycomp.evaluation.page import PAGE_NAME, write_evaluation_page
 from bodycomp.evaluation.run_cases import LoadAnalyzer, case_cells, run_cases
 from bodycomp.evaluation.run_segmentation import run_masks, run_segmentation_set
 from bodycomp.evaluation.run_slice_selection import run_slice_set, set_cells
 from bodycomp.evaluation.tables import SLICE_SELECTION_CSV, Cells, write_cells
 from bodycomp.storage import atomic_folder, refuse_existing, remove_interrupted
 from bodycomp.training.signals import SignalWatch
+
+VIEWS_FOLDER: Final = ".views"
+"""Cases until the page is written; never in what is left."""
 
 
 def evaluate(
@@ -37,14 +45,22 @@ def evaluate(
         run_segmentation_set(options, folder, progress, evaluation)
         run_masks(options, folder, progress, evaluation)
         in_set = run_slice_set(options, progress, evaluation)
-        in_cases = run_cases(options, folder, progress, evaluation, load)
+        views = folder / VIEWS_FOLDER
+        views.mkdir()
+        keeper = CaseKeeper(views)
+        in_cases = run_cases(options, folder, progress, evaluation, load, keeper)
         rows: list[list[Cells]] = [[], []]
         for model, own in enumerate(in_set):
             rows[model] += [set_cells(row) for row in own]
         for model, own in enumerate(in_cases):
             rows[model] += [case_cells(row) for row in own]
         write_cells(folder / SLICE_SELECTION_CSV, rows)
-        write_document(folder, evaluation.to_dict(options.bootstrap))
+        document = evaluation.to_dict(options.bootstrap)
+        write_document(folder, document)
+        if options.models is not None and in_cases:
+            page = folder / PAGE_NAME
+            write_evaluation_page(page, document, keeper.cases, options.models)
+        shutil.rmtree(views)
     return evaluation
 
 

@@ -190,7 +190,8 @@ def _comparison(console: Console, comparison: Mapping[str, Any]) -> None:
         "better",
     )
     for path, found in decided[:SHOWN_VERDICTS]:
-        table.add_row(" ".join(path), said(found["difference"], 3, signed=True), found["better"])
+        better = "MODELS" if found["better"] == "models" else "--against"
+        table.add_row(" ".join(path), said(found["difference"], 3, signed=True), better)
     console.print(table)
     if len(decided) > SHOWN_VERDICTS:
         console.print(f"{len(decided) - SHOWN_VERDICTS} more in evaluation.json")

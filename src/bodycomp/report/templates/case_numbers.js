@@ -46,10 +46,18 @@ const ownList = (row) => {
     .map((column) => make("div", {}, make("dt", { title: column.about }, column.title), make("dd", {}, `${inDigits(row.cells[column.key], column.digits)} ${column.unit}`.trim())));
   return lines.length ? make("dl", { class: "fact-list" }, ...lines) : null;
 };
+// A column, or the beginning of several, as people say it.
+const columnWords = (name) => {
+  const known = [...page.quantities, ...page.cut_offs].find((one) => one.key === name);
+  if (known) return known.title.toLowerCase().replace(/\((\w)/, (start) => start.toUpperCase());
+  const tissue = page.tissues.find((one) => name.startsWith(`${one.key}_`));
+  return (tissue ? `${tissue.title.toLowerCase()} ${inWords(name.slice(tissue.key.length + 1))}` : inWords(name)).trim()
+    .replace(/\bhu\b/g, "HU").replace(/\b(sd|iqr)\b/g, (word) => word.toUpperCase()).replace(" cm2", "");
+};
 const showNumbers = (shown) => {
   const { row, data } = shown, all = { ...data.cells, ...row.cells };
   const flags = (data.flags || []).map((flag) => make("li", {}, make("span", { class: "badge" }, inWords(flag.key)), ` ${flag.message}.`,
-    flag.affects.length ? make("small", {}, `Touches ${flag.affects.map((name) => inWords(name).trim()).join(", ")}.`) : null,
+    flag.affects.length ? make("small", {}, `Touches ${flag.affects.map(columnWords).join(", ")}.`) : null,
     page.flag_rules[flag.key] ? make("small", {}, `Raised by: ${page.flag_rules[flag.key]}${isNumber(flag.limit) ? ` (limit ${flag.limit})` : ""}.`) : null));
   const known = (data.flags || []).map((flag) => flag.key);
   for (const flag of flagsOf(all).filter((key) => !known.includes(key))) flags.push(make("li", {}, badge(flag), ` ${page.flag_rules[flag] || ""}`));

@@ -14,7 +14,17 @@ const viewMarks = (shown) => {
   if (isNumber(cells.level_z_mm)) marks.push({ z: cells.level_z_mm, name: cells.level, kind: "level" });
   if (isMoved(review)) marks.push({ z: shown.curve.z[review.moved], name: "moved", kind: "moved" });
   if (shown.place && shown.place.index !== cells.slice_index) marks.push({ z: shown.place.z, name: "", kind: "here" });
-  return marks.filter((mark) => isNumber(mark.z));
+  return marks.filter((mark) => isNumber(mark.z)).sort((one, other) => other.z - one.z);
+};
+// Names stand above their lines, or below where another name is there already.
+const nameHeights = (marks, toY) => {
+  let last = -Infinity;
+  return marks.map(({ name, z }) => {
+    if (!name) return 0;
+    const above = toY(z) - 3, y = above - last < 12 ? Math.max(toY(z) + 11, last + 11) : above;
+    last = y;
+    return y;
+  });
 };
 
 const drawViews = (shown) => {
@@ -26,6 +36,7 @@ const drawViews = (shown) => {
   const height = extent * scale, toY = (z) => top + (coronal.high_mm - z) * scale;
   const starts = [0, curveWidth + gap, curveWidth + 2 * gap + coronal.width_mm * scale];
   const width = starts[2] + sagittal.width_mm * scale;
+  const marks = viewMarks(shown), heights = nameHeights(marks, toY);
   const picture = (view, x, name) => [
     draw("image", { href: `data:image/webp;base64,${view.picture}`, x, y: top, width: view.width_mm * scale, height, preserveAspectRatio: "none" }),
     draw("text", { x, y: 11, class: "view-title" }, name),
@@ -34,16 +45,16 @@ const drawViews = (shown) => {
     draw("text", { x: 0, y: 11, class: "view-title" }, "Scores"),
     ...picture(coronal, starts[1], room > 420 ? "Coronal, maximum" : "Coronal"), ...picture(sagittal, starts[2], "Sagittal"),
     curvePart(shown, { width: curveWidth, toY, top, height }),
-    ...viewMarks(shown).flatMap((mark) => markLines(mark, starts, [curveWidth, coronal.width_mm * scale, sagittal.width_mm * scale], toY)));
+    ...marks.flatMap((mark, at) => markLines(mark, starts, [curveWidth, coronal.width_mm * scale, sagittal.width_mm * scale], { y: toY(mark.z), nameY: heights[at] })));
   chart.addEventListener("click", (event) => {
     const y = (event.clientY - chart.getBoundingClientRect().top) * (height + top + bottom) / chart.getBoundingClientRect().height;
     goToPlace(coronal.high_mm - (y - top) / scale);
   });
   box.replaceChildren(chart);
 };
-const markLines = ({ z, name, kind }, starts, widths, toY) => starts.flatMap((x, at) => [
-  draw("line", { class: `mark-line ${kind}`, x1: x, x2: x + widths[at], y1: toY(z), y2: toY(z) }),
-  name && at ? draw("text", { class: `mark-name ${kind}`, x: x + widths[at] - 3, y: toY(z) - 3 }, name) : null,
+const markLines = ({ name, kind }, starts, widths, { y, nameY }) => starts.flatMap((x, at) => [
+  draw("line", { class: `mark-line ${kind}`, x1: x, x2: x + widths[at], y1: y, y2: y }),
+  name && at ? draw("text", { class: `mark-name ${kind}`, x: x + widths[at] - 3, y: nameY }, name) : null,
 ].filter(Boolean));
 
 const curvePart = ({ curve, row }, { width, toY, top, height }) => {

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bodycomp.analysis.slice_selection import ChoiceOptions, choose_slice
+from bodycomp.analysis.choice_options import ChoiceOptions
+from bodycomp.analysis.slice_selection import choose_slice
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.targets import target_to_offset
 from bodycomp.results import LevelStatus

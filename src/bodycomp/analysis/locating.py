@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.coarse_to_fine import (
     Scores,
     ScoreSlices,
@@ -14,7 +15,6 @@ from bodycomp.analysis.coarse_to_fine import (
     score_where_needed,
 )
 from bodycomp.analysis.level_order import check_levels_together
-from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.results import SliceChoice
 
 

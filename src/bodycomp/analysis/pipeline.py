@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.area_interval import with_intervals
+from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
 from bodycomp.analysis.locating import locate_levels
-from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume

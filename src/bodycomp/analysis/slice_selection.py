@@ -1,87 +1,21 @@
 """Scores along a series -> the slice of a vertebral level, or the reason why there is none.
 
-The smoothed curve's ascending zero crossings are the candidates. The whole expected curve decides
-among them, and against the level lying outside the series, so that a false lobe far from the level
-neither moves the choice nor makes one. What stays doubtful is reported as such, never guessed.
+The smoothed curve's ascending zero crossings are the candidates, of which ``level_verdict`` judges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.confidence import CurveSigns, confidence_basis, confidence_of, curve_signs
-from bodycomp.analysis.expected_curve import ExpectedCurve, slice_extents_mm
+from bodycomp.analysis.choice_options import SATURATION_SCALES, ChoiceOptions
+from bodycomp.analysis.confidence import confidence_basis, confidence_of
+from bodycomp.analysis.expected_curve import ExpectedCurve
+from bodycomp.analysis.level_verdict import judge
 from bodycomp.analysis.smoothing import smooth_along_z
-from bodycomp.errors import ModelError, UsageError
-from bodycomp.networks.confidence_calibration import LevelCalibration
-from bodycomp.networks.targets import DEFAULT_SCALE_MM, offset_to_target, target_to_offset
-from bodycomp.results import LevelStatus, SliceChoice
-
-SATURATION_SCALES = 5.0
-"""A slice farther away than this many scales scores within 0.7 % of 0 or 1: it says no more."""
-
-RIVAL_SHARE = 0.3
-"""A second position must fit worse by at least this share of the best one's misfit."""
-
-FAR_SCALES = 2.5
-"""Slices farther than this from a level have an expected score beyond 0.92."""
-
-CLEAR_SCALES = 1.5
-"""Half of them must at least score like this offset, 0.82, or the body part is another one."""
-
-NEAR_SCALES = 3.0
-"""Slices farther from a level than this neither place it nor judge how the scores rise there."""
-
-LEAST_SLOPE = 0.35
-"""Scores that rise less than this share of the expected slope are not those of a level."""
-
-FEWEST_FAR_SLICES = 3
-"""With fewer slices on a side nothing is asked of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChoiceOptions:
-    """When a level counts as found.
-
-    Attributes:
-        scale_mm: Scale of the target that the network was trained on (its model card).
-        smoothing_mm: Standard deviation of the smoothing along z; 0 for none.
-        max_misfit: Largest mean difference between the scores and the expected curve, over the
-            series and around the level; 0.22 lets a step pass, 0.29 would let noise pass.
-        margin_mm: By how much a second position, farther than two scales away, must fit worse.
-        calibrations: Level -> calibration of its confidence (the model card); levels that are
-            missing have the confidence of the curve's signs alone.
-
-    Raises:
-        UsageError: A value is out of range.
-    """
-
-    scale_mm: float = DEFAULT_SCALE_MM
-    smoothing_mm: float = 4.0
-    max_misfit: float = 0.25
-    margin_mm: float = 10.0
-    calibrations: Mapping[str, LevelCalibration] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not (self.scale_mm > 0 and self.smoothing_mm >= 0 and self.margin_mm >= 0):
-            raise UsageError("expected a positive scale, smoothing and margin of at least 0 mm")
-        if not 0 < self.max_misfit < 1:
-            raise UsageError(f"expected a misfit within 0..1, found {self.max_misfit}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What the curve says: a position, or why there is none."""
-
-    status: LevelStatus
-    reason: str = ""
-    z_mm: float | None = None
-    slope_ratio: float | None = None
-    signs: CurveSigns | None = None
+from bodycomp.errors import ModelError
+from bodycomp.networks.targets import offset_to_target, target_to_offset
+from bodycomp.results import SliceChoice
 
 
 def choose_slice(
@@ -118,7 +52,7 @@ def choose_slice(
     smooth_score = np.clip(smooth_along_z(score, z_mm, options.smoothing_mm), 0.0, 1.0)
     smooth = np.clip(target_to_offset(smooth_score, options.scale_mm), -limit_mm, limit_mm)
     crossings_mm = zero_crossings_mm(smooth_score - 0.5, z_mm)
-    verdict = _judge(ExpectedCurve(score, z_mm, options.scale_mm), crossings_mm, options)
+    verdict = judge(ExpectedCurve(score, z_mm, options.scale_mm), crossings_mm, options)
     calibration, signs = options.calibrations.get(level), verdict.signs
     return SliceChoice(
         level=level,
@@ -147,140 +81,3 @@ def zero_crossings_mm(
     share = -values[below] / (values[below + 1] - values[below])
     crossings: NDArray[np.float64] = z_mm[below] + share * np.diff(z_mm)[below]
     return crossings
-
-
-def _judge(
-    curve: ExpectedCurve, crossings_mm: NDArray[np.float64], options: ChoiceOptions
-) -> _Verdict:
-    """Decide whether the best position is inside the series, alone, and good enough."""
-    if curve.z_mm.size < 2:
-        return _Verdict(LevelStatus.UNCERTAIN, "one slice alone shows no course of scores")
-    positions = curve.candidate_positions(SATURATION_SCALES * options.scale_mm)
-    misfits = curve.misfit_mm(positions)
-    best_mm, best_misfit_mm = float(positions[np.argmin(misfits)]), float(misfits.min())
-    if crossings_mm.size == 0 and _falls(curve, misfits, options.margin_mm):
-        # In the series, the level would make the scores rise somewhere.
-        return _Verdict(LevelStatus.ABSENT, "the scores fall towards the head and rise nowhere")
-    length_mm = float(slice_extents_mm(curve.z_mm).sum())
-    if best_misfit_mm > options.max_misfit * length_mm:
-        falls = _falls(curve, misfits, options.margin_mm)
-        what = "fall towards the head, not rise" if falls else "do not follow the expected curve"
-        return _Verdict(
-            LevelStatus.UNCERTAIN,
-            f"the scores {what} (mean difference {best_misfit_mm / length_mm:.2f}, "
-            f"at most {options.max_misfit:g} allowed)",
-        )
-    rivals = [*crossings_mm.tolist(), float(positions[0]), float(positions[-1])]
-    rival_mm = _near_equal(curve, best_mm, rivals, options)
-    if rival_mm is not None:
-        return _Verdict(LevelStatus.UNCERTAIN, _two_places(curve, best_mm, rival_mm))
-    near = crossings_mm[np.abs(crossings_mm - best_mm) <= 2 * options.scale_mm]
-    if near.size == 0:
-        return _outside(curve, best_mm, options)
-    return _inside(curve, float(near[np.argmin(np.abs(near - best_mm))]), options)
-
-
-def _near_equal(
-    curve: ExpectedCurve, best_mm: float, rivals_mm: list[float], options: ChoiceOptions
-) -> float | None:
-    """Return a rival beyond two scales that explains the scores almost as well, if any.
-
-    Positions beyond an end of the series look alike, so one beyond the end near which the best
-    position lies is its neighbour, not its rival.
-    """
-    reach_mm = 2 * options.scale_mm
-    low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
-    seen = [
-        rival
-        for rival in rivals_mm
-        if abs(rival - best_mm) > reach_mm
-        and not (rival < low and best_mm < low + reach_mm)
-        and not (rival > high and best_mm > high - reach_mm)
-    ]
-    if not seen:
-        return None
-    misfits = curve.misfit_mm(np.array([best_mm, *seen]))
-    closest = int(np.argmin(misfits[1:]))
-    # The worse the best position fits, the clearer it must stand out.
-    margin_mm = max(options.margin_mm, RIVAL_SHARE * float(misfits[0]))
-    return seen[closest] if misfits[1 + closest] < misfits[0] + margin_mm else None
-
-
-def _falls(curve: ExpectedCurve, misfits_mm: NDArray[np.float64], margin_mm: float) -> bool:
-    """Whether scores that fall towards the head explain the curve better than rising ones."""
-    positions = curve.candidate_positions(SATURATION_SCALES * curve.scale_mm)
-    falling = curve.upside_down().misfit_mm(positions)
-    return bool(falling.min() + margin_mm < misfits_mm.min())
-
-
-def _outside(curve: ExpectedCurve, best_mm: float, options: ChoiceOptions) -> _Verdict:
-    """Say on which side of the series the level lies, as far as the curve shows it."""
-    low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
-    if low < best_mm < high and min(best_mm - low, high - best_mm) > options.scale_mm:
-        return _Verdict(
-            LevelStatus.UNCERTAIN, "the smoothed scores do not rise through zero where they fit"
-        )
-    is_below = best_mm < (low + high) / 2
-    beyond_mm = max(low - best_mm, 0.0) if is_below else max(best_mm - high, 0.0)
-    side = "below the lowest" if is_below else "above the highest"
-    distance = ""
-    # Farther than four scales the end slices are saturated and show a direction only.
-    if beyond_mm > 4 * options.scale_mm:
-        distance = f" by more than {4 * options.scale_mm:.0f} mm"
-    elif curve.local_misfit(best_mm, 3 * options.scale_mm, low if is_below else high) < 0.05:
-        distance = f" by about {beyond_mm:.0f} mm"
-    return _Verdict(LevelStatus.ABSENT, f"the level lies {side} slice{distance}")
-
-
-def _inside(curve: ExpectedCurve, crossing_mm: float, options: ChoiceOptions) -> _Verdict:
-    """Place the level at the crossing, if the scores around it look like a level."""
-    reach_mm = NEAR_SCALES * options.scale_mm
-    near = curve.around(crossing_mm, reach_mm)
-    misfit, slope = curve.local_misfit(crossing_mm, reach_mm), near.slope_ratio(crossing_mm)
-    if misfit > options.max_misfit:
-        return _Verdict(
-            LevelStatus.UNCERTAIN,
-            "the scores around the crossing do not rise as expected (mean difference "
-            f"{misfit:.2f}, at most {options.max_misfit:g} allowed)",
-        )
-    if _stays_unclear(curve, crossing_mm):
-        # Head, hands or legs: scores wander about zero without ever saying which way the level is.
-        return _Verdict(
-            LevelStatus.ABSENT,
-            "slices away from where the scores rise look neither clearly above nor clearly below "
-            "the level, as those of another part of the body",
-        )
-    if slope < LEAST_SLOPE:
-        return _Verdict(
-            LevelStatus.UNCERTAIN,
-            f"the scores rise with {slope:.2f} of the expected slope, at least {LEAST_SLOPE:g} "
-            "expected",
-        )
-    z_mm = near.refine(crossing_mm, options.scale_mm)
-    return _Verdict(
-        LevelStatus.FOUND,
-        z_mm=z_mm,
-        slope_ratio=slope,
-        signs=curve_signs(curve, z_mm, slope),
-    )
-
-
-def _stays_unclear(curve: ExpectedCurve, crossing_mm: float) -> bool:
-    """Whether the slices far from a crossing, on either side of it, fail to tell their side."""
-    height_mm, reach_mm = curve.z_mm - crossing_mm, FAR_SCALES * curve.scale_mm
-    clear = float(offset_to_target(CLEAR_SCALES * curve.scale_mm, curve.scale_mm))
-    above, below = curve.score[height_mm > reach_mm], 1 - curve.score[height_mm < -reach_mm]
-    return any(
-        side.size >= FEWEST_FAR_SLICES and float(np.median(side)) < clear for side in (above, below)
-    )
-
-
-def _two_places(curve: ExpectedCurve, best_mm: float, rival_mm: float) -> str:
-    low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
-
-    def name(position_mm: float) -> str:
-        if position_mm < low:
-            return "below the series"
-        return "above the series" if position_mm > high else f"at z = {position_mm:.0f} mm"
-
-    return f"two positions fit almost equally well: {name(best_mm)} and {name(rival_mm)}"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.choice_options import SATURATION_SCALES
 from bodycomp.analysis.coarse_to_fine import ScoreSlices
 from bodycomp.analysis.pipeline import SliceProgress, SliceScorer, no_progress
-from bodycomp.analysis.slice_selection import SATURATION_SCALES
 from bodycomp.evaluation.level_rows import NearSlices
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.targets import target_to_offset

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 import torch
 
+from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.confidence_fit import FEWEST_SERIES
 from bodycomp.analysis.network_input import resolve_device
-from bodycomp.analysis.slice_selection import ChoiceOptions
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.data.layout import SPLITS, SliceSplit, open_slice_split
 from bodycomp.data.naming import SERIES_COLUMN

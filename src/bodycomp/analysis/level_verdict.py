@@ -1,0 +1,191 @@
+"""Scores of a series against the expected curve -> where the level is, or why it is nowhere.
+
+The whole expected curve decides among the candidates, and against the level lying outside the
+series, so that a false lobe far from the level neither moves the choice nor makes one. What stays
+doubtful is reported as such, never guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.analysis.choice_options import SATURATION_SCALES, ChoiceOptions
+from bodycomp.analysis.confidence import CurveSigns, curve_signs
+from bodycomp.analysis.expected_curve import ExpectedCurve, slice_extents_mm
+from bodycomp.networks.targets import offset_to_target
+from bodycomp.results import LevelStatus
+
+RIVAL_SHARE = 0.3
+"""A second position must fit worse by at least this share of the best one's misfit."""
+
+FAR_SCALES = 2.5
+"""Slices farther than this from a level have an expected score beyond 0.92."""
+
+CLEAR_SCALES = 1.5
+"""Half of them must at least score like this offset, 0.82, or the body part is another one."""
+
+NEAR_SCALES = 3.0
+"""Slices farther from a level than this neither place it nor judge how the scores rise there."""
+
+LEAST_SLOPE = 0.35
+"""Scores that rise less than this share of the expected slope are not those of a level."""
+
+FEWEST_FAR_SLICES = 3
+"""With fewer slices on a side nothing is asked of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the curve says: a position, or why there is none."""
+
+    status: LevelStatus
+    reason: str = ""
+    z_mm: float | None = None
+    slope_ratio: float | None = None
+    signs: CurveSigns | None = None
+
+
+def judge(
+    curve: ExpectedCurve, crossings_mm: NDArray[np.float64], options: ChoiceOptions
+) -> Verdict:
+    """Decide whether the best position is inside the series, alone, and good enough.
+
+    Args:
+        curve: The scores and what they should look like.
+        crossings_mm: Where the smoothed scores rise through one half.
+        options: When a level counts as found.
+    """
+    if curve.z_mm.size < 2:
+        return Verdict(LevelStatus.UNCERTAIN, "one slice alone shows no course of scores")
+    positions = curve.candidate_positions(SATURATION_SCALES * options.scale_mm)
+    misfits = curve.misfit_mm(positions)
+    best_mm, best_misfit_mm = float(positions[np.argmin(misfits)]), float(misfits.min())
+    if crossings_mm.size == 0 and _falls(curve, misfits, options.margin_mm):
+        # In the series, the level would make the scores rise somewhere.
+        return Verdict(LevelStatus.ABSENT, "the scores fall towards the head and rise nowhere")
+    length_mm = float(slice_extents_mm(curve.z_mm).sum())
+    if best_misfit_mm > options.max_misfit * length_mm:
+        falls = _falls(curve, misfits, options.margin_mm)
+        what = "fall towards the head, not rise" if falls else "do not follow the expected curve"
+        return Verdict(
+            LevelStatus.UNCERTAIN,
+            f"the scores {what} (mean difference {best_misfit_mm / length_mm:.2f}, "
+            f"at most {options.max_misfit:g} allowed)",
+        )
+    rivals = [*crossings_mm.tolist(), float(positions[0]), float(positions[-1])]
+    rival_mm = _near_equal(curve, best_mm, rivals, options)
+    if rival_mm is not None:
+        return Verdict(LevelStatus.UNCERTAIN, _two_places(curve, best_mm, rival_mm))
+    near = crossings_mm[np.abs(crossings_mm - best_mm) <= 2 * options.scale_mm]
+    if near.size == 0:
+        return _outside(curve, best_mm, options)
+    return _inside(curve, float(near[np.argmin(np.abs(near - best_mm))]), options)
+
+
+def _near_equal(
+    curve: ExpectedCurve, best_mm: float, rivals_mm: list[float], options: ChoiceOptions
+) -> float | None:
+    """Return a rival beyond two scales that explains the scores almost as well, if any.
+
+    Positions beyond an end of the series look alike, so one beyond the end near which the best
+    position lies is its neighbour, not its rival.
+    """
+    reach_mm = 2 * options.scale_mm
+    low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
+    seen = [
+        rival
+        for rival in rivals_mm
+        if abs(rival - best_mm) > reach_mm
+        and not (rival < low and best_mm < low + reach_mm)
+        and not (rival > high and best_mm > high - reach_mm)
+    ]
+    if not seen:
+        return None
+    misfits = curve.misfit_mm(np.array([best_mm, *seen]))
+    closest = int(np.argmin(misfits[1:]))
+    # The worse the best position fits, the clearer it must stand out.
+    margin_mm = max(options.margin_mm, RIVAL_SHARE * float(misfits[0]))
+    return seen[closest] if misfits[1 + closest] < misfits[0] + margin_mm else None
+
+
+def _falls(curve: ExpectedCurve, misfits_mm: NDArray[np.float64], margin_mm: float) -> bool:
+    """Whether scores that fall towards the head explain the curve better than rising ones."""
+    positions = curve.candidate_positions(SATURATION_SCALES * curve.scale_mm)
+    falling = curve.upside_down().misfit_mm(positions)
+    return bool(falling.min() + margin_mm < misfits_mm.min())
+
+
+def _outside(curve: ExpectedCurve, best_mm: float, options: ChoiceOptions) -> Verdict:
+    """Say on which side of the series the level lies, as far as the curve shows it."""
+    low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
+    if low < best_mm < high and min(best_mm - low, high - best_mm) > options.scale_mm:
+        return Verdict(
+            LevelStatus.UNCERTAIN, "the smoothed scores do not rise through zero where they fit"
+        )
+    is_below = best_mm < (low + high) / 2
+    beyond_mm = max(low - best_mm, 0.0) if is_below else max(best_mm - high, 0.0)
+    side = "below the lowest" if is_below else "above the highest"
+    distance = ""
+    # Farther than four scales the end slices are saturated and show a direction only.
+    if beyond_mm > 4 * options.scale_mm:
+        distance = f" by more than {4 * options.scale_mm:.0f} mm"
+    elif curve.local_misfit(best_mm, 3 * options.scale_mm, low if is_below else high) < 0.05:
+        distance = f" by about {beyond_mm:.0f} mm"
+    return Verdict(LevelStatus.ABSENT, f"the level lies {side} slice{distance}")
+
+
+def _inside(curve: ExpectedCurve, crossing_mm: float, options: ChoiceOptions) -> Verdict:
+    """Place the level at the crossing, if the scores around it look like a level."""
+    reach_mm = NEAR_SCALES * options.scale_mm
+    near = curve.around(crossing_mm, reach_mm)
+    misfit, slope = curve.local_misfit(crossing_mm, reach_mm), near.slope_ratio(crossing_mm)
+    if misfit > options.max_misfit:
+        return Verdict(
+            LevelStatus.UNCERTAIN,
+            "the scores around the crossing do not rise as expected (mean difference "
+            f"{misfit:.2f}, at most {options.max_misfit:g} allowed)",
+        )
+    if _stays_unclear(curve, crossing_mm):
+        # Head, hands or legs: scores wander about zero without ever saying which way the level is.
+        return Verdict(
+            LevelStatus.ABSENT,
+            "slices away from where the scores rise look neither clearly above nor clearly below "
+            "the level, as those of another part of the body",
+        )
+    if slope < LEAST_SLOPE:
+        return Verdict(
+            LevelStatus.UNCERTAIN,
+            f"the scores rise with {slope:.2f} of the expected slope, at least {LEAST_SLOPE:g} "
+            "expected",
+        )
+    z_mm = near.refine(crossing_mm, options.scale_mm)
+    return Verdict(
+        LevelStatus.FOUND,
+        z_mm=z_mm,
+        slope_ratio=slope,
+        signs=curve_signs(curve, z_mm, slope),
+    )
+
+
+def _stays_unclear(curve: ExpectedCurve, crossing_mm: float) -> bool:
+    """Whether the slices far from a crossing, on either side of it, fail to tell their side."""
+    height_mm, reach_mm = curve.z_mm - crossing_mm, FAR_SCALES * curve.scale_mm
+    clear = float(offset_to_target(CLEAR_SCALES * curve.scale_mm, curve.scale_mm))
+    above, below = curve.score[height_mm > reach_mm], 1 - curve.score[height_mm < -reach_mm]
+    return any(
+        side.size >= FEWEST_FAR_SLICES and float(np.median(side)) < clear for side in (above, below)
+    )
+
+
+def _two_places(curve: ExpectedCurve, best_mm: float, rival_mm: float) -> str:
+    low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
+
+    def name(position_mm: float) -> str:
+        if position_mm < low:
+            return "below the series"
+        return "above the series" if position_mm > high else f"at z = {position_mm:.0f} mm"
+
+    return f"two positions fit almost equally well: {name(best_mm)} and {name(rival_mm)}"

@@ -5,10 +5,11 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   ?= demo-output
 
-.PHONY: demo test check format bench bench-quality clean help
+.PHONY: demo demo-numbers test check format bench bench-quality clean help
 
 help:
 	@echo "make demo    run the whole road on synthetic patients; results in $(DEMO)/"
+	@echo "make demo-numbers  run it, and write docs/demo.md of what came out"
 	@echo "make test    run all tests"
 	@echo "make check   lint, types, floors"
 	@echo "make format  format the code"
@@ -23,6 +24,10 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/bodycomp demo $(DEMO) --overwrite
+
+# The numbers of docs/demo.md and its picture.
+demo-numbers: demo
+	$(BIN)/python docs/images/draw_demo.py $(DEMO)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -21,12 +21,13 @@ def test_the_demo_runs_through_and_leaves_what_it_promises(
         run = out / "models" / network
         for name in ("model/card.json", "metrics.csv", "curves.png", "examples.png"):
             assert (run / name).exists(), f"{network}/{name}"
-    summary = json.loads((out / "summary.json").read_text())
-    (patient,) = summary["patients"]
-    assert (out / patient["preview"]).exists()
-    assert set(patient["dice"]) == {"muscle", "subcutaneous_fat", "visceral_fat"}
+    assert (out / "results" / "report.html").exists()
+    assert (out / "evaluation" / "report.html").exists()
+    evaluation = json.loads((out / "evaluation" / "evaluation.json").read_text())
+    assert evaluation["slice_selection"]["cases"]["levels"]["L3"]["counts"]["present"] == 1
     printed = capsys.readouterr().out
-    assert "of 1 patients" in printed
+    assert "found" in printed
+    assert "evaluation/report.html" in printed
     assert "bodycomp analyze" in printed
     assert main(command) == 1
     assert "not empty" in capsys.readouterr().err

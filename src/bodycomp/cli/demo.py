@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from bodycomp.demo.comparison import Agreement
 
 DESCRIPTION = """\
 Make a cohort of synthetic patients, train both networks on some of them, measure the others from
@@ -49,7 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo and print how well the results agree with the truth."""
     from rich.console import Console
 
-    from bodycomp.cli.progress import progress_bar, study_progress, training_progress
+    from bodycomp.cli.evaluate_summary import print_summary
+    from bodycomp.cli.progress import (
+        progress_bar,
+        stage_progress,
+        study_progress,
+        training_progress,
+    )
     from bodycomp.demo import DemoOptions, run_demo
     from bodycomp.demo.run import DemoProgress
 
@@ -61,73 +61,24 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
     )
     bars = DemoProgress(
-        lambda count: progress_bar("patients", count), training_progress, study_progress
+        lambda count: progress_bar("patients", count),
+        training_progress,
+        study_progress,
+        lambda: stage_progress({"cases": "patients"}),
     )
-    agreement = run_demo(options, bars)
-    console = Console()
-    console.print(_patient_table(agreement))
-    console.print(_tissue_table(agreement))
-    console.print(_where_to_look(agreement, options.folder), highlight=False, markup=False)
+    print_summary(*run_demo(options, bars))
+    Console().print(_where_to_look(options.folder), highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
-def _patient_table(agreement: Agreement) -> Table:
-    from rich.table import Table
-
-    from bodycomp.anatomy import ABDOMINAL_TISSUES
-
-    table = Table(title="Patients that the networks never saw")
-    table.add_column("patient")
-    table.add_column("L3")
-    table.add_column("error\nmm", justify="right")
-    for tissue in ABDOMINAL_TISSUES:
-        table.add_column(f"{tissue.title}\ncm2 (true)", justify="right")
-    for patient in agreement.patients:
-        cells = [patient.patient, patient.status, _signed(patient.level_error_mm)]
-        for tissue in ABDOMINAL_TISSUES:
-            found, true = patient.area_cm2.get(tissue.key), patient.true_area_cm2[tissue.key]
-            cells.append(f"{'-' if found is None else f'{found:.1f}'} ({true:.1f})")
-        table.add_row(*cells)
-    return table
-
-
-def _tissue_table(agreement: Agreement) -> Table:
-    from rich.table import Table
-
-    from bodycomp.anatomy import tissue_by_key
-
-    table = Table(title="Agreement with the truth")
-    for heading in ("tissue", "Dice at true L3\nmean", "\nsmallest", "areas\nr", "\nbias, cm2"):
-        table.add_column(heading, justify="left" if heading == "tissue" else "right")
-    for tissue in agreement.tissues:
-        table.add_row(
-            tissue_by_key(tissue.tissue).title,
-            _decimals(tissue.mean_dice),
-            _decimals(tissue.smallest_dice),
-            _decimals(tissue.area_correlation, 4),
-            _signed(tissue.mean_area_error_cm2),
-        )
-    return table
-
-
-def _where_to_look(agreement: Agreement, folder: Path) -> str:
-    count = len(agreement.patients)
+def _where_to_look(folder: Path) -> str:
     return (
-        f"L3 found in {agreement.found} of {count} patients, within 10 mm in {agreement.near}, "
-        f"median error {_decimals(agreement.median_error_mm, 1)} mm\n\n"
-        "look next at\n"
-        f"  {folder}/results/study-*/*/preview-L3.png   each patient: slice, overlay, level\n"
-        f"  {folder}/models/*/curves.png                learning curves\n"
-        f"  {folder}/models/*/examples.png              best and worst validation cases\n"
-        f"  {folder}/results/results.csv                all measurements\n"
-        f"then measure a real CT\n"
+        "\nlook next at\n"
+        f"  {folder}/evaluation/report.html    found against true: open it in a browser\n"
+        f"  {folder}/results/report.html       what an analysis gives, to look at and to review\n"
+        f"  {folder}/results/results.csv       all measurements\n"
+        f"  {folder}/models/*/curves.png       learning curves\n"
+        f"  {folder}/models/*/examples.png     best and worst validation cases\n"
+        "then measure a real CT\n"
         f"  bodycomp analyze path/to/dicom --models {folder}/models --out measured"
     )
-
-
-def _decimals(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.1f}"

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.cohort import CohortOptions, read_truth, write_cohort
+from bodycomp.cohort.cases import CASES_NAME
 from bodycomp.cohort.patient import DICOM_FOLDER
 from bodycomp.cohort.write import SEGMENTATION_FOLDER as MASKS_FOLDER
 from bodycomp.cohort.write import SLICE_SELECTION_FOLDER as OFFSETS_FOLDER
-from bodycomp.demo.comparison import Agreement, compare
 from bodycomp.demo.options import DemoOptions
-from bodycomp.demo.summary import SUMMARY_NAME, write_summary
 from bodycomp.demo.trainings import Training, TrainingProgress, train_side_by_side
+from bodycomp.evaluation.document import Evaluation
+from bodycomp.evaluation.options import EvaluateOptions, EvaluateProgress, Truths
+from bodycomp.evaluation.run import evaluate
 from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.storage import refuse_existing
 from bodycomp.study import AnalyzeOptions, analyze_inputs
@@ -29,12 +31,15 @@ log = logging.getLogger(__name__)
 COHORT_FOLDER: Final = "phantom"
 MODELS_FOLDER: Final = "models"
 RESULTS_FOLDER: Final = "results"
+EVALUATION_FOLDER: Final = "evaluation"
 
 KEPT_BACK_MINUTES: Final = 3.0
 """For what the trainings' own limit leaves out (start, data checks, test split, pictures) and for
-the analysis of the test patients."""
+the analysis and evaluation of the test patients."""
 
 SMALLEST_TRAINING_MINUTES: Final = 1.0
+
+SUBGROUPS: Final = ("sex",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +50,23 @@ class DemoProgress:
         patients: Number of patients -> bar of the cohort, told after each patient.
         trainings: Bars of the trainings.
         study: Bar of the analysis.
+        evaluation: Bar of the evaluation.
     """
 
     patients: Callable[[int], AbstractContextManager[Callable[[int], None]]]
     trainings: Callable[[Sequence[Training]], AbstractContextManager[TrainingProgress]]
     study: Callable[[], AbstractContextManager[StudyProgress]]
+    evaluation: Callable[[], AbstractContextManager[EvaluateProgress]]
 
 
-def run_demo(options: DemoOptions, progress: DemoProgress) -> Agreement:
+def run_demo(options: DemoOptions, progress: DemoProgress) -> tuple[EvaluateOptions, Evaluation]:
     """Make a cohort, train both networks, measure the test patients, compare with the truth.
 
     Everything lands in ``options.folder``: ``phantom/``, ``models/``, ``results/`` and
-    ``summary.json``. What a step has finished stays if a later one fails.
+    ``evaluation/``. What a step has finished stays if a later one fails.
+
+    Returns:
+        What was evaluated, and how well the test patients agree with their truth.
 
     Raises:
         OutputError: The folder has content and ``overwrite`` is off.
@@ -66,14 +76,14 @@ def run_demo(options: DemoOptions, progress: DemoProgress) -> Agreement:
     _clear(folder, overwrite=options.overwrite)
     cohort, models = folder / COHORT_FOLDER, folder / MODELS_FOLDER
     count = sum(options.patients)
-    _say(began, f"1/3 {count} synthetic patients")
+    _say(began, f"1/4 {count} synthetic patients")
     with progress.patients(count) as advance:
         write_cohort(CohortOptions(cohort, count, options.seed, options.patients), progress=advance)
     minutes = options.training_minutes or max(
         SMALLEST_TRAINING_MINUTES,
         options.total_minutes - (time.monotonic() - began) / 60 - KEPT_BACK_MINUTES,
     )
-    _say(began, f"2/3 both trainings side by side, {minutes:.1f} minutes")
+    _say(began, f"2/4 both trainings side by side, {minutes:.1f} minutes")
     trainings = (
         segmentation_training(options, cohort, models, minutes),
         slice_selection_training(options, cohort, models, minutes),
@@ -82,25 +92,32 @@ def run_demo(options: DemoOptions, progress: DemoProgress) -> Agreement:
         log.info("  %s", training.command_line)
     with progress.trainings(trainings) as watch:
         train_side_by_side(trainings, watch)
-    _say(began, f"3/3 analysis of {options.patients[2]} other patients from their DICOM files")
+    _say(began, f"3/4 analysis of {options.patients[2]} other patients from their DICOM files")
     truths = [truth for truth in read_truth(cohort) if truth.split == "test"]
     inputs = tuple(cohort / DICOM_FOLDER / truth.patient for truth in truths)
     analysis = AnalyzeOptions(inputs=inputs, models_dir=models, out_dir=folder / RESULTS_FOLDER)
     with progress.study() as show:
-        report = analyze_inputs(analysis, show)
-    agreement = compare(cohort, truths, report, models)
-    write_summary(folder, agreement, minutes=(time.monotonic() - began) / 60)
+        analyze_inputs(analysis, show)
+    _say(began, "4/4 comparison with their truth")
+    evaluation = EvaluateOptions(
+        out=folder / EVALUATION_FOLDER,
+        truths=Truths(cases=cohort / CASES_NAME, split="test"),
+        models=models,
+        by=SUBGROUPS,
+        identifiers=True,
+    )
+    with progress.evaluation() as tell:
+        agreement = evaluate(evaluation, tell)
     _say(began, "done")
-    return agreement
+    return evaluation, agreement
 
 
 def _clear(folder: Path, *, overwrite: bool) -> None:
     """Remove what an earlier demo left, and nothing else."""
     if overwrite:
-        for name in (COHORT_FOLDER, MODELS_FOLDER, RESULTS_FOLDER):
+        for name in (COHORT_FOLDER, MODELS_FOLDER, RESULTS_FOLDER, EVALUATION_FOLDER):
             if (folder / name).exists():
                 shutil.rmtree(folder / name)
-        (folder / SUMMARY_NAME).unlink(missing_ok=True)
     refuse_existing(folder)
 
 

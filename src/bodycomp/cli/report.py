@@ -49,5 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
         from bodycomp.study.analysis_page import write_analysis_page
 
         page = write_analysis_page(arguments.run_dir, arguments.out)
-    Console().print(f"{page} ({page.stat().st_size / 1e6:.1f} MB)", highlight=False)
+    words = f"{page} ({page.stat().st_size / 1e6:.1f} MB)"
+    Console().print(words, highlight=False, markup=False, soft_wrap=True)
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _part(parts: Mapping[str, Any], name: str) -> str:
     return f"{mean:.1f}" if share is None else f"{mean:.1f}\n({100 * share:.0f} %)"
 
 
-def _subgroups(section: Mapping[str, Any]) -> Table:
+def _subgroups(groups: Sequence[Mapping[str, Any]]) -> Table:
     table = _table(
         "Subgroups",
         "group",
@@ -153,20 +153,18 @@ def _subgroups(section: Mapping[str, Any]) -> Table:
         "within\n10 mm",
         "area bias cm2\n(tissues in order)",
     )
-    groups = [(column, group) for column, own in section["counts"].items() for group in own]
-    for column, group in groups:
-        counts = section["counts"][column][group]
-        few = " (few)" if "warning" in counts else ""
-        areas = section["end_to_end"][column][group]
-        for level, found in section["slice_selection"][column][group].items():
+    for group in groups:
+        few = " (few)" if "warning" in group else ""
+        areas = group["end_to_end"]
+        for level, found in group["slice_selection"].items():
             tissues = areas.get(level, {}).get("tissues", {}).values()
             biases = [
                 said(tissue["area"]["bias_cm2"], 1, signed=True, interval=False)
                 for tissue in tissues
             ]
             table.add_row(
-                f"{column}: {group}",
-                f"{counts['patients']}{few}",
+                f"{group['column']}: {group['group']}",
+                f"{group['patients']}{few}",
                 level,
                 said(found["metrics"]["within_10_mm"], 0, percent=True, interval=False),
                 " ".join(biases) or "-",

@@ -83,22 +83,19 @@ class Grouping:
 
 def subgroups_section(
     outcomes: CaseOutcomes, groupings: Sequence[Grouping], options: BootstrapOptions
-) -> dict[str, Any]:
-    """Return counts and sections, each as column -> group -> what the whole has.
-
-    Counts hold a warning where there are too few patients.
-    """
-    section: dict[str, Any] = {"counts": {}, "slice_selection": {}, "end_to_end": {}}
-    for grouping in groupings:
-        for group, own in split_by(outcomes, grouping).items():
-            parts = {
-                "counts": _counts(own),
-                "slice_selection": levels_section(own.levels(), options),
-                "end_to_end": end_to_end_section(own, options),
-            }
-            for name, part in parts.items():
-                section[name].setdefault(grouping.column, {})[group] = part
-    return section
+) -> list[dict[str, Any]]:
+    """Return one entry per column and group: counts, a warning where few, and sections."""
+    return [
+        {
+            "column": grouping.column,
+            "group": group,
+            **_counts(own),
+            "slice_selection": levels_section(own.levels(), options),
+            "end_to_end": end_to_end_section(own, options),
+        }
+        for grouping in groupings
+        for group, own in split_by(outcomes, grouping).items()
+    ]
 
 
 def groups_of(outcomes: CaseOutcomes, grouping: Grouping) -> tuple[str, list[str]]:

@@ -87,7 +87,8 @@ def test_sigterm_ends_in_good_order_and_resume_goes_on(
     command = [sys.executable, "-m", "bodycomp", "analyze", *map(str, given), "--workers", "0"]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not list(out.glob("study-*")):
+    journal = out / "journal.jsonl"  # a study is finished when it stands there
+    while process.poll() is None and not (journal.is_file() and journal.stat().st_size):
         time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()

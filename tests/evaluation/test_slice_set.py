@@ -96,6 +96,19 @@ def test_scores_are_judged_on_every_slice_near_the_level(tmp_path: Path) -> None
         assert one["mean_error_mm"] == pytest.approx(errors[inside].mean(), abs=1e-4)
 
 
+def test_a_level_that_the_set_says_nothing_of_is_neither_found_nor_missed(tmp_path: Path) -> None:
+    write_set(tmp_path / "set", {"one": range(30, 90)})
+    meta = tmp_path / "set" / "meta" / "test.csv"
+    meta.write_text(meta.read_text().replace("ZOffset_L4", "other"))
+    section = slice_selection_section(
+        located(tmp_path / "set", GreyScorer()), BootstrapOptions(resamples=100)
+    )
+    l4 = section["levels"]["L4"]
+    assert (l4["counts"]["not_annotated"], l4["counts"]["present"]) == (1, 0)
+    assert l4["metrics"]["found"]["value"] is None
+    assert section["levels"]["L3"]["counts"]["present_found"] == 1
+
+
 def test_patients_are_numbered(tmp_path: Path) -> None:
     columns = ("SeriesInstanceUID", "PatientID")
     write_set(tmp_path / "set", {"one": range(30, 90), "two": range(40, 80)}, columns)

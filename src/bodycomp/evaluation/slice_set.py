@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from bodycomp.analysis.pipeline import choice_options
 from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.data.layout import SliceSplit, open_slice_split
 from bodycomp.data.manifest import read_manifest
-from bodycomp.data.naming import SERIES_COLUMN
+from bodycomp.data.naming import SERIES_COLUMN, offset_column, table_path
 from bodycomp.data.png import read_grey_png
+from bodycomp.data.table import read_table
 from bodycomp.errors import TrainingSetError
 from bodycomp.evaluation.level_rows import LevelRow, LevelTruth, SeriesNames, level_row
 from bodycomp.evaluation.naming import name_series
@@ -48,7 +49,7 @@ def open_series(
         InputNotFoundError: A file is missing.
         TrainingSetError: The set breaks its format, has no such split, or names no series.
     """
-    opened = open_slice_split(data_dir, split, levels)
+    opened = _open(data_dir, split, levels)
     if opened is None:
         raise TrainingSetError(
             f"{data_dir}: expected a split {split}, found none",
@@ -69,6 +70,21 @@ def open_series(
     return SetSeries(
         opened, tuple(name_series(owners, identifiers=identifiers)), slices, any(patients)
     )
+
+
+def _open(data_dir: Path, split: str, levels: Sequence[str]) -> SliceSplit | None:
+    """Open a split with a column per level; those that the set says nothing of are not annotated.
+
+    A set without any of the levels is refused as training refuses it.
+    """
+    table, _ = read_table(table_path(data_dir, split), f"meta/{split}.csv", split)
+    there = [] if table is None else [n for n in levels if offset_column(n) in table.columns]
+    opened = open_slice_split(data_dir, split, there or levels)
+    if opened is None or len(there or levels) == len(levels):
+        return opened
+    offsets_mm = np.full((len(opened), len(levels)), np.nan, np.float32)
+    offsets_mm[:, [list(levels).index(name) for name in there]] = opened.offsets_mm
+    return replace(opened, offsets_mm=offsets_mm)
 
 
 def _names(data_dir: Path, split: SliceSplit) -> tuple[Sequence[str], Sequence[str]]:

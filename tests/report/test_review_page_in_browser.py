@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -79,6 +80,17 @@ def test_the_most_doubtful_case_comes_first_and_headings_sort(opened):
     assert heading.get_attribute("aria-sort") == "ascending"
     assert studies(page)[:3] == ["study-2", "study-1", "study-0"]  # what is missing stays last
     assert page.locator("[aria-sort]").count() == 1
+
+
+def test_a_case_without_the_number_that_orders_the_page_comes_first(chromium, tmp_path):
+    content = replace(page_content(tmp_path / "cases"), order="confidence")
+    write_review_page(tmp_path / "page.html", content)
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    assert set(studies(page)[:2]) == {HOSTILE, "study-3"}  # their level was not found
+    assert studies(page)[2:] == ["study-0", "study-1", "study-2"]
+    context.close()
 
 
 def test_filters_narrow_the_table(opened):

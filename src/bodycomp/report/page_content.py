@@ -176,7 +176,7 @@ class PageContent:
         cards: Role of a model ("segmentation", "slice_selection") -> its card as in ``card.json``.
         cases: All cases. Their files are read one at a time.
         columns: Of the table; those of an analysis if empty.
-        order: Column by which the table is sorted first, largest first.
+        order: Column by which the table is sorted first: cases without a value, then the largest.
         plots: Drawn in this order.
         pictures: Shown below the plots.
         evaluation: Content of ``evaluation.json``; None for other runs.

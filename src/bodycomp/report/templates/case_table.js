@@ -1,5 +1,6 @@
 // The table of cases: sorted by its headings, filtered by the controls, one marked row.
-const sorting = { key: page.order, down: true };
+// At first worst first: a case without the number that the page is ordered by is worse than any with it.
+const sorting = { key: page.order, down: true, missing: -1 };
 let shownRows = rows, marked = null;
 
 const numeric = (column) => column.kind === "number";
@@ -11,8 +12,8 @@ const sortValue = (row, column) => {
 };
 const compare = (one, other) => {
   if (one === other) return 0;
-  if (one === null || one === "") return 1;  // what is missing comes last, whichever way is up
-  if (other === null || other === "") return -1;
+  if (one === null || one === "") return sorting.missing;
+  if (other === null || other === "") return -sorting.missing;
   const order = isNumber(one) && isNumber(other) ? one - other : String(one).localeCompare(String(other), "en", { numeric: true });
   return sorting.down ? -order : order;
 };
@@ -51,6 +52,7 @@ const makeHeadings = () => {
 const sortBy = (column) => {
   sorting.down = sorting.key === column.key ? !sorting.down : numeric(column) || column.kind === "flags";
   sorting.key = column.key;
+  sorting.missing = 1;  // last, whichever way is up
   showRows();
   announce(`Sorted by ${column.title}, ${sorting.down ? "largest" : "smallest"} first`);
 };

@@ -1,5 +1,6 @@
 """A built wheel, in a folder of its own, runs the command and makes a patient."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,16 +10,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.xdist_group("wheel")
-"""One process builds it: two would write to one build folder."""
+pytestmark = pytest.mark.xdist_group("wheel")  # built once
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Unpack a fresh wheel; the libraries it needs come from the environment of the tests."""
-    folder = tmp_path_factory.mktemp("wheel")
+    folder, sources = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("sources")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, sources)
+    # A build folder in the checkout would bring modules along that are no more.
+    shutil.copytree(ROOT / "src", sources / "src", ignore=shutil.ignore_patterns("*.egg-info"))
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "-w", str(folder)]
-    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
+    subprocess.run([*build, str(sources)], check=True, capture_output=True)
     (wheel,) = folder.glob("bodycomp-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")

@@ -51,7 +51,7 @@ def level_table(section: Mapping[str, Any]) -> str:
     """Return where L3 was found."""
     counts, metrics = section["counts"], section["metrics"]
     return table(
-        ("L3", ""),
+        ("L3", "found against true"),
         [
             ("found", f"{counts['present_found']} of {counts['present']} patients"),
             ("median distance", said(metrics["median_absolute_error_mm"], 1) + " mm"),

@@ -32,6 +32,8 @@ from phantom_sets import (
 PAGE = Path(__file__).parents[2] / "docs/validation.md"
 STACK = len(SLICE_OFFSETS_MM)
 
+pytestmark = pytest.mark.xdist_group("planted faults")  # the sets of phantoms are made once
+
 
 @dataclass(frozen=True)
 class Fault:

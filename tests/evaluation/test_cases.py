@@ -1,6 +1,7 @@
 """Stand-in models with known faults on small annotated scans: the numbers must name the faults."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from faulty_models import (
 from scipy import stats
 
 from bodycomp.analysis.pipeline import Analyzer
-from bodycomp.errors import CasesError, OutputError, UsageError
+from bodycomp.errors import CasesError, OutputError, RunInterruptedError, UsageError
 
 CASES = 12
 
@@ -285,6 +286,20 @@ def test_a_column_that_nobody_has_is_named(table: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found no shoe_size"):
         run(table, tmp_path / "out", Analyzer(Scorer(), Segmenter(CASES)), by=("shoe_size",))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_evaluation_and_refuses_no_case(
+    table: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    class Interrupted(Segmenter):
+        def __call__(self, *arguments, **options):
+            signal.raise_signal(number)
+            return super().__call__(*arguments, **options)
+
+    with pytest.raises(RunInterruptedError, match=f"ended by {number.name}"):
+        run(table, tmp_path / "out", Analyzer(Scorer(), Interrupted(CASES)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_page_holds_every_case_and_its_truth(shifted: Path) -> None:

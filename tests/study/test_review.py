@@ -244,6 +244,7 @@ def test_reviewer_may_be_named_for_all_rows(run):
         ({"reviewer": ""}, "column reviewer: expected who reviewed"),
         ({"reviewed_at": "31.03.2025 09:41"}, "column reviewed_at: expected a time like"),
         ({"reviewed_at": "2025-03-31T09:41"}, "column reviewed_at: expected a time like"),
+        ({"reviewed_at": "2999-01-01T00:00:00Z"}, "expected a time that has passed"),
         ({"slice_index": 13}, "column slice_index: expected 12, found 13"),
     ],
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from typing import Final
 
 from bodycomp.analysis.loading import load_analyzer
-from bodycomp.errors import OutputError
+from bodycomp.errors import OutputError, RunInterruptedError
 from bodycomp.evaluation.case_keeper import CaseKeeper
 from bodycomp.evaluation.document import EVALUATION_NAME, Evaluation, write_document
 from bodycomp.evaluation.options import EvaluateOptions, EvaluateProgress
@@ -40,8 +41,23 @@ def evaluate(
     """
     check_replaced(options)
     remove_interrupted(options.out)
+    try:
+        with SignalWatch():
+            return _evaluate(options, progress, load)
+    except RunInterruptedError as error:
+        raise RunInterruptedError(
+            f"the evaluation was ended by {signal.Signals(error.signal_number).name}; nothing of "
+            f"it is left in {options.out}",
+            signal_number=error.signal_number,
+            hint="Start it again with the same command.",
+        ) from error
+
+
+def _evaluate(
+    options: EvaluateOptions, progress: EvaluateProgress, load: LoadAnalyzer
+) -> Evaluation:
     evaluation = Evaluation()
-    with SignalWatch(), atomic_folder(options.out, overwrite=options.overwrite) as folder:
+    with atomic_folder(options.out, overwrite=options.overwrite) as folder:
         run_segmentation_set(options, folder, progress, evaluation)
         run_masks(options, folder, progress, evaluation)
         in_set = run_slice_set(options, progress, evaluation)

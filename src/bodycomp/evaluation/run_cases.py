@@ -155,7 +155,7 @@ def _refused_words(outcomes: CaseOutcomes) -> list[str]:
     if not count:
         return []
     cases = "1 case was" if count == 1 else f"{count} cases were"
-    return [f"{cases} refused and take no part in any number; refused.csv says why"]
+    return [f"{cases} refused, and in no number; refused.csv says why"]
 
 
 def case_cells(row: LevelRow) -> dict[str, Cell]:

@@ -26,7 +26,7 @@ from bodycomp.data.samples import (
     mask_slices,
     training_share,
 )
-from bodycomp.errors import ImageError, OutputError
+from bodycomp.errors import ImageError, OutputError, RunInterruptedError
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.square_field import SquareField
@@ -62,10 +62,11 @@ def make_part(job: PartJob) -> PartFault | None:
 
     Raises:
         OutputError: The disk is full, which is no fault of the case.
+        RunInterruptedError: A signal came, which is none either.
     """
     try:
         _make(job)
-    except OutputError:
+    except (OutputError, RunInterruptedError):
         raise
     except Exception as error:  # a damaged file can make any library raise anything
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,9 @@ ACCEPT: Final = "accept"
 REJECT: Final = "reject"
 VERDICTS: Final = (ACCEPT, REJECT, "")
 _SHOWN_FAULTS: Final = 20
+CLOCKS_APART: Final = timedelta(minutes=10)
+"""By how much a reviewer's clock may be ahead of this one."""
+
 _EXCEL: Final = "Spreadsheet programs rewrite dates and numbers; export the review again."
 
 
@@ -117,6 +120,11 @@ def read_review(path: Path, reviewer: str = "") -> tuple[ReviewRow, ...]:
             message = f"expected one row per case, found {row.case} in line {first[row.case]}, too"
             faults.add(row.line, "level", message, "Keep the row that counts.")
     faults.raise_if_any()
+    if not rows:
+        raise ReviewError(
+            f"{path.name}: expected rows below the header, found none",
+            hint="Accept, reject, move or comment cases on the page, and export the review again.",
+        )
     return tuple(rows)
 
 
@@ -192,12 +200,16 @@ def _row(line: int, cells: Mapping[str, str], reviewer: str, faults: Faults) -> 
 
 def _check_moment(text: str, line: int, faults: Faults) -> None:
     try:
-        has_offset = datetime.fromisoformat(text).tzinfo is not None
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        has_offset = False
-    if not has_offset:
+        moment = None
+    if moment is None or moment.tzinfo is None:
         example = "2025-03-31T09:41:00+02:00"
         faults.add(line, "reviewed_at", f"expected a time like {example}, found {text!r}", _EXCEL)
+    elif moment > datetime.now(UTC) + CLOCKS_APART:
+        # The last word counts: nothing said later could win over one that is dated ahead.
+        message = f"expected a time that has passed, found {text!r}"
+        faults.add(line, "reviewed_at", message, "Set the clock of the computer that reviewed.")
 
 
 def _slice_number(cells: Mapping[str, str], column: str, line: int, faults: Faults) -> int | None:

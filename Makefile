@@ -1,11 +1,12 @@
-# Every target installs what it needs into .venv first; nothing outside the checkout is touched.
+# Every target installs what it needs into .venv first. Nothing outside the checkout is touched, but
+# for Debian packages that tests need: root installs them by apt.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   ?= demo-output
 
-.PHONY: demo demo-numbers test check format bench bench-quality clean help
+.PHONY: demo demo-numbers test programs check format bench bench-quality clean help
 
 help:
 	@echo "make demo    run the whole road on synthetic patients; results in $(DEMO)/"
@@ -29,8 +30,12 @@ demo: $(READY)
 demo-numbers: demo
 	$(BIN)/python docs/images/draw_demo.py $(DEMO)
 
-test: $(READY)
+test: $(READY) programs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Chromium, Orthanc and dicom3tools; PROGRAMS=--required makes a missing one an error.
+programs:
+	sh tests/install_programs.sh $(PROGRAMS)
 
 check: $(READY)
 	$(BIN)/ruff check .

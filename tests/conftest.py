@@ -3,8 +3,10 @@
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # Trainings in tests leave nothing in the user's cache.
@@ -20,3 +22,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def _seeded_torch():
+    """Seed PyTorch's generator for every test; pytest-randomly does so for the others."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say in the last lines what was not tested; the reasons say how to get it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if reasons:
+        terminalreporter.section("not tested here")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.line(f"{count:4} tests: {reason}")

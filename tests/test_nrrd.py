@@ -14,9 +14,8 @@ from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nrrd import Segment, read_nrrd_grid, read_nrrd_labels, read_nrrd_volume
 
-RNG = np.random.default_rng(2)
 VOLUME = Volume(
-    RNG.integers(-1024, 1500, (5, 4, 6)).astype(np.int16),
+    np.random.default_rng(2).integers(-1024, 1500, (5, 4, 6)).astype(np.int16),
     (0.5, 0.75),
     -300 + 5.0 * np.arange(5),
     first_pixel_mm=(-40.0, 20.0, -300.0),

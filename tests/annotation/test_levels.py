@@ -26,9 +26,8 @@ from bodycomp.annotation.vertebrae import TOTALSEGMENTATOR_LABELS
 from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.imaging.volume import Volume
 
-RNG = np.random.default_rng(4)
 VOLUME = Volume(
-    RNG.integers(-1024, 900, (40, 60, 64)).astype(np.int16),
+    np.random.default_rng(4).integers(-1024, 900, (40, 60, 64)).astype(np.int16),
     (3.0, 2.0),
     -500.0 + 4.0 * np.arange(40),
     first_pixel_mm=(-64.0, -90.0, -500.0),

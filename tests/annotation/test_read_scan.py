@@ -21,9 +21,8 @@ from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import InputNotFoundError, SeriesError, UsageError
 from bodycomp.imaging.volume import Volume
 
-RNG = np.random.default_rng(3)
 VOLUME = Volume(
-    RNG.integers(-1024, 1500, (12, 9, 11)).astype(np.int16),
+    np.random.default_rng(3).integers(-1024, 1500, (12, 9, 11)).astype(np.int16),
     (0.75, 0.5),
     -300.0 + 5.0 * np.arange(12),
     first_pixel_mm=(-40.25, -120.5, -300.0),

@@ -10,16 +10,16 @@ from bodycomp.data.places import sample_place
 from bodycomp.data.sample_facts import SAMPLE_FACTS
 from bodycomp.data.validate_flips import check_flips
 
-RNG = np.random.default_rng(11)
-PATTERN = RNG.normal(0, 1, (ALIGNED_SIDE, ALIGNED_SIDE))
+PATTERN = np.random.default_rng(11).normal(0, 1, (ALIGNED_SIDE, ALIGNED_SIDE))
 PATTERN[14:22, 9:15] += 2  # the spine
 
 
-def gathered_of(counts, flipped=(), axis=0, noise=3.0):
+def gathered_of(counts, flipped=(), axis=0, noise=3.0, seed=12):
     """Bodies that share a pattern under noise; those named are flipped."""
     gathered = gather_into(counts, SAMPLE_FACTS)
+    rng = np.random.default_rng(seed)
     for index in range(sum(counts.values())):
-        picture = PATTERN + RNG.normal(0, noise, PATTERN.shape)
+        picture = PATTERN + rng.normal(0, noise, PATTERN.shape)
         detail = np.zeros(1, DETAIL)[0]
         detail["aligned"] = np.flip(picture, axis) if index in flipped else picture
         gathered.store.write(index, detail)

@@ -11,7 +11,9 @@ from bodycomp.data.slice_facts import describe_slice
 from bodycomp.imaging.window import SOFT_TISSUE
 from factories import level_slice
 
-RNG = np.random.default_rng(5)
+
+def noise(sigma, shape):
+    return np.random.default_rng(5).normal(0, sigma, shape)
 
 
 def textured(seed):
@@ -37,7 +39,7 @@ def confirmed(*images, series=None):
     "copied",
     [
         lambda grey: grey,
-        lambda grey: np.clip(grey + RNG.normal(0, 6, grey.shape), 0, 255).astype(np.uint8),
+        lambda grey: np.clip(grey + noise(6, grey.shape), 0, 255).astype(np.uint8),
         lambda grey: np.roll(grey, (1, -1), (0, 1)),
         lambda grey: np.clip((grey - 20.0) * 1.1, 0, 255).astype(np.uint8),
     ],
@@ -65,7 +67,7 @@ def test_blank_and_tiny_images_take_no_part():
 
 @pytest.mark.parametrize("shape", [(64, 64), (512, 512), (33, 100), (257, 255)])
 def test_part_means_average_to_the_mean_of_their_parts(shape):
-    image = RNG.integers(0, 255, shape).astype(np.uint8)
+    image = np.random.default_rng(6).integers(0, 255, shape).astype(np.uint8)
     means = part_means(image, 32)
     assert means.shape == (32, 32)
     last_row, last_column = 31 * shape[0] // 32, 31 * shape[1] // 32
@@ -73,6 +75,7 @@ def test_part_means_average_to_the_mean_of_their_parts(shape):
 
 
 def test_hashes_of_other_images_differ_in_many_bits():
-    hashes = [perceptual_hash(RNG.normal(0, 50, (32, 32)).astype(np.float32)) for _ in range(20)]
+    images = noise(50, (20, 32, 32)).astype(np.float32)
+    hashes = [perceptual_hash(image) for image in images]
     differ = [int(np.bitwise_count(a ^ b)) for i, a in enumerate(hashes) for b in hashes[:i]]
     assert min(differ) > 8

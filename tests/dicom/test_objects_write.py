@@ -91,7 +91,7 @@ def verify(tmp_path: Path) -> Callable[[pydicom.Dataset], list[str]]:
 
     def errors(dataset: pydicom.Dataset) -> list[str]:
         if shutil.which("dciodvfy") is None:
-            pytest.skip("no dciodvfy (Debian package dicom3tools) to validate with")
+            pytest.skip("no dciodvfy to validate with: apt-get install dicom3tools")
         dataset.save_as(tmp_path / "object.dcm", enforce_file_format=True)
         done = subprocess.run(
             ["dciodvfy", "-new", tmp_path / "object.dcm"],

@@ -43,7 +43,7 @@ def orthanc(tmp_path: Path) -> Iterator[Request]:
     """Start Orthanc on free ports behind a password; yields a function of path and content."""
     program = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
     if program is None:
-        pytest.skip("no Orthanc (Debian package orthanc) to store objects in")
+        pytest.skip("no Orthanc to store objects in: apt-get install orthanc")
     port, password = free_port(), base64.b16encode(np.random.default_rng().bytes(16)).decode()
     settings = {
         "StorageDirectory": str(tmp_path / "archive"),

@@ -146,7 +146,10 @@ def test_impossible_pixel_formats_are_refused(wrong: dict[str, int]) -> None:
         PixelFormat(**wrong)
 
 
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+@pytest.mark.skipif(
+    shutil.which("dciodvfy") is None,
+    reason="no dciodvfy to validate with: apt-get install dicom3tools",
+)
 @pytest.mark.parametrize("body_part", ["", "ABDOMEN"])
 def test_validator_finds_no_error(tmp_path: Path, volume: Volume, body_part: str) -> None:
     header = SeriesHeader(seed="s", patient_id="P1", contrast_agent="yes", body_part=body_part)

@@ -13,8 +13,7 @@ from bodycomp.imaging.preprocessing import (
 )
 from bodycomp.imaging.window import SOFT_TISSUE, Window
 
-RNG = np.random.default_rng(2)
-HU = RNG.integers(-1024, 1500, (300, 340)).astype(np.int16)
+HU = np.random.default_rng(2).integers(-1024, 1500, (300, 340)).astype(np.int16)
 
 
 @pytest.mark.parametrize("input_max", [1.0, 255.0])

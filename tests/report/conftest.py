@@ -10,7 +10,7 @@ def chromium():
     """Yield a running headless browser."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
-        pytest.skip("no Chromium (Debian package chromium) to open pages in")
+        pytest.skip("no Chromium to open pages in: apt-get install chromium")
     api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
     with api.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])

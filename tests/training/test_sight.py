@@ -119,7 +119,7 @@ def test_a_logger_that_is_not_installed_is_refused_with_the_way_to_get_it(tiny_d
     assert caught.value.hint == f"pip install 'bodycomp[{name}]'"
 
 
-@pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow is not installed")
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="no MLflow: pip install 'bodycomp[mlflow]'")
 @pytest.mark.filterwarnings("ignore")
 def test_mlflow_gets_the_metrics_and_no_place(tiny_densenet, tmp_path, monkeypatch):
     from mlflow.tracking import MlflowClient  # noqa: PLC0415 - the package may be missing

@@ -71,14 +71,14 @@ def mirror_scores(store: DetailStore, grouping: Grouping, axis: int) -> NDArray[
     return scores
 
 
-def mean_picture(store: DetailStore) -> NDArray[np.float64] | None:
-    """Return the mean (24, 24) picture of all bodies, None without any."""
-    total, count = np.zeros((ALIGNED_SIDE, ALIGNED_SIDE)), 0
+def spine_contrasts(store: DetailStore) -> NDArray[np.float64]:
+    """Return for every body how much brighter its middle is behind than in front."""
+    found = [np.zeros(0)]
     for start in range(0, len(store), PIECE):
         aligned = store.read(start, min(start + PIECE, len(store)))["aligned"].astype(np.float64)
-        total += aligned.sum(axis=0)
-        count += int(np.count_nonzero(aligned.any(axis=(1, 2))))
-    return total / count if count else None
+        middle = aligned[aligned.any(axis=(1, 2)), :, 9:15]
+        found.append(middle[:, 14:22].mean(axis=(1, 2)) - middle[:, 2:10].mean(axis=(1, 2)))
+    return np.concatenate(found)
 
 
 def _changes(

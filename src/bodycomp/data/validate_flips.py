@@ -5,13 +5,14 @@ What was measured, and what no rule here can see: docs/validation.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.asymmetry import LEFT_RIGHT, UP_DOWN, Grouping, mean_picture, mirror_scores
+from bodycomp.data.asymmetry import LEFT_RIGHT, UP_DOWN, Grouping, mirror_scores, spine_contrasts
 from bodycomp.data.findings import Finding, Place, Rule
 from bodycomp.data.gathering import Gathered
 
@@ -36,6 +37,9 @@ FLIPPED_SHARE: Final = -0.5
 
 CLEAR: Final = 2.0
 """Rules speak only if the usual score is so many times its spread (1.48 MAD)."""
+
+CLEAR_MEAN: Final = 4.0
+"""The mean of many samples counts from so many standard errors on: by chance, once in 30,000."""
 
 FEWEST_IN_GROUP, FEWEST_GROUPS, FEWEST_IN_SPLIT = 5, 8, 30
 
@@ -65,10 +69,10 @@ def check_flips(
 
 
 def _upside_down(gathered: Gathered, grouping: Grouping, place_of: PlaceOf) -> Iterator[Finding]:
-    picture = mean_picture(gathered.store)
-    if picture is not None and spine_below(picture) < 0:
+    contrast = _clear_mean(spine_contrasts(gathered.store))
+    if contrast is not None and contrast < 0:
         message = "expected the spine in the lower half of the bodies, found it in the upper half"
-        yield SET_UPSIDE_DOWN.broken(Place("all splits"), message, spine_below(picture))
+        yield SET_UPSIDE_DOWN.broken(Place("all splits"), message, contrast)
     scores = mirror_scores(gathered.store, grouping, UP_DOWN)
     usual = _usual(scores)
     if usual is None:
@@ -77,12 +81,6 @@ def _upside_down(gathered: Gathered, grouping: Grouping, place_of: PlaceOf) -> I
         place, share = place_of(*gathered.sample(position)), float(scores[position] / usual)
         message = f"expected a body that lies as the others, found one upside down ({share:.1f})"
         yield UPSIDE_DOWN.broken(place, message, share)
-
-
-def spine_below(picture: NDArray[np.float64]) -> float:
-    """Return how much brighter the middle of a (24, 24) body is behind than in front."""
-    middle = picture[:, 9:15]
-    return float(middle[14:22].mean() - middle[2:10].mean())
 
 
 def _mirrored_patients(
@@ -115,11 +113,12 @@ def _mirrored_splits(
     for split, facts in gathered.facts.items():
         start = gathered.starts[split]
         own = scores[start : start + len(facts)]
-        if np.isfinite(own).sum() >= FEWEST_IN_SPLIT:
-            means[split] = float(np.nanmean(own))
+        mean = _clear_mean(own)
+        if np.isfinite(own).sum() >= FEWEST_IN_SPLIT and mean is not None:
+            means[split] = mean
     usual = means.get("train", 0.0)
     for split, mean in means.items():
-        if mean < FLIPPED_SHARE * usual:
+        if mean < FLIPPED_SHARE * usual and usual > 0:
             message = (
                 f"expected left and right as in train, found {split} mirrored as a whole "
                 f"({mean / usual:.1f})"
@@ -135,3 +134,13 @@ def _usual(scores: NDArray[np.float64]) -> float | None:
     median = float(np.median(known))
     spread = 1.4826 * float(np.median(np.abs(known - median)))
     return median if median > CLEAR * spread else None
+
+
+def _clear_mean(values: NDArray[np.float64]) -> float | None:
+    """Return the mean of the known values, None if chance may have made it."""
+    known = values[np.isfinite(values)]
+    if len(known) < 2:
+        return None
+    mean = float(known.mean())
+    error = float(known.std(ddof=1)) / math.sqrt(len(known))
+    return mean if abs(mean) > CLEAR_MEAN * error else None

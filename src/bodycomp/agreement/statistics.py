@@ -2,7 +2,7 @@
 
 A resample of patients is a weighting of the cases: how often each one was drawn. Every formula
 gives what it would give for the cases repeated that often, for thousands of weightings in one pass.
-``paired`` applies them to one set of cases, ``bootstrap`` to many resamples.
+``bootstrap`` applies them to many resamples.
 """
 
 from __future__ import annotations

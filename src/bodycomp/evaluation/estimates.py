@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.agreement.bootstrap import Interval, bootstrap
-from bodycomp.agreement.errors import share
+from bodycomp.agreement.shares import share
 from bodycomp.agreement.statistics import MEAN, Statistic
 from bodycomp.errors import UsageError
 from bodycomp.results import Quantity

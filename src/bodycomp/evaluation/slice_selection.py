@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from bodycomp.agreement.errors import WITHIN_MM
 from bodycomp.agreement.statistics import MEAN, MEDIAN, quantile
 from bodycomp.evaluation.calibration import confidence_calibration, score_calibration
 from bodycomp.evaluation.estimates import BootstrapOptions
@@ -48,7 +47,8 @@ METRICS: Final[tuple[Metric[LevelRow], ...]] = (
     Metric("mean_absolute_error_mm", "mm", MEAN, _absolute, Better.SMALLER),
     Metric("median_absolute_error_mm", "mm", MEDIAN, _absolute, Better.SMALLER),
     Metric("p90_absolute_error_mm", "mm", quantile(0.9), _absolute, Better.SMALLER),
-    *(_within(limit_mm) for limit_mm in WITHIN_MM),
+    _within(5.0),
+    _within(10.0),
 )
 """Shares are of the series that hold the level: one that was not found is not within 5 mm. Errors
 are of those that were found; false findings of series that do not hold the level."""

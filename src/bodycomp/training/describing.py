@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bodycomp.agreement.errors import share
+from bodycomp.agreement.shares import share
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.data.manifest import Manifest, read_manifest
 from bodycomp.errors import TrainingSetError

@@ -12,6 +12,7 @@ import torch
 
 from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
 from factories import make_segmentation_set, make_slice_set
+from no_pictures import leave_pictures_out
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,17 @@ def slice_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
         levels=("L3", "T8"),
         sizes=((64, 64),),
     )
+
+
+@pytest.fixture
+def pictures() -> None:
+    """Keep the pictures of trainings; they are left out where nobody looks at them."""
+
+
+@pytest.fixture(autouse=True)
+def _pictures_if_asked_for(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    if "pictures" not in request.fixturenames:
+        leave_pictures_out(monkeypatch.setattr)
 
 
 @pytest.fixture(autouse=True)

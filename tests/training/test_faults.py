@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc"),
 ]
 
+HERE = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 KILLS = [4, *range(20, 200, 7)]
 """Which of a training's writes are forestalled by SIGKILL; all of them take too long here."""
 
@@ -53,7 +54,7 @@ class Plans:
         file.write_text(json.dumps(self.plans, default=str), encoding="utf-8")
         done = subprocess.run(
             [sys.executable, Path(__file__).with_name("fault_harness.py"), file],
-            env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": HERE},
             capture_output=True,
             text=True,
             check=False,

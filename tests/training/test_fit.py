@@ -49,6 +49,7 @@ def read_rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.usefixtures("pictures")
 def test_segmentation_run_leaves_what_the_contract_lists(tiny_unet):
     run = train_segmentation(tiny_unet(keep_every_epoch=True))
     assert {path.name for path in run.iterdir()} == RUN_FILES
@@ -113,7 +114,7 @@ def test_a_small_network_learns_muscle(tmp_path, tiny_unet):
     data = make_segmentation_set(tmp_path / "data", {"train": 8, "val": 2})
     options = tiny_unet(
         data_dir=data,
-        epochs=12,
+        epochs=8,
         batch_size=1,
         learning_rate=1e-2,
         compression_channels=(4, 8, 8),

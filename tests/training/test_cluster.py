@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bodycomp.cli import main
 from bodycomp.training.seats import Seat, outer_seat
 
 pytestmark = [
@@ -28,10 +29,6 @@ pytestmark = [
 ]
 
 SIGNAL_IN_ONE_TASK = """
-import os, signal, sys
-from bodycomp.cli import main
-from bodycomp.training import module
-
 plain_step = module.TrainingModule.training_step
 
 def step(self, batch, batch_idx):
@@ -40,8 +37,39 @@ def step(self, batch, batch_idx):
     return plain_step(self, batch, batch_idx)
 
 module.TrainingModule.training_step = step
-sys.exit(main(sys.argv[1:]))
 """
+
+SRUN = """
+import json, os, signal, sys, tempfile
+from bodycomp.cli import main
+from bodycomp.training import fit, module
+
+steps, change = map(json.loads, sys.argv[1:])
+exec(change)
+
+def start(arguments, environment):
+    said = tempfile.TemporaryFile("w+")
+    task = os.fork()
+    if task == 0:
+        os.environ.clear()
+        os.environ.update(environment)
+        os.dup2(said.fileno(), 2)
+        sys.argv[1:] = arguments
+        sys.exit(main(arguments))
+    return task, said
+
+def result(task, said):
+    _, status = os.waitpid(task, 0)
+    said.seek(0)
+    return os.waitstatus_to_exitcode(status), said.read()
+
+print(json.dumps([
+    [result(*task) for task in [start(arguments, each) for each in environments]]
+    for arguments, environments in steps
+]))
+"""
+"""Runs the tasks of one step after another's; PyTorch is imported once, and every task begins
+from there."""
 
 
 def free_port() -> int:
@@ -73,25 +101,21 @@ def slurm_task(rank: int, port: int) -> dict[str, str]:
     }
 
 
-def srun(arguments: list[str], code: str = "") -> list[tuple[int, str]]:
-    """Run two tasks as srun does; return the exit code and the messages of each."""
-    port = free_port()
-    program = ["-c", code] if code else ["-m", "bodycomp"]
-    tasks = [
-        subprocess.Popen(
-            [sys.executable, *program, *arguments],
-            env=slurm_task(rank, port),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        said = [task.communicate(timeout=400)[1] for task in tasks]
-    finally:
-        for task in tasks:
-            task.kill()
-    return [(task.returncode, text) for task, text in zip(tasks, said, strict=True)]
+def srun(*steps: list[str], change: str = "") -> list[list[tuple[int, str]]]:
+    """Run two tasks as srun does, for each command; return their exit codes and messages."""
+    tasks = []
+    for arguments in steps:
+        port = free_port()
+        tasks.append((arguments, [slurm_task(rank, port) for rank in range(2)]))
+    done = subprocess.run(
+        [sys.executable, "-c", SRUN, json.dumps(tasks), json.dumps(change)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stderr
+    return [[(code, said) for code, said in step] for step in json.loads(done.stdout)]
 
 
 def last_weights(run: Path) -> dict[str, torch.Tensor]:
@@ -102,8 +126,7 @@ def last_weights(run: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.slow
 def test_torchrun_trains_as_one_process_and_names_the_run_once(slice_set, tmp_path):
     arguments = command(slice_set, tmp_path, "-e", "2", "--no_augmentation")
-    alone = [sys.executable, "-m", "bodycomp", *arguments, "-a", "alone"]
-    subprocess.run(alone, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert main([*arguments, "-a", "alone"]) == 0
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master-port"]
     done = subprocess.run(
         [sys.executable, *torchrun, str(free_port()), "-m", "bodycomp", *arguments],
@@ -123,9 +146,8 @@ def test_torchrun_trains_as_one_process_and_names_the_run_once(slice_set, tmp_pa
 @pytest.mark.slow
 def test_slurm_tasks_end_resumably_when_one_gets_sigterm(slice_set, tmp_path):
     arguments = command(slice_set, tmp_path, "-e", "3", "-a", "run")
-    interrupted = srun(arguments, SIGNAL_IN_ONE_TASK)
+    interrupted, resumed = srun(arguments, [*arguments, "--resume"], change=SIGNAL_IN_ONE_TASK)
     assert [code for code, _ in interrupted] == [128 + signal.SIGTERM] * 2, interrupted
-    resumed = srun([*arguments, "--resume"], SIGNAL_IN_ONE_TASK)
     assert [code for code, _ in resumed] == [0, 0], resumed
     with (tmp_path / "run" / "metrics.csv").open(encoding="utf-8") as stream:
         assert [row["epoch"] for row in csv.DictReader(stream)] == ["0", "1", "2"]
@@ -134,11 +156,13 @@ def test_slurm_tasks_end_resumably_when_one_gets_sigterm(slice_set, tmp_path):
 @pytest.mark.slow
 def test_a_refusal_ends_all_tasks_and_is_told_once(slice_set, tmp_path):
     (tmp_path / "run").mkdir()
-    refused = srun(command(slice_set, tmp_path, "-a", "run"))
+    refused, bad = srun(
+        command(slice_set, tmp_path, "-a", "run"),
+        command(tmp_path, tmp_path / "out", "-a", "run"),  # found by the first task alone
+    )
     assert [code for code, _ in refused] == [1, 1], refused
     assert "a run of this name exists" in refused[0][1]
     assert "process 1 ends because process 0 failed" in refused[1][1]
-    bad = srun(command(tmp_path, tmp_path / "out", "-a", "run"))  # found by the first task alone
     assert [code for code, _ in bad] == [1, 1], bad
     assert not (tmp_path / "out").exists()
 

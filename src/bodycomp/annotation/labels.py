@@ -6,11 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL
+from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
 from bodycomp.errors import SeriesError, UsageError
 
 IGNORED: Final = "ignore"
 """Takes the place of a tissue for labels that are known and not wanted: they become background."""
+
+NOT_ANNOTATED: Final = "not_annotated"
+"""Takes the place of a tissue for labels of pixels that nobody looked at: neither a tissue nor
+background, ``NOT_ANNOTATED_LABEL`` in the training set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +35,23 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class LabelMapping:
-    """Label number or name -> label of a tissue in the training set, 0 for ignored ones.
+    """Label number or name -> label in the training set.
 
-    Names count without regard to case, blanks, hyphens and underscores.
+    That is a tissue's, 0 for ignored ones, or ``NOT_ANNOTATED_LABEL``. Names count without regard
+    to case, blanks, hyphens and underscores.
     """
 
     labels: Mapping[str, int]
 
     @classmethod
     def parse(cls, terms: Iterable[str]) -> Self:
-        """Read terms such as ``1=muscle``, ``"Left psoas=muscle"`` or ``7=ignore``.
+        """Read terms such as ``1=muscle``, ``"Left psoas=muscle"`` or ``255=not_annotated``.
 
         Raises:
             UsageError: No equals sign, an unknown tissue, or one label with two meanings.
         """
         meanings = {tissue.key: tissue.label for tissue in ABDOMINAL_TISSUES}
-        meanings[IGNORED] = BACKGROUND_LABEL
+        meanings |= {IGNORED: BACKGROUND_LABEL, NOT_ANNOTATED: NOT_ANNOTATED_LABEL}
         labels: dict[str, int] = {}
         for term in terms:
             label, equals, meaning = term.rpartition("=")
@@ -78,9 +83,15 @@ class LabelMapping:
                 f"{where}: expected labels among {known}, found "
                 f"{', '.join(str(s) for s in unknown)}",
                 hint="Say what each means, for instance "
-                f"{unknown[0].name or unknown[0].value}=muscle, or ={IGNORED}.",
+                f"{unknown[0].name or unknown[0].value}=muscle, or ={IGNORED}, or "
+                f"={NOT_ANNOTATED} where nobody said what is there.",
             )
         return {value: label for value, label in found.items() if label is not None}
+
+    @property
+    def has_not_annotated(self) -> bool:
+        """Whether some label means that a pixel was not annotated."""
+        return NOT_ANNOTATED_LABEL in self.labels.values()
 
     def find(self, structure: Structure) -> int | None:
         """Return a structure's label in the training set, None if the mapping does not name it."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL
 from bodycomp.data.body_mask import MATTER_ABOVE_HU, STEP, body_box, body_mask
 from bodycomp.data.details import describe_details
 from bodycomp.data.fingerprint import perceptual_hash
@@ -55,6 +55,7 @@ SAMPLE_FACTS: Final = np.dtype(
         ("body_pixels", "<u4"),
         ("body_box", "<u2", (4,)),
         ("pixels", "<u4", (TISSUES,)),
+        ("unknown_pixels", "<u4"),
         ("mean_hu", "<f4", (TISSUES,)),
         ("sd_hu", "<f4", (TISSUES,)),
         ("air_share", "<f4", (TISSUES,)),
@@ -73,6 +74,7 @@ digests of image (``image_digest``) and mask;
 ``perceptual_hash``; pixels of the body and its first and last row and column; and for each of
 ``ABDOMINAL_TISSUES`` its pixels, the mean and standard deviation of their HU (NaN without
 pixels), the share of them that holds air, and the share outside the body (NaN likewise).
+``unknown_pixels`` are those that are not annotated.
 ``detached_pixels`` are labelled matter outside the body: table, arms. ``outermost`` counts the rows
 whose first labelled pixel is of the tissue. ``single_pixels`` are
 labelled unlike all four neighbours. ``rim_pixels`` are muscle one pixel wide between background and
@@ -88,7 +90,7 @@ def describe_sample(
 
     Args:
         hu: (row, column) HU, finite; rows and columns are alike and divided by ``STEP``.
-        labels: (row, column) labels 0..3.
+        labels: (row, column) labels 0..3, and ``NOT_ANNOTATED_LABEL``.
         ends: Lowest and highest HU.
 
     Returns:
@@ -101,12 +103,15 @@ def describe_sample(
     body = body_mask(hu[STEP // 2 :: STEP, STEP // 2 :: STEP], MATTER_ABOVE_HU)
     facts["body_pixels"] = np.count_nonzero(body) * STEP**2
     facts["body_box"] = box = body_box(body, (STEP, STEP))
-    _describe_tissues(facts, hu, labels, body)
+    unknown = labels == NOT_ANNOTATED_LABEL
+    facts["unknown_pixels"] = np.count_nonzero(unknown)
+    tissues = np.where(unknown, 0, labels).astype(np.uint8) if facts["unknown_pixels"] else labels
+    _describe_tissues(facts, hu, tissues, body)
     facts["outermost"] = _outermost(labels)
     facts["single_pixels"] = _single_pixels(labels)
     facts["rim_pixels"] = _rim_pixels(labels)
     if facts["fit_share"] < POOR_FIT:
-        facts["turn"], facts["turned_fit_share"] = _best_turn(hu, labels)
+        facts["turn"], facts["turned_fit_share"] = _best_turn(hu, tissues)
     low, high = (hu.dtype.type(end) for end in (SOFT_TISSUE.low_hu, SOFT_TISSUE.high_hu))
     detail = describe_details(np.clip(hu, low, high) - low, box, PNG_WHITE / (high - low))
     facts["perceptual_hash"] = perceptual_hash(detail["thumbnail"].astype(np.float32))
@@ -178,18 +183,19 @@ def _mask_digest(labels: NDArray[np.uint8]) -> bytes:
 
 
 def _outermost(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count the rows whose first labelled pixel is of each tissue."""
+    """Count the rows whose first labelled pixel is of each tissue; unknown ones tell nothing."""
     first = labels[np.arange(len(labels)), (labels != 0).argmax(axis=1)]
-    return np.bincount(first, minlength=TISSUES + 1)[1:]
+    return np.bincount(first, minlength=TISSUES + 1)[1 : TISSUES + 1]
 
 
 def _single_pixels(labels: NDArray[np.uint8]) -> int:
-    """Count labelled pixels that differ from all four neighbours."""
+    """Count labelled pixels that differ from all four neighbours, each of which is annotated."""
     flat, width = labels.reshape(-1), labels.shape[1]
     middle = flat[width:-width]
-    single = middle != 0
+    single = (middle != 0) & (middle != NOT_ANNOTATED_LABEL)
     for shift in (0, 2 * width, width - 1, width + 1):
-        single &= middle != flat[shift : shift + len(middle)]
+        neighbour = flat[shift : shift + len(middle)]
+        single &= (middle != neighbour) & (neighbour != NOT_ANNOTATED_LABEL)
     return int(np.count_nonzero(single))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import tissues_for
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL, tissues_for
 from bodycomp.data.asymmetry import grouping_of
 from bodycomp.data.findings import Finding, FindingList, Place
 from bodycomp.data.gathering import Gathered, gather_into
@@ -56,11 +56,16 @@ class SampleLooker:
                 self.image_digests[split][index] = pixel_digest(hu)
                 self.mask_digests[split][index] = pixel_digest(labels)
             ends = piece.lowest[offset], piece.highest[offset]
-            if np.isfinite(ends).all() and labels.max() <= LARGEST_LABEL:
+            known = labels.max() <= LARGEST_LABEL or _are_known(labels)
+            if np.isfinite(ends).all() and known:
                 facts, detail = describe_sample(hu, labels, ends)
                 if digest is not None:
                     facts["image_digest"] = np.void(digest)
                 self._gathered.put(split, index, (facts, detail))
+
+
+def _are_known(labels: NDArray[np.uint8]) -> bool:
+    return bool(((labels <= LARGEST_LABEL) | (labels == NOT_ANNOTATED_LABEL)).all())
 
 
 def validate_samples(

@@ -55,7 +55,7 @@ def check_segmentation_set(
     splits: dict[str, SplitHeaders] = {}
     for split in SPLITS:
         headers, errors = inspect_segmentation_split(data_dir, split)
-        findings += errors
+        findings += (error for error in errors if error not in findings)  # labels.json is the set's
         if headers is not None:
             splits[split] = headers
     total = sum(headers.images.shape[0] for headers in splits.values())
@@ -123,10 +123,9 @@ def _check_classes(
     scan: SplitScan, findings: FindingList, header: ArrayHeader, tissues: Sequence[Tissue]
 ) -> None:
     name = header.path.name
-    if scan.labels == {BACKGROUND_LABEL}:
-        message = (
-            f"expected labelled tissue, found only background in all {header.shape[0]} samples"
-        )
+    if scan.labels <= {BACKGROUND_LABEL}:
+        found = "only background" if scan.labels else "no annotated pixel"
+        message = f"expected labelled tissue, found {found} in all {header.shape[0]} samples"
         findings.error("only-background", name, message, "Check how the masks were exported.")
         return
     for tissue in tissues:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.evaluation.annotated_case import AnnotatedCase
 from bodycomp.evaluation.case_run import CaseOutcome
 from bodycomp.evaluation.level_rows import LevelRow
@@ -61,7 +64,7 @@ def evaluation_cells(row: LevelRow, tissues: list[TissueRow]) -> Mapping[str, Ce
     }
     for tissue in tissues:
         cells |= {
-            f"{tissue.tissue}_true_area_cm2": tissue.true.area_cm2,
+            f"{tissue.tissue}_true_area_cm2": None if tissue.true is None else tissue.true.area_cm2,
             f"{tissue.tissue}_total_error_cm2": tissue.total_error_cm2,
             f"{tissue.tissue}_slice_error_cm2": tissue.slice_error_cm2,
             f"{tissue.tissue}_outline_error_cm2": tissue.outline_error_cm2,
@@ -73,5 +76,8 @@ def evaluation_cells(row: LevelRow, tissues: list[TissueRow]) -> Mapping[str, Ce
 def _truth(case: AnnotatedCase, level: LevelResult) -> CaseTruth:
     name = level.choice.level
     index = case.mask_slice(name)
-    masks = {} if index is None or case.masks is None else {index: case.masks.labels[index]}
+    masks = {}
+    if index is not None and case.masks is not None:
+        drawn = case.masks.labels[index]
+        masks[index] = np.where(drawn == NOT_ANNOTATED_LABEL, 0, drawn).astype(np.uint8)
     return CaseTruth(masks, case.levels.true_z_mm(name))

@@ -16,7 +16,12 @@ from bodycomp.annotation.masks import read_masks
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError, UsageError
-from bodycomp.evaluation.mask_arrays import ARRAY_SUFFIX, array_cases, open_mask_array
+from bodycomp.evaluation.mask_arrays import (
+    ARRAY_SUFFIX,
+    array_cases,
+    open_mask_array,
+    open_truth_array,
+)
 from bodycomp.evaluation.mask_pairs import MaskPair, pair_masks
 from bodycomp.evaluation.slice_records import SliceCase, SliceRecord, compare_cases
 from bodycomp.imaging.grid import AIR_BELOW_HU, volume_on_grid
@@ -108,7 +113,7 @@ def _cases_of(pair: MaskPair, options: MaskOptions) -> Iterator[SliceCase]:
     arrays = [path.suffix == ARRAY_SUFFIX for path in (pair.predicted, pair.truth)]
     if all(arrays):
         found = open_mask_array(pair.predicted, options.predicted_labels)
-        true = open_mask_array(pair.truth, options.truth_labels)
+        true = open_truth_array(pair.truth, options.truth_labels)
         return array_cases(found, true, pair.name, options.pixel_spacing_mm)
     if any(arrays):
         raise UsageError(

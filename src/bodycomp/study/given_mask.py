@@ -60,4 +60,10 @@ def _own_labels() -> list[str]:
 
 
 def _given(path: Path, found: MaskVolume) -> GivenMask:
+    if found.partial.any():
+        raise SeriesError(
+            f"{path.name}: expected slices whose pixels are all annotated, found "
+            f"{int(found.partial.sum())} with pixels that are marked as not annotated",
+            hint="Areas are those of whole slices: draw all of it, or none of the slice.",
+        )
     return GivenMask(found.labels, found.annotated, file_digest(path))

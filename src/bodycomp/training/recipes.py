@@ -16,12 +16,11 @@ from bodycomp.data.layout import (
     SPLITS,
     SegmentationSplit,
     SliceSplit,
-    images_path,
-    masks_path,
     open_segmentation_split,
     open_slice_split,
     table_path,
 )
+from bodycomp.data.naming import segmentation_files
 from bodycomp.data.validate import Finding, check_segmentation_set, survey_slice_set
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
@@ -150,10 +149,8 @@ class SegmentationRecipe(Recipe):
         return _splits(lambda name: open_segmentation_split(self.options.data_dir, name), dataset)
 
     def files(self) -> list[Path]:
-        """Return the arrays that are there."""
-        folder = self.options.data_dir
-        paths = (at(folder, name) for name in SPLITS for at in (images_path, masks_path))
-        return [path for path in paths if path.exists()]
+        """Return the arrays that are there, and what declares their labels."""
+        return segmentation_files(self.options.data_dir)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from bodycomp.errors import SeriesError, UsageError
 from bodycomp.evaluation.mask_arrays import ARRAY_SUFFIX, array_cases, open_mask_array
 from bodycomp.evaluation.mask_pairs import MaskPair, pair_masks
 from bodycomp.evaluation.slice_records import SliceCase, SliceRecord, compare_cases
-from bodycomp.imaging.grid import AIR_BELOW_HU, volume_on_grid
+from bodycomp.imaging.grid import blank_volume
 
 OWN_LABELS: Final = LabelMapping.parse(
     f"{label}={tissue.key}"
@@ -27,8 +27,6 @@ OWN_LABELS: Final = LabelMapping.parse(
     for label in (tissue.label, tissue.key, tissue.title)
 )
 """The labels and names that bodycomp writes itself."""
-
-_AIR_HU: Final = np.int16(AIR_BELOW_HU - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +144,6 @@ def _without_scan(truth: Path) -> Scan:
             f"{truth.name}: expected a label map as NIfTI or NRRD, found {kind_of(truth)}",
             hint="Name the scan as well: this format lies on the scan's grid.",
         )
-    volume = volume_on_grid(np.full(grid.shape, _AIR_HU), grid, truth.name)
+    volume = blank_volume(grid, truth.name)
     count = len(volume)
     return Scan(volume, "labels", (truth,) * count, ("",) * count)

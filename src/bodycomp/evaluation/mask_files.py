@@ -24,7 +24,7 @@ from bodycomp.evaluation.mask_arrays import (
 )
 from bodycomp.evaluation.mask_pairs import MaskPair, pair_masks
 from bodycomp.evaluation.slice_records import SliceCase, SliceRecord, compare_cases
-from bodycomp.imaging.grid import AIR_BELOW_HU, volume_on_grid
+from bodycomp.imaging.grid import blank_volume
 
 OWN_LABELS: Final = LabelMapping.parse(
     f"{label}={tissue.key}"
@@ -32,8 +32,6 @@ OWN_LABELS: Final = LabelMapping.parse(
     for label in (tissue.label, tissue.key, tissue.title)
 )
 """The labels and names that bodycomp writes itself."""
-
-_AIR_HU: Final = np.int16(AIR_BELOW_HU - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +149,6 @@ def _without_scan(truth: Path) -> Scan:
             f"{truth.name}: expected a label map as NIfTI or NRRD, found {kind_of(truth)}",
             hint="Name the scan as well: this format lies on the scan's grid.",
         )
-    volume = volume_on_grid(np.full(grid.shape, _AIR_HU), grid, truth.name)
+    volume = blank_volume(grid, truth.name)
     count = len(volume)
     return Scan(volume, "labels", (truth,) * count, ("",) * count)

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # Trainings in tests leave nothing in the user's cache.
@@ -20,3 +21,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session")
+def mask_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A segmentation set of phantom patients; tests with it are of the group "planted faults"."""
+    from phantom_sets import write_mask_set  # noqa: PLC0415 - few tests need it
+
+    return write_mask_set(tmp_path_factory.mktemp("masks"))
+
+
+@pytest.fixture(scope="session")
+def level_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A slice-selection set of phantom patients, as ``mask_set``."""
+    from phantom_sets import write_level_set  # noqa: PLC0415
+
+    return write_level_set(tmp_path_factory.mktemp("levels"))

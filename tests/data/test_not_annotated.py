@@ -16,7 +16,6 @@ from bodycomp.errors import TrainingSetError
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.report.training_set_page import write_training_set_page
 from factories import make_segmentation_set, torso_slice
-from phantom_sets import write_mask_set
 
 
 def mark(folder, place, label=NOT_ANNOTATED_LABEL, split="train"):
@@ -73,11 +72,6 @@ def test_a_declaration_of_anything_else_is_refused_once(tmp_path, content):
         open_segmentation_split(tmp_path, "train")
 
 
-@pytest.fixture(scope="module")
-def phantoms(tmp_path_factory):
-    return write_mask_set(tmp_path_factory.mktemp("phantoms"))
-
-
 HIDDEN = {
     "half": lambda labels: np.broadcast_to(np.arange(512)[:, None] < 256, labels.shape),
     "scribbles": lambda labels: np.random.default_rng(3).random(labels.shape) > 0.02,
@@ -88,10 +82,11 @@ HIDDEN = {
 }
 
 
+@pytest.mark.xdist_group("planted faults")
 @pytest.mark.parametrize("kind", HIDDEN)
-def test_masks_that_are_annotated_in_part_break_no_rule(phantoms, tmp_path, kind):
+def test_masks_that_are_annotated_in_part_break_no_rule(mask_set, tmp_path, kind):
     for split in ("train", "val"):
-        opened = open_segmentation_split(phantoms, split)
+        opened = open_segmentation_split(mask_set, split)
         with SegmentationWriter(tmp_path, split) as writer:
             for hu, labels in zip(opened.images[..., 0], opened.masks[..., 0], strict=True):
                 writer.append(hu, np.where(HIDDEN[kind](labels), NOT_ANNOTATED_LABEL, labels))

@@ -1,4 +1,4 @@
-"""Two causes that explain many findings at once: a turned mask and shifted HU."""
+"""Causes that explain many findings at once: a turned or moved mask, and shifted HU."""
 
 from __future__ import annotations
 
@@ -21,8 +21,20 @@ FEWEST_PIXELS: Final = 200
 
 def is_turned(sample: np.void) -> bool:
     """Tell whether a mask fits its image much better when it is turned; from ``SAMPLE_FACTS``."""
-    gain = sample["turned_fit_share"] - sample["fit_share"]
-    return bool(sample["turn"] > 0 and gain >= FIT_GAIN and sample["turned_fit_share"] >= GOOD_FIT)
+    fit = float(sample["turned_fit_share"])
+    is_best = fit >= sample["shifted_fit_share"]
+    return bool(sample["turn"] > 0 and is_best and _explains(fit, sample))
+
+
+def is_moved(sample: np.void) -> bool:
+    """Tell whether a mask fits its image much better when it is moved; from ``SAMPLE_FACTS``."""
+    is_elsewhere = bool(sample["shift"].any())
+    explains = _explains(float(sample["shifted_fit_share"]), sample)
+    return is_elsewhere and explains and not is_turned(sample)
+
+
+def _explains(fit: float, sample: np.void) -> bool:
+    return bool(fit >= GOOD_FIT and fit - sample["fit_share"] >= FIT_GAIN)
 
 
 def tissue_means(sample: np.void) -> dict[Tissue, float]:

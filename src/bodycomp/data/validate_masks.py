@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT, Tissue
 from bodycomp.data.findings import Finding, Place, Rule
-from bodycomp.data.misfits import is_turned, shift_of
+from bodycomp.data.misfits import is_moved, is_turned, shift_of
 from bodycomp.data.places import sample_place
 from bodycomp.data.sample_facts import TURNS
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
@@ -27,6 +27,11 @@ MASK_TURNED: Final = Rule(
     "mask-turned",
     "error",
     "Turn the mask as its image is turned: image and mask must come from one orientation.",
+)
+MASK_SHIFTED: Final = Rule(
+    "mask-shifted",
+    "error",
+    "Cut, pad and resize the mask as its image: pixel by pixel they must lie on one another.",
 )
 MASK_MISFIT: Final = Rule(
     "mask-misfit",
@@ -121,13 +126,18 @@ _Broken = tuple[Rule, str, float | int]
 
 
 def _fit(sample: np.void) -> Iterator[_Broken]:
-    fit, turned = float(sample["fit_share"]), float(sample["turned_fit_share"])
+    fit = float(sample["fit_share"])
+    found = (
+        f"expected a mask that fits its image, found HU of the labelled tissue in {fit:.0%} of "
+        "its pixels, and in"
+    )
     if is_turned(sample):
-        message = (
-            f"expected a mask that fits its image, found HU of the labelled tissue in {fit:.0%} of "
-            f"its pixels, and in {turned:.0%} if it is {TURNS[int(sample['turn'])]}"
-        )
-        yield MASK_TURNED, message, fit
+        turn = TURNS[int(sample["turn"])]
+        yield MASK_TURNED, f"{found} {sample['turned_fit_share']:.0%} if it is {turn}", fit
+    elif is_moved(sample):
+        down, across = (int(pixels) for pixels in sample["shift"])
+        moved = f"moved by {down:+d} rows and {across:+d} columns"
+        yield MASK_SHIFTED, f"{found} {sample['shifted_fit_share']:.0%} if it is {moved}", fit
     elif fit < BAD_FIT:
         message = (
             "expected HU of muscle (-29..150) and fat (-190..-30) where they are labelled, "

@@ -86,8 +86,8 @@ def _check_range(scan: SplitScan, findings: FindingList, split: str, *, allow_sc
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         return
     found = f"found values from {low.min():g} to {high.max():g} only"
-    if low.min() >= 0 and high.max() <= 255:
-        scale = "0..1" if high.max() <= 1 else "0..255"
+    scale = _scale(float(low.min()), float(high.max()))
+    if scale:
         message = f"expected raw HU with air near -1000, {found} (within {scale})"
         hint = (
             "The images look windowed or scaled already; save the raw HU. If these values are "
@@ -105,6 +105,12 @@ def _check_range(scan: SplitScan, findings: FindingList, split: str, *, allow_sc
             hint = "This sample looks scaled, unlike others; check how it was made."
             place = sample_place(split, int(sample))
             findings.warning("sample-without-air", place, message, hint)
+
+
+def _scale(low: float, high: float) -> str:
+    """Return the scale of 8 bits or of 0 to 1 that all values lie in, empty if there is none."""
+    scales = {"0..1": (0, 1), "0..255": (0, 255), "-128..127": (-128, 127)}
+    return next((name for name, ends in scales.items() if ends[0] <= low <= high <= ends[1]), "")
 
 
 def _check_clipping(scan: SplitScan, findings: FindingList, split: str) -> None:

@@ -21,7 +21,9 @@ from bodycomp.data.layout import (
     table_path,
 )
 from bodycomp.data.naming import segmentation_files
-from bodycomp.data.validate import Finding, check_segmentation_set, survey_slice_set
+from bodycomp.data.segmentation_validation import check_before_training
+from bodycomp.data.slice_validation import errors_of_a_sample
+from bodycomp.data.validate import Finding, survey_slice_set
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,
@@ -105,9 +107,9 @@ class SegmentationRecipe(Recipe):
         return replace(self, options=replace(self.options, name=name))
 
     def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
-        """Read every image and mask."""
+        """Read every image and mask, and look closely at a sample."""
         del preprocessing
-        findings = check_segmentation_set(
+        findings = check_before_training(
             self.options.data_dir,
             tissues=tissues_for(thoracic=self.options.thoracic),
             allow_scaled=self.options.allow_scaled_images,
@@ -165,7 +167,7 @@ class SliceSelectionRecipe(Recipe):
         return replace(self, options=replace(self.options, name=name))
 
     def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
-        """Read every slice and table, and keep decoded slices in the cache."""
+        """Read every slice and table, look closely at a sample, and keep decoded slices."""
         survey = survey_slice_set(
             self.options.data_dir,
             levels=self.options.levels,
@@ -174,7 +176,8 @@ class SliceSelectionRecipe(Recipe):
             progress=progress,
         )
         decoded = {name: file.key for name, file in survey.decoded.items()}
-        return CheckedData(survey.findings, survey.contents, decoded)
+        errors = errors_of_a_sample(self.options.data_dir, survey.splits, self.options.levels)
+        return CheckedData((*survey.findings, *errors), survey.contents, decoded)
 
     def _cache(self) -> GreyCache:
         folder = self.options.cache_dir or default_cache_dir()

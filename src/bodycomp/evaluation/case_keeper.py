@@ -38,9 +38,7 @@ class CaseKeeper:
     def __call__(self, outcome: CaseOutcome, case: AnnotatedCase, result: SeriesResult) -> None:
         """Keep one case; see ``case_run.CaseSeen``."""
         volume = case.scan.volume
-        facts = SeriesFacts(
-            study=outcome.names.case, series=SERIES, source=case.scan.source, slices=len(volume)
-        )
+        facts = _facts(outcome.names.case, case)
         views = coronal_and_sagittal(volume)
         number = len(self.cases)
         for level, row in zip(result.levels, outcome.models[0].levels, strict=True):
@@ -71,6 +69,29 @@ def evaluation_cells(row: LevelRow, tissues: list[TissueRow]) -> Mapping[str, Ce
             f"{tissue.tissue}_dice": tissue.outline.dice.value,
         }
     return cells
+
+
+def _facts(name: str, case: AnnotatedCase) -> SeriesFacts:
+    """Return what the page says of a scan."""
+    volume, made = case.scan.volume, case.scan.acquisition
+    return SeriesFacts(
+        study=name,
+        series=SERIES,
+        source=case.scan.source,
+        slices=len(volume),
+        slice_spacing_mm=volume.slice_spacing_mm,
+        slice_thickness_mm=made.slice_thickness_mm,
+        pixel_spacing_mm=volume.pixel_spacing_mm[0],
+        rows=volume.slice_shape[0],
+        columns=volume.slice_shape[1],
+        manufacturer=made.manufacturer,
+        scanner_model=made.scanner_model,
+        kvp=made.kvp,
+        kernel=made.kernel,
+        exposure_mas=made.exposure_mas,
+        contrast_agent=made.contrast_agent,
+        notes="; ".join(case.notes),
+    )
 
 
 def _truth(case: AnnotatedCase, level: LevelResult) -> CaseTruth:

@@ -80,7 +80,7 @@ def test_formats_of_pixels_give_back_exactly_the_labels(
     np.testing.assert_array_equal(masks.labels, case.labels)
     assert masks.labels.dtype == np.uint8
     assert masks.annotated.all()
-    assert [s.value for s in masks.structures] == [1, 2, 3]
+    assert [s.value for s in masks.structures] in ([1, 2, 3], [1, 1, 2], [None] * 3)
     assert {s.name for s in masks.structures} in ({""}, set(TISSUE_NAMES.values()))
 
 

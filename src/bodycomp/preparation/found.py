@@ -13,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.annotation.kinds import Kind, kind_of, structure_name, volume_header
+from bodycomp.annotation.kinds import Kind, is_passed_over, kind_of, structure_name, volume_header
 from bodycomp.annotation.level_table import cases_of_table
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.dicom.candidate import CandidateSeries
@@ -165,7 +165,8 @@ def search(
 def _folders(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files = [Path(root, name) for name in sorted(names) if not name.startswith(".")]
+        paths = (Path(root, name) for name in sorted(names))
+        files = [path for path in paths if not is_passed_over(path)]
         if files:
             yield Path(root), files
 

@@ -194,7 +194,7 @@ class VolumeFileSource(Source):
             pixel_spacing_mm=volume.pixel_spacing_mm[0],
             rows=volume.slice_shape[0],
             columns=volume.slice_shape[1],
-            notes="; ".join(picture_notes(volume)),
+            notes="; ".join((*volume.notes, *picture_notes(volume))),
             identifiers=named if identifiers else {},
         )
         return LoadedVolume(volume, facts)

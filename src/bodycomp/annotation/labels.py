@@ -16,7 +16,7 @@ IGNORED: Final = "ignore"
 """Takes the place of a tissue for labels that are known and not wanted: they become background."""
 
 
-_NUMBER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class LabelMapping:
     accents.
 
     Attributes:
-        labels: Numbers as ``int``, names as their letters that count.
+        labels: Numbers in decimal digits, names as their letters that count.
     """
 
-    labels: Mapping[int | str, int]
+    labels: Mapping[str, int]
 
     @classmethod
     def parse(cls, terms: Iterable[str]) -> Self:
@@ -60,7 +60,7 @@ class LabelMapping:
         """
         meanings = {tissue.key: tissue.label for tissue in ABDOMINAL_TISSUES}
         meanings[IGNORED] = BACKGROUND_LABEL
-        labels: dict[int | str, int] = {}
+        labels: dict[str, int] = {}
         for term in terms:
             label, equals, meaning = term.rpartition("=")
             if not equals or not label.strip() or meaning.strip() not in meanings:
@@ -68,8 +68,7 @@ class LabelMapping:
                     f"expected LABEL=TISSUE, found {term!r}",
                     hint=f"Tissues are {', '.join(meanings)}; for instance 1=muscle.",
                 )
-            number = _number(label)
-            key = _key(label) if number is None else number
+            key = _number(label) or _key(label)
             if labels.setdefault(key, meanings[meaning.strip()]) != meanings[meaning.strip()]:
                 raise UsageError(f"label {label.strip()!r} is given two meanings")
         return cls(labels)
@@ -87,13 +86,14 @@ class LabelMapping:
         """
         unknown = [s for s in structures if self.find(s) is None]
         if unknown:
-            known = ", ".join(map(str, self.labels)) or "nothing"
-            first = unknown[0].name if _number(unknown[0].name) is None else ""
+            known = ", ".join(self.labels) or "nothing"
+            first = unknown[0]
+            by_number = first.value is not None and _number(first.name) is not None
+            term = first.value if by_number or not first.name else first.name
             raise SeriesError(
                 f"{where}: expected labels among {known}, found "
                 f"{', '.join(str(s) for s in unknown)}",
-                hint=f"Say what each means, for instance {first or unknown[0].value}=muscle, or "
-                f"={IGNORED}.",
+                hint=f"Say what each means, for instance {term}=muscle, or ={IGNORED}.",
             )
         for structure in structures:
             self._check_number(structure, where)
@@ -105,14 +105,15 @@ class LabelMapping:
         by_name = self.by_name(structure)
         if by_name is not None or structure.value is None:
             return by_name
-        return self.labels.get(structure.value)
+        return self.labels.get(str(structure.value))
 
     def by_name(self, structure: Structure) -> int | None:
         """Return what a structure's name means, None if it means nothing by itself."""
         number = _number(structure.name)
         if number is None:
             return self.labels.get(_key(structure.name)) if structure.name.strip() else None
-        return self.labels.get(number) if structure.value in (None, number) else None
+        is_own = structure.value is None or number == str(structure.value)
+        return self.labels.get(number) if is_own else None
 
     def _check_number(self, structure: Structure, where: str) -> None:
         """Refuse a name that the mapping's numbers give another meaning than the number beside it.
@@ -149,9 +150,9 @@ class LabelMapping:
             )
 
 
-def _number(label: str) -> int | None:
-    """Return the number that a label is, None for a name."""
-    return int(label) if _NUMBER.fullmatch(label.strip()) else None
+def _number(label: str) -> str | None:
+    """Return the number that a label is, in decimal digits, None for a name."""
+    return str(int(label)) if _NUMBER.fullmatch(label.strip()) else None
 
 
 def _form(name: str) -> str:
@@ -160,6 +161,7 @@ def _form(name: str) -> str:
 
 
 def _key(label: str) -> str:
-    """Return the letters of a name that count."""
+    """Return the letters of a name that count; those of ``1-2`` are no number."""
     plain = _form(_form(label).casefold().strip())
-    return "".join(c for c in plain if c not in " -_")
+    letters = "".join(c for c in plain if c not in " -_")
+    return letters if _number(letters) is None else plain

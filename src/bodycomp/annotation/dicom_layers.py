@@ -106,9 +106,9 @@ def _fill(region: Region, scan: Scan, where: str) -> tuple[NDArray[np.bool_], tu
         repeated, united = repeated + filled.repeated, united + filled.united
     notes = []
     if repeated:
-        notes.append(f"{repeated} contours are stored more than once, and count once")
+        notes.append(f"contours that are stored more than once, and count once: {repeated}")
     if united:
-        notes.append(f"{united} contours overlap others of their region in part, and were united")
+        notes.append(f"contours that overlap others of their region in part, and were united: {united}")
     return mask, tuple(notes)
 
 

@@ -108,7 +108,7 @@ def _fill(region: Region, scan: Scan, where: str) -> tuple[NDArray[np.bool_], tu
     if repeated:
         notes.append(f"contours that are stored more than once, and count once: {repeated}")
     if united:
-        notes.append(f"contours that overlap others of their region in part, and were united: {united}")
+        notes.append(f"contours that overlap another in part, and were united: {united}")
     return mask, tuple(notes)
 
 

@@ -59,4 +59,4 @@ def _own_labels() -> list[str]:
 
 
 def _given(path: Path, found: MaskVolume) -> GivenMask:
-    return GivenMask(found.labels, found.annotated, file_digest(path))
+    return GivenMask(found.labels, found.annotated, file_digest(path), found.notes)

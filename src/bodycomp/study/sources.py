@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -42,6 +42,11 @@ class LoadedVolume:
     facts: SeriesFacts
     slices: tuple[SliceFile, ...] = field(default=(), repr=False)
     context: ScanContext = field(default_factory=ScanContext)
+
+    def with_notes(self, notes: Sequence[str]) -> Self:
+        """Return the same with further notes on how it came to be measured."""
+        said = "; ".join(filter(None, (self.facts.notes, *notes)))
+        return replace(self, facts=replace(self.facts, notes=said))
 
 
 class Source(ABC):

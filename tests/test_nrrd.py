@@ -203,6 +203,14 @@ def test_names_of_older_encodings_keep_every_byte(tmp_path: Path) -> None:
     assert len(segment.name) == 6
 
 
+def test_a_segment_cannot_have_the_value_of_the_background(tmp_path: Path) -> None:
+    path = tmp_path / "s.seg.nrrd"
+    layer = np.zeros(VOLUME.hu.shape, np.uint8)
+    with pytest.raises(SeriesError, match=r"above 0 for segment 1 \(muscle\), found 0"):
+        read_nrrd_labels(seg_nrrd(path, [layer], VOLUME, [("fat", 1, 0), ("muscle", 0, 0)]))
+    read_nrrd_labels(seg_nrrd(path, [layer], VOLUME, [("fat", 1, 0), ("Background", 0, 0)]))
+
+
 @pytest.mark.parametrize("field", ["data file: LIST\na.raw\nb.raw", "data file: s%03d.raw 1 4 1"])
 def test_voxels_in_several_files_are_refused(tmp_path: Path, field: str) -> None:
     path = save_nrrd(tmp_path / "ct.nhdr", VOXELS, AFFINE)

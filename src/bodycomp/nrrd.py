@@ -264,5 +264,11 @@ def _segments(header: dict[str, Any], layers: int, path: Path) -> tuple[Segment,
                 f"{path.name}: expected a label value and a layer below {layers} for segment "
                 f"{number}, found {value!r} and {layer!r}"
             )
+        if int(value) == 0 and names[number].casefold() != "background":
+            raise SeriesError(
+                f"{path.name}: expected a label value above 0 for segment {number} "
+                f"({names[number]}), found 0, which is the background's",
+                hint="Give the segment another label value and save the segmentation again.",
+            )
         segments.append(Segment(names[number], int(value), int(layer)))
     return tuple(segments)

@@ -124,7 +124,7 @@ def test_other_files_among_masks_are_named(tmp_path: Path, case: Case, name: str
     pictures = png_folder(tmp_path / "png", case.labels[:1], ["0"])
     for folder in (masks, pictures):
         (folder / name).write_text("text")
-        with pytest.raises(SeriesError, match=rf"found 1 masks beside {name}") as refusal:
+        with pytest.raises(SeriesError, match=rf"found 1 mask beside {name}") as refusal:
             read_masks([folder], case.scan, TISSUES)
         assert "Move the other files out" in refusal.value.hint
         with pytest.raises(SeriesError, match=rf"expected levels .* beside {name}"):

@@ -140,7 +140,8 @@ def no_annotation(path: Path, kind: Kind, expected: str) -> SeriesError:
     others = [file.name for file in files if file not in masks]
     if masks and others:
         more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
-        found = f"{len(masks)} masks beside {', '.join(others[:_LISTED])}{more}"
+        count = "1 mask" if len(masks) == 1 else f"{len(masks)} masks"
+        found = f"{count} beside {', '.join(others[:_LISTED])}{more}"
         hint = "Move the other files out of the folder, or name the masks one by one."
     return SeriesError(f"{path.name}: expected {expected}, found {found}", hint=hint)
 

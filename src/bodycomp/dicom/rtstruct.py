@@ -94,7 +94,7 @@ def _structure_set(dataset: Dataset, path: Path) -> StructureSet:
     for item in _sequence(dataset, "ROIContourSequence", path):
         number = int(_stated(item, "ReferencedROINumber", path, "an ROI Contour"))
         contours = item.get("ContourSequence") or ()
-        if number not in names:
+        if contours and number not in names:
             raise SeriesError(
                 f"{path.name}: expected a Structure Set ROI for all contours, found none with the "
                 f"ROI number {number}, which {len(contours)} contours have",

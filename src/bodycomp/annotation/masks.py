@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL
+from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
 from bodycomp.annotation.labels import LabelMapping, Structure
 from bodycomp.annotation.layer import Layer
 from bodycomp.annotation.layers import read_layers
@@ -87,11 +87,11 @@ class _Merged:
 
     def add(self, layer: Layer, mapping: LabelMapping, where: str) -> None:
         """Lay one layer over the others; labels without a meaning wait for ``end_of``."""
-        self.structures += layer.structures
+        self.structures += layer.structures.values()
         self.notes += layer.notes
-        lut = np.zeros(1 + max(s.value for s in layer.structures), np.uint8)
-        for structure in layer.structures:
-            lut[structure.value] = mapping.find(structure) or 0
+        lut = np.zeros(1 + max(layer.structures), np.uint8)
+        for value, structure in layer.structures.items():
+            lut[value] = mapping.find(structure) or BACKGROUND_LABEL
         for index, plane in enumerate(layer.labels):
             if plane.any():
                 self.annotated[index] = True
@@ -117,12 +117,12 @@ class _Merged:
         np.copyto(below, tissues, where=_is_tissue(tissues) | ((tissues > 0) & (below == 0)))
 
     def end_of(self, where: str, mapping: LabelMapping) -> None:
-        """Refuse labels of this annotation without a meaning, and pixels with two.
+        """Refuse labels of this annotation without one meaning, and pixels with two.
 
         Raises:
             SeriesError: There are some.
         """
-        mapping.values(self.structures[self._checked :], where)
+        mapping.check(self.structures[self._checked :], where)
         self._checked = len(self.structures)
         if self._clashes:
             names = {tissue.label: tissue.key for tissue in ABDOMINAL_TISSUES}

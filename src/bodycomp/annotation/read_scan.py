@@ -58,6 +58,7 @@ def _of_volume_file(path: Path, source: str, read: Callable[[Path], Volume]) -> 
         files=(path,) * count,
         sop_instance_uids=("",) * count,
         instance_numbers=(None,) * count,
+        notes=volume.notes,
     )
 
 

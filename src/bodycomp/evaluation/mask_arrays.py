@@ -47,10 +47,11 @@ class MaskArray:
         plane = values.reshape(self.shape[1:])
         where = f"{self.header.path.name}, slice {index}"
         there = [int(value) for value in np.unique(plane) if value != 0]
-        meanings = self.labels.values([Structure(value) for value in there], where)
+        structures = [Structure(value) for value in there]
+        self.labels.check(structures, where)
         tissues = np.zeros(self.shape[1:], np.uint8)
-        for value, label in meanings.items():
-            tissues[plane == value] = label
+        for value, structure in zip(there, structures, strict=True):
+            tissues[plane == value] = self.labels.find(structure)
         return tissues
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from bodycomp.evaluation.mask_pairs import MaskPair, pair_masks
 from bodycomp.evaluation.slice_records import SliceCase, SliceRecord, compare_cases
 from bodycomp.imaging.grid import blank_volume
 
+_LOG: Final = logging.getLogger(__name__)
 OWN_LABELS: Final = LabelMapping.parse(
     f"{label}={tissue.key}"
     for tissue in ABDOMINAL_TISSUES
@@ -126,6 +128,8 @@ def _volume_cases(pair: MaskPair, options: MaskOptions) -> Iterator[SliceCase]:
     scan = read_scan(pair.scan) if pair.scan else _without_scan(pair.truth)
     truth = read_masks([pair.truth], scan, options.truth_labels)
     found = read_masks([pair.predicted], scan, options.predicted_labels)
+    for note in dict.fromkeys((*scan.notes, *truth.notes, *found.notes)):
+        _LOG.warning("%s", note)
     annotated: Sequence[int] = [int(index) for index in np.flatnonzero(truth.annotated)]
     if not annotated:
         raise SeriesError(f"{pair.truth.name}: expected labels, found none on any slice")

@@ -6,7 +6,7 @@ frame, whose axes point to the patient's left, back and head (LPS).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -29,6 +29,7 @@ class Grid:
     Attributes:
         shape: Voxels along the array's axes, in the order in which they are stored.
         affine: (4, 4), array index -> LPS millimetres.
+        notes: What the file's own statements were corrected by; nothing identifying.
 
     Raises:
         ImageError: The affine is not finite or an axis has no length.
@@ -36,6 +37,7 @@ class Grid:
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not np.all(np.isfinite(self.affine)) or not np.all(self.spacing_mm > 0):
@@ -97,7 +99,7 @@ def volume_on_grid(values: NDArray[Any], grid: Grid, where: str) -> Volume:
         SeriesError: Sheared, or further from axial than slices may be; values that cannot be HU.
     """
     hu, affine = _upright(values, grid, where)
-    return _volume(_as_hu(hu, where), affine, where)
+    return replace(_volume(_as_hu(hu, where), affine, where), notes=grid.notes)
 
 
 def blank_volume(grid: Grid, where: str) -> Volume:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class LoadedVolume:
     facts: SeriesFacts
     slices: tuple[SliceFile, ...] = field(default=(), repr=False)
     context: ScanContext = field(default_factory=ScanContext)
+
+    def with_notes(self, notes: Sequence[str]) -> Self:
+        """Return the same with further notes on how it came to be measured."""
+        said = "; ".join(filter(None, (self.facts.notes, *notes)))
+        return replace(self, facts=replace(self.facts, notes=said))
 
 
 class Source(ABC):
@@ -181,7 +186,7 @@ class VolumeFileSource(Source):
             pixel_spacing_mm=volume.pixel_spacing_mm[0],
             rows=volume.slice_shape[0],
             columns=volume.slice_shape[1],
-            notes="; ".join(picture_notes(volume)),
+            notes="; ".join((*volume.notes, *picture_notes(volume))),
             identifiers=named if identifiers else {},
         )
         return LoadedVolume(volume, facts)

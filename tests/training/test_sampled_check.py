@@ -117,6 +117,29 @@ def test_good_sets_are_trained_on_without_a_word(mask_set, level_set, caplog):
     assert caplog.messages == []
 
 
+PARTIAL = {
+    "visceral fat alone": lambda hu, m: (hu, m * (m == 3)),
+    "muscle alone": lambda hu, m: (hu, m * (m == 1)),
+    "both fats": lambda hu, m: (hu, m * (m > 1)),
+    "small muscles full of fat, beside organs that would fit": lambda hu, m: (
+        np.where((m == 1) & (np.indices(m.shape).sum(axis=0) % 3 == 0), -60, hu),
+        m * (m == 1) * (np.arange(512)[:, None] > 300),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PARTIAL)
+def test_sets_of_some_tissues_alone_are_trained_on(mask_set, tmp_path, kind):
+    folder = shutil.copytree(mask_set, tmp_path / "set")
+    for split in ("train", "val"):
+        paths = images_path(folder, split), masks_path(folder, split)
+        images, masks = (np.load(path)[..., 0] for path in paths)
+        pairs = [PARTIAL[kind](hu, m) for hu, m in zip(images, masks, strict=True)]
+        for path, values in zip(paths, zip(*pairs, strict=True), strict=True):
+            np.save(path, np.stack(values)[..., None].astype(np.load(path).dtype))
+    checked(segmentation(folder))
+
+
 def test_no_more_than_a_sample_is_looked_at(mask_set, monkeypatch):
     looked_at = []
     original = segmentation_validation.describe_sample

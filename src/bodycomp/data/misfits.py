@@ -12,6 +12,10 @@ from bodycomp.data.sample_facts import FITTING_HU
 FIT_GAIN, GOOD_FIT = 0.1, 0.85
 """Phantom masks fit by 0.957 and more, mirrored ones by 0.84 and less."""
 
+LEAST_FAT, LEAST_LABELLED = 0.1, 0.2
+"""Shares of the labels and of the body. A small label finds a place to fit somewhere; muscle alone
+fits in every organ."""
+
 SHIFTS_HU: Final = (1024, 1000, -1024, -1000)
 """Stored values instead of HU, or the intercept applied twice (DICOM PS3.3 C.11.1.1.2)."""
 
@@ -28,9 +32,11 @@ def is_turned(sample: np.void) -> bool:
 
 def is_moved(sample: np.void) -> bool:
     """Tell whether a mask fits its image much better when it is moved; from ``SAMPLE_FACTS``."""
-    is_elsewhere = bool(sample["shift"].any())
+    labelled, fat = int(sample["pixels"].sum()), int(sample["pixels"][1:].sum())
+    covers = labelled >= LEAST_LABELLED * sample["body_pixels"]
+    is_telling = bool(covers and fat >= LEAST_FAT * labelled and sample["shift"].any())
     explains = _explains(float(sample["shifted_fit_share"]), sample)
-    return is_elsewhere and explains and not is_turned(sample)
+    return is_telling and explains and not is_turned(sample)
 
 
 def _explains(fit: float, sample: np.void) -> bool:

@@ -33,7 +33,7 @@ LARGEST_LABEL: Final = 3
 SAMPLED: Final = 32
 """Samples of a split that training looks at closely before its first step: some 0.1 s."""
 
-TOLD_BY_HU: Final = frozenset(
+BASED_ON_HU: Final = frozenset(
     rule.code for rule in (HU_SHIFTED, TISSUES_SWAPPED, MASK_TURNED, MASK_SHIFTED)
 )
 
@@ -161,9 +161,9 @@ def _check_samples(
 
 
 def _allowed(findings: Iterable[Finding], *, allow_scaled: bool) -> Iterator[Finding]:
-    """Turn errors that tell by HU into warnings where the values are meant to be no HU."""
+    """Turn errors that are based on HU into warnings where the values are meant to be no HU."""
     for finding in findings:
-        no_hu = allow_scaled and finding.code in TOLD_BY_HU
+        no_hu = allow_scaled and finding.code in BASED_ON_HU
         yield replace(finding, severity="warning") if no_hu else finding
 
 

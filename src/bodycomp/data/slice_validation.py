@@ -128,7 +128,7 @@ def _look(split: SliceSplit, rows: Sequence[int]) -> NDArray[np.void]:
         try:
             facts[row] = describe_slice(read_grey_png(path))[0]
         except (BodycompError, OSError):
-            return  # told by the survey
+            return  # the survey reports it
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(look, rows))

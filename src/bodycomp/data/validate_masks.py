@@ -180,7 +180,8 @@ def _missing(sample: np.void, usual: Sequence[Tissue]) -> Iterator[_Broken]:
 def _edges(sample: np.void, labelled: int) -> Iterator[_Broken]:
     outermost = sample["outermost"].astype(int)
     share = outermost[VISCERAL_FAT.label - 1] / max(1, outermost.sum())
-    if share > OUTERMOST_SHARE:
+    has_both = all(sample["pixels"][fat.label - 1] for fat in (SUBCUTANEOUS_FAT, VISCERAL_FAT))
+    if has_both and share > OUTERMOST_SHARE:
         message = (
             "expected subcutaneous fat (2) around visceral fat (3), "
             f"found visceral fat outermost in {share:.0%} of the rows"

@@ -39,3 +39,19 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("not tested here")
     for reason, count in sorted(reasons.items()):
         terminalreporter.line(f"{count:4} tests: {reason}")
+
+
+@pytest.fixture(scope="session")
+def mask_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A segmentation set of phantom patients; tests with it are of the group "planted faults"."""
+    from phantom_sets import write_mask_set  # noqa: PLC0415 - few tests need it
+
+    return write_mask_set(tmp_path_factory.mktemp("masks"))
+
+
+@pytest.fixture(scope="session")
+def level_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A slice-selection set of phantom patients, as ``mask_set``."""
+    from phantom_sets import write_level_set  # noqa: PLC0415
+
+    return write_level_set(tmp_path_factory.mktemp("levels"))

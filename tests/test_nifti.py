@@ -223,3 +223,36 @@ def test_what_is_no_label_map_is_refused(tmp_path: Path, data: np.ndarray, messa
 def test_whole_labels_in_floats_are_labels(tmp_path: Path) -> None:
     path = save(tmp_path / "labels.nii", np.abs(HU).astype(np.float32), upright_affine())
     np.testing.assert_array_equal(read_nifti_labels(path).values, np.abs(HU))
+
+
+@pytest.mark.parametrize("share", [0.9999999998, 0.99999994, 1.0009])
+def test_labels_within_rounding_of_whole_numbers_are_labels(tmp_path: Path, share: float) -> None:
+    """As writers leave them that scale floats into integers."""
+    labels = np.arange(120).reshape(6, 4, 5) % 2
+    path = save(tmp_path / "labels.nii", labels * share, upright_affine())
+    np.testing.assert_array_equal(read_nifti_labels(path).values, labels)
+
+
+def test_what_is_no_whole_number_is_said_in_full(tmp_path: Path) -> None:
+    path = save(tmp_path / "labels.nii", np.full((6, 4, 5), 1.99712345), upright_affine())
+    with pytest.raises(SeriesError, match=r"120 fractions such as 1\.99712345"):
+        read_nifti_labels(path)
+
+
+def test_nan_is_refused_with_count_place_and_what_to_do(tmp_path: Path) -> None:
+    rows, columns = np.ogrid[:64, :64]
+    beyond = (rows - 31.5) ** 2 + (columns - 31.5) ** 2 > 32**2
+    hu = np.random.default_rng(1).integers(-1000, 200, (64, 64, 4)).astype(np.float32)
+    hu[beyond, 1:] = np.nan
+    path = save(tmp_path / "ct.nii", hu, upright_affine())
+    share = 3 * beyond.sum() / hu.size
+    with pytest.raises(SeriesError) as refusal:
+        read_nifti_volume(path)
+    assert (
+        f"NaN or infinity in {3 * beyond.sum()} of {hu.size} ({share:.1%}), on 3 of 4 slices, all "
+        "of them outside the circle of the field of view; first at slice 1 from the feet"
+    ) in refusal.value.message
+    assert "-1024 HU" in refusal.value.hint
+    hu[32, 32, 2] = np.inf
+    with pytest.raises(SeriesError, match="1 of them within the circle of the field of view"):
+        read_nifti_volume(save(tmp_path / "ct.nii", hu, upright_affine()))

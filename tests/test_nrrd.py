@@ -9,7 +9,7 @@ import nrrd
 import numpy as np
 import pytest
 
-from annotation_files import every_layout, index_to_lps, save_nrrd, seg_nrrd
+from annotation_files import every_layout, index_to_lps, save_nrrd, seg_nrrd, simpleitk
 from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nrrd import Segment, read_nrrd_grid, read_nrrd_labels, read_nrrd_volume
@@ -163,3 +163,58 @@ def test_grid_is_what_simpleitk_wrote(tmp_path: Path, layout: tuple) -> None:
     grid = read_nrrd_grid(save_nrrd(tmp_path / "ct.nrrd", voxels, affine))
     np.testing.assert_allclose(grid.affine, affine, atol=1e-6)
     assert grid.shape == voxels.shape
+
+
+def named(path: Path, names: list[str], encoding: str = "utf-8") -> Path:
+    """A segmentation with these names, as a writer in this encoding stores them."""
+    segments = [(f"name {value}", value, 0) for value in range(1, len(names) + 1)]
+    seg_nrrd(path, [np.ones(VOLUME.hu.shape, np.uint8)], VOLUME, segments)
+    content = path.read_bytes()
+    for value, name in enumerate(names, start=1):
+        old, new = f"_Name:=name {value}\n", f"_Name:={name}\n"
+        content = content.replace(old.encode(), new.encode(encoding))
+    path.write_bytes(content)
+    return path
+
+
+NAMES = [
+    ["M\u00fasculo", "Grasa subcut\u00e1nea", "Mu\u0301sculo"],
+    ["\u808c\u8089", "\u7ec4\u7ec7_2", "\u7ec4\u7ec7_3"],
+    ["Muskel \u2013 links", "Fett: au\u00dfen", "\U0001f4aa"],
+]
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_names_are_those_that_simpleitk_reads(tmp_path: Path, names: list[str]) -> None:
+    path = named(tmp_path / "s.seg.nrrd", names)
+    assert [segment.name for segment in read_nrrd_labels(path).segments] == names
+    image = simpleitk().ReadImage(str(path))
+    assert [image.GetMetaData(f"Segment{n}_Name") for n in range(3)] == names
+
+
+def test_names_of_older_encodings_keep_every_byte(tmp_path: Path) -> None:
+    """So that two names stay two, and none becomes a number."""
+    path = named(tmp_path / "s.seg.nrrd", ["M\u00fasculo", "\u00e9_2"], "cp1252")
+    assert [s.name for s in read_nrrd_labels(path).segments] == ["M\u00fasculo", "\u00e9_2"]
+    path = named(tmp_path / "s.seg.nrrd", ["\u7ec4\u7ec7_2"], "gb18030")
+    (segment,) = read_nrrd_labels(path).segments
+    assert segment.name.endswith("_2")
+    assert len(segment.name) == 6
+
+
+def test_a_segment_cannot_have_the_value_of_the_background(tmp_path: Path) -> None:
+    path = tmp_path / "s.seg.nrrd"
+    layer = np.zeros(VOLUME.hu.shape, np.uint8)
+    with pytest.raises(SeriesError, match=r"above 0 for segment 1 \(muscle\), found 0"):
+        read_nrrd_labels(seg_nrrd(path, [layer], VOLUME, [("fat", 1, 0), ("muscle", 0, 0)]))
+    read_nrrd_labels(seg_nrrd(path, [layer], VOLUME, [("fat", 1, 0), ("Background", 0, 0)]))
+
+
+@pytest.mark.parametrize("field", ["data file: LIST\na.raw\nb.raw", "data file: s%03d.raw 1 4 1"])
+def test_voxels_in_several_files_are_refused(tmp_path: Path, field: str) -> None:
+    path = save_nrrd(tmp_path / "ct.nhdr", VOXELS, AFFINE)
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("data file")]
+    path.write_text("\n".join([*lines, field]))
+    for read in (read_nrrd_volume, read_nrrd_labels, read_nrrd_grid):
+        with pytest.raises(SeriesError, match="expected the voxels in one file, found several"):
+            read(path)

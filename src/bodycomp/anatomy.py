@@ -48,6 +48,10 @@ _FAT_HU: Final = (-190, -30)
 
 BACKGROUND_LABEL: Final = 0
 
+NOT_ANNOTATED_LABEL: Final = 255
+"""Of pixels of which nobody said what they are: they take no part in losses and metrics. SAROS has
+the same value (Koitka et al., Sci Data 11, 2024); a training set declares that it uses it."""
+
 MUSCLE: Final = Tissue(
     1,
     "muscle",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bodycomp.errors import ImageError, InputNotFoundError, OutputError, SeriesError
 from bodycomp.imaging.grid import RAS_TO_LPS, Grid, volume_on_grid
 from bodycomp.imaging.label_map import LabelMap, as_labels
+from bodycomp.imaging.nifti_forms import stated_affine
 from bodycomp.imaging.volume import Volume
 from bodycomp.storage import atomic_file
 
@@ -142,24 +143,33 @@ def _grid(image: Any, path: Path) -> Grid:
     """Return where the voxels lie.
 
     Raises:
-        SeriesError: No orientation stated, not 3-D, or an affine that cannot be used.
+        SeriesError: No orientation stated, two that contradict one another, not 3-D, or an affine
+            that cannot be used.
     """
     header = image.header
-    if int(header["qform_code"]) == 0 and int(header["sform_code"]) == 0:
-        raise SeriesError(
-            f"{path.name}: expected qform or sform, found neither: left and right are unknown",
-            hint="Convert the series from DICOM again.",
-        )
-    affine = RAS_TO_LPS @ np.asarray(image.affine, dtype=np.float64)
     try:
-        affine[:3] *= _MM_PER_UNIT[header.get_xyzt_units()[0]]
-        return Grid(_shape(image, path), affine)
+        mm = np.diag([*[_MM_PER_UNIT[header.get_xyzt_units()[0]]] * 3, 1.0])
+        forms = (header.get_sform(coded=True), header.get_qform(coded=True))
+        sform, qform = (None if not code else mm @ affine for affine, code in forms)
+        spacing_mm = mm[0, 0] * _stored_spacing(image)
+        affine, notes = stated_affine(sform, qform, spacing_mm, path.name)
+        return Grid(_shape(image, path), RAS_TO_LPS @ affine, notes)
     except KeyError as error:
         raise SeriesError(f"{path.name}: expected lengths in mm, m or um, found none") from error
     except SeriesError:
         raise
     except ImageError as error:
         raise SeriesError(f"{path.name}: {error.message}") from error
+    except _DAMAGES as error:
+        raise SeriesError(f"{path.name}: expected a place in its header, found {error}") from error
+
+
+def _stored_spacing(image: Any) -> NDArray[np.float64]:
+    """Return pixdim as it is stored: nibabel takes 1 for 0, and drops signs."""
+    holder = image.file_map.get("header", image.file_map["image"])
+    with holder.get_prepare_fileobj("rb") as stream:
+        header = type(image.header).from_fileobj(stream, check=False)
+    return np.asarray(header["pixdim"][1:4], np.float64)
 
 
 def _regular_planes(volume: Volume) -> tuple[NDArray[np.intp], float]:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import nrrd
 import numpy as np
@@ -122,22 +125,32 @@ def nrrd_data_file(path: Path) -> Path | None:
 
 
 def _header(path: Path) -> dict[str, Any]:
+    with _opened(path) as (header, _):
+        header["sizes"] = [int(n) for n in header["sizes"]]
+        return header
+
+
+def _read(path: Path) -> tuple[dict[str, Any], NDArray[Any]]:
+    with _opened(path) as (header, stream):
+        return header, nrrd.read_data(dict(header), stream, str(path))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Any], BinaryIO]]:
+    """Give the header of a file, and the file at the byte behind it.
+
+    Raises:
+        InputNotFoundError: The file is not there.
+        SeriesError: Not NRRD or damaged, also while it is open; voxels in several files, or in one
+            that is not there.
+    """
     if not path.is_file():
         raise InputNotFoundError(f"expected an NRRD file, found nothing at {path}")
     try:
         with path.open("rb") as stream:
-            header = dict(nrrd.read_header(stream))
-            header["sizes"] = [int(n) for n in header["sizes"]]
-            return header
-    except _DAMAGES as error:
-        raise _damaged(path, error) from error
-
-
-def _read(path: Path) -> tuple[dict[str, Any], NDArray[Any]]:
-    if not path.is_file():
-        raise InputNotFoundError(f"expected an NRRD file, found nothing at {path}")
-    try:
-        values, header = nrrd.read(str(path))
+            lines = _header_lines(stream)
+            _check_one_data_file(lines, path)
+            yield dict(nrrd.read_header(iter(lines))), stream
     except FileNotFoundError as error:
         raise SeriesError(
             f"{path.name}: the file with its voxels, which this header names, is not there",
@@ -145,7 +158,36 @@ def _read(path: Path) -> tuple[dict[str, Any], NDArray[Any]]:
         ) from error
     except _DAMAGES as error:
         raise _damaged(path, error) from error
-    return dict(header), values
+
+
+def _header_lines(stream: BinaryIO) -> list[str]:
+    """Return the lines up to the first blank one, as text.
+
+    pynrrd takes lines of bytes for ASCII and drops what is not, which leaves other names. Writers
+    use UTF-8; in files of older ones every byte is a letter, so that names stay apart.
+    """
+    lines = [*takewhile(lambda line: line.strip(), stream)]
+    try:
+        return [line.decode("utf-8") for line in lines]
+    except UnicodeDecodeError:
+        return [line.decode("latin-1") for line in lines]
+
+
+def _check_one_data_file(lines: Sequence[str], path: Path) -> None:
+    """Refuse voxels in several files, which the format calls LIST or gives a pattern for.
+
+    Raises:
+        SeriesError: They are.
+    """
+    fields = (
+        re.fullmatch(r"data ?file:\s*(LIST\b.*|.*%[0-9]*d.*)", line.strip()) for line in lines
+    )
+    found = next((field[1] for field in fields if field), None)
+    if found is not None:
+        raise SeriesError(
+            f"{path.name}: expected the voxels in one file, found several (data file: {found})",
+            hint="Save the volume as one .nrrd file, for instance from 3D Slicer.",
+        )
 
 
 def _damaged(path: Path, error: Exception) -> SeriesError:
@@ -221,6 +263,12 @@ def _segments(header: dict[str, Any], layers: int, path: Path) -> tuple[Segment,
             raise SeriesError(
                 f"{path.name}: expected a label value and a layer below {layers} for segment "
                 f"{number}, found {value!r} and {layer!r}"
+            )
+        if int(value) == 0 and names[number].casefold() != "background":
+            raise SeriesError(
+                f"{path.name}: expected a label value above 0 for segment {number} "
+                f"({names[number]}), found 0, which is the background's",
+                hint="Give the segment another label value and save the segmentation again.",
             )
         segments.append(Segment(names[number], int(value), int(layer)))
     return tuple(segments)

@@ -76,6 +76,8 @@ class Acquisition:
         sharp_kernel: Whether the kernel is known to be one for bone or lung.
         slice_thickness_mm: Thickness of a slice, not the distance to the next one.
         contrast_agent: Intravenous or oral agent; empty means that none is stated.
+        exposure_mas: Exposure.
+        manufacturer, scanner_model: Of the scanner.
     """
 
     kvp: float | None = None
@@ -83,6 +85,9 @@ class Acquisition:
     sharp_kernel: bool = False
     slice_thickness_mm: float | None = None
     contrast_agent: str = ""
+    exposure_mas: float | None = None
+    manufacturer: str = ""
+    scanner_model: str = ""
 
     @property
     def names_contrast(self) -> bool:

@@ -15,7 +15,13 @@ from scipy.spatial.distance import cdist
 
 from annotation_files import simpleitk
 from bodycomp.agreement.masks import ALL_TISSUES, MaskAgreement, compare_masks
-from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, THORACIC_TISSUES, VISCERAL_FAT
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    MUSCLE,
+    NOT_ANNOTATED_LABEL,
+    THORACIC_TISSUES,
+    VISCERAL_FAT,
+)
 from bodycomp.errors import ImageError
 from bodycomp.results import Quantity
 
@@ -313,3 +319,36 @@ def test_arrays_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ImageError, match="expected"):
         compare_masks(mask, truth, ABDOMINAL_TISSUES, spacing, hu)
+
+
+# --- pixels that are not annotated --------------------------------------------------------------
+
+
+@given(MASKS, MASKS, arrays(np.bool_, (7, 9)))
+def test_pixels_that_are_not_annotated_take_no_part_in_the_overlap(
+    mask: np.ndarray, truth: np.ndarray, known: np.ndarray
+) -> None:
+    hidden = np.where(known, truth, NOT_ANNOTATED_LABEL).astype(np.uint8)
+    found = compare_masks(mask, hidden, ABDOMINAL_TISSUES, SPACING, np.zeros(mask.shape))
+    alone = compare_masks(mask[known][None], truth[known][None], ABDOMINAL_TISSUES, SPACING)
+    whole = compare_masks(mask, truth, ABDOMINAL_TISSUES, SPACING)
+    for key, agreement in found.items():
+        assert agreement.dice.value == alone[key].dice.value
+        assert agreement.jaccard.value == alone[key].jaccard.value
+        assert agreement.area_cm2 == whole[key].area_cm2
+        check_undefined_have_reasons(agreement)
+        if not known.all():
+            assert agreement.true_area_cm2 == Quantity(
+                None, "a part of the slice was not annotated"
+            )
+            assert agreement.hausdorff95_mm.value is None
+            assert agreement.mean_hu_error.value is None
+
+
+def test_what_the_network_says_where_nobody_looked_changes_no_overlap() -> None:
+    truth = body_like(1)
+    truth[:40] = NOT_ANNOTATED_LABEL
+    mask, other = body_like(2), body_like(2)
+    other[:40] = 3 - other[:40]
+    one, two = (compare_masks(m, truth, ABDOMINAL_TISSUES, SPACING) for m in (mask, other))
+    assert {k: a.dice for k, a in one.items()} == {k: a.dice for k, a in two.items()}

@@ -1,4 +1,4 @@
-"""Closed contours become pixels by the even-odd rule at pixel centres."""
+"""Closed contours become pixels at whose centre they enclose the plane; inner ones are holes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian
 
 from annotation_files import TISSUES, Case, outlines, rtstruct, slice_outlines
-from bodycomp.annotation.contours import fill_contours
+from bodycomp.annotation.contours import fill_contours, fill_region
 from bodycomp.annotation.masks import read_masks
 from bodycomp.errors import SeriesError
 
@@ -75,6 +75,100 @@ def test_convex_shapes_equal_matplotlib(seed: int) -> None:
 def test_outlines_of_any_mask_fill_to_the_mask(seed: int) -> None:
     mask = np.random.default_rng(seed).random((14, 17)) < 0.6
     np.testing.assert_array_equal(fill_contours(outlines(mask), mask.shape), mask)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_regions_of_any_mask_fill_to_the_mask(seed: int) -> None:
+    """Holes, islands in holes and islands that touch are neither repeated nor united."""
+    mask = np.random.default_rng(seed).random((14, 17)) < 0.6
+    filled = fill_region(outlines(mask), mask.shape)
+    np.testing.assert_array_equal(filled.mask, mask)
+    assert (filled.repeated, filled.united) == (0, 0)
+
+
+def as_stored_again(contour: np.ndarray, start: int, turned: bool, closed: bool) -> np.ndarray:
+    again = np.roll(contour, start, axis=0)[:: -1 if turned else 1]
+    return np.vstack([again, again[:1]]) if closed else again
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    start=st.integers(0, 19),
+    turned=st.booleans(),
+    closed=st.booleans(),
+    jitter=st.floats(0, 0.2),
+    times=st.integers(1, 3),
+)
+def test_contours_that_are_stored_more_than_once_count_once(
+    seed: int, start: int, turned: bool, closed: bool, jitter: float, times: int
+) -> None:
+    """From whatever point, in whatever direction, and within the rounding of coordinates."""
+    rng = np.random.default_rng(seed)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 20))
+    contour = np.column_stack([15 + 12 * np.sin(angles), 14 + 9 * np.cos(angles)])
+    hole = square(13.5, 15.5)
+    moved = contour + rng.uniform(-jitter, jitter, contour.shape)
+    repeats = [as_stored_again(moved, start, turned, closed)] * times
+    filled = fill_region([contour, hole, *repeats], (32, 30))
+    np.testing.assert_array_equal(filled.mask, fill_contours([contour, hole], (32, 30)))
+    assert (filled.repeated, filled.united) == (times, 0)
+
+
+corners = st.integers(0, 12)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(corners, corners, st.integers(1, 9), st.integers(1, 9)), max_size=5))
+def test_rectangles_are_united_or_holes_or_refused(boxes: list[tuple[int, ...]]) -> None:
+    """Those that overlap in part give all their pixels; holes alone take pixels away."""
+    shape = (22, 22)
+    masks = []
+    for row, column, height, width in boxes:
+        mask = np.zeros(shape, bool)
+        mask[row : row + height, column : column + width] = True
+        masks.append(mask)
+    distinct = [m for i, m in enumerate(masks) if not any((m == o).all() for o in masks[:i])]
+    try:
+        filled = fill_region([outlines(mask)[0] for mask in masks], shape)
+    except SeriesError:
+        return
+    assert filled.repeated == len(masks) - len(distinct)
+    every = np.any([*masks, np.zeros(shape, bool)], axis=0)
+    assert not (filled.mask & ~every).any()
+    nested = any((a & b == a).all() for a in distinct for b in distinct if a is not b)
+    if not nested:
+        np.testing.assert_array_equal(filled.mask, every)
+
+
+def test_strokes_are_united_around_their_hole() -> None:
+    strokes = [square(0.5, 8.5), square(0.5, 8.5) + np.array([0, 5])]
+    hole = square(1.5, 4.5)
+    filled = fill_region([*strokes, hole], (20, 20))
+    assert filled.mask.sum() == 8 * 13 - 3 * 3
+    assert filled.united == 2
+
+
+def test_a_hole_may_touch_the_contour_around_it_within_rounding() -> None:
+    outer = square(1, 9)
+    hole = np.array([[1, 3], [0.98, 6], [5, 6], [5, 3]])
+    assert fill_region([outer, hole], (12, 12)).mask.sum() == 8 * 8 - 4 * 3
+
+
+def test_what_may_be_a_hole_or_a_stroke_is_refused() -> None:
+    """The third lies within the first, as a hole, and overlaps the second, as a stroke."""
+    contours = [square(0.5, 8.5), square(0.5, 8.5) + np.array([0, 5]), square(2.5, 6.5)]
+    with pytest.raises(SeriesError, match="expected contours that overlap in part to be strokes"):
+        fill_region([*contours[:2], contours[2] + np.array([0, 1])], (20, 20))
+
+
+def test_contours_without_a_pixel_are_nothing() -> None:
+    assert not fill_region([], (5, 5)).mask.any()
+    specks = [square(2.2, 2.4), square(2.2, 2.4), square(40, 50), np.array([[1.0, 1.0]])]
+    filled = fill_region(specks, (5, 5))
+    assert not filled.mask.any()
+    assert filled.repeated == 0
 
 
 def shifted(case: Case, mm: float) -> list[tuple[int, np.ndarray]]:

@@ -9,6 +9,7 @@ import pytest
 
 from annotation_files import (
     TISSUE_NAMES,
+    TISSUES,
     Case,
     dicom_seg,
     index_to_lps,
@@ -21,6 +22,8 @@ from annotation_files import (
     seg_nrrd,
 )
 from bodycomp.annotation.kinds import Kind, kind_of, volume_header
+from bodycomp.annotation.levels import read_levels
+from bodycomp.annotation.masks import read_masks
 from bodycomp.annotation.reference import referenced_series
 from bodycomp.errors import InputNotFoundError, SeriesError
 
@@ -92,3 +95,37 @@ def test_a_broken_header_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.nii").write_bytes(b"no image")
     with pytest.raises(SeriesError, match=r"m\.nii"):
         volume_header(tmp_path / "m.nii")
+
+
+LEFT_BY_SYSTEMS = ["Thumbs.db", "desktop.ini", ".DS_Store", "._muscle.nii.gz", "Desktop.ini"]
+OF_TOTALSEGMENTATOR = ["statistics.json", "statistics_radiomics.json", "preview_total.png"]
+
+
+def test_files_that_systems_and_programs_leave_are_passed_over(tmp_path: Path, case: Case) -> None:
+    volume, labels, files = case.scan.volume, case.labels, case.scan.files
+    folders = {
+        mask_folder(tmp_path / "masks", {"muscle": labels == 1}, volume): Kind.MASK_FOLDER,
+        png_folder(tmp_path / "png", labels[:1], ["0"]): Kind.PNG_FOLDER,
+        tmp_path / "seg": Kind.SEG,
+    }
+    (tmp_path / "seg").mkdir()
+    dicom_seg(tmp_path / "seg" / "1.dcm", labels, files)
+    for folder in folders:
+        for name in [*LEFT_BY_SYSTEMS, *OF_TOTALSEGMENTATOR]:
+            (folder / name).write_bytes(b"\xd0\xcf\x11\xe0")
+    assert {folder: kind_of(folder) for folder in folders} == folders
+    for folder in folders:
+        assert read_masks([folder], case.scan, TISSUES).labels.any()
+
+
+@pytest.mark.parametrize("name", ["README", "notes.txt", "labels.json", "t1.dcm"])
+def test_other_files_among_masks_are_named(tmp_path: Path, case: Case, name: str) -> None:
+    masks = mask_folder(tmp_path / "masks", {"muscle": case.labels == 1}, case.scan.volume)
+    pictures = png_folder(tmp_path / "png", case.labels[:1], ["0"])
+    for folder in (masks, pictures):
+        (folder / name).write_text("text")
+        with pytest.raises(SeriesError, match=rf"found 1 mask beside {name}") as refusal:
+            read_masks([folder], case.scan, TISSUES)
+        assert "Move the other files out" in refusal.value.hint
+        with pytest.raises(SeriesError, match=rf"expected levels .* beside {name}"):
+            read_levels(folder, case.scan)

@@ -24,7 +24,7 @@ from annotation_files import (
     slice_outlines,
 )
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.masks import read_masks
+from bodycomp.annotation.masks import MaskVolume, read_masks
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.errors import InputNotFoundError, SeriesError
 
@@ -80,7 +80,7 @@ def test_formats_of_pixels_give_back_exactly_the_labels(
     np.testing.assert_array_equal(masks.labels, case.labels)
     assert masks.labels.dtype == np.uint8
     assert masks.annotated.all()
-    assert [s.value for s in masks.structures] == [1, 2, 3]
+    assert [s.value for s in masks.structures] in ([1, 2, 3], [1, 1, 2], [None] * 3)
     assert {s.name for s in masks.structures} in ({""}, set(TISSUE_NAMES.values()))
 
 
@@ -285,3 +285,84 @@ def test_masks_of_several_labels_are_refused(tmp_path: Path, case: Case) -> None
     nifti_map(folder / "visceral_fat.nii.gz", case.labels, case.scan.volume)
     with pytest.raises(SeriesError, match=r"visceral_fat\.nii\.gz: expected the mask of one"):
         read_masks([folder], case.scan, TISSUES)
+
+
+NOT = 255
+MEANINGS = LabelMapping.parse([*(f"{k}={n}" for k, n in TISSUE_NAMES.items()), "255=not_annotated"])
+
+
+def read_maps(folder: Path, case: Case, *maps: np.ndarray) -> MaskVolume:
+    paths = [
+        nifti_map(folder / f"map-{number}.nii", labels, case.scan.volume)
+        for number, labels in enumerate(maps)
+    ]
+    return read_masks(paths, case.scan, MEANINGS)
+
+
+def test_slices_marked_as_not_annotated_are_left_out_and_all_others_are_annotated(
+    tmp_path: Path, case: Case
+) -> None:
+    """As SAROS has it; slice 6 holds background alone, and the map says so."""
+    labels = np.full_like(case.labels, NOT)
+    labels[[1, 11]] = case.labels[[1, 11]]
+    labels[6] = 0
+    masks = read_maps(tmp_path, case, labels)
+    assert np.flatnonzero(masks.annotated).tolist() == [1, 6, 11]
+    assert np.flatnonzero(~masks.left_out).tolist() == [1, 6, 11]
+    assert not masks.partial.any()
+    assert (masks.labels[0] == NOT).all()
+
+
+def test_a_map_that_marks_pixels_alone_says_nothing_of_slices_without_a_label(
+    tmp_path: Path, case: Case
+) -> None:
+    labels = np.zeros_like(case.labels)
+    labels[5] = case.labels[5]
+    labels[5, :20] = NOT
+    masks = read_maps(tmp_path, case, labels)
+    assert np.flatnonzero(masks.annotated).tolist() == [5]
+    assert np.flatnonzero(masks.partial).tolist() == [5]
+    np.testing.assert_array_equal(masks.labels, labels)
+
+
+def test_slices_beyond_the_first_and_last_label_are_not_spoken_of(
+    tmp_path: Path, case: Case
+) -> None:
+    """A segmentation that was cropped holds nothing there."""
+    labels = np.zeros_like(case.labels)
+    labels[3:8] = NOT
+    labels[4] = case.labels[4]
+    masks = read_maps(tmp_path, case, labels)
+    assert np.flatnonzero(masks.annotated).tolist() == [4]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_tissue_counts_more_than_not_annotated_and_that_more_than_background(
+    tmp_path: Path, case: Case, order: tuple[int, int]
+) -> None:
+    muscle = np.where(case.labels == 1, 1, 0).astype(np.uint8)
+    other = np.full_like(case.labels, NOT)
+    other[:, :24] = 0
+    maps = [muscle, other]
+    masks = read_maps(tmp_path, case, *(maps[i] for i in order))
+    np.testing.assert_array_equal(masks.labels, np.where(muscle, muscle, other))
+
+
+def test_a_map_of_nothing_but_not_annotated_has_no_annotated_slice(
+    tmp_path: Path, case: Case
+) -> None:
+    masks = read_maps(tmp_path, case, np.full_like(case.labels, NOT))
+    assert not masks.annotated.any()
+
+
+def test_a_file_named_after_a_tissue_with_255_alone_is_refused_where_255_is_not_annotated(
+    tmp_path: Path, case: Case
+) -> None:
+    """It may be a mask of 0 and 255, or a map in which nobody looked at anything."""
+    mask = np.where(case.labels == 1, 255, 0).astype(np.uint8)
+    path = nifti_map(tmp_path / "muscle.nii", mask, case.scan.volume)
+    by_name = LabelMapping.parse(["muscle=muscle"])
+    np.testing.assert_array_equal(read_masks([path], case.scan, by_name).labels, mask // 255)
+    by_both = LabelMapping.parse(["muscle=muscle", "255=not_annotated"])
+    with pytest.raises(SeriesError, match="its number 255 means not_annotated"):
+        read_masks([path], case.scan, by_both)

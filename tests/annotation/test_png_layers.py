@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,4 +86,45 @@ def test_damaged_png_is_refused(tmp_path: Path, case: Case) -> None:
     file = path / "0.png"
     file.write_bytes(file.read_bytes()[:-300])
     with pytest.raises(SeriesError, match=r"png/0\.png: expected a whole PNG image"):
+        read_masks([path], case.scan, TISSUES)
+
+
+def packed_png(path: Path, labels: np.ndarray, bits: int, colour_type: int = 0) -> None:
+    """A PNG of fewer than 8 bits, packed by hand; Pillow writes none in grey."""
+    rows = np.packbits(
+        np.unpackbits(labels[:, :, None], axis=2)[:, :, -bits:].reshape(len(labels), -1), axis=1
+    )
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    size = struct.pack(">IIBBBBB", *labels.shape[::-1], bits, colour_type, 0, 0, 0)
+    palette = chunk(b"PLTE", bytes(3 * 2**bits)) if colour_type == 3 else b""
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", size)
+        + palette
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("colour_type", [0, 3], ids=["grey", "palette"])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_labels_of_few_bits_are_the_stored_numbers(
+    tmp_path: Path, case: Case, bits: int, colour_type: int
+) -> None:
+    folder = tmp_path / "png"
+    folder.mkdir()
+    labels = np.minimum(case.labels[5], 2**bits - 1)
+    packed_png(folder / "5.png", labels, bits, colour_type)
+    np.testing.assert_array_equal(read_masks([folder], case.scan, TISSUES).labels[5], labels)
+
+
+def test_the_name_that_means_no_slice_is_named(tmp_path: Path, case: Case) -> None:
+    path = png_folder(tmp_path / "png", case.labels[:3], ["0", "1", "overview"])
+    with pytest.raises(SeriesError, match="found overview and others"):
         read_masks([path], case.scan, TISSUES)

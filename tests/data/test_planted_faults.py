@@ -24,9 +24,7 @@ from phantom_sets import (
     LEVEL_SPLITS,
     LEVELS,
     SLICE_OFFSETS_MM,
-    write_level_set,
     write_manifest,
-    write_mask_set,
 )
 
 PAGE = Path(__file__).parents[2] / "docs/validation.md"
@@ -44,16 +42,6 @@ class Fault:
     code: str
     said: str
     severity: str = "warning"
-
-
-@pytest.fixture(scope="session")
-def mask_set(tmp_path_factory):
-    return write_mask_set(tmp_path_factory.mktemp("masks"))
-
-
-@pytest.fixture(scope="session")
-def level_set(tmp_path_factory):
-    return write_level_set(tmp_path_factory.mktemp("levels"))
 
 
 # Segmentation: sample 4 of train is spoiled unless the fault is one of the whole set.
@@ -220,6 +208,16 @@ MASK_FAULTS = (
         ),
     ),
     Fault(
+        "grey levels with the intercept of HU",
+        arrays(lambda a: ((a.clip(-160, 240) + 160) * (255 / 400) - 1024).astype(np.int16)),
+        *("hu-shifted", "train_images.npy: expected soft tissue and fat, -200 to 200 HU", "error"),
+    ),
+    Fault(
+        "HU wrapped to 8 bits",
+        arrays(lambda a: a.astype(np.int8).astype(np.int16)),
+        *("scaled-images", "(within -128..127)", "error"),
+    ),
+    Fault(
         "a constant image",
         image_of(lambda hu: np.full_like(hu, -1000)),
         *("image-constant", "train_images.npy, sample 4: expected a CT slice, found -1000 HU"),
@@ -253,6 +251,29 @@ MASK_FAULTS = (
         "a mask upside down",
         labels_of(lambda m: m[::-1]),
         *("mask-turned", "if it is mirrored up-down", "error"),
+    ),
+    Fault(
+        "pixels marked as not annotated without a declaration",
+        labels_of(lambda m: np.where(np.arange(512)[:, None] < 256, 255, m)),
+        *("mask-value", 'write {"not_annotated": 255} into labels.json', "error"),
+    ),
+    Fault(
+        "a declaration of another label",
+        lambda folder: (folder / "labels.json").write_text('{"not_annotated": 9}'),
+        *("labels-file", 'labels.json: expected {"not_annotated": 255}', "error"),
+    ),
+    Fault(
+        "a sample of which nothing is annotated",
+        lambda folder: (
+            (folder / "labels.json").write_text('{"not_annotated": 255}'),
+            labels_of(lambda m: m * 0 + 255)(folder),
+        ),
+        *("mask-not-annotated", "train_masks.npy, sample 4: expected annotated pixels"),
+    ),
+    Fault(
+        "a mask moved by 12 rows",
+        labels_of(lambda m: np.roll(m, 12, 0)),
+        *("mask-shifted", "if it is moved by -12 rows and +0 columns", "error"),
     ),
     Fault(
         "a mask with rows and columns swapped",
@@ -556,6 +577,11 @@ LEVEL_FAULTS = (
         "PNGs of grey air",
         every(lambda grey: grey // 2 + 60),
         *("png-not-windowed", "images/train: expected air cut off at 0"),
+    ),
+    Fault(
+        "PNGs of HU that are 1024 too low",
+        every(lambda grey: np.where(grey == 255, 200, 0)),
+        *("png-without-tissue", "images/train: expected soft tissue, neither black", "error"),
     ),
     Fault(
         "a blank PNG",

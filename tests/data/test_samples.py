@@ -35,11 +35,10 @@ def every(volume: Volume) -> np.ndarray:
     return np.ones(len(volume), bool)
 
 
-def test_annotated_slices_alone_are_taken_unless_all_are_wanted() -> None:
+def test_candidates_alone_are_taken() -> None:
     volume = stack()
     annotated = np.isin(np.arange(40), [3, 4, 20])
     assert mask_slices(volume, annotated, {}, MaskSampling()) == [3, 4, 20]
-    assert mask_slices(volume, annotated, {}, MaskSampling(annotated_only=False)) == list(range(40))
 
 
 def test_a_single_annotated_slice_survives_the_thinning() -> None:
@@ -149,3 +148,14 @@ def test_values_that_16_bits_do_not_hold_are_refused() -> None:
     volume = Volume(np.full((1, 4, 4), 40_000, np.float32), (1.0, 1.0), np.array([0.0]))
     with pytest.raises(ImageError, match="fit 16 bits"):
         mask_sample(volume, np.zeros((4, 4), np.uint8), 0)
+
+
+def test_what_is_not_annotated_survives_padding_and_resizing_and_air_is_background():
+    hu = np.zeros((1, 40, 30), np.int16)
+    labels = np.ones((40, 30), np.uint8)
+    labels[:20] = 255
+    made = mask_sample(Volume(hu, (1.0, 1.0), np.zeros(1)), labels, 0).labels
+    assert made.shape == (512, 512)
+    assert {int(value) for value in np.unique(made)} == {0, 1, 255}
+    assert not made[:, :60].any()
+    assert (made[:250, 70:440] == 255).all()

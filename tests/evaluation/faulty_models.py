@@ -12,6 +12,8 @@ from annotated import L3_SLICE, SIZE, SLICES, SPACING_MM, make_volume
 
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.annotation.labels import LabelMapping
+from bodycomp.evaluation.annotated_case import AnnotationFormat
 from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
@@ -91,6 +93,7 @@ def run(
     by: tuple[str, ...] = (),
     split: str | None = None,
     identifiers: bool = False,
+    labels: tuple[str, ...] = (),
 ):
     """Evaluate stand-ins on a cases table; the second one is what the first is compared with."""
     options = EvaluateOptions(
@@ -99,6 +102,7 @@ def run(
         models=Path("0"),
         against=Path("1") if len(analyzers) > 1 else None,
         by=by,
+        form=AnnotationFormat(LabelMapping.parse(labels) if labels else None),
         bootstrap=FEW_RESAMPLES,
         identifiers=identifiers,
     )

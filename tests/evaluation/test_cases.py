@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from annotated import case_row, make_cases, write_table
+from annotated import LABELS, case_row, make_cases, make_volume, write_table
 from faulty_models import (
     L3_Z_MM,
     BlindScorer,
@@ -21,6 +21,7 @@ from scipy import stats
 
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.errors import CasesError, OutputError, RunInterruptedError, UsageError
+from bodycomp.nifti import write_nifti_labels
 
 CASES = 12
 
@@ -314,3 +315,24 @@ def test_the_page_holds_every_case_and_its_truth(shifted: Path) -> None:
         "report.html",
         "slice_selection.csv",
     ]
+
+
+def test_a_slice_that_is_annotated_in_part_has_a_dice_and_no_true_area(tmp_path: Path) -> None:
+    table = make_cases(tmp_path, 2)
+    volume, labels = make_volume(0)
+    labels[:, :20] = 255
+    write_nifti_labels(tmp_path / "case-0" / "mask.nii.gz", volume, labels)
+    meanings = (*LABELS, "255=not_annotated")
+    run(table, tmp_path / "out", Analyzer(Scorer(), Segmenter(2)), labels=meanings)
+    part, whole = (
+        [row for row in read_csv(tmp_path / "out" / "end_to_end.csv") if row["case"] == case]
+        for case in dict.fromkeys(r["case"] for r in read_csv(tmp_path / "out" / "end_to_end.csv"))
+    )
+    for row in part:
+        assert (row["true_area_cm2"], row["total_error_cm2"], row["true_mean_hu"]) == ("", "", "")
+        assert float(row["dice"]) == 1
+        assert float(row["measured_area_cm2"]) > 0
+    assert all(float(row["total_error_cm2"]) == 0 for row in whole)
+    level = read(tmp_path / "out")["end_to_end"]["L3"]
+    assert level["counts"]["partly_annotated"] == 1
+    assert level["tissues"]["muscle"]["area"]["bias_cm2"]["n"] == 1

@@ -17,8 +17,9 @@ from annotation_files import (
     small_phantom,
 )
 from bodycomp.agreement.masks import compare_masks
-from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, THORACIC_TISSUES
 from bodycomp.annotation.labels import LabelMapping
+from bodycomp.data.label_file import declare_not_annotated
 from bodycomp.errors import BodycompError, InputNotFoundError, SeriesError, UsageError
 from bodycomp.evaluation.mask_files import MaskOptions, evaluate_masks
 from bodycomp.evaluation.slice_records import SliceRecord
@@ -272,3 +273,38 @@ def test_what_is_not_there_or_no_pair_is_refused(tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(InputNotFoundError, match="found none"):
         evaluate_masks(predicted, empty)
+
+
+def test_the_declaration_of_a_training_set_counts_for_its_truth(tmp_path: Path) -> None:
+    """Sample 0 is annotated in part, sample 1 not at all; found masks must not hold the label."""
+    make_segmentation_set(tmp_path / "set", {"train": 1, "val": 1, "test": 3})
+    truth = tmp_path / "set" / "test_masks.npy"
+    masks = np.load(truth)
+    np.save(tmp_path / "found.npy", masks)
+    masks[0, :256], masks[1] = NOT_ANNOTATED_LABEL, NOT_ANNOTATED_LABEL
+    np.save(truth, masks)
+    with pytest.raises(SeriesError, match="255"):
+        list(evaluate_masks(tmp_path / "found.npy", truth))
+    declare_not_annotated(tmp_path / "set")
+    records = list(evaluate_masks(tmp_path / "found.npy", truth))
+    assert [record.index for record in records] == [0, 2]
+    part = records[0].agreement["muscle"]
+    assert (part.dice.value, part.true_area_cm2.value) == (1.0, None)
+    with pytest.raises(SeriesError, match="255"):
+        list(evaluate_masks(truth, tmp_path / "found.npy"))
+
+
+def test_label_maps_say_what_is_not_annotated_by_the_labels_that_are_given(tmp_path: Path) -> None:
+    truth = np.full_like(TRUTH, NOT_ANNOTATED_LABEL)
+    truth[4], truth[5, 20:] = TRUTH[4], TRUTH[5, 20:]
+    nifti_map(tmp_path / "found.nii", FOUND, VOLUME)
+    nifti_map(tmp_path / "truth.nii", truth, VOLUME)
+    labels = [
+        *(f"{tissue.label}={tissue.key}" for tissue in ABDOMINAL_TISSUES),
+        "255=not_annotated",
+    ]
+    options = MaskOptions(truth_labels=LabelMapping.parse(labels))
+    records = list(evaluate_masks(tmp_path / "found.nii", tmp_path / "truth.nii", options))
+    assert [record.index for record in records] == [4, 5]
+    assert records[0].agreement["muscle"].true_area_cm2.value is not None
+    assert records[1].agreement["muscle"].true_area_cm2.value is None

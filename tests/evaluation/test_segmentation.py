@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from bodycomp.agreement.masks import compare_masks
-from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, THORACIC_TISSUES, Tissue
 from bodycomp.data.datasets import SegmentationDataset
+from bodycomp.data.label_file import declare_not_annotated
 from bodycomp.data.layout import open_segmentation_split
 from bodycomp.errors import (
     InputNotFoundError,
@@ -175,3 +176,18 @@ def test_a_model_that_finds_levels_is_refused(data_dir: Path, tmp_path: Path) ->
     save_model(tmp_path / "other", build_network(card), card)
     with pytest.raises(ModelError, match="expected a model for segmentation"):
         evaluate_segmenter(tmp_path / "other", data_dir, "test")
+
+
+def test_samples_that_are_annotated_in_part_or_not_at_all(model: Path, own_set: Path) -> None:
+    write_manifest(own_set)
+    masks = np.load(own_set / "test_masks.npy", mmap_mode="r+")
+    masks[2, :200], masks[3] = NOT_ANNOTATED_LABEL, NOT_ANNOTATED_LABEL
+    masks.flush()
+    with pytest.raises(TrainingSetError, match="found 255"):
+        list(evaluate_segmenter(model, own_set, "test", device="cpu"))
+    declare_not_annotated(own_set)
+    records = {r.index: r for r in evaluate_segmenter(model, own_set, "test", device="cpu")}
+    assert set(records) == set(range(COUNTS["test"])) - {3}
+    assert records[2].agreement["all"].dice.value is not None
+    assert records[2].agreement["all"].area_error_cm2.value is None
+    assert records[4].agreement["all"].area_error_cm2.value is not None

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.errors import UsageError
 from bodycomp.networks import losses
 from bodycomp.networks.class_overlap import ClassOverlap
@@ -69,6 +70,51 @@ class TestSegmentation:
         loss = segmentation_loss(name)(logits, MASKS)
         assert loss.dtype == torch.float32
         assert bool(loss.isfinite())
+
+
+class TestNotAnnotated:
+    """``uint8`` masks go through the compiled kernels where there are any, ``int64`` never do."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        seed=st.integers(0, 10**6),
+        share=st.floats(0, 1),
+        name=st.sampled_from(SEGMENTATION_LOSSES),
+        dtype=st.sampled_from([torch.uint8, torch.int64]),
+        classes=st.integers(2, 4),
+        side=st.integers(1, 21),
+    )
+    def test_loss_and_gradient_are_those_of_the_annotated_pixels_alone(
+        self, seed, share, name, dtype, classes, side
+    ):
+        generator = torch.Generator().manual_seed(seed)
+        logits = torch.randn(2, classes, side, side, generator=generator).requires_grad_()
+        masks = torch.randint(0, classes, (2, side, side), generator=generator)
+        known = torch.rand(masks.shape, generator=generator) >= share
+        given = torch.where(known, masks, NOT_ANNOTATED_LABEL).to(dtype)
+        loss = segmentation_loss(name)(logits, given)
+        loss.backward()
+        moved = logits.grad.movedim(1, -1)
+        assert not moved[~known].any()
+        if not known.any():
+            assert bool(loss.isfinite())
+            return
+        alone = logits.detach().movedim(1, -1)[known].T[None, :, None].requires_grad_()
+        expected = segmentation_loss(name)(alone, masks[known][None, None].to(dtype))
+        expected.backward()
+        assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
+        torch.testing.assert_close(moved[known], alone.grad[0, :, 0].T, atol=1e-7, rtol=1e-4)
+
+    @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+    def test_scores_of_pixels_that_are_not_annotated_change_nothing(self, name, dtype):
+        masks = MASKS.to(dtype).clone()
+        masks[:, :3] = NOT_ANNOTATED_LABEL
+        logits = logits_for(MASKS, 4, 2.0)
+        other = logits.clone()
+        other[:, :, :3] = 7 * torch.randn(2, 4, 3, 8, generator=torch.Generator().manual_seed(2))
+        loss = segmentation_loss(name)
+        assert loss(logits.requires_grad_(), masks) == loss(other.requires_grad_(), masks)
 
 
 KNOWN = torch.tensor([[True, False], [True, True]])

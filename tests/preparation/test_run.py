@@ -12,6 +12,7 @@ from annotated import (
     ANNOTATED,
     L3_SLICE,
     LABELS,
+    SIZE,
     SPACING_MM,
     case_row,
     make_case,
@@ -25,9 +26,10 @@ from bodycomp.annotation.labels import LabelMapping
 from bodycomp.cli import main
 from bodycomp.data.layout import SPLITS, open_segmentation_split, open_slice_split
 from bodycomp.data.manifest import Manifest, pixel_digest, read_manifest
-from bodycomp.data.samples import LevelSampling, level_sample, mask_sample
+from bodycomp.data.samples import LevelSampling, MaskSampling, level_sample, mask_sample
 from bodycomp.data.validate import check_segmentation_set, check_slice_set
 from bodycomp.errors import CasesError, OutputError, UsageError
+from bodycomp.imaging.resize import resize_labels
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.preparation.options import (
     PrepareOptions,
@@ -38,6 +40,7 @@ from bodycomp.preparation.options import (
 )
 from bodycomp.preparation.run import PrepareSummary, prepare
 from bodycomp.preparation.work import work_folder
+from factories import torso_slice
 
 pytestmark = pytest.mark.xdist_group("preparation")
 MASKS = SegmentationTask(LabelMapping.parse(LABELS))
@@ -370,3 +373,40 @@ def test_every_case_refused_leaves_no_set(table: Path, tmp_path: Path) -> None:
     with pytest.raises(CasesError, match="every case is refused"):
         run(table, tmp_path / "set", task)
     assert not (tmp_path / "set").exists()
+
+
+def test_slices_that_are_not_annotated_are_no_samples_and_the_set_declares_their_label(
+    tmp_path: Path,
+) -> None:
+    """Every fifth slice is annotated, as in SAROS; in slice 5 a part is not."""
+    table = make_cases(tmp_path)
+    expected = {}
+    for seed in range(4):
+        volume, _ = make_volume(seed)
+        drawn = np.stack([torso_slice(rng, SIZE)[1] for rng in [np.random.default_rng(seed)] * 12])
+        labels = np.full_like(drawn, 255)
+        labels[::5] = drawn[::5]
+        labels[5, :10] = 255
+        write_nifti_labels(tmp_path / f"case-{seed}" / "mask.nii.gz", volume, labels)
+        expected[seed] = labels
+    out, meanings = tmp_path / "set", LabelMapping.parse([*LABELS, "255=not_annotated"])
+    run(table, out, SegmentationTask(meanings, MaskSampling(annotated_only=False)))
+    assert (out / "labels.json").read_text() == '{"not_annotated": 255}\n'
+    findings = check_segmentation_set(out, tissues=tissues_for(thoracic=False))
+    assert not [f for f in findings if f.severity == "error"]
+    manifest, key = manifest_of(out), key_of(out)
+    assert set(manifest.numbers("slice_index").astype(int)) == {0, 5, 10}
+    rows, arrays = manifest.of("train"), open_segmentation_split(out, "train")
+    assert arrays is not None
+    for index, (name, place) in enumerate(
+        zip(rows.texts("patient"), rows.texts("slice_index"), strict=True)
+    ):
+        labels = expected[int(key[name].removeprefix("case-"))][int(place)]
+        np.testing.assert_array_equal(
+            arrays.masks[index, ..., 0], resize_labels(labels, (512, 512))
+        )
+
+
+def test_a_set_without_such_a_label_declares_nothing(table: Path, tmp_path: Path) -> None:
+    run(table, tmp_path / "set")
+    assert not (tmp_path / "set" / "labels.json").exists()

@@ -36,6 +36,15 @@ def test_dice_of_known_masks():
     assert whole[0] == pytest.approx(2 * 1 / (2 + 2))
 
 
+def test_what_nobody_annotated_counts_neither_for_nor_against_a_mask():
+    truth = torch.tensor([[[1, 255, 255, 2]], [[255, 255, 255, 255]]])
+    for said in (0, 1, 2, 3):
+        predicted = torch.tensor([[[1, said, said, 0]], [[said] * 4]])
+        counts = count_pixels(predicted, truth, ABDOMINAL_TISSUES)
+        assert counts[0].tolist() == [[1, 1, 1], [0, 0, 1], [0, 0, 0]]
+        assert dice(counts[1]).isnan().all()
+
+
 def test_mae_is_taken_near_the_level_and_skips_what_nobody_annotated():
     offsets = np.array([[0.0], [40.0], [400.0], [np.nan]])
     estimated = np.array([[4.0], [30.0], [90.0], [0.0]])

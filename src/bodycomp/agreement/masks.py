@@ -14,7 +14,7 @@ from bodycomp.agreement.surfaces import (
     hausdorff95_mm,
     surface_distances_mm,
 )
-from bodycomp.anatomy import Tissue
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.errors import ImageError
 from bodycomp.results import Quantity
 
@@ -26,12 +26,16 @@ _NO_HU: Final = "there are no HU"
 _NEITHER: Final = "neither mask has this tissue"
 _NOT_IN_TRUTH: Final = "the truth has none of this tissue"
 _NOT_FOUND: Final = "none of this tissue was found"
+_PARTIAL: Final = "a part of the slice was not annotated"
 _MM2_PER_CM2: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class MaskAgreement:
     """How well a region that was found agrees with the true one.
+
+    Where a part of the slice was not annotated, Dice and Jaccard are of the other pixels, the area
+    that was found is whole, and all else is undefined.
 
     Attributes:
         dice: Twice the common pixels by the sum of both (Dice 1945), 0..1.
@@ -70,7 +74,7 @@ def compare_masks(
 
     Args:
         mask: (row, column) labels that were found.
-        truth: Labels, same shape.
+        truth: Labels, same shape; ``NOT_ANNOTATED_LABEL`` where nobody says what is true.
         tissues: What is compared; pixels with other labels count as background.
         pixel_spacing_mm: Distance between rows and between columns; None where it is not known,
             which leaves areas and distances undefined.
@@ -80,6 +84,9 @@ def compare_masks(
         ImageError: Shapes differ, or a spacing is not positive.
     """
     _check(mask, truth, pixel_spacing_mm, hu)
+    known = truth != NOT_ANNOTATED_LABEL
+    if not known.all():
+        return _compare_partly(mask, truth, known, tissues, pixel_spacing_mm)
     box = _bounding_box(mask, truth)
     found, true = mask[box], truth[box]
     values = None if hu is None else np.asarray(hu[box], np.float64)
@@ -91,6 +98,34 @@ def compare_masks(
         agreements[tissue.key] = _compare_regions(pair, pixel_spacing_mm, values)
     agreements[ALL_TISSUES] = _compare_regions(every, pixel_spacing_mm, values)
     return agreements
+
+
+def _compare_partly(
+    mask: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    known: NDArray[np.bool_],
+    tissues: Sequence[Tissue],
+    pixel_spacing_mm: tuple[float, float] | None,
+) -> Mapping[str, MaskAgreement]:
+    """Compare the annotated pixels of a slice; of whole regions only what was found is known."""
+    overlaps = compare_masks(mask * known, truth * known, tissues, None)
+    labels: dict[str, tuple[int, ...]] = {tissue.key: (tissue.label,) for tissue in tissues}
+    labels[ALL_TISSUES] = tuple(tissue.label for tissue in tissues)
+    unknown = Quantity(None, _PARTIAL)
+    return {
+        key: MaskAgreement(
+            dice=overlap.dice,
+            jaccard=overlap.jaccard,
+            hausdorff95_mm=unknown,
+            surface_distance_mm=unknown,
+            area_cm2=_area(int(np.isin(mask, labels[key]).sum()), pixel_spacing_mm),
+            true_area_cm2=unknown,
+            area_error_cm2=unknown,
+            relative_area_error=unknown,
+            mean_hu_error=unknown,
+        )
+        for key, overlap in overlaps.items()
+    }
 
 
 def _compare_regions(

@@ -1,11 +1,71 @@
-"""Closed contours -> pixels, by the even-odd rule at pixel centres."""
+"""Closed contours -> pixels at whose centre they enclose the plane.
+
+By convention an inner contour of a region is a hole (DICOM PS3.3 C.8.8.6.3): contours that lie
+within one another are combined by the even-odd rule. By that rule contours that are stored twice,
+or that overlap in part as strokes of a brush do, would cancel; the former count once, the latter
+are united.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bodycomp.errors import SeriesError
+
+_SAME_PIXELS: Final = 0.5
+"""Contours that are nowhere farther apart are one: what lies between them holds hardly a pixel."""
+_TOUCHING_PIXELS: Final = 0.1
+"""How far a hole may reach beyond the contour that it touches, by rounding of coordinates."""
+_CHUNK: Final = 256
+
+
+@dataclass(frozen=True, eq=False)
+class FilledRegion:
+    """What the contours of a region enclose on one slice.
+
+    Attributes:
+        mask: (row, column).
+        repeated: Contours that are stored once more and were left out.
+        united: Contours that overlap another one in part and were united with it.
+    """
+
+    mask: NDArray[np.bool_] = field(repr=False)
+    repeated: int = 0
+    united: int = 0
+
+
+def fill_region(contours: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> FilledRegion:
+    """Return the pixels of a region whose inner contours are holes (CLOSED_PLANAR).
+
+    Args:
+        contours: As for ``fill_contours``.
+        shape: Rows and columns; what lies beyond is cut off.
+
+    Raises:
+        SeriesError: Of some contours that overlap in part one lies within another, so that it may
+            be a stroke or a hole.
+    """
+    areas = [area for area in (_Area.of(contour, shape) for contour in contours) if area.mask.any()]
+    repeated: set[int] = set()
+    for one, other in _meeting(areas):
+        if one not in repeated and areas[one].repeats(areas[other]):
+            repeated.add(other)
+    areas = [area for index, area in enumerate(areas) if index not in repeated]
+    group = list(range(len(areas)))  # areas of one number are united
+    for one, other in _meeting(areas):
+        if areas[one].overlaps_in_part(areas[other]):
+            group = [group[one] if number == group[other] else number for number in group]
+    mask = np.zeros(shape, np.bool_)
+    for number in dict.fromkeys(group):
+        mask ^= _united([a for a, own in zip(areas, group, strict=True) if own == number], shape)
+    united = sum(group.count(number) > 1 for number in group)
+    return FilledRegion(mask, len(repeated), united)
 
 
 def fill_contours(
@@ -50,3 +110,101 @@ def _crossings(
     rise = high[edge] - low[edge]
     along = (at_row - low[edge, 0]) / rise[:, 0]
     return at_row, low[edge, 1] + along * rise[:, 1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Area:
+    """One contour and the pixels that it encloses.
+
+    Attributes:
+        contour: (point, 2) row and column.
+        first, stop: Row and column of the window that holds the pixels.
+        mask: (row, column) of the window.
+    """
+
+    contour: NDArray[np.float64]
+    first: NDArray[np.intp]
+    stop: NDArray[np.intp]
+    mask: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, contour: NDArray[np.float64], shape: tuple[int, int]) -> Self:
+        first = np.clip(np.ceil(contour.min(axis=0)), 0, shape).astype(np.intp)
+        stop = np.clip(np.ceil(contour.max(axis=0)) + 1, first, shape).astype(np.intp)
+        rows, columns = (int(n) for n in stop - first)
+        return cls(contour, first, stop, fill_contours([contour - first], (rows, columns)))
+
+    def within(self, first: NDArray[np.intp], stop: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return the area's pixels in another window."""
+        seen = np.zeros(stop - first, np.bool_)
+        low, high = np.maximum(first, self.first), np.minimum(stop, self.stop)
+        if np.all(low < high):
+            there, here = (
+                tuple(slice(*ends) for ends in zip(low - start, high - start, strict=True))
+                for start in (first, self.first)
+            )
+            seen[there] = self.mask[here]
+        return seen
+
+    def meets(self, other: _Area) -> bool:
+        """Whether the two have a pixel in common."""
+        return bool(np.any(self.mask & other.within(self.first, self.stop)))
+
+    def repeats(self, other: _Area) -> bool:
+        """Whether the two contours are one, whatever point and direction each is stored from."""
+        ends = (np.stack([c.min(axis=0), c.max(axis=0)]) for c in (self.contour, other.contour))
+        if np.abs(np.subtract(*ends)).max() > _SAME_PIXELS or not self.meets(other):
+            return False
+        return not any(
+            _has_far_one(one.contour, two.contour, _SAME_PIXELS)
+            for one, two in ((self, other), (other, self))
+        )
+
+    def overlaps_in_part(self, other: _Area) -> bool:
+        """Whether the two have pixels in common, and each has others beyond the other's edge."""
+        return self.meets(other) and self._sticks_out_of(other) and other._sticks_out_of(self)
+
+    def _sticks_out_of(self, other: _Area) -> bool:
+        outside = np.argwhere(self.mask & ~other.within(self.first, self.stop)) + self.first
+        return _has_far_one(outside.astype(np.float64), other.contour, _TOUCHING_PIXELS)
+
+
+def _meeting(areas: Sequence[_Area]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of areas whose windows overlap, in order."""
+    if not areas:
+        return
+    first, stop = (np.stack([getattr(a, name) for a in areas]) for name in ("first", "stop"))
+    overlap = np.all((first[:, None] < stop) & (first < stop[:, None]), axis=2)
+    yield from zip(*(index.tolist() for index in np.nonzero(np.triu(overlap, 1))), strict=True)
+
+
+def _united(areas: Sequence[_Area], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels of one contour, or of some that overlap in part.
+
+    Raises:
+        SeriesError: One of them lies within another.
+    """
+    if any(a.meets(b) and not a.overlaps_in_part(b) for a, b in combinations(areas, 2)):
+        raise SeriesError(
+            "expected contours that overlap in part to be strokes of one area, found that one of "
+            "them lies within another as a hole does",
+            hint="Draw the region again on this slice, or export it as a mask.",
+        )
+    first, stop = np.zeros(2, np.intp), np.array(shape)
+    mask = np.zeros(shape, np.bool_)
+    for area in areas:
+        mask |= area.within(first, stop)
+    return mask
+
+
+def _has_far_one(points: NDArray[np.float64], contour: NDArray[np.float64], pixels: float) -> bool:
+    """Whether a point lies farther than this from the closed line through a contour's points."""
+    start, along = contour, np.roll(contour, -1, axis=0) - contour
+    squares = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
+    for chunk in range(0, len(points), _CHUNK):
+        offset = points[chunk : chunk + _CHUNK, None] - start  # (point, edge, row or column)
+        share = np.clip((offset * along).sum(axis=2) / squares, 0, 1)
+        away = np.hypot(*np.moveaxis(offset - share[:, :, None] * along, 2, 0))
+        if away.min(axis=1).max() > pixels:
+            return True
+    return False

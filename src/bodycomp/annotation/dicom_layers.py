@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.annotation.contours import fill_contours
+from bodycomp.annotation.contours import fill_contours, fill_region
 from bodycomp.annotation.grid import (
     TOLERANCE_VOXELS,
     find_place,
@@ -40,10 +40,14 @@ def seg_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[
         if frame.labels.any():
             by_segment[frame.segment].append(frame)
     for number, frames in by_segment.items():
-        if number is None or wanted(_named(number, seg)):
-            labels = _lay(number, frames, scan, file.name)
-            structures = tuple(_named(value, seg) for value in values_in(labels))
+        segment = None if number is None else _structure(number, seg)
+        if segment is None:
+            labels = _lay(frames, scan, file.name)
+            structures = {value: _structure(value, seg) for value in values_in(labels)}
             yield Layer(labels, structures, notes)
+        elif wanted(segment):
+            labels = _lay(frames, scan, file.name)
+            yield Layer((labels > 0).astype(np.uint8), {1: segment}, notes)
 
 
 def rtstruct_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
@@ -57,27 +61,59 @@ def rtstruct_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iter
     for region in found.regions:
         structure = Structure(region.number, region.name)
         if region.contours and wanted(structure):
-            mask = _fill(region, scan, file.name)
+            mask, filled = _fill(region, scan, file.name)
             if mask.any():  # a contour may enclose no pixel's centre
-                yield Layer(mask * np.uint16(region.number), (structure,), notes)
+                yield Layer(mask.astype(np.uint8), {1: structure}, (*notes, *filled))
 
 
-def _named(number: int, seg: SegFile) -> Structure:
-    return Structure(number, seg.names.get(number, ""))
+def _structure(number: int, seg: SegFile) -> Structure:
+    return Structure(*seg.segments.get(number, (number, "")))
 
 
-def _lay(number: int | None, frames: list[SegFrame], scan: Scan, where: str) -> NDArray[np.uint16]:
+def _lay(frames: list[SegFrame], scan: Scan, where: str) -> NDArray[np.uint16]:
     target = np.zeros(scan.volume.hu.shape, np.uint16)
     for frame in frames:
         labels = frame.labels.astype(np.uint16)
-        if number is not None:
-            labels = (labels > 0) * np.uint16(number)
         find_place(frame.grid, scan.volume, where, cropped=True).add(labels, target)
     return target
 
 
-def _fill(region: Region, scan: Scan, where: str) -> NDArray[np.bool_]:
-    """Return the (slice, row, column) mask of a region.
+def _fill(region: Region, scan: Scan, where: str) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Return the (slice, row, column) mask of a region, and what was left out or united.
+
+    Raises:
+        SeriesError: A contour lies on no slice, is not parallel to them, or names another one;
+            contours of a slice that ``fill_region`` refuses.
+    """
+    by_slice = _by_slice(region, scan, where)
+    shape = scan.volume.slice_shape
+    mask = np.zeros(scan.volume.hu.shape, np.bool_)
+    repeated, united = 0, 0
+    for index, contours in by_slice.items():
+        if region.even_odd:
+            mask[index] = fill_contours(contours, shape)
+            continue
+        try:
+            filled = fill_region(contours, shape)
+        except SeriesError as error:
+            raise SeriesError(
+                f"{where}: {error.message}; ROI {region.name or region.number!r}, slice {index} "
+                "from the feet (counted from 0), z = "
+                f"{scan.volume.slice_z_mm[index]:.2f} mm",
+                hint=error.hint,
+            ) from error
+        mask[index] = filled.mask
+        repeated, united = repeated + filled.repeated, united + filled.united
+    notes = []
+    if repeated:
+        notes.append(f"contours that are stored more than once, and count once: {repeated}")
+    if united:
+        notes.append(f"contours that overlap another in part, and were united: {united}")
+    return mask, tuple(notes)
+
+
+def _by_slice(region: Region, scan: Scan, where: str) -> dict[int, list[NDArray[np.float64]]]:
+    """Return slice -> (point, 2) rows and columns of its contours, in pixels.
 
     Raises:
         SeriesError: A contour lies on no slice, is not parallel to them, or names another one.
@@ -104,7 +140,4 @@ def _fill(region: Region, scan: Scan, where: str) -> NDArray[np.bool_]:
             f"contours of {region.name!r} elsewhere, the first at z = {lost[0]:.2f} mm",
             hint="Choose the series that the contours were drawn on.",
         )
-    mask = np.zeros(scan.volume.hu.shape, np.bool_)
-    for index, contours in by_slice.items():
-        mask[index] = fill_contours(contours, scan.volume.slice_shape)
-    return mask
+    return by_slice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -38,7 +39,16 @@ _BY_SUFFIX: Final = {
     ".csv": Kind.LEVEL_TABLE,
     ".tsv": Kind.LEVEL_TABLE,
 }
+_MASKS: Final = frozenset({Kind.NIFTI, Kind.NRRD})
 _OF_DICOM: Final = {DicomKind.SEG: Kind.SEG, DicomKind.RTSTRUCT: Kind.RTSTRUCT}
+_LISTED: Final = 5
+_PASSED_OVER: Final = re.compile(
+    r"\..*"  # hidden: .DS_Store, ._name of macOS
+    r"|thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini"  # of Windows
+    r"|statistics(_radiomics)?\.json|preview_\w+\.png",  # of TotalSegmentator
+    re.IGNORECASE,
+)
+"""Files that systems and programs leave beside masks."""
 _TRIES: Final = 20
 """Files of a folder that are opened in search of a DICOM image."""
 
@@ -47,7 +57,7 @@ def kind_of(path: Path) -> Kind:
     """Return what a file or folder is.
 
     A folder that holds nothing but one SEG or RTSTRUCT is that object. A folder of NIfTI or NRRD
-    files alone is taken for one mask per structure.
+    files alone is taken for one mask per structure. Files that systems leave do not count.
 
     Raises:
         InputNotFoundError: Nothing is there.
@@ -58,7 +68,7 @@ def kind_of(path: Path) -> Kind:
         raise InputNotFoundError(f"expected a file or folder, found nothing at {path}")
     files = visible_files(path)
     kinds = {_by_name(file) for file in files}
-    if kinds and kinds <= {Kind.NIFTI, Kind.NRRD}:
+    if kinds and kinds <= _MASKS:
         return Kind.MASK_FOLDER
     if files and all(file.suffix.lower() == ".png" for file in files):
         return Kind.PNG_FOLDER
@@ -102,8 +112,38 @@ def structure_name(path: Path) -> str:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """Return the files of a folder in the order of their names, without hidden ones."""
-    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    """Return the files of a folder in the order of their names, without those to pass over."""
+    return sorted(p for p in folder.iterdir() if p.is_file() and not is_passed_over(p))
+
+
+def is_passed_over(path: Path) -> bool:
+    """Whether a file is hidden, or one that systems and programs leave beside masks.
+
+    >>> [is_passed_over(Path(n)) for n in ("Thumbs.db", "statistics.json", "L3.nii.gz", "a.txt")]
+    [True, True, False, False]
+    """
+    return _PASSED_OVER.fullmatch(path.name) is not None
+
+
+def no_annotation(path: Path, kind: Kind, expected: str) -> SeriesError:
+    """Return the refusal of what is no annotation; files among masks that are none are named.
+
+    Args:
+        path: File or folder.
+        kind: What ``kind_of`` says of it.
+        expected: What would do.
+    """
+    found, hint = str(kind), ""
+    files = visible_files(path) if path.is_dir() and kind is Kind.UNKNOWN else []
+    masks = [file for file in files if _by_name(file) in _MASKS]
+    masks = masks or [file for file in files if file.suffix.lower() == ".png"]
+    others = [file.name for file in files if file not in masks]
+    if masks and others:
+        more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
+        count = "1 mask" if len(masks) == 1 else f"{len(masks)} masks"
+        found = f"{count} beside {', '.join(others[:_LISTED])}{more}"
+        hint = "Move the other files out of the folder, or name the masks one by one."
+    return SeriesError(f"{path.name}: expected {expected}, found {found}", hint=hint)
 
 
 def _by_name(path: Path) -> Kind | None:
@@ -116,7 +156,7 @@ def _kind_of_file(path: Path) -> Kind:
 
 
 def _kind_of_dicom_folder(folder: Path) -> Kind:
-    files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    files = (p for p in folder.rglob("*") if p.is_file() and not is_passed_over(p))
     first = list(islice(files, _TRIES))
     if len(first) == 1 and first[0].parent == folder:
         kind = _kind_of_file(first[0])

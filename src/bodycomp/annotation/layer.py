@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,12 +20,13 @@ class Layer:
 
     Attributes:
         labels: (slice, row, column) on the scan's grid, 0 for the background.
-        structures: One for every other value that occurs.
+        structures: What every other value that occurs stands for. The values are the layer's own:
+            numbers of a file may be negative, zero, or shared by several structures.
         notes: How they were read; nothing identifying.
     """
 
     labels: LabelValues = field(repr=False)
-    structures: tuple[Structure, ...]
+    structures: Mapping[int, Structure]
     notes: tuple[str, ...] = ()
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.annotation.dicom_layers import rtstruct_layers, seg_layers
-from bodycomp.annotation.kinds import Kind, kind_of
+from bodycomp.annotation.kinds import Kind, kind_of, no_annotation
 from bodycomp.annotation.layer import Layer, Wanted, everything
 from bodycomp.annotation.png_layers import png_layers
 from bodycomp.annotation.scan import Scan
 from bodycomp.annotation.volume_layers import mask_folder_layers, nifti_layers, nrrd_layers
-from bodycomp.errors import SeriesError
 
 _READERS: Final[dict[Kind, Callable[[Path, Scan, Wanted], Iterator[Layer]]]] = {
     Kind.SEG: seg_layers,
@@ -39,10 +38,8 @@ def read_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator
     kind = kind_of(path)
     reader = _READERS.get(kind)
     if reader is None:
-        raise SeriesError(
-            f"{path.name}: expected labels as NIfTI, NRRD, DICOM SEG, RTSTRUCT, PNG images or a "
-            f"folder of masks, found {kind}"
-        )
+        expected = "labels as NIfTI, NRRD, DICOM SEG, RTSTRUCT, PNG images or a folder of masks"
+        raise no_annotation(path, kind, expected)
     for layer in reader(path, scan, wanted):
         if layer.structures:
             yield layer

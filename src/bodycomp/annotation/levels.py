@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bodycomp.annotation.kinds import Kind, kind_of
+from bodycomp.annotation.kinds import Kind, kind_of, no_annotation
 from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, marks_inside
 from bodycomp.annotation.level_table import read_level_table
 from bodycomp.annotation.markups import read_markups
@@ -31,10 +31,8 @@ def read_levels(path: Path, scan: Scan, options: LevelOptions | None = None) -> 
     elif kind is Kind.MARKUPS:
         z_mm = read_markups(path, scan)
     elif kind in (Kind.UNKNOWN, Kind.DICOM_SERIES):
-        raise SeriesError(
-            f"{path.name}: expected levels as a CSV table, Slicer markups (.mrk.json) or vertebra "
-            f"labels, found {kind}"
-        )
+        expected = "levels as a CSV table, Slicer markups (.mrk.json) or vertebra labels"
+        raise no_annotation(path, kind, expected)
     else:
         z_mm, notes = read_vertebrae(path, scan, options)
     try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
 from bodycomp.annotation.labels import LabelMapping, Structure
 from bodycomp.annotation.layer import Layer
 from bodycomp.annotation.layers import read_layers
@@ -22,9 +22,13 @@ class MaskVolume:
     """What annotations say of a scan's tissues.
 
     Attributes:
-        labels: (slice, row, column), labels of ``anatomy``, 0 for the background.
+        labels: (slice, row, column), labels of ``anatomy``, 0 for the background,
+            ``NOT_ANNOTATED_LABEL`` where nobody said what is there.
         annotated: (slice,) whether the annotation says anything of a slice: one labelled pixel is
-            enough, also with an ignored label.
+            enough, also with an ignored label, but not if all its pixels are not annotated.
+            Where the annotation marks whole slices as not annotated, as SAROS does, it speaks of
+            the slices between its first and last label one by one: those that it does not mark
+            are annotated, even if they hold background alone.
         structures: The labels that occur in the annotations, as their files state them.
         notes: How they were read; nothing identifying.
     """
@@ -34,6 +38,17 @@ class MaskVolume:
     structures: tuple[Structure, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def left_out(self) -> NDArray[np.bool_]:
+        """(slice,) whether no pixel of a slice is annotated, and the annotation says so."""
+        return np.array([(plane == NOT_ANNOTATED_LABEL).all() for plane in self.labels])
+
+    @property
+    def partial(self) -> NDArray[np.bool_]:
+        """(slice,) whether some pixels of an annotated slice are not."""
+        some = np.array([(plane == NOT_ANNOTATED_LABEL).any() for plane in self.labels])
+        return some & self.annotated
+
 
 def read_masks(paths: Sequence[Path], scan: Scan, mapping: LabelMapping) -> MaskVolume:
     """Read one or several annotations of one scan and put them together.
@@ -41,7 +56,9 @@ def read_masks(paths: Sequence[Path], scan: Scan, mapping: LabelMapping) -> Mask
     Args:
         paths: Files or folders in any format of ``layers``; each may hold some of the tissues.
         scan: What was annotated.
-        mapping: What every label means; labels mapped to nothing give background.
+        mapping: What every label means; labels mapped to nothing give background. A pixel of a
+            tissue in one annotation and not annotated in another is of the tissue; not annotated
+            in one and background in another, it is not annotated.
 
     Raises:
         InputNotFoundError: An annotation is not there.
@@ -53,12 +70,7 @@ def read_masks(paths: Sequence[Path], scan: Scan, mapping: LabelMapping) -> Mask
         for layer in read_layers(path, scan):
             merged.add(layer, mapping, path.name)
         merged.end_of(path.name, mapping)
-    return MaskVolume(
-        merged.labels,
-        merged.annotated,
-        tuple(merged.structures),
-        tuple(dict.fromkeys(merged.notes)),
-    )
+    return merged.finish()
 
 
 class _Merged:
@@ -75,11 +87,11 @@ class _Merged:
 
     def add(self, layer: Layer, mapping: LabelMapping, where: str) -> None:
         """Lay one layer over the others; labels without a meaning wait for ``end_of``."""
-        self.structures += layer.structures
+        self.structures += layer.structures.values()
         self.notes += layer.notes
-        lut = np.zeros(1 + max(s.value for s in layer.structures), np.uint8)
-        for structure in layer.structures:
-            lut[structure.value] = mapping.find(structure) or 0
+        lut = np.zeros(1 + max(layer.structures), np.uint8)
+        for value, structure in layer.structures.items():
+            lut[value] = mapping.find(structure) or BACKGROUND_LABEL
         for index, plane in enumerate(layer.labels):
             if plane.any():
                 self.annotated[index] = True
@@ -87,7 +99,7 @@ class _Merged:
 
     def _add_plane(self, index: int, tissues: NDArray[np.uint8], where: str) -> None:
         below = self.labels[index]
-        clash = (tissues > 0) & (below > 0) & (tissues != below)
+        clash = _is_tissue(tissues) & _is_tissue(below) & (tissues != below)
         if clash.any():
             row, column = (int(n) for n in np.argwhere(clash)[0])
             self._first_clash = self._first_clash or (
@@ -102,15 +114,15 @@ class _Merged:
             for (one, other), count in zip(pairs.T, counts, strict=True):
                 key = int(one), int(other)
                 self._clashes[key] = self._clashes.get(key, 0) + int(count)
-        np.copyto(below, tissues, where=tissues > 0)
+        np.copyto(below, tissues, where=_is_tissue(tissues) | ((tissues > 0) & (below == 0)))
 
     def end_of(self, where: str, mapping: LabelMapping) -> None:
-        """Refuse labels of this annotation without a meaning, and pixels with two.
+        """Refuse labels of this annotation without one meaning, and pixels with two.
 
         Raises:
             SeriesError: There are some.
         """
-        mapping.values(self.structures[self._checked :], where)
+        mapping.check(self.structures[self._checked :], where)
         self._checked = len(self.structures)
         if self._clashes:
             names = {tissue.label: tissue.key for tissue in ABDOMINAL_TISSUES}
@@ -123,3 +135,21 @@ class _Merged:
                 f"{self._first_clash}",
                 hint="Remove the overlap in the annotation, or map one of the labels to ignore.",
             )
+
+    def finish(self) -> MaskVolume:
+        """Return what the annotations say together."""
+        found = MaskVolume(self.labels, self.annotated, tuple(self.structures))
+        left_out = found.left_out
+        if left_out.any():
+            spoken_of = np.flatnonzero(self.annotated)
+            self.annotated[spoken_of[0] : spoken_of[-1] + 1] = True
+            self.annotated &= ~left_out
+            self.notes.append("slices that are marked as not annotated are left out")
+        if found.partial.any():
+            self.notes.append("some pixels are marked as not annotated")
+        return replace(found, notes=tuple(dict.fromkeys(self.notes)))
+
+
+def _is_tissue(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    tissue: NDArray[np.bool_] = (labels > 0) & (labels != NOT_ANNOTATED_LABEL)
+    return tissue

@@ -54,15 +54,17 @@ def png_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[
                 hint="Export it on the pixels of the slice, neither cropped nor scaled.",
             )
         labels[index] = image
-    yield Layer(labels, tuple(Structure(value) for value in values_in(labels)))
+    yield Layer(labels, {value: Structure(value) for value in values_in(labels)})
 
 
 def _slices(stems: Sequence[str], scan: Scan, where: str) -> list[int]:
     """Return the slice that every name means."""
     form = next((f for f, p in _FORMS.items() if all(p.fullmatch(s) for s in stems)), None)
     if form is None:
+        odd = [s for s in stems if not any(p.fullmatch(s) for p in _FORMS.values())]
         raise SeriesError(
-            f"{where}: expected PNG names of one kind, found {stems[0]} and others", hint=_RULE
+            f"{where}: expected PNG names of one kind, found {(odd or stems)[0]} and others",
+            hint=_RULE,
         )
     if form == "SOPInstanceUID":
         keys: list[str | int] = list(stems)
@@ -95,10 +97,21 @@ def _read(file: Path) -> NDArray[np.uint8]:
                     f"a picture of mode {image.mode}",
                     hint="Save label numbers as single-channel 8-bit PNG, not colours.",
                 )
-            return np.asarray(image).astype(np.uint8)
+            return np.asarray(image).astype(np.uint8) // _stretch(file)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise SeriesError(
             f"{file.parent.name}/{file.name}: expected a whole PNG image, found one that cannot "
             "be decoded",
             hint="Save or copy it again.",
         ) from error
+
+
+def _stretch(file: Path) -> int:
+    """Return by what Pillow multiplies the stored numbers of an image: 85 or 17 for 2 or 4 bits.
+
+    It does so with grey alone (PNG specification 11.2.1: bit depth and colour type are bytes 24 and
+    25), not with palettes.
+    """
+    with file.open("rb") as stream:
+        bits, colour_type = stream.read(26)[24:]
+    return 255 // (2**bits - 1) if colour_type == 0 and bits in (2, 4) else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +10,12 @@ from bodycomp.annotation.kinds import Kind, kind_of
 from bodycomp.annotation.scan import Scan
 from bodycomp.dicom.candidate import CandidateSeries
 from bodycomp.dicom.read import load_series
+from bodycomp.dicom.scan_facts import acquisition_of, subject_of
 from bodycomp.dicom.series import SeriesSearch, find_series
 from bodycomp.errors import SeriesError, UsageError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume
 from bodycomp.nrrd import read_nrrd_volume
-from bodycomp.subject import Acquisition
 
 _VOLUME_FILES: Final[dict[Kind, tuple[str, Callable[[Path], Volume]]]] = {
     Kind.NIFTI: ("NIfTI", read_nifti_volume),
@@ -58,6 +58,7 @@ def _of_volume_file(path: Path, source: str, read: Callable[[Path], Volume]) -> 
         files=(path,) * count,
         sop_instance_uids=("",) * count,
         instance_numbers=(None,) * count,
+        notes=volume.notes,
     )
 
 
@@ -117,23 +118,7 @@ def _of_series(series: CandidateSeries) -> Scan:
         series_uid=series.series_uid,
         frame_of_reference_uid=series.frame_of_reference_uid,
         patient_id=series.patient_id,
-        facts=_facts(series),
+        subject=subject_of(series),
+        acquisition=acquisition_of(series),
         notes=loaded.notes,
     )
-
-
-def _facts(series: CandidateSeries) -> Mapping[str, str]:
-    scanner = series.scanner
-    contrast = Acquisition(contrast_agent=scanner.contrast_agent).names_contrast
-    facts = {
-        "sex": series.patient_sex,
-        "manufacturer": scanner.manufacturer,
-        "scanner": scanner.model,
-        "kernel": scanner.kernel,
-        "kvp": "" if scanner.kvp is None else f"{scanner.kvp:g}",
-        "slice_thickness_mm": (
-            "" if scanner.slice_thickness_mm is None else f"{scanner.slice_thickness_mm:g}"
-        ),
-        "contrast": "yes" if contrast else "",  # an agent's name would split what belongs together
-    }
-    return {name: value for name, value in facts.items() if value}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bodycomp.imaging.volume import Volume
+from bodycomp.subject import Acquisition, Subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +22,7 @@ class Scan:
         instance_numbers: Of every slice, None unless DICOM states one.
         study_uid, series_uid, frame_of_reference_uid, patient_id: From the header; empty unless
             DICOM.
-        facts: What cases may be stratified by: ``sex``, ``manufacturer``, ``scanner``, ``kernel``,
-            ``kvp``, ``slice_thickness_mm``, ``contrast``; those that the header states.
+        subject, acquisition: Who was scanned and how, as far as the header says.
         notes: What the reader lost or repaired; nothing identifying.
     """
 
@@ -35,5 +35,26 @@ class Scan:
     series_uid: str = field(default="", repr=False)
     frame_of_reference_uid: str = field(default="", repr=False)
     patient_id: str = field(default="", repr=False)
-    facts: Mapping[str, str] = field(default_factory=dict)
+    subject: Subject = field(default_factory=Subject)
+    acquisition: Acquisition = field(default_factory=Acquisition)
     notes: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What cases may be stratified by, in words; those facts that the header states."""
+        made = self.acquisition
+        facts = {
+            "sex": self.subject.sex,
+            "manufacturer": made.manufacturer,
+            "scanner": made.scanner_model,
+            "kernel": made.kernel,
+            "kvp": _in_words(made.kvp),
+            "slice_thickness_mm": _in_words(made.slice_thickness_mm),
+            # An agent's name would split what belongs together.
+            "contrast": "yes" if made.names_contrast else "",
+        }
+        return {name: value for name, value in facts.items() if value}
+
+
+def _in_words(number: float | None) -> str:
+    return "" if number is None else f"{number:g}"

@@ -57,7 +57,7 @@ def read_vertebrae(
     notes: dict[str, None] = {}
     for layer in read_layers(path, scan, lambda s: _level(s, options) is not None):
         notes.update(dict.fromkeys(layer.notes))
-        if not options.vertebra_labels and not any(s.name for s in layer.structures):
+        if not options.vertebra_labels and not any(s.name for s in layer.structures.values()):
             notes[_TAKEN_AS] = None
         for level, height_mm in _bodies(layer, scan, options):
             if level in z_mm or level in cut:
@@ -88,11 +88,11 @@ def _level(structure: Structure, options: LevelOptions) -> str | None:
 def _bodies(layer: Layer, scan: Scan, options: LevelOptions) -> Iterator[tuple[str, float | None]]:
     """Yield every vertebra's level and the height of its body, None where the scan cuts it off."""
     boxes: list[Any] = ndimage.find_objects(layer.labels)
-    for structure in layer.structures:
+    for value, structure in layer.structures.items():
         level = _level(structure, options)
         if level is not None:
-            box = boxes[structure.value - 1]
-            yield level, _body_height_mm(layer.labels[box] == structure.value, box[0], scan)
+            box = boxes[value - 1]
+            yield level, _body_height_mm(layer.labels[box] == value, box[0], scan)
 
 
 def _body_height_mm(vertebra: NDArray[np.bool_], slices: slice, scan: Scan) -> float | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from bodycomp.annotation.grid import place_label_map
 from bodycomp.annotation.kinds import Kind, kind_of, structure_name, visible_files
@@ -25,46 +22,38 @@ _MASK_LABELS: Final = frozenset({1, 255})
 def nifti_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
     """Yield the layer of a NIfTI label map, which must cover the whole scan."""
     del wanted  # its labels have no names
-    labels = place_label_map(read_nifti_labels(path), scan.volume, path.name, cropped=False)
-    yield Layer(labels, _unnamed(values_in(labels), path))
+    found = read_nifti_labels(path)
+    labels = place_label_map(found, scan.volume, path.name, cropped=False)
+    yield Layer(labels, _unnamed(values_in(labels), path), found.grid.notes)
 
 
 def nrrd_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
-    """Yield the layers of an NRRD label map or a ``.seg.nrrd``, which may be cropped.
-
-    Segments of different layers may have one label value; then all are numbered in the file's
-    order, from 1.
-    """
+    """Yield the layers of an NRRD label map or a ``.seg.nrrd``, which may be cropped."""
     del wanted
     found = read_nrrd_labels(path)
-    count = Counter(segment.value for segment in found.segments)
-    renumber = bool(count) and max(count.values()) > 1
     for index, layer in enumerate(found.layers):
         segments = {
-            segment.value: Structure(number if renumber else segment.value, segment.name)
-            for number, segment in enumerate(found.segments, start=1)
+            segment.value: Structure(segment.value, segment.name)
+            for segment in found.segments
             if segment.layer == index
         }
         _check_values(segments, found.segments, index, path)
         labels = place_label_map(layer, scan.volume, path.name, cropped=True)
         values = values_in(labels)
-        structures = tuple(segments.get(value, Structure(value)) for value in values)
+        structures = {value: segments.get(value, Structure(value)) for value in values}
         if not found.segments and len(found.layers) == 1:
             structures = _unnamed(values, path)
-        if renumber:
-            lut = np.zeros(max(values, default=0) + 1, np.uint16)
-            lut[values] = [structure.value for structure in structures]
-            labels = lut[labels]
         yield Layer(labels, structures)
 
 
 def mask_folder_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
     """Yield one layer per mask file; the structure's name is the file's without its suffix."""
-    for number, file in enumerate(visible_files(path), start=1):
-        structure = Structure(number, structure_name(file))
+    for file in visible_files(path):
+        structure = Structure(None, structure_name(file))
         if not wanted(structure):
             continue
-        labels = place_label_map(_one_mask(file), scan.volume, file.name, cropped=False)
+        mask = _one_mask(file)
+        labels = place_label_map(mask, scan.volume, file.name, cropped=False)
         values = values_in(labels)
         if len(values) > 1:
             raise SeriesError(
@@ -72,19 +61,17 @@ def mask_folder_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> I
                 f"{', '.join(map(str, values[:5]))}",
                 hint="Give a label map as a file, not as one of a folder.",
             )
-        if values:
-            numbered = (labels > 0) * np.uint16(number)
-            yield Layer(numbered, (structure,))
+        yield Layer(labels, dict.fromkeys(values, structure), mask.grid.notes)
 
 
-def _unnamed(values: list[int], path: Path) -> tuple[Structure, ...]:
+def _unnamed(values: list[int], path: Path) -> dict[int, Structure]:
     """Return the structures of a plain label map.
 
     A map of a single label, 1 or 255, is the mask of one structure. It takes the file's name as
-    its own, so that masks in files of their own can be told apart.
+    its own, so that masks in files of their own can be kept apart.
     """
     name = structure_name(path) if len(values) == 1 and values[0] in _MASK_LABELS else ""
-    return tuple(Structure(value, name) for value in values)
+    return {value: Structure(value, name) for value in values}
 
 
 def _one_mask(file: Path) -> LabelMap:

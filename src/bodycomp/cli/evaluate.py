@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from bodycomp.cli.prepare_options import add_level_options, level_format
@@ -69,6 +70,18 @@ def _add_truths(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="what labels of drawn masks mean, as for 'bodycomp prepare' (default 1=muscle "
         "2=subcutaneous_fat 3=visceral_fat)",
+    )
+    _add_patients(add)
+
+
+def _add_patients(add: Callable[..., object]) -> None:
+    add(
+        "--patients",
+        metavar="CSV",
+        type=Path,
+        help="with --cases: heights and sexes for indices and cut-offs, as for 'bodycomp analyze': "
+        "columns patient_id (where a file has none, the code of the cases table) or study_uid, and "
+        "height_m or height_cm, weight_kg, sex",
     )
 
 
@@ -142,6 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
         against=arguments.against,
         by=tuple(arguments.by),
         form=AnnotationFormat(mapping, level_format(arguments)),
+        patients=arguments.patients,
         bootstrap=BootstrapOptions(arguments.bootstrap, arguments.seed),
         device=arguments.device,
         engine=arguments.engine,

@@ -55,7 +55,7 @@ Make the training set of 'bodycomp train segmentation': slices of 512 x 512 in r
 {TABLE}
 
 Image and mask must lie on the same pixels; otherwise the case is refused and both frames are told.
-Every label of an annotation needs a meaning: a tissue, or 'ignore'."""
+Every label of an annotation needs a meaning: a tissue, 'ignore', or 'not_annotated'."""
 
 SLICE_SELECTION_DESCRIPTION = f"""\
 Make the training set of 'bodycomp train slice-selection': grey slices, and offsets from levels.

@@ -22,15 +22,16 @@ def add_segmentation_options(parser: argparse.ArgumentParser) -> None:
         metavar="LABEL=TISSUE",
         nargs="+",
         help="what each label of the masks means, by number or name: muscle, subcutaneous_fat, "
-        "visceral_fat or ignore; for instance 1=muscle 'Left psoas=muscle' 9=ignore. Needed unless "
-        "a YAML table says it",
+        "visceral_fat, ignore (background), or not_annotated where nobody said what is there; for "
+        "instance 1=muscle 'Left psoas=muscle' 9=ignore 255=not_annotated. Needed unless a YAML "
+        "table says it",
     )
     add(
         "--slices",
         choices=("annotated", "all"),
         default="annotated",
         help="slices with at least one labelled pixel (default), or all; slices without labels "
-        "then teach that there is no tissue",
+        "then teach that there is no tissue (never those that are marked as not annotated)",
     )
     add(
         "--spacing-mm",

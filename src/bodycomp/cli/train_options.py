@@ -282,7 +282,8 @@ def add_segmentation_options(parser: argparse.ArgumentParser) -> None:
         "--allow_scaled_images",
         "--allow-scaled-images",
         action="store_true",
-        help="train even if the images look windowed or scaled already instead of raw HU",
+        help="train even if the images look windowed or scaled already instead of raw HU; errors "
+        "that are based on HU, such as masks that do not fit their images, are then warnings",
     )
 
 

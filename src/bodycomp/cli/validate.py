@@ -50,7 +50,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--allow-scaled-images",
         action="store_true",
-        help="images that look windowed or scaled are a warning, not an error",
+        help="images that look windowed or scaled, and other findings that are based on HU, are "
+        "warnings, not errors",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="also write all findings as JSON; - for standard output"

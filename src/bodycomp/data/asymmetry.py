@@ -91,7 +91,7 @@ def _changes(
         part = (grouping.bins[start:stop] >= 0) & aligned.any(axis=(1, 2))
         taken = aligned[part]
         change = taken - np.flip(taken, axis)
-        yield start + np.flatnonzero(part), change.reshape(len(taken), -1)
+        yield start + np.flatnonzero(part), change.reshape(len(taken), ALIGNED_SIDE**2)
 
 
 def _weights(

@@ -47,3 +47,14 @@ def gather_into(counts: Mapping[str, int], kind: DTypeLike) -> Gathered:
     facts = {split: np.zeros(count, kind) for split, count in used.items()}
     ends = np.cumsum([0, *used.values()]).tolist()
     return Gathered(facts, DetailStore(ends[-1]), dict(zip(used, ends, strict=False)))
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """Return up to ``most`` of the numbers 0..count-1, evenly spread, with the first and the last.
+
+    >>> evenly(10, 4), evenly(3, 4), evenly(0, 4)
+    ([0, 3, 6, 9], [0, 1, 2], [])
+    """
+    if count <= most:
+        return list(range(count))
+    return [place * (count - 1) // (most - 1) for place in range(most)]

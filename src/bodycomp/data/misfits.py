@@ -1,4 +1,4 @@
-"""Two causes that explain many findings at once: a turned mask and shifted HU."""
+"""Causes that explain many findings at once: a turned or moved mask, and shifted HU."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from bodycomp.data.sample_facts import FITTING_HU
 FIT_GAIN, GOOD_FIT = 0.1, 0.85
 """Phantom masks fit by 0.957 and more, mirrored ones by 0.84 and less."""
 
+LEAST_FAT, LEAST_LABELLED = 0.1, 0.2
+"""Shares of the labels and of the body. A small label finds a place to fit somewhere; muscle alone
+fits in every organ."""
+
 SHIFTS_HU: Final = (1024, 1000, -1024, -1000)
 """Stored values instead of HU, or the intercept applied twice (DICOM PS3.3 C.11.1.1.2)."""
 
@@ -21,8 +25,22 @@ FEWEST_PIXELS: Final = 200
 
 def is_turned(sample: np.void) -> bool:
     """Tell whether a mask fits its image much better when it is turned; from ``SAMPLE_FACTS``."""
-    gain = sample["turned_fit_share"] - sample["fit_share"]
-    return bool(sample["turn"] > 0 and gain >= FIT_GAIN and sample["turned_fit_share"] >= GOOD_FIT)
+    fit = float(sample["turned_fit_share"])
+    is_best = fit >= sample["shifted_fit_share"]
+    return bool(sample["turn"] > 0 and is_best and _explains(fit, sample))
+
+
+def is_moved(sample: np.void) -> bool:
+    """Tell whether a mask fits its image much better when it is moved; from ``SAMPLE_FACTS``."""
+    labelled, fat = int(sample["pixels"].sum()), int(sample["pixels"][1:].sum())
+    covers = labelled >= LEAST_LABELLED * sample["body_pixels"]
+    is_telling = bool(covers and fat >= LEAST_FAT * labelled and sample["shift"].any())
+    explains = _explains(float(sample["shifted_fit_share"]), sample)
+    return is_telling and explains and not is_turned(sample)
+
+
+def _explains(fit: float, sample: np.void) -> bool:
+    return bool(fit >= GOOD_FIT and fit - sample["fit_share"] >= FIT_GAIN)
 
 
 def tissue_means(sample: np.void) -> dict[Tissue, float]:

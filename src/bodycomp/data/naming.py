@@ -14,6 +14,9 @@ SERIES_COLUMN: Final = "SeriesInstanceUID"
 PLAIN_OFFSET_COLUMN: Final = "ZOffset"
 """Accepted for a training set of a single level."""
 
+LABELS_NAME: Final = "labels.json"
+"""Declares the label of pixels that are not annotated; see ``label_file``."""
+
 PNG_NAME: Final = re.compile(r"(\d{6})\.png", re.ASCII)
 MAX_SLICES: Final = 1_000_000
 """Six digits name no more."""
@@ -27,6 +30,12 @@ def images_path(data_dir: Path, split: str) -> Path:
 def masks_path(data_dir: Path, split: str) -> Path:
     """Return where the masks of a segmentation split lie."""
     return data_dir / f"{split}_masks.npy"
+
+
+def segmentation_files(data_dir: Path) -> list[Path]:
+    """Return the files of a segmentation set that are there."""
+    arrays = (at(data_dir, split) for split in SPLITS for at in (images_path, masks_path))
+    return [path for path in (*arrays, data_dir / LABELS_NAME) if path.exists()]
 
 
 def png_folder(data_dir: Path, split: str) -> Path:

@@ -8,11 +8,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL
 from bodycomp.data.body_mask import MATTER_ABOVE_HU, STEP, body_box, body_mask
 from bodycomp.data.details import describe_details
 from bodycomp.data.fingerprint import perceptual_hash
 from bodycomp.data.leaks import DIGEST_BYTES, ROW_STEP
+from bodycomp.imaging.hu_range import TISSUE_HU
 from bodycomp.imaging.window import PNG_WHITE, SOFT_TISSUE
 
 TISSUES: Final = len(ABDOMINAL_TISSUES)
@@ -55,6 +56,7 @@ SAMPLE_FACTS: Final = np.dtype(
         ("body_pixels", "<u4"),
         ("body_box", "<u2", (4,)),
         ("pixels", "<u4", (TISSUES,)),
+        ("unknown_pixels", "<u4"),
         ("mean_hu", "<f4", (TISSUES,)),
         ("sd_hu", "<f4", (TISSUES,)),
         ("air_share", "<f4", (TISSUES,)),
@@ -66,6 +68,9 @@ SAMPLE_FACTS: Final = np.dtype(
         ("fit_share", "<f4"),
         ("turned_fit_share", "<f4"),
         ("turn", "u1"),
+        ("shifted_fit_share", "<f4"),
+        ("shift", "<i2", (2,)),
+        ("tissue_share", "<f4"),
     ]
 )
 """Per sample: whether it could be looked at (not with NaN or unknown labels); range of the image;
@@ -73,12 +78,15 @@ digests of image (``image_digest``) and mask;
 ``perceptual_hash``; pixels of the body and its first and last row and column; and for each of
 ``ABDOMINAL_TISSUES`` its pixels, the mean and standard deviation of their HU (NaN without
 pixels), the share of them that holds air, and the share outside the body (NaN likewise).
+``unknown_pixels`` are those that are not annotated.
 ``detached_pixels`` are labelled matter outside the body: table, arms. ``outermost`` counts the rows
 whose first labelled pixel is of the tissue. ``single_pixels`` are
 labelled unlike all four neighbours. ``rim_pixels`` are muscle one pixel wide between background and
 subcutaneous fat along a row, which interpolated masks have along the skin. ``fit_share`` is the
 share of labelled pixels whose HU their tissue has (``FITTING_HU``), NaN without any; if it is low,
-``turned_fit_share`` is the best one of the mask turned by ``TURNS[turn]``."""
+``turned_fit_share`` is the best one of the mask turned by ``TURNS[turn]``, and
+``shifted_fit_share`` the best one of the mask moved by ``shift`` rows and columns.
+``tissue_share`` is the share of all pixels whose HU lie within ``TISSUE_HU``."""
 
 
 def describe_sample(
@@ -88,7 +96,7 @@ def describe_sample(
 
     Args:
         hu: (row, column) HU, finite; rows and columns are alike and divided by ``STEP``.
-        labels: (row, column) labels 0..3.
+        labels: (row, column) labels 0..3, and ``NOT_ANNOTATED_LABEL``.
         ends: Lowest and highest HU.
 
     Returns:
@@ -101,12 +109,16 @@ def describe_sample(
     body = body_mask(hu[STEP // 2 :: STEP, STEP // 2 :: STEP], MATTER_ABOVE_HU)
     facts["body_pixels"] = np.count_nonzero(body) * STEP**2
     facts["body_box"] = box = body_box(body, (STEP, STEP))
-    _describe_tissues(facts, hu, labels, body)
+    unknown = labels == NOT_ANNOTATED_LABEL
+    facts["unknown_pixels"] = np.count_nonzero(unknown)
+    tissues = np.where(unknown, 0, labels).astype(np.uint8) if facts["unknown_pixels"] else labels
+    _describe_tissues(facts, hu, tissues, body)
     facts["outermost"] = _outermost(labels)
     facts["single_pixels"] = _single_pixels(labels)
     facts["rim_pixels"] = _rim_pixels(labels)
     if facts["fit_share"] < POOR_FIT:
-        facts["turn"], facts["turned_fit_share"] = _best_turn(hu, labels)
+        facts["turn"], facts["turned_fit_share"] = _best_turn(hu, tissues)
+        facts["shift"], facts["shifted_fit_share"] = best_shift(hu, tissues)
     low, high = (hu.dtype.type(end) for end in (SOFT_TISSUE.low_hu, SOFT_TISSUE.high_hu))
     detail = describe_details(np.clip(hu, low, high) - low, box, PNG_WHITE / (high - low))
     facts["perceptual_hash"] = perceptual_hash(detail["thumbnail"].astype(np.float32))
@@ -129,11 +141,34 @@ def _best_turn(hu: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[int, float]
     return best, fits[best]
 
 
+def best_shift(hu: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[tuple[int, int], float]:
+    """Return by how many rows and columns the mask must be moved to fit best, and how well it does.
+
+    Moves are multiples of ``STEP`` up to a quarter of the image; all are tried at once by a
+    correlation of coarse images. What is moved out of the image fits nothing.
+    """
+    coarse = (slice(STEP // 2, None, STEP),) * 2
+    values, mask = hu[coarse], labels[coarse]
+    size = tuple(2 * side for side in mask.shape)
+    overlap = np.zeros(size)
+    for (low, high), drawn in zip(FITTING_HU[:2], (mask == 1, mask >= 2), strict=True):
+        fitting = np.fft.rfft2((values >= low) & (values <= high), size)
+        overlap += np.fft.irfft2(fitting * np.conj(np.fft.rfft2(drawn, size)), size)
+    reach = [side // 4 for side in mask.shape]
+    near = np.ix_(*(np.arange(-r, r + 1) for r in reach))
+    best = np.unravel_index(int(overlap[near].argmax()), [2 * r + 1 for r in reach])
+    down, across = (int(place) - r for place, r in zip(best, reach, strict=True))
+    fit = float(overlap[down, across]) / max(1, int(np.count_nonzero(mask)))
+    return (down * STEP, across * STEP), fit
+
+
 def _describe_tissues(
     facts: np.void, hu: NDArray[Any], labels: NDArray[np.uint8], body: NDArray[np.bool_]
 ) -> None:
     counts = _joint_counts(hu, labels, body)
     values = np.arange(BINS, dtype=np.float64) + LOWEST_BIN_HU
+    tissue = slice(*(int(end) - LOWEST_BIN_HU for end in TISSUE_HU))
+    facts["tissue_share"] = counts[..., tissue].sum() / labels.size
     both = counts[:, 1:].sum(axis=0).astype(np.float64)
     pixels = both.sum(axis=1)
     air = AIR_BELOW_HU - LOWEST_BIN_HU
@@ -178,18 +213,19 @@ def _mask_digest(labels: NDArray[np.uint8]) -> bytes:
 
 
 def _outermost(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count the rows whose first labelled pixel is of each tissue."""
+    """Count the rows whose first labelled pixel is of each tissue; unknown ones tell nothing."""
     first = labels[np.arange(len(labels)), (labels != 0).argmax(axis=1)]
-    return np.bincount(first, minlength=TISSUES + 1)[1:]
+    return np.bincount(first, minlength=TISSUES + 1)[1 : TISSUES + 1]
 
 
 def _single_pixels(labels: NDArray[np.uint8]) -> int:
-    """Count labelled pixels that differ from all four neighbours."""
+    """Count labelled pixels that differ from all four neighbours, each of which is annotated."""
     flat, width = labels.reshape(-1), labels.shape[1]
     middle = flat[width:-width]
-    single = middle != 0
+    single = (middle != 0) & (middle != NOT_ANNOTATED_LABEL)
     for shift in (0, 2 * width, width - 1, width + 1):
-        single &= middle != flat[shift : shift + len(middle)]
+        neighbour = flat[shift : shift + len(middle)]
+        single &= (middle != neighbour) & (neighbour != NOT_ANNOTATED_LABEL)
     return int(np.count_nonzero(single))
 
 

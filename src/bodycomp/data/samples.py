@@ -42,7 +42,10 @@ class LevelSample:
 
 @dataclass(frozen=True, eq=False)
 class MaskSample:
-    """One slice for segmentation: (512, 512) HU and labels, standard view."""
+    """One slice for segmentation: (512, 512) HU and labels, standard view.
+
+    Pixels that are not annotated have ``anatomy.NOT_ANNOTATED_LABEL``.
+    """
 
     hu: NDArray[np.int16]
     labels: NDArray[np.uint8]
@@ -53,7 +56,8 @@ class MaskSampling:
     """Which slices of a scan become samples for segmentation.
 
     Attributes:
-        annotated_only: Leave out slices that nobody annotated; else they count as background.
+        annotated_only: Leave out slices that nobody annotated; else they count as background,
+            unless the annotation says that they are not annotated.
         spacing_mm: Thin series are thinned out to about this distance, because neighbouring thin
             slices teach the same; None keeps every slice.
         around: Level about which samples are taken; empty for the whole scan.
@@ -109,25 +113,25 @@ class LevelSampling:
 
 def mask_slices(
     volume: Volume,
-    annotated: NDArray[np.bool_],
+    candidates: NDArray[np.bool_],
     level_z_mm: Mapping[str, float],
     sampling: MaskSampling,
 ) -> list[int]:
     """Return the slices that become samples for segmentation, feet to head.
 
-    A stretch of annotated slices that the thinning would leave without any gives its middle one.
+    A stretch of candidates that the thinning would leave without any gives its middle one.
 
     Args:
         volume: The scan.
-        annotated: (slice,) whether somebody annotated the slice.
+        candidates: (slice,) whether the slice may become a sample: because somebody annotated it,
+            or where all slices are wanted, unless it is known that nobody did.
         level_z_mm: Level -> its position, as far as marked.
         sampling: What to take.
 
     Raises:
         ImageError: ``sampling.around`` is not marked in this scan.
     """
-    taken = annotated if sampling.annotated_only else np.ones_like(annotated)
-    indices = _thinned_stretches(taken, _step(volume, sampling.spacing_mm))
+    indices = _thinned_stretches(candidates, _step(volume, sampling.spacing_mm))
     if sampling.around:
         if sampling.around not in level_z_mm:
             raise ImageError(

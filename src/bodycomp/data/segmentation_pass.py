@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import BACKGROUND_LABEL, Tissue
+from bodycomp.anatomy import BACKGROUND_LABEL, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.data.arrays import read_samples
 from bodycomp.data.findings import Finding, FindingList, Rule
+from bodycomp.data.label_file import DECLARATION
 from bodycomp.data.leaks import image_digest
+from bodycomp.data.naming import LABELS_NAME
 from bodycomp.data.places import sample_place
 from bodycomp.data.segmentation_set import SplitHeaders
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
@@ -129,7 +132,7 @@ def _scan_piece(
     piece = SplitScan()
     images, masks = (read_samples(each, *span) for each in (headers.images, headers.masks))
     _scan_images(piece, images, split, span[0])
-    _scan_masks(piece, masks, options.tissues, split, span[0])
+    _scan_masks(piece, masks, _Labels(options.tissues, headers.has_not_annotated), split, span[0])
     if options.observe is not None:
         shape = (-1, *SEGMENTATION_SIZE)
         options.observe(
@@ -169,31 +172,53 @@ def _not_finite(pixels: NDArray[Any], split: str, sample: int) -> Finding:
     return NOT_FINITE.broken(sample_place(split, sample), message, len(wrong))
 
 
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """What masks may hold: background, the tissues, and perhaps pixels that are not annotated."""
+
+    tissues: Sequence[Tissue]
+    has_not_annotated: bool
+
+    def classes(self) -> tuple[int, ...]:
+        return (BACKGROUND_LABEL, *(tissue.label for tissue in self.tissues))
+
+    def allowed(self) -> tuple[int, ...]:
+        return (*self.classes(), *((NOT_ANNOTATED_LABEL,) if self.has_not_annotated else ()))
+
+    def hint(self, wrong: Sequence[int]) -> str:
+        """Say what the labels are, and what the ones that were found may come from."""
+        names = ", ".join(f"{tissue.label} {tissue.title.lower()}" for tissue in self.tissues)
+        hint = f"Labels are 0 background, {names}."
+        if wrong == [3]:
+            return f"{hint} A set with visceral fat is trained without the thoracic option (-t)."
+        if wrong == [NOT_ANNOTATED_LABEL]:
+            declared = json.dumps(DECLARATION)
+            return (
+                f"{hint} If {NOT_ANNOTATED_LABEL} marks pixels that nobody annotated, write "
+                f"{declared} into {LABELS_NAME} beside the masks."
+            )
+        return f"{hint} Labels must not be scaled or interpolated when masks are made."
+
+
 def _scan_masks(
-    piece: SplitScan, masks: NDArray[np.uint8], tissues: Sequence[Tissue], split: str, start: int
+    piece: SplitScan, masks: NDArray[np.uint8], labels: _Labels, split: str, start: int
 ) -> None:
-    known = (BACKGROUND_LABEL, *(tissue.label for tissue in tissues))
+    classes, allowed = labels.classes(), labels.allowed()
     # Most samples have all labels, so that the first one of the piece spares a look at the others.
     piece.labels |= {
-        label for label in known if (masks[:1] == label).any() or (masks == label).any()
+        label for label in classes if (masks[:1] == label).any() or (masks == label).any()
     }
-    for position in np.flatnonzero(masks.max(axis=1) > max(known)):
+    for position in np.flatnonzero(masks.max(axis=1) > max(classes)):
         values = np.unique(masks[position])
-        wrong = [int(value) for value in values if value not in known]
+        wrong = [int(value) for value in values if value not in allowed]
+        if not wrong:
+            continue
         first = int(np.flatnonzero(masks[position] == wrong[0])[0])
         row, column = divmod(first, SEGMENTATION_SIZE[1])
         message = (
-            f"expected labels {', '.join(map(str, known))}, found "
+            f"expected labels {', '.join(map(str, allowed))}, found "
             f"{', '.join(map(str, wrong[:8]))}; {wrong[0]} first at row {row}, column {column}"
         )
         place = sample_place(split, start + int(position), "masks")
-        rule = Rule("mask-value", "error", _label_hint(tissues, wrong))
+        rule = Rule("mask-value", "error", labels.hint(wrong))
         piece.findings.append(rule.broken(place, message, wrong[0]))
-
-
-def _label_hint(tissues: Sequence[Tissue], wrong: Sequence[int]) -> str:
-    names = ", ".join(f"{tissue.label} {tissue.title.lower()}" for tissue in tissues)
-    hint = f"Labels are 0 background, {names}."
-    if wrong == [3]:
-        return f"{hint} A set with visceral fat is trained without the thoracic option (-t)."
-    return f"{hint} Labels must not be scaled or interpolated when masks are made."

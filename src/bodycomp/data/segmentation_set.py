@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bodycomp.data.arrays import ArrayHeader, inspect_array, map_array, open_array
 from bodycomp.data.findings import MISSING_FILE, Finding, FindingList, as_error
+from bodycomp.data.label_file import read_declaration
 from bodycomp.data.naming import OPTIONAL_SPLITS, images_path, masks_path
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 
@@ -25,7 +26,7 @@ class SegmentationSplit:
     Attributes:
         name: One of ``SPLITS``.
         images: (N, 512, 512, 1) HU, signed integers or floating point, any byte order.
-        masks: (N, 512, 512, 1) uint8 labels.
+        masks: (N, 512, 512, 1) uint8 labels; 255 where a pixel is not annotated.
     """
 
     name: str
@@ -51,10 +52,16 @@ class SegmentationSplit:
 
 @dataclass(frozen=True, slots=True)
 class SplitHeaders:
-    """The inspected files of one split."""
+    """The inspected files of one split.
+
+    Attributes:
+        images, masks: Headers of the files.
+        has_not_annotated: Whether the set declares that masks may hold ``NOT_ANNOTATED_LABEL``.
+    """
 
     images: ArrayHeader
     masks: ArrayHeader
+    has_not_annotated: bool = False
 
 
 def open_segmentation_split(data_dir: Path, split: str) -> SegmentationSplit | None:
@@ -88,6 +95,7 @@ def inspect_segmentation_split(
     if split in OPTIONAL_SPLITS and not any(path.exists() for path in paths):
         return None, ()
     images, masks = (inspect_array(path) for path in paths)
+    declared = read_declaration(data_dir)
     findings = FindingList(split)
     for header in (images, masks):
         if isinstance(header, Finding):
@@ -99,12 +107,14 @@ def inspect_segmentation_split(
         _check_masks_dtype(findings, masks)
     if isinstance(images, Finding) or isinstance(masks, Finding):
         return None, findings.all()
+    if isinstance(declared, Finding):
+        return None, (*findings.all(), declared)
     if masks.shape != images.shape:
         message = f"expected the shape of {paths[0].name}, {images.shape}, found {masks.shape}"
         hint = "Each image needs its mask, in the same order."
         findings.error("shapes-differ", paths[1].name, message, hint)
     errors = findings.all()
-    return (None if errors else SplitHeaders(images, masks)), errors
+    return (None if errors else SplitHeaders(images, masks, declared)), errors
 
 
 def _explain_half_split(finding: Finding, split: str) -> Finding:

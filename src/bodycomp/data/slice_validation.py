@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from bodycomp.data.asymmetry import grouping_of
 from bodycomp.data.findings import Finding, FindingList
-from bodycomp.data.gathering import Gathered, gather_into
+from bodycomp.data.gathering import Gathered, evenly, gather_into
 from bodycomp.data.manifest import Manifest, pixel_digest
 from bodycomp.data.naming import SPLITS
 from bodycomp.data.patients import from_manifest, from_tables
 from bodycomp.data.places import slice_place
+from bodycomp.data.png import read_grey_png
 from bodycomp.data.slice_facts import SEEN_SLICE, describe_slice
 from bodycomp.data.slice_set import SliceSplit, inspect_slice_split
 from bodycomp.data.validate_duplicates import almost_repeated
@@ -29,11 +31,16 @@ from bodycomp.data.validate_manifest import (
     check_leaks,
     open_manifest,
 )
+from bodycomp.data.validate_series import rows_of_series
 from bodycomp.data.validate_slices import Progress, survey_slice_set
 from bodycomp.data.validate_splits import check_split_sizes
+from bodycomp.errors import BodycompError
 
 BIN_MM: Final = 40.0
 """Slices of other patients within such a range of offsets are compared."""
+
+SAMPLED_SERIES, SAMPLED_ROWS = 5, 10
+"""Series of a split, and slices of each, that training looks at closely before its first step."""
 
 
 class SliceLooker:
@@ -84,12 +91,60 @@ def validate_slices(
     return (*survey.findings, *more.all()), gathered.facts
 
 
+def errors_of_a_sample(
+    data_dir: Path, splits: Mapping[str, SliceSplit], levels: Sequence[str]
+) -> tuple[Finding, ...]:
+    """Return the errors that ``validate_slices`` would find in some slices of every split.
+
+    Args:
+        data_dir: The training set; its manifest tells heights.
+        splits: Its splits as opened; slices that cannot be decoded are passed over.
+        levels: Levels to train.
+    """
+    manifest, _ = open_manifest(data_dir, {name: len(split) for name, split in splits.items()})
+    found = FindingList()
+    for split in splits.values():
+        found.extend(_check_slices(split, _look(split, _some_rows(split))))
+        if manifest is not None:
+            found.extend(check_heights(manifest, split, levels))
+    return tuple(finding for finding in found.all() if finding.severity == "error")
+
+
+def _some_rows(split: SliceSplit) -> list[int]:
+    """Return rows of some series, evenly spread along each, or of the split without series."""
+    series = list(rows_of_series(split.series).values())
+    if not series:
+        return evenly(len(split), SAMPLED_SERIES * SAMPLED_ROWS)
+    some = [series[place] for place in evenly(len(series), SAMPLED_SERIES)]
+    return [int(rows[place]) for rows in some for place in evenly(len(rows), SAMPLED_ROWS)]
+
+
+def _look(split: SliceSplit, rows: Sequence[int]) -> NDArray[np.void]:
+    """Return ``SEEN_SLICE`` of all slices of a split, of which some are seen."""
+    facts = np.zeros(len(split), SEEN_SLICE)
+
+    def look(row: int) -> None:
+        path = split.png_paths[row]
+        try:
+            facts[row] = describe_slice(read_grey_png(path))[0]
+        except (BodycompError, OSError):
+            return  # the survey reports it
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(look, rows))
+    return facts
+
+
+def _check_slices(split: SliceSplit, facts: NDArray[np.void]) -> Iterator[Finding]:
+    yield from check_greys(split.name, facts)
+    yield from check_direction(split, facts)
+
+
 def _check_splits(
     gathered: Gathered, splits: Mapping[str, SliceSplit], levels: Sequence[str]
 ) -> Iterator[Finding]:
     for name, split in splits.items():
-        yield from check_greys(name, gathered.facts[name])
-        yield from check_direction(split, gathered.facts[name])
+        yield from _check_slices(split, gathered.facts[name])
     yield from check_levels_of_splits(splits, levels)
     yield from check_split_sizes(gathered.facts)
 

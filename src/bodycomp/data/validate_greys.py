@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bodycomp.data.findings import Finding, Place, Rule
 from bodycomp.data.places import slice_place
 from bodycomp.data.validate_hu import check_body
+from bodycomp.imaging.hu_range import LEAST_TISSUE
 
 PNG_INVERTED: Final = Rule(
     "png-inverted", "error", "Write grey = 255 - grey: air is black and bone is white."
@@ -19,6 +20,13 @@ PNG_NOT_WINDOWED: Final = Rule(
     "png-not-windowed",
     "warning",
     "Window the HU at level 40, width 400 before scaling: what lies outside is cut off on purpose.",
+)
+
+PNG_WITHOUT_TISSUE: Final = Rule(
+    "png-without-tissue",
+    "error",
+    "Check the HU before windowing, rescale slope and intercept applied once: water is 0, air "
+    "-1000 HU.",
 )
 
 WHITE_BORDER: Final = 200.0
@@ -31,6 +39,7 @@ SOFT_GREY: Final = (40.0, 170.0)
 
 def check_greys(split: str, facts: NDArray[np.void]) -> Iterator[Finding]:
     """Yield what is wrong with the slices of a split, from ``SEEN_SLICE``."""
+    yield from _check_tissue(split, facts[facts["seen"]])
     showing = facts["seen"] & (facts["sd_grey"] > 0)
     inverted = showing & (facts["border_grey"] >= WHITE_BORDER)
     for index in np.flatnonzero(inverted).tolist():
@@ -46,6 +55,18 @@ def check_greys(split: str, facts: NDArray[np.void]) -> Iterator[Finding]:
         size = int(sample["rows"]), int(sample["columns"])
         pixels = round(float(sample["body_share"]) * size[0] * size[1])
         yield from check_body(slice_place(split, index), sample["body_box"], pixels, size)
+
+
+def _check_tissue(split: str, facts: NDArray[np.void]) -> Iterator[Finding]:
+    """Judge the split as a whole: slices beyond the body may be black."""
+    shares = 1 - facts["black_share"] - facts["white_share"]
+    share = float(np.median(shares)) if len(facts) else 1.0
+    if share < LEAST_TISSUE:
+        message = (
+            f"expected soft tissue, neither black nor white, in at least {LEAST_TISSUE:.0%} of the "
+            f"pixels, found {share:.1%} (median of {len(facts)} slices)"
+        )
+        yield PNG_WITHOUT_TISSUE.broken(Place(f"images/{split}", split), message, share)
 
 
 def _check_window(split: str, facts: NDArray[np.void]) -> Iterator[Finding]:

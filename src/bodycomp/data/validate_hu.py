@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import MUSCLE
 from bodycomp.data.findings import Finding, Place, Rule
-from bodycomp.data.misfits import is_turned, shift_of, tissue_means
-from bodycomp.data.places import sample_place
+from bodycomp.data.misfits import is_moved, is_turned, shift_of, tissue_means
+from bodycomp.data.places import images_place, sample_place
 from bodycomp.data.sample_facts import FITTING_HU
+from bodycomp.imaging.hu_range import LEAST_TISSUE, TISSUE_HU
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 
 IMAGE_CONSTANT: Final = Rule(
@@ -60,6 +61,7 @@ TALL: Final = 1.15
 
 def check_hu(split: str, facts: NDArray[np.void]) -> Iterator[Finding]:
     """Yield what is wrong with the images of a split, from ``SAMPLE_FACTS``."""
+    yield from _check_split(split, facts[facts["seen"]])
     for index in np.flatnonzero(facts["seen"]).tolist():
         place, sample = sample_place(split, index), facts[index]
         if sample["lowest_hu"] == sample["highest_hu"]:
@@ -70,6 +72,18 @@ def check_hu(split: str, facts: NDArray[np.void]) -> Iterator[Finding]:
         yield from check_body(
             place, sample["body_box"], int(sample["body_pixels"]), SEGMENTATION_SIZE
         )
+
+
+def _check_split(split: str, facts: NDArray[np.void]) -> Iterator[Finding]:
+    """Judge a split as a whole: its images may hold other things than HU, whatever is drawn."""
+    share = float(np.median(facts["tissue_share"])) if len(facts) else 1.0
+    if share < LEAST_TISSUE:
+        low, high = TISSUE_HU
+        message = (
+            f"expected soft tissue and fat, {low:.0f} to {high:.0f} HU, in at least "
+            f"{LEAST_TISSUE:.0%} of the pixels, found {share:.1%} (median of {len(facts)} images)"
+        )
+        yield HU_SHIFTED.broken(images_place(split), message, share)
 
 
 def check_body(
@@ -110,7 +124,7 @@ def check_body(
 
 def _check_tissues(place: Place, sample: np.void) -> Iterator[Finding]:
     means = tissue_means(sample)
-    if not means or is_turned(sample):
+    if not means or is_turned(sample) or is_moved(sample):
         return
     shift = shift_of(sample)
     if shift:

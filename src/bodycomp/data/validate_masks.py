@@ -9,20 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT, Tissue
-from bodycomp.data.findings import Finding, Rule
-from bodycomp.data.misfits import is_turned, shift_of
+from bodycomp.data.findings import Finding, Place, Rule
+from bodycomp.data.misfits import is_moved, is_turned, shift_of
 from bodycomp.data.places import sample_place
 from bodycomp.data.sample_facts import TURNS
+from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 
 MASK_EMPTY: Final = Rule(
     "mask-empty",
     "warning",
     "If nobody drew this slice, leave it out: the network learns that there is no tissue here.",
 )
+MASK_NOT_ANNOTATED: Final = Rule(
+    "mask-not-annotated", "warning", "Leave this sample out: nothing is learnt from it."
+)
 MASK_TURNED: Final = Rule(
     "mask-turned",
     "error",
     "Turn the mask as its image is turned: image and mask must come from one orientation.",
+)
+MASK_SHIFTED: Final = Rule(
+    "mask-shifted",
+    "error",
+    "Cut, pad and resize the mask as its image: pixel by pixel they must lie on one another.",
 )
 MASK_MISFIT: Final = Rule(
     "mask-misfit",
@@ -96,7 +105,7 @@ def check_masks(
         sample = facts[index]
         labelled = int(sample["pixels"].sum())
         if not labelled:
-            yield MASK_EMPTY.broken(place, "expected labelled tissue, found background alone", 0)
+            yield from _unlabelled(place, int(sample["unknown_pixels"]))
             continue
         broken = [*_missing(sample, usual), *_edges(sample, labelled)]
         if sample["body_pixels"] and not shift_of(sample):  # else there is nothing to compare with
@@ -105,17 +114,30 @@ def check_masks(
             yield rule.broken(place, message, value)
 
 
+def _unlabelled(place: Place, unknown: int) -> Iterator[Finding]:
+    """Judge a mask without tissue; where a part is not annotated, the tissue may be there."""
+    if not unknown:
+        yield MASK_EMPTY.broken(place, "expected labelled tissue, found background alone", 0)
+    elif unknown == np.prod(SEGMENTATION_SIZE):
+        yield MASK_NOT_ANNOTATED.broken(place, "expected annotated pixels, found none", 0)
+
+
 _Broken = tuple[Rule, str, float | int]
 
 
 def _fit(sample: np.void) -> Iterator[_Broken]:
-    fit, turned = float(sample["fit_share"]), float(sample["turned_fit_share"])
+    fit = float(sample["fit_share"])
+    found = (
+        f"expected a mask that fits its image, found HU of the labelled tissue in {fit:.0%} of "
+        "its pixels, and in"
+    )
     if is_turned(sample):
-        message = (
-            f"expected a mask that fits its image, found HU of the labelled tissue in {fit:.0%} of "
-            f"its pixels, and in {turned:.0%} if it is {TURNS[int(sample['turn'])]}"
-        )
-        yield MASK_TURNED, message, fit
+        turn = TURNS[int(sample["turn"])]
+        yield MASK_TURNED, f"{found} {sample['turned_fit_share']:.0%} if it is {turn}", fit
+    elif is_moved(sample):
+        down, across = (int(pixels) for pixels in sample["shift"])
+        moved = f"moved by {down:+d} rows and {across:+d} columns"
+        yield MASK_SHIFTED, f"{found} {sample['shifted_fit_share']:.0%} if it is {moved}", fit
     elif fit < BAD_FIT:
         message = (
             "expected HU of muscle (-29..150) and fat (-190..-30) where they are labelled, "
@@ -142,14 +164,14 @@ def _amounts(sample: np.void, labelled: int) -> Iterator[_Broken]:
     if share > FILLING_SHARE:
         message = f"expected several tissues in the body, found label {largest + 1} in {share:.0%}"
         yield TISSUE_FILLS_BODY, message, share
-    if labelled / body < SPARSE_SHARE:
-        share = labelled / body
+    share = (labelled + int(sample["unknown_pixels"])) / body
+    if share < SPARSE_SHARE:
         message = f"expected most of the body to be labelled, found {share:.1%} of it"
         yield MASK_SPARSE, message, share
 
 
 def _missing(sample: np.void, usual: Sequence[Tissue]) -> Iterator[_Broken]:
-    for tissue in usual:
+    for tissue in usual if not sample["unknown_pixels"] else ():
         if not sample["pixels"][tissue.label - 1]:
             message = f"expected {tissue.title.lower()} as in other samples, found none"
             yield TISSUE_MISSING, message, tissue.label
@@ -158,7 +180,8 @@ def _missing(sample: np.void, usual: Sequence[Tissue]) -> Iterator[_Broken]:
 def _edges(sample: np.void, labelled: int) -> Iterator[_Broken]:
     outermost = sample["outermost"].astype(int)
     share = outermost[VISCERAL_FAT.label - 1] / max(1, outermost.sum())
-    if share > OUTERMOST_SHARE:
+    has_both = all(sample["pixels"][fat.label - 1] for fat in (SUBCUTANEOUS_FAT, VISCERAL_FAT))
+    if has_both and share > OUTERMOST_SHARE:
         message = (
             "expected subcutaneous fat (2) around visceral fat (3), "
             f"found visceral fat outermost in {share:.0%} of the rows"
@@ -177,8 +200,9 @@ def _edges(sample: np.void, labelled: int) -> Iterator[_Broken]:
 
 
 def _usual_tissues(facts: NDArray[np.void], tissues: Sequence[Tissue]) -> list[Tissue]:
-    """Return muscle and subcutaneous fat if nearly all drawn samples have them."""
-    drawn = facts["pixels"][facts["pixels"].sum(axis=1) > 0]
+    """Return muscle and subcutaneous fat if nearly all samples that are drawn whole have them."""
+    is_drawn = (facts["pixels"].sum(axis=1) > 0) & (facts["unknown_pixels"] == 0)
+    drawn = facts["pixels"][is_drawn]
     return [
         tissue
         for tissue in (MUSCLE, SUBCUTANEOUS_FAT)

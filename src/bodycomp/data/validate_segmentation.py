@@ -55,7 +55,7 @@ def check_segmentation_set(
     splits: dict[str, SplitHeaders] = {}
     for split in SPLITS:
         headers, errors = inspect_segmentation_split(data_dir, split)
-        findings += errors
+        findings += (error for error in errors if error not in findings)  # labels.json is the set's
         if headers is not None:
             splits[split] = headers
     total = sum(headers.images.shape[0] for headers in splits.values())
@@ -86,8 +86,8 @@ def _check_range(scan: SplitScan, findings: FindingList, split: str, *, allow_sc
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         return
     found = f"found values from {low.min():g} to {high.max():g} only"
-    if low.min() >= 0 and high.max() <= 255:
-        scale = "0..1" if high.max() <= 1 else "0..255"
+    scale = _scale(float(low.min()), float(high.max()))
+    if scale:
         message = f"expected raw HU with air near -1000, {found} (within {scale})"
         hint = (
             "The images look windowed or scaled already; save the raw HU. If these values are "
@@ -107,6 +107,12 @@ def _check_range(scan: SplitScan, findings: FindingList, split: str, *, allow_sc
             findings.warning("sample-without-air", place, message, hint)
 
 
+def _scale(low: float, high: float) -> str:
+    """Return the scale of 8 bits or of 0 to 1 that all values lie in, empty if there is none."""
+    scales = {"0..1": (0, 1), "0..255": (0, 255), "-128..127": (-128, 127)}
+    return next((name for name, ends in scales.items() if ends[0] <= low <= high <= ends[1]), "")
+
+
 def _check_clipping(scan: SplitScan, findings: FindingList, split: str) -> None:
     """Warn if bone is cut off: all images end at one value that is not the file type's own."""
     highest = {value for low, value in zip(scan.lowest, scan.highest, strict=True) if low < value}
@@ -123,10 +129,9 @@ def _check_classes(
     scan: SplitScan, findings: FindingList, header: ArrayHeader, tissues: Sequence[Tissue]
 ) -> None:
     name = header.path.name
-    if scan.labels == {BACKGROUND_LABEL}:
-        message = (
-            f"expected labelled tissue, found only background in all {header.shape[0]} samples"
-        )
+    if scan.labels <= {BACKGROUND_LABEL}:
+        found = "only background" if scan.labels else "no annotated pixel"
+        message = f"expected labelled tissue, found {found} in all {header.shape[0]} samples"
         findings.error("only-background", name, message, "Check how the masks were exported.")
         return
     for tissue in tissues:

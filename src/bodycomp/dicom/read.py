@@ -14,7 +14,7 @@ from bodycomp.dicom.candidate import CandidateSeries, SliceFile
 from bodycomp.dicom.geometry import MIN_SLICES, heights_mm, largest_allowed_gap_mm, spacing_note
 from bodycomp.dicom.pixels import HuReader, is_integral
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.grid import AIR_BELOW_HU, NO_AIR_HINT, no_air
+from bodycomp.imaging.hu_range import HU_HINT, hu_sample, implausible_hu
 from bodycomp.imaging.volume import Volume
 
 _LOG: Final = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
 
     Raises:
         SeriesError: Too few slices are left, or a gap that is too wide between them; more pixels
-            than memory is meant for; no air, so that the values cannot be HU.
+            than memory is meant for; values that cannot be HU.
     """
     rescales = {(item.slope_hu, item.intercept_hu) for item in series.slices}
     integral = all(is_integral(*pair) for pair in rescales)
@@ -70,7 +70,7 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
     notes = _check_rest(series, kept)
     if notes:
         _LOG.warning("%s", notes[0])
-    _check_air(hu[: len(kept)])
+    _check_hu(hu[: len(kept)])
     volume = Volume(
         hu=hu[: len(kept)],
         pixel_spacing_mm=series.pixel_spacing_mm,
@@ -81,10 +81,10 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
     return LoadedSeries(volume, tuple(kept), (*series.notes, *notes))
 
 
-def _check_air(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
-    low = float(hu.min())
-    if low > AIR_BELOW_HU:
-        raise SeriesError(no_air(low, float(hu.max())), hint=NO_AIR_HINT)
+def _check_hu(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
+    fault = implausible_hu(hu_sample(hu))
+    if fault:
+        raise SeriesError(fault, hint=HU_HINT)
 
 
 def _decode(

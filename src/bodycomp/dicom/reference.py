@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pydicom
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
@@ -25,6 +27,7 @@ class DicomKind(StrEnum):
     OTHER = "other DICOM object"
 
 
+_KEYWORD: Final = re.compile(r"\b[A-Z][A-Za-z]+\b")
 _LABEL_MAP_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.7"  # PS3.4 B.5, Supplement 243
 _KINDS: Final = {
     SegmentationStorage: DicomKind.SEG,
@@ -85,11 +88,36 @@ def open_annotation(path: Path, kind: DicomKind) -> Dataset:
 
 
 def damaged(path: Path, kind: DicomKind, error: Exception) -> SeriesError:
-    """Return the refusal of a file whose content breaks off or breaks the standard."""
+    """Return the refusal of a file whose content breaks off or breaks the standard.
+
+    An attribute that is not there is named; other messages may quote values.
+    """
+    if isinstance(error, AttributeError):
+        words = _KEYWORD.findall(str(error))
+        missing = next((word for word in words if tag_for_keyword(word) is not None), None)
+        if missing is not None:
+            return missing_attribute(path, kind, missing)
     return SeriesError(
         f"{path.name}: expected a whole {kind} file, found one that cannot be read "
         f"({type(error).__name__})",
         hint="Export or copy it again.",
+    )
+
+
+def missing_attribute(path: Path, kind: DicomKind, keyword: str, where: str = "") -> SeriesError:
+    """Return the refusal of a file without an attribute that its reader needs.
+
+    Args:
+        path: The file.
+        kind: What it is.
+        keyword: Of the attribute.
+        where: Part of the object that lacks it; empty for the object itself.
+    """
+    tag = tag_for_keyword(keyword) or 0
+    said = f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    return SeriesError(
+        f"{path.name}: expected {said} in every {kind}, found none{' in ' if where else ''}{where}",
+        hint="Export it again; the program that wrote it left out what the standard demands.",
     )
 
 

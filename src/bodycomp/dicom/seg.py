@@ -33,8 +33,8 @@ class SegFrame:
 
     Attributes:
         segment: Number of the segment that the plane shows, None for a label map.
-        labels: (column, row, 1), non-zero where the segment is; the segments' numbers in a label
-            map.
+        labels: (column, row, 1), non-zero where the segment is; in a label map the keys of
+            ``SegFile.segments``.
         grid: Where they lie.
     """
 
@@ -48,12 +48,13 @@ class SegFile:
     """A segmentation with its frames in stored order.
 
     Attributes:
-        names: Segment number -> label.
+        segments: Number in the frames -> segment number and label. They differ in a label map
+            alone, whose background need not be 0: a segment 0 takes the background's place.
         notes: How the frames were read; nothing identifying.
     """
 
     reference: SeriesReference
-    names: Mapping[int, str]
+    segments: Mapping[int, tuple[int, str]]
     frames: tuple[SegFrame, ...]
     notes: tuple[str, ...] = ()
 
@@ -62,7 +63,8 @@ def read_seg(path: Path) -> SegFile:
     """Read a segmentation; a fractional one counts from ``FRACTION`` of its maximum.
 
     Raises:
-        SeriesError: Damaged, not a SEG, or frames without a position in the patient.
+        SeriesError: Damaged or without an attribute that is needed, not a SEG, a segment number
+            that is repeated, or frames without a position in the patient.
     """
     check_kind(path, DicomKind.SEG)
     try:
@@ -83,6 +85,10 @@ def _seg_file(seg: Segmentation, path: Path) -> SegFile:
         pixels = (pixels >= FRACTION * int(seg.MaximumFractionalValue)).astype(np.uint8)
         notes = (f"fractional segments count from {FRACTION:.0%}",)
     is_map = kind is SegmentationTypeValues.LABELMAP
+    names = _names(seg, path)
+    background = int(seg.get("PixelPaddingValue") or 0) if is_map else 0
+    if background:
+        pixels = _with_background_0(pixels, background, is_segment_0=0 in names)
     shared = seg.SharedFunctionalGroupsSequence[0]
     groups = seg.PerFrameFunctionalGroupsSequence
     frames = tuple(
@@ -93,12 +99,46 @@ def _seg_file(seg: Segmentation, path: Path) -> SegFile:
         )
         for image, group in zip(pixels, groups, strict=True)
     )
-    names = {
-        int(item.SegmentNumber): str(item.SegmentLabel)
-        for item in seg.SegmentSequence
-        if int(item.SegmentNumber) > 0  # a label map may describe its background
+    swapped = {background: 0, 0: background}
+    segments = {
+        swapped.get(number, number): (number, name)
+        for number, name in names.items()
+        if not (is_map and number == background)  # a map may describe its background
     }
-    return SegFile(reference_of(seg), names, frames, notes)
+    return SegFile(reference_of(seg), segments, frames, notes)
+
+
+def _names(seg: Segmentation, path: Path) -> dict[int, str]:
+    """Return segment number -> label.
+
+    Raises:
+        SeriesError: A number twice.
+    """
+    names: dict[int, str] = {}
+    for item in seg.SegmentSequence:
+        number, name = int(item.SegmentNumber), str(item.SegmentLabel)
+        if number in names:
+            raise SeriesError(
+                f"{path.name}: expected a SegmentNumber of its own for every segment, found "
+                f"{number} for {names[number]!r} and for {name!r}",
+                hint="Which pixels belong to which cannot be known; export it again.",
+            )
+        names[number] = name
+    return names
+
+
+def _with_background_0(
+    pixels: NDArray[Any], background: int, *, is_segment_0: bool
+) -> NDArray[Any]:
+    """Return a label map whose background is 0 (PS3.3 C.8.20.2: Pixel Padding Value).
+
+    The numbers 0 and ``background`` change places where 0 is a segment.
+    """
+    was_0, was_background = pixels == 0, pixels == background
+    turned = np.where(was_background, 0, pixels)
+    if is_segment_0:
+        turned[was_0] = background
+    return turned.astype(pixels.dtype)
 
 
 def _group(name: str, frame: Any, shared: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
-from bodycomp.annotation.labels import LabelMapping, Structure
+from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.levels import LevelOptions, read_levels
 from bodycomp.annotation.masks import MaskVolume, read_masks
 from bodycomp.annotation.read_scan import read_scan
@@ -110,7 +110,7 @@ def _check_named(masks: MaskVolume) -> None:
         SeriesError: A label has a name that is no tissue's.
     """
     for structure in masks.structures:
-        if structure.name and OWN_LABELS.find(Structure(-1, structure.name)) is None:
+        if structure.name and OWN_LABELS.by_name(structure) is None:
             raise SeriesError(
                 f"expected what the labels of the masks mean, found the label {structure}",
                 hint=f"Say it with --labels, for instance '{structure.name}=muscle'.",

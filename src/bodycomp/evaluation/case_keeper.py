@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.evaluation.annotated_case import AnnotatedCase
 from bodycomp.evaluation.case_run import CaseOutcome
 from bodycomp.evaluation.level_rows import LevelRow
@@ -35,9 +38,7 @@ class CaseKeeper:
     def __call__(self, outcome: CaseOutcome, case: AnnotatedCase, result: SeriesResult) -> None:
         """Keep one case; see ``case_run.CaseSeen``."""
         volume = case.scan.volume
-        facts = SeriesFacts(
-            study=outcome.names.case, series=SERIES, source=case.scan.source, slices=len(volume)
-        )
+        facts = _facts(outcome.names.case, case)
         views = coronal_and_sagittal(volume)
         number = len(self.cases)
         for level, row in zip(result.levels, outcome.models[0].levels, strict=True):
@@ -61,7 +62,7 @@ def evaluation_cells(row: LevelRow, tissues: list[TissueRow]) -> Mapping[str, Ce
     }
     for tissue in tissues:
         cells |= {
-            f"{tissue.tissue}_true_area_cm2": tissue.true.area_cm2,
+            f"{tissue.tissue}_true_area_cm2": None if tissue.true is None else tissue.true.area_cm2,
             f"{tissue.tissue}_total_error_cm2": tissue.total_error_cm2,
             f"{tissue.tissue}_slice_error_cm2": tissue.slice_error_cm2,
             f"{tissue.tissue}_outline_error_cm2": tissue.outline_error_cm2,
@@ -70,8 +71,34 @@ def evaluation_cells(row: LevelRow, tissues: list[TissueRow]) -> Mapping[str, Ce
     return cells
 
 
+def _facts(name: str, case: AnnotatedCase) -> SeriesFacts:
+    """Return what the page says of a scan."""
+    volume, made = case.scan.volume, case.scan.acquisition
+    return SeriesFacts(
+        study=name,
+        series=SERIES,
+        source=case.scan.source,
+        slices=len(volume),
+        slice_spacing_mm=volume.slice_spacing_mm,
+        slice_thickness_mm=made.slice_thickness_mm,
+        pixel_spacing_mm=volume.pixel_spacing_mm[0],
+        rows=volume.slice_shape[0],
+        columns=volume.slice_shape[1],
+        manufacturer=made.manufacturer,
+        scanner_model=made.scanner_model,
+        kvp=made.kvp,
+        kernel=made.kernel,
+        exposure_mas=made.exposure_mas,
+        contrast_agent=made.contrast_agent,
+        notes="; ".join(case.notes),
+    )
+
+
 def _truth(case: AnnotatedCase, level: LevelResult) -> CaseTruth:
     name = level.choice.level
     index = case.mask_slice(name)
-    masks = {} if index is None or case.masks is None else {index: case.masks.labels[index]}
+    masks = {}
+    if index is not None and case.masks is not None:
+        drawn = case.masks.labels[index]
+        masks[index] = np.where(drawn == NOT_ANNOTATED_LABEL, 0, drawn).astype(np.uint8)
     return CaseTruth(masks, case.levels.true_z_mm(name))

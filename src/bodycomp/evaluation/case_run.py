@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bodycomp.analysis.level_measuring import ScanContext
 from bodycomp.analysis.pipeline import Analyzer
+from bodycomp.annotation.scan import Scan
 from bodycomp.errors import CasesError, ModelError, RunInterruptedError
 from bodycomp.evaluation.annotated_case import (
     AnnotatedCase,
@@ -25,6 +26,8 @@ from bodycomp.preparation.cases import Case
 from bodycomp.preparation.faults import fault_of
 from bodycomp.preparation.report_files import RefusedCase
 from bodycomp.results import LevelResult, SeriesResult
+from bodycomp.study.patients import PatientTable
+from bodycomp.subject import Subject
 
 CaseSeen = Callable[["CaseOutcome", AnnotatedCase, SeriesResult], None]
 """Told about every case while its scan is in memory, with the result of the first models."""
@@ -84,12 +87,14 @@ class CaseEvaluator:
     Attributes:
         analyzers: Pairs of models; the first one is the one that is evaluated.
         form: How annotations are to be read.
+        patients: Heights, weights and sexes where the files do not give them.
         fact_names: Columns that subgroups are made by.
         seen: Told about every case.
     """
 
     analyzers: Sequence[Analyzer]
     form: AnnotationFormat = field(default_factory=AnnotationFormat)
+    patients: PatientTable = field(default_factory=PatientTable)
     fact_names: tuple[str, ...] = ()
     seen: CaseSeen | None = None
 
@@ -120,6 +125,7 @@ class CaseEvaluator:
 
     def _evaluate(self, case: Case, names: SeriesNames) -> CaseOutcome:
         read = read_case(case, self.form)
+        read = replace(read, scan=replace(read.scan, subject=self._subject(case, read.scan)))
         results = [self._analyze(analyzer, read, names) for analyzer in self.analyzers]
         levels = {row.level for _, model in results for row in model.levels if row.is_present}
         has_masks = read.masks is not None
@@ -138,13 +144,24 @@ class CaseEvaluator:
             self.seen(outcome, read, results[0][0])
         return outcome
 
+    def _subject(self, case: Case, scan: Scan) -> Subject:
+        """Return the subject with what the table of patients says, as ``analyze`` has it.
+
+        Where a file has no Patient ID, its patient is known by the code of the cases table.
+        """
+        patient = scan.patient_id.strip() or case.patient
+        return self.patients.complete(
+            {"study_uid": scan.study_uid, "patient_id": patient}, scan.subject
+        )
+
     @staticmethod
     def _analyze(
         analyzer: Analyzer, case: AnnotatedCase, names: SeriesNames
     ) -> tuple[SeriesResult, ModelOutcome]:
         volume = case.scan.volume
         scorer = RememberingScorer(analyzer.scorer, volume)
-        result = replace(analyzer, scorer=scorer).analyze(volume, context=ScanContext())
+        context = ScanContext(case.scan.subject, case.scan.acquisition)
+        result = replace(analyzer, scorer=scorer).analyze(volume, context=context)
         levels = [
             level_row(
                 names,

@@ -27,18 +27,22 @@ Values = Callable[[TissueRow], Sequence[float] | None]
 
 
 def _areas(row: TissueRow) -> tuple[float, float] | None:
-    return None if row.measured is None else (row.measured.area_cm2, row.true.area_cm2)
+    if row.measured is None or row.true is None:
+        return None
+    return row.measured.area_cm2, row.true.area_cm2
 
 
 def _densities(row: TissueRow) -> tuple[float, float] | None:
-    if row.measured is None or row.measured.mean_hu is None or row.true.mean_hu is None:
+    if row.measured is None or row.true is None:
+        return None
+    if row.measured.mean_hu is None or row.true.mean_hu is None:
         return None
     return row.measured.mean_hu, row.true.mean_hu
 
 
 def _relative_error(row: TissueRow) -> tuple[float] | None:
     error_cm2 = row.total_error_cm2
-    if error_cm2 is None or row.true.area_cm2 == 0:
+    if error_cm2 is None or row.true is None or row.true.area_cm2 == 0:
         return None
     return (abs(error_cm2) / row.true.area_cm2,)
 
@@ -69,8 +73,8 @@ DENSITY_METRICS: Final = _agreement(_densities, "[hnsf'U]", "hu")
 
 def _part(of: Callable[[TissueRow], float | None], *, absolute: bool) -> Values:
     def values(row: TissueRow) -> tuple[float] | None:
-        # Both parts are of the same cases, those that were measured, so that they add up.
-        error_cm2 = None if row.measured is None else of(row)
+        # All parts are of the same cases, those with a total, so that they add up.
+        error_cm2 = None if row.total_error_cm2 is None else of(row)
         if error_cm2 is None:
             return None
         return (abs(error_cm2) if absolute else error_cm2,)
@@ -79,8 +83,10 @@ def _part(of: Callable[[TissueRow], float | None], *, absolute: bool) -> Values:
 
 
 def _parts(row: TissueRow) -> tuple[float, float] | None:
-    slice_cm2 = row.slice_error_cm2
-    return None if slice_cm2 is None else (abs(row.outline_error_cm2), abs(slice_cm2))
+    outline_cm2, slice_cm2 = row.outline_error_cm2, row.slice_error_cm2
+    if outline_cm2 is None or slice_cm2 is None:
+        return None
+    return abs(outline_cm2), abs(slice_cm2)
 
 
 _ERRORS: Final[Mapping[str, Callable[[TissueRow], float | None]]] = {
@@ -166,8 +172,10 @@ def counts(rows: Sequence[TissueRow]) -> dict[str, Any]:
     """Return how many cases of one level were measured; those that were not are named."""
     drawn = dict.fromkeys(row.case for row in rows)
     missed = dict.fromkeys(row.case for row in rows if row.measured is None)
+    partial = dict.fromkeys(row.case for row in rows if row.true is None)
     return {
         "cases": len(drawn),
+        "partly_annotated": len(partial),
         "measured": len(drawn) - len(missed),
         "not_found": len(missed),
         "cases_not_found": list(missed),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.annotation.labels import LabelMapping, Structure
 from bodycomp.data.arrays import ArrayHeader, inspect_array, read_samples
 from bodycomp.data.findings import Finding, as_error
+from bodycomp.data.label_file import read_declaration
 from bodycomp.data.naming import SPLITS, images_path, masks_path
 from bodycomp.errors import TrainingSetError
 from bodycomp.evaluation.sample_origin import SampleOrigins, read_origins
@@ -45,10 +47,11 @@ class MaskArray:
         plane = values.reshape(self.shape[1:])
         where = f"{self.header.path.name}, slice {index}"
         there = [int(value) for value in np.unique(plane) if value != 0]
-        meanings = self.labels.values([Structure(value) for value in there], where)
+        structures = [Structure(value) for value in there]
+        self.labels.check(structures, where)
         tissues = np.zeros(self.shape[1:], np.uint8)
-        for value, label in meanings.items():
-            tissues[plane == value] = label
+        for value, structure in zip(there, structures, strict=True):
+            tissues[plane == value] = self.labels.find(structure)
         return tissues
 
     @property
@@ -59,6 +62,18 @@ class MaskArray:
     def _whole(self) -> NDArray[Any]:
         rows, columns = self.header.shape
         return read_samples(self.header, 0, rows).reshape(rows, columns)
+
+
+def open_truth_array(path: Path, labels: LabelMapping) -> MaskArray:
+    """Open a truth as ``open_mask_array`` does, with what its training set declares of labels."""
+    opened = open_mask_array(path, labels)
+    declared = read_declaration(path.parent) if _split_of(path) else False
+    if isinstance(declared, Finding):
+        raise as_error(declared, path.parent / declared.where)
+    if not declared:
+        return opened
+    own = {str(NOT_ANNOTATED_LABEL): NOT_ANNOTATED_LABEL}
+    return replace(opened, labels=LabelMapping(own | dict(labels.labels)))
 
 
 def open_mask_array(path: Path, labels: LabelMapping) -> MaskArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +17,23 @@ from bodycomp.annotation.masks import read_masks
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError, UsageError
-from bodycomp.evaluation.mask_arrays import ARRAY_SUFFIX, array_cases, open_mask_array
+from bodycomp.evaluation.mask_arrays import (
+    ARRAY_SUFFIX,
+    array_cases,
+    open_mask_array,
+    open_truth_array,
+)
 from bodycomp.evaluation.mask_pairs import MaskPair, pair_masks
 from bodycomp.evaluation.slice_records import SliceCase, SliceRecord, compare_cases
-from bodycomp.imaging.grid import AIR_BELOW_HU, volume_on_grid
+from bodycomp.imaging.grid import blank_volume
 
+_LOG: Final = logging.getLogger(__name__)
 OWN_LABELS: Final = LabelMapping.parse(
     f"{label}={tissue.key}"
     for tissue in ABDOMINAL_TISSUES
     for label in (tissue.label, tissue.key, tissue.title)
 )
 """The labels and names that bodycomp writes itself."""
-
-_AIR_HU: Final = np.int16(AIR_BELOW_HU - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def _cases_of(pair: MaskPair, options: MaskOptions) -> Iterator[SliceCase]:
     arrays = [path.suffix == ARRAY_SUFFIX for path in (pair.predicted, pair.truth)]
     if all(arrays):
         found = open_mask_array(pair.predicted, options.predicted_labels)
-        true = open_mask_array(pair.truth, options.truth_labels)
+        true = open_truth_array(pair.truth, options.truth_labels)
         return array_cases(found, true, pair.name, options.pixel_spacing_mm)
     if any(arrays):
         raise UsageError(
@@ -123,6 +128,8 @@ def _volume_cases(pair: MaskPair, options: MaskOptions) -> Iterator[SliceCase]:
     scan = read_scan(pair.scan) if pair.scan else _without_scan(pair.truth)
     truth = read_masks([pair.truth], scan, options.truth_labels)
     found = read_masks([pair.predicted], scan, options.predicted_labels)
+    for note in dict.fromkeys((*scan.notes, *truth.notes, *found.notes)):
+        _LOG.warning("%s", note)
     annotated: Sequence[int] = [int(index) for index in np.flatnonzero(truth.annotated)]
     if not annotated:
         raise SeriesError(f"{pair.truth.name}: expected labels, found none on any slice")
@@ -146,6 +153,6 @@ def _without_scan(truth: Path) -> Scan:
             f"{truth.name}: expected a label map as NIfTI or NRRD, found {kind_of(truth)}",
             hint="Name the scan as well: this format lies on the scan's grid.",
         )
-    volume = volume_on_grid(np.full(grid.shape, _AIR_HU), grid, truth.name)
+    volume = blank_volume(grid, truth.name)
     count = len(volume)
     return Scan(volume, "labels", (truth,) * count, ("",) * count)

@@ -82,6 +82,7 @@ class EvaluateOptions:
         against: A second one, on the same cases.
         by: Columns to make subgroups by, such as ``sex`` or ``bmi:25,30``; with cases only.
         form: How annotations of cases, and labels of masks, are to be read.
+        patients: Table of heights, weights and sexes, for files that do not give them; with cases.
         bootstrap: How intervals are made.
         device, engine: How networks are run.
         identifiers: Name patients by their codes.
@@ -97,6 +98,7 @@ class EvaluateOptions:
     against: Path | None = None
     by: tuple[str, ...] = ()
     form: AnnotationFormat = field(default_factory=AnnotationFormat)
+    patients: Path | None = None
     bootstrap: BootstrapOptions = field(default_factory=BootstrapOptions)
     device: str = "auto"
     engine: str = AUTO_ENGINE
@@ -119,4 +121,9 @@ class EvaluateOptions:
             raise UsageError(
                 "expected --cases with --by, found none",
                 hint="Subgroups are made of the columns of a cases table.",
+            )
+        if self.patients is not None and self.truths.cases is None:
+            raise UsageError(
+                "expected --cases with --patients, found none",
+                hint="Heights and sexes count where whole scans are measured.",
             )

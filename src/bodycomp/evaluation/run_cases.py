@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.analysis.pipeline import Analyzer
+from bodycomp.errors import UsageError
 from bodycomp.evaluation.case_run import CaseEvaluator, CaseOutcomes, CaseSeen
 from bodycomp.evaluation.chosen_cases import ChosenCases, check_columns, choose_cases
 from bodycomp.evaluation.comparison import paired
@@ -28,6 +29,7 @@ from bodycomp.evaluation.tables import (
 )
 from bodycomp.preparation.report_files import write_refused
 from bodycomp.report.result_rows import Cell
+from bodycomp.study.patients import PatientTable, read_patients
 
 STAGE = "cases"
 SOURCE = "cases"
@@ -79,7 +81,9 @@ def run_cases(
         progress(STAGE, done, len(chosen.cases))
 
     progress(STAGE, 0, len(chosen.cases))
-    outcomes = CaseEvaluator(analyzers, chosen.form, names, seen).run(chosen.cases, step)
+    patients = read_patient_table(options.patients)
+    evaluator = CaseEvaluator(analyzers, chosen.form, patients, names, seen)
+    outcomes = evaluator.run(chosen.cases, step)
     for role in ("slice_selection", "segmentation"):
         digests = tuple(
             (a.scorer if role == "slice_selection" else a.segmenter).digest for a in analyzers
@@ -91,6 +95,22 @@ def run_cases(
     _summarise(options, evaluation, outcomes, groupings)
     _write(folder, outcomes, len(analyzers), [groups_of(outcomes, g) for g in groupings])
     return [outcomes.levels(model) for model in range(len(analyzers))]
+
+
+def read_patient_table(path: Path | None) -> PatientTable:
+    """Read the table of patients.
+
+    Raises:
+        InputNotFoundError, UsageError: As ``read_patients``, or it names nobody in a way that an
+            evaluation knows.
+    """
+    table = PatientTable() if path is None else read_patients(path)
+    if path is not None and not any(column != "study" for column, _ in table.rows):
+        raise UsageError(
+            f"{path.name}: expected a column patient_id or study_uid, found study alone",
+            hint="'study' is a name that a run of bodycomp analyze gave; an evaluation has none.",
+        )
+    return table
 
 
 def _summarise(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bodycomp.analysis.loading import model_path
-from bodycomp.data.naming import SPLITS, images_path, masks_path
+from bodycomp.data.naming import segmentation_files
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings
 from bodycomp.evaluation.comparison import paired
@@ -54,7 +54,7 @@ def run_segmentation_set(
         "kind": "segmentation training set",
         "digest": digest,
         "split": split,
-        "cases": len(runs[0]),
+        "cases": len({row.case for row in models[0]}),
         "patients": _patients(models[0]),
         "is_training_set_of_the_model": _is_trained_on(places[0], digest),
     }
@@ -121,8 +121,7 @@ def _check_kind(data_dir: Path) -> None:
 
 def _digest(data_dir: Path) -> str:
     """Return the digest of all splits, which is what a training writes down of its set."""
-    paths = (at(data_dir, name) for name in SPLITS for at in (images_path, masks_path))
-    return data_digest(data_dir, [path for path in paths if path.exists()], {})
+    return data_digest(data_dir, segmentation_files(data_dir), {})
 
 
 def _is_trained_on(model: Path, digest: str) -> bool | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.segmentation import NetworkSegmenter
-from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.data.arrays import read_samples
 from bodycomp.data.findings import as_error
 from bodycomp.data.naming import SPLITS, images_path, masks_path
@@ -53,7 +53,7 @@ class SegmenterRun:
         return len(self._samples)
 
     def __iter__(self) -> Iterator[SliceRecord]:
-        """Yield a record for every sample, in order.
+        """Yield a record for every sample with an annotated pixel, in order.
 
         Raises:
             TrainingSetError: A mask holds unknown labels, or an image NaN or infinity.
@@ -139,10 +139,13 @@ class _Samples:
         return images if images.dtype == np.int16 else images.astype(np.float32), masks
 
     def _check(self, index: int, image: NDArray[Any], mask: NDArray[np.uint8]) -> None:
-        if int(mask.max()) > _LABELS[-1]:
+        wrong = mask[mask > _LABELS[-1]]
+        if self.headers.has_not_annotated:
+            wrong = wrong[wrong != NOT_ANNOTATED_LABEL]
+        if wrong.size:
             raise TrainingSetError(
                 f"{self.headers.masks.path}, sample {index}: expected labels "
-                f"{', '.join(map(str, _LABELS))}, found {int(mask.max())}",
+                f"{', '.join(map(str, _LABELS))}, found {int(wrong.max())}",
                 hint="bodycomp validate lists all that is wrong with a set.",
             )
         if image.dtype.kind == "f" and not np.isfinite(image).all():

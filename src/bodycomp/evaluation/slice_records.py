@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.agreement.masks import MaskAgreement, compare_masks
-from bodycomp.anatomy import Tissue
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue
 
 _THREADS: Final = 2
 _WAITING: Final = 16
@@ -27,7 +27,7 @@ class SliceCase:
         source: Split of a training set, or name of a mask file without its suffix.
         index: Sample in the split, or slice in the volume, feet to head.
         patient: Whose it is; None if nothing says so.
-        mask, truth: (row, column) labels.
+        mask, truth: (row, column) labels; the truth may be ``NOT_ANNOTATED_LABEL``.
         pixel_spacing_mm: Distance between rows and between columns; None if nothing states it.
         hu: (row, column), or None.
     """
@@ -59,6 +59,8 @@ class SliceRecord:
 def compare_cases(cases: Iterable[SliceCase], tissues: Sequence[Tissue]) -> Iterator[SliceRecord]:
     """Yield the record of every case, in order; few cases are in memory at once.
 
+    A slice of which no pixel is annotated is no case.
+
     Threads compare while ``cases`` makes the next ones: SciPy and NumPy let go of Python's lock
     where they spend their time.
     """
@@ -66,6 +68,8 @@ def compare_cases(cases: Iterable[SliceCase], tissues: Sequence[Tissue]) -> Iter
     with ThreadPoolExecutor(_THREADS) as threads:
         try:
             for case in cases:
+                if (case.truth == NOT_ANNOTATED_LABEL).all():
+                    continue
                 waiting.append(threads.submit(_compare, case, tissues))
                 if len(waiting) >= _WAITING:
                     yield waiting.popleft().result()

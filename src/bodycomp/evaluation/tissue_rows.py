@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bodycomp.agreement.masks import MaskAgreement, compare_masks
 from bodycomp.analysis.measurement import measure_tissues
 from bodycomp.analysis.pipeline import Segmenter
-from bodycomp.anatomy import Tissue
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.evaluation.annotated_case import AnnotatedCase
 from bodycomp.evaluation.level_rows import SeriesNames
 from bodycomp.results import LevelResult, Measurement
@@ -26,7 +26,7 @@ class TissueRow:
 
     Attributes:
         case, patient, level, tissue: Whose it is.
-        true: As drawn at the true level.
+        true: As drawn at the true level; None where a part of the slice was not annotated.
         outlined: By the network on the same slice.
         measured: By the analysis where it found the level; None if it did not.
         outline: How well the network's outline at the true level agrees with the drawn one.
@@ -36,15 +36,15 @@ class TissueRow:
     patient: str
     level: str
     tissue: str
-    true: Measurement = field(repr=False)
+    true: Measurement | None = field(repr=False)
     outlined: Measurement = field(repr=False)
     measured: Measurement | None = field(repr=False)
     outline: MaskAgreement = field(repr=False)
 
     @property
-    def outline_error_cm2(self) -> float:
-        """Outlined minus true area on the slice at the true level."""
-        return self.outlined.area_cm2 - self.true.area_cm2
+    def outline_error_cm2(self) -> float | None:
+        """Outlined minus true area on the slice at the true level; None without the latter."""
+        return None if self.true is None else self.outlined.area_cm2 - self.true.area_cm2
 
     @property
     def slice_error_cm2(self) -> float | None:
@@ -53,8 +53,10 @@ class TissueRow:
 
     @property
     def total_error_cm2(self) -> float | None:
-        """Area at the found level minus true area at the true level; None if not found."""
-        return None if self.measured is None else self.measured.area_cm2 - self.true.area_cm2
+        """Area at the found level minus true area at the true level; None without one of them."""
+        if self.measured is None or self.true is None:
+            return None
+        return self.measured.area_cm2 - self.true.area_cm2
 
 
 def tissue_rows(
@@ -79,7 +81,8 @@ def tissue_rows(
     volume, drawn = case.scan.volume, case.masks.labels[index]
     tissues = compared_tissues(segmenter, case)
     hu = volume.hu[index]
-    true = measure_tissues(hu, drawn, tissues, volume.pixel_area_mm2)
+    is_whole = not (drawn == NOT_ANNOTATED_LABEL).any()
+    true = measure_tissues(hu, drawn, tissues, volume.pixel_area_mm2) if is_whole else {}
     outlined = measure_tissues(hu, masks[index], tissues, volume.pixel_area_mm2)
     outlines = compare_masks(masks[index], drawn, tissues, volume.pixel_spacing_mm, hu)
     return [
@@ -88,7 +91,7 @@ def tissue_rows(
             patient=series.patient,
             level=level.choice.level,
             tissue=tissue.key,
-            true=true[tissue.key],
+            true=true.get(tissue.key),
             outlined=outlined[tissue.key],
             measured=level.measurements.get(tissue.key),
             outline=outlines[tissue.key],

@@ -6,7 +6,7 @@ frame, whose axes point to the patient's left, back and head (LPS).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from bodycomp.errors import ImageError, SeriesError
 from bodycomp.imaging.axial import MAX_OBLIQUITY_DEGREES, obliquity_degrees, slice_normal
+from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, hu_sample, implausible_hu
 from bodycomp.imaging.volume import Volume
 
 RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SHEAR_TOLERANCE: Final = 1e-3
-AIR_BELOW_HU: Final = -200.0
-"""A CT scan has air around the body; where nothing is below this, the values are no HU."""
-NO_AIR_HINT: Final = "Store the CT values themselves, not windowed, scaled or shifted ones."
 _INT16: Final = np.iinfo(np.int16)
 
 
@@ -31,6 +29,7 @@ class Grid:
     Attributes:
         shape: Voxels along the array's axes, in the order in which they are stored.
         affine: (4, 4), array index -> LPS millimetres.
+        notes: What the file's own statements were corrected by; nothing identifying.
 
     Raises:
         ImageError: The affine is not finite or an axis has no length.
@@ -38,6 +37,7 @@ class Grid:
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not np.all(np.isfinite(self.affine)) or not np.all(self.spacing_mm > 0):
@@ -98,14 +98,38 @@ def volume_on_grid(values: NDArray[Any], grid: Grid, where: str) -> Volume:
     Raises:
         SeriesError: Sheared, or further from axial than slices may be; values that cannot be HU.
     """
+    hu, affine = _upright(values, grid, where)
+    return replace(_volume(_as_hu(hu, where), affine, where), notes=grid.notes)
+
+
+def blank_volume(grid: Grid, where: str) -> Volume:
+    """Return air alone on a grid: the place of a label map whose scan is not at hand.
+
+    Raises:
+        SeriesError: Sheared, or further from axial than slices may be.
+    """
+    hu, affine = _upright(np.full(grid.shape, AIR_HU, np.int16), grid, where)
+    return _volume(np.ascontiguousarray(hu), affine, where)
+
+
+def _upright(
+    values: NDArray[Any], grid: Grid, where: str
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return values as (slice, row, column) from feet to head, and (column, row, slice) -> LPS."""
     column_axis, row_axis, slice_axis = _axes(grid)
     _check_upright(grid, (column_axis, row_axis), where)
-    hu = _as_hu(values.transpose(slice_axis, row_axis, column_axis), where)
+    turned = values.transpose(slice_axis, row_axis, column_axis)
     affine = grid.affine[:, [column_axis, row_axis, slice_axis, 3]]
     if affine[2, 2] < 0:
-        affine[:, 3] += affine[:, 2] * (len(hu) - 1)
+        affine[:, 3] += affine[:, 2] * (len(turned) - 1)
         affine[:, 2] *= -1
-        hu = np.flip(hu, axis=0)
+        turned = np.flip(turned, axis=0)
+    return turned, affine
+
+
+def _volume(
+    hu: NDArray[np.int16] | NDArray[np.float32], affine: NDArray[np.float64], where: str
+) -> Volume:
     column_mm, row_mm, _ = (float(n) for n in np.linalg.norm(affine[:3, :3], axis=0))
     a, b, c = (float(x) + 0.0 for x in affine[:3, 0] / column_mm)
     d, e, f = (float(x) + 0.0 for x in affine[:3, 1] / row_mm)
@@ -145,27 +169,51 @@ def _check_upright(grid: Grid, in_plane: tuple[int, int], where: str) -> None:
         )
 
 
-def no_air(low: float, high: float) -> str:
-    """Return in words why values in this range are no HU of a CT scan."""
-    return (
-        f"expected HU with air far below {AIR_BELOW_HU:.0f}, found values from {low:g} to {high:g}"
-    )
-
-
 def _as_hu(values: NDArray[Any], where: str) -> NDArray[np.int16] | NDArray[np.float32]:
     """Return values as HU, in the smaller of both types that holds them exactly enough.
 
     Raises:
-        SeriesError: Empty, complex or not finite, or no air: a CT slice has air around the body.
+        SeriesError: Empty, complex or not finite, or values that ``implausible_hu`` refuses.
     """
     if values.size == 0 or values.dtype.kind not in "iuf":
         raise SeriesError(f"{where}: expected numbers, found {values.dtype} {values.shape}")
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise SeriesError(f"{where}: expected HU, found NaN or infinity")
-    if low > AIR_BELOW_HU:
-        raise SeriesError(f"{where}: {no_air(low, high)}", hint=NO_AIR_HINT)
+        raise _not_finite(values, where)
+    fault = implausible_hu(hu_sample(values))
+    if fault:
+        raise SeriesError(f"{where}: {fault}", hint=HU_HINT)
     fits = low >= _INT16.min and high <= _INT16.max
     if fits and (values.dtype.kind in "iu" or bool(np.all(values == np.rint(values)))):
         return values.astype(np.int16, order="C")
     return values.astype(np.float32, order="C")
+
+
+def _not_finite(values: NDArray[Any], where: str) -> SeriesError:
+    """Return the refusal of NaN and infinity, which says how many there are and where.
+
+    They are not taken for air: outside a field of view that is what they mean, but a scan that was
+    masked has them in place of tissue.
+    """
+    wrong = ~np.isfinite(values)
+    index, row, column = (int(n) for n in np.argwhere(wrong)[0])
+    slices = int(np.count_nonzero(wrong.any(axis=(1, 2))))
+    count = int(np.count_nonzero(wrong))
+    return SeriesError(
+        f"{where}: expected HU in every voxel, found NaN or infinity in {count} of {values.size} "
+        f"({count / values.size:.1%}), on {slices} of {len(values)} slices, "
+        f"{_beyond_circle(wrong)}; first at slice {index} from the feet (counted from 0), "
+        f"row {row}, column {column}",
+        hint="If these voxels lie outside the field of view, set them to air, -1024 HU, and save "
+        "the volume again; if they take the place of tissue, use the scan before it was masked.",
+    )
+
+
+def _beyond_circle(wrong: NDArray[np.bool_]) -> str:
+    """Return whether voxels lie outside the circle that touches the sides of every slice."""
+    rows, columns = wrong.shape[1:]
+    down, across = (np.abs(np.arange(n) - (n - 1) / 2) * 2 / n for n in (rows, columns))
+    inside = wrong & (down[:, None] ** 2 + across**2 <= 1)
+    count = int(np.count_nonzero(inside))
+    which = f"{count} of them within" if count else "all of them outside"
+    return f"{which} the circle of the field of view"

@@ -13,6 +13,7 @@ from bodycomp.imaging.grid import Grid
 
 LabelValues = NDArray[np.uint8] | NDArray[np.uint16]
 
+ROUNDING: Final = 1e-3
 MAX_LABEL: Final = int(np.iinfo(np.uint16).max)
 
 
@@ -32,20 +33,16 @@ class LabelMap:
 def as_labels(values: NDArray[Any], where: str) -> LabelValues:
     """Return whole numbers in the smaller unsigned type that holds them.
 
+    Numbers within ``ROUNDING`` of a whole one are rounded: scaling on the way to a file leaves them
+    that far off.
+
     Raises:
         SeriesError: Fractions, negative numbers, NaN, or no numbers at all.
     """
     if values.size == 0 or values.dtype.kind not in "iufb":
         raise SeriesError(f"{where}: expected label numbers, found {values.dtype} {values.shape}")
     if values.dtype.kind == "f":
-        wrong = values[~(values == np.rint(values))]  # NaN is not equal to itself
-        if wrong.size:
-            raise SeriesError(
-                f"{where}: expected whole label numbers, found {wrong.size} fractions such as "
-                f"{wrong[0]:g}",
-                hint="A label map that was resampled with interpolation has lost its labels; "
-                "export it again with nearest neighbours, or on the grid of the scan.",
-            )
+        values = _whole_numbers(values, where)
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > MAX_LABEL:
         raise SeriesError(
@@ -55,3 +52,22 @@ def as_labels(values: NDArray[Any], where: str) -> LabelValues:
     if high <= np.iinfo(np.uint8).max:
         return values.astype(np.uint8, copy=False)
     return values.astype(np.uint16, copy=False)
+
+
+def _whole_numbers(values: NDArray[Any], where: str) -> NDArray[Any]:
+    """Return the nearest whole numbers.
+
+    Raises:
+        SeriesError: One is further off than ``ROUNDING``, NaN or infinite.
+    """
+    whole: NDArray[Any] = np.rint(values)
+    with np.errstate(invalid="ignore"):
+        wrong = values[~(np.abs(values - whole) <= ROUNDING)]  # NaN is within nothing
+    if wrong.size:
+        raise SeriesError(
+            f"{where}: expected whole label numbers, found {wrong.size} fractions such as "
+            f"{float(wrong[0])!r}",
+            hint="A label map that was resampled with interpolation has lost its labels; "
+            "export it again with nearest neighbours, or on the grid of the scan.",
+        )
+    return whole

@@ -25,6 +25,7 @@ class Volume:
         orientation: Direction cosines of a row's columns and of a column's rows in the patient's
             LPS frame (DICOM Image Orientation (Patient)), constant over the slices.
         first_pixel_mm: LPS position of the centre of pixel (0, 0) of the first slice.
+        notes: What the reader of a volume file corrected; nothing identifying.
 
     Raises:
         ImageError: Shapes disagree, spacings are not positive, or z does not ascend.
@@ -35,6 +36,7 @@ class Volume:
     slice_z_mm: NDArray[np.float64]
     orientation: tuple[float, float, float, float, float, float] = STANDARD_ORIENTATION
     first_pixel_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or 0 in self.hu.shape:

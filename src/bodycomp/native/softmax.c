@@ -23,9 +23,10 @@ static inline uint16_t stored_bf16(float x) {
     if (x != x) return 0x7fc0;
     return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
-static inline i16x32 labels(const uint8_t *truth, int n) { /* -1 in lanes beyond n */
+#define NOT_ANNOTATED 255 /* anatomy.NOT_ANNOTATED_LABEL */
+static inline i16x32 labels(const uint8_t *truth, int n) { /* -1: not annotated, or a lane beyond n */
     i16x32 v = (i16x32){0} - 1;
-    for (int i = 0; i < n; i++) v[i] = truth[i];
+    for (int i = 0; i < n; i++) v[i] = truth[i] == NOT_ANNOTATED ? -1 : truth[i];
     return v;
 }
 /* e to the power of x <= 0, within two units in the last place: x = n ln 2 + r, and a polynomial

@@ -18,7 +18,7 @@ static v16 NAME(exponentials)(const T *x, int classes, int n, v16 *centred, v16 
     return sum;
 }
 
-/* Over all pixels: sum of -log(probability of the true class), and per class the sums of
+/* Over all pixels that are annotated: sum of -log(probability of the true class), and per class the sums of
  * probabilities where it is true, of probabilities, and of pixels where it is true. */
 void NAME(softmax_sums)(const T *x, const uint8_t *truth, int64_t pixels, int64_t classes,
                         double *cross_entropy, double *overlap, double *predicted, double *size) {
@@ -40,7 +40,7 @@ void NAME(softmax_sums)(const T *x, const uint8_t *truth, int64_t pixels, int64_
                 int n = stop - p < LANES ? (int)(stop - p) : LANES;
                 i16x32 label = labels(truth + p, n);
                 v16 sum = NAME(exponentials)(x + p * classes, classes, n, centred, powers);
-                product *= pick(label >= 0, sum, splat(1)); /* lanes beyond the end have no label */
+                product *= pick(label >= 0, sum, splat(1)); /* the others take no part */
                 v16 inverse = 1 / sum;
                 for (int k = 0; k < classes; k++) {
                     i16x32 is_true = label == k;
@@ -88,6 +88,7 @@ void NAME(softmax_backward)(const T *x, const uint8_t *truth, int64_t pixels, in
             for (int k = 0; k < classes; k++) {
                 v16 wrong = shares[k] - pick(label == k, splat(1), splat(0));
                 v16 d = entropy * wrong + shares[k] * (slopes[k] - mean);
+                d = pick(label >= 0, d, splat(0));
                 for (int i = 0; i < n; i++) dx[(p + i) * classes + k] = NAME(stored)(d[i]);
             }
         }

@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's document
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.networks.fused_norm import call_kernel, channels_last, kernels_serve, rows_of
 
 MAX_CLASSES: Final = 8
@@ -23,7 +24,7 @@ MAX_CLASSES: Final = 8
 
 @dataclass(frozen=True, eq=False)
 class ClassOverlap:
-    """Sums over all pixels of a batch, (C,) each.
+    """Sums over all pixels of a batch that are annotated, (C,) each.
 
     Attributes:
         overlap: Sum of a class's probability where it is true.
@@ -38,13 +39,14 @@ class ClassOverlap:
     @classmethod
     def of(cls, probabilities: Tensor, masks: Tensor) -> Self:
         """Compare (B, C, H, W) probabilities with (B, H, W) integer labels."""
-        overlaps, sizes = [], []
+        overlaps, predicted, sizes = [], [], []
+        known = (masks != NOT_ANNOTATED_LABEL).to(probabilities.dtype)
         for label in range(probabilities.shape[1]):
             member = (masks == label).to(probabilities.dtype)
             overlaps.append((probabilities[:, label] * member).sum())
+            predicted.append((probabilities[:, label] * known).sum())
             sizes.append(member.sum())
-        predicted = probabilities.sum(dim=(0, 2, 3))
-        return cls(torch.stack(overlaps), predicted, torch.stack(sizes))
+        return cls(torch.stack(overlaps), torch.stack(predicted), torch.stack(sizes))
 
 
 def softmax_overlap(logits: Tensor, masks: Tensor) -> tuple[Tensor, ClassOverlap]:
@@ -52,17 +54,22 @@ def softmax_overlap(logits: Tensor, masks: Tensor) -> tuple[Tensor, ClassOverlap
 
     Args:
         logits: (B, C, H, W), any floating-point type; what is returned is float32.
-        masks: (B, H, W) integer labels 0..C-1.
+        masks: (B, H, W) integer labels 0..C-1, or ``NOT_ANNOTATED_LABEL`` for pixels that take
+            no part.
 
     Returns:
-        The mean over pixels of -log(probability of the true class), and the sums per class.
+        The mean over annotated pixels of -log(probability of the true class), 0 without any, and
+        the sums per class.
     """
     fits = logits.shape[1] <= MAX_CLASSES and masks.dtype == torch.uint8
     if fits and logits.requires_grad and kernels_serve(logits):
         cross_entropy, *sums = _Overlap.apply(logits, masks.contiguous())  # type: ignore[no-untyped-call]
         return cross_entropy, ClassOverlap(*sums)
     log_probabilities = logits.float().log_softmax(dim=1)
-    cross_entropy = F.nll_loss(log_probabilities, masks.long())
+    total = F.nll_loss(
+        log_probabilities, masks.long(), ignore_index=NOT_ANNOTATED_LABEL, reduction="sum"
+    )
+    cross_entropy = total / (masks != NOT_ANNOTATED_LABEL).sum().clamp(min=1)
     return cross_entropy, ClassOverlap.of(log_probabilities.exp(), masks)
 
 
@@ -74,9 +81,10 @@ class _Overlap(torch.autograd.Function):
         sums = torch.empty(3, rows.shape[1], dtype=torch.float64)
         call_kernel("softmax_sums", rows, rows, masks, *rows.shape, cross_entropy, *sums)
         ctx.save_for_backward(logits, masks)
+        ctx.pixels = max(1.0, float(sums[2].sum()))  # every annotated one is of one class
         overlap, predicted, size = sums.float()
         ctx.mark_non_differentiable(size)
-        return (cross_entropy[0] / len(rows)).float(), overlap, predicted, size
+        return (cross_entropy[0] / ctx.pixels).float(), overlap, predicted, size
 
     @staticmethod
     @once_differentiable
@@ -85,7 +93,7 @@ class _Overlap(torch.autograd.Function):
         image = channels_last(logits)
         gradient = torch.empty_like(image)
         rows = rows_of(image)
-        per_pixel = ctypes.c_float(float(entropy) / len(rows))
+        per_pixel = ctypes.c_float(float(entropy) / ctx.pixels)
         slopes = (per_pixel, overlap.float().contiguous(), predicted.float().contiguous())
         call_kernel("softmax_backward", rows, rows, masks, *rows.shape, *slopes, gradient)
         return gradient, None

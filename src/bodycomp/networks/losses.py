@@ -16,7 +16,7 @@ DICE_SMOOTH: Final = 1.0
 
 
 def soft_dice(found: ClassOverlap, *, smooth: float = DICE_SMOOTH) -> Tensor:
-    """Return the soft Dice of every class over all pixels of the batch.
+    """Return the soft Dice of every class over all annotated pixels of the batch.
 
     ``(2 * sum(p * t) + smooth) / (sum(p) + sum(t) + smooth)``.
 
@@ -35,7 +35,8 @@ def negative_dice_sum(logits: Tensor, masks: Tensor) -> Tensor:
 
     Args:
         logits: (B, C, H, W).
-        masks: (B, H, W) integer labels; 0 is background and left out of the sum.
+        masks: (B, H, W) integer labels; 0 is background and left out of the sum, pixels with
+            ``NOT_ANNOTATED_LABEL`` take no part.
 
     Returns:
         Scalar in [1 - C, 0).
@@ -52,7 +53,8 @@ def dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
 
     Args:
         logits: (B, C, H, W).
-        masks: (B, H, W) integer labels; 0 is background.
+        masks: (B, H, W) integer labels; 0 is background, pixels with ``NOT_ANNOTATED_LABEL`` take
+            no part.
 
     Returns:
         Scalar, at least 0.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.anatomy import LEVEL_NAMES
+from bodycomp.data.label_file import declare_not_annotated
 from bodycomp.data.layout import (
     PATIENT_COLUMN,
     SERIES_COLUMN,
@@ -117,6 +118,8 @@ def write_set(
     counts = Counts()
     done = 0
     levels = (task.levels or found_levels(cases)) if isinstance(task, SliceTask) else ()
+    if isinstance(task, SegmentationTask) and task.mapping and task.mapping.has_not_annotated:
+        declare_not_annotated(folder)
     with ManifestWriter(folder) as manifest:
         for split in SPLITS:
             members = [placed for placed in cases if placed.split == split]

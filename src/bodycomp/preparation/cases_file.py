@@ -17,6 +17,7 @@ from bodycomp.errors import CasesError, InputNotFoundError, UsageError
 from bodycomp.preparation.cases import CasesTable
 from bodycomp.preparation.check_cases import check_cases
 from bodycomp.preparation.splits import check_fractions
+from bodycomp.user_table import sheet_rows
 
 PATH_SEPARATOR: Final = ";"
 YAML_SUFFIXES: Final = (".yaml", ".yml")
@@ -76,39 +77,28 @@ def _told(path: Path, faults: list[str]) -> str:
 
 def _csv_rows(text: str, faults: list[str]) -> list[RawRow]:
     try:
-        stream = io.StringIO(text, newline="")
-        lines = list(csv.reader(stream, delimiter=_delimiter(text), strict=True))
+        lines = sheet_rows(text)
     except csv.Error as error:
         faults.append(f"expected a table of comma-separated values ({error})")
         return []
     if not lines:
         return []
-    header = [name.strip().casefold() for name in lines[0]]
+    header = [name.strip().casefold() for name in lines[0].cells]
     repeated = {name for name in header if header.count(name) > 1}
     faults += [f"row 1: expected column {name} once, found it again" for name in sorted(repeated)]
     rows: list[RawRow] = []
-    for number, line in enumerate(lines[1:], start=2):
-        if not any(cell.strip() for cell in line):
-            continue
-        if len(line) != len(header):
-            faults.append(f"row {number}: expected {len(header)} cells, found {len(line)}")
+    for line in lines[1:]:
+        where = f"row {line.number}"
+        if len(line.cells) != len(header):
+            faults.append(f"{where}: expected {len(header)} cells, found {len(line.cells)}")
             continue
         cells: dict[str, str | list[str]] = dict(
-            zip(header, (cell.strip() for cell in line), strict=True)
+            zip(header, (cell.strip() for cell in line.cells), strict=True)
         )
         if "masks" in cells:
             cells["masks"] = split_paths(str(cells["masks"]))
-        rows.append(RawRow(f"row {number}", cells))
+        rows.append(RawRow(where, cells))
     return rows
-
-
-def _delimiter(text: str) -> str:
-    """Return what separates columns; where decimals take a comma, spreadsheets write semicolons.
-
-    Several masks in one cell are then in quotes, as spreadsheets put them.
-    """
-    header = text.lstrip("\r\n").splitlines()[:1]
-    return max(",;\t", key="".join(header).count)
 
 
 def split_paths(cell: str) -> list[str]:

@@ -13,13 +13,15 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.annotation.kinds import Kind, kind_of, structure_name, volume_header
+from bodycomp.annotation.kinds import Kind, is_passed_over, kind_of, structure_name, volume_header
 from bodycomp.annotation.level_table import cases_of_table
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.dicom.candidate import CandidateSeries
 from bodycomp.dicom.series import find_series
 from bodycomp.errors import ImageError
 from bodycomp.imaging.grid import Grid
+from bodycomp.nifti import read_nifti_labels
+from bodycomp.nrrd import read_nrrd_labels
 
 Role = Literal["masks", "levels"]
 GENERIC: Final = frozenset(
@@ -165,7 +167,8 @@ def search(
 def _folders(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files = [Path(root, name) for name in sorted(names) if not name.startswith(".")]
+        paths = (Path(root, name) for name in sorted(names))
+        files = [path for path in paths if not is_passed_over(path)]
         if files:
             yield Path(root), files
 
@@ -229,12 +232,22 @@ def _look_at_volume(path: Path, kind: Kind) -> FoundScan | FoundAnnotation:
     if box is not None and not path.name.lower().endswith(".seg.nrrd"):
         try:
             read_scan(path)
-        except ImageError:
-            pass  # no Hounsfield units: a label map
+        except ImageError as error:  # no Hounsfield units: a label map, or a scan to correct
+            if not _holds_labels(path, kind):
+                note = f"cannot be read: {error.message}"
+                return FoundAnnotation(path, "masks", kind, notes=(note,))
         else:
             return FoundScan(path, box)
     role: Role = "levels" if _OF_LEVELS.search(path.name) else "masks"
     return FoundAnnotation(path, role, kind, box)
+
+
+def _holds_labels(path: Path, kind: Kind) -> bool:
+    try:
+        (read_nifti_labels if kind is Kind.NIFTI else read_nrrd_labels)(path)
+    except ImageError:
+        return False
+    return True
 
 
 def _mask_folder(

@@ -139,7 +139,8 @@ def _mask_samples(
     scan = source.scan
     masks = read_masks(case.masks, scan, task.mapping or LabelMapping({}))
     marks = _levels(case, scan, task.level_format) if task.sampling.around else LevelMarks({})
-    chosen = mask_slices(scan.volume, masks.annotated, marks.z_mm, task.sampling)
+    candidates = masks.annotated if task.sampling.annotated_only else ~masks.left_out
+    chosen = mask_slices(scan.volume, candidates, marks.z_mm, task.sampling)
     if not chosen:
         raise ImageError(
             f"expected annotated slices, found {int(masks.annotated.sum())} in the scan's "

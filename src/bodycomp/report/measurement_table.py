@@ -47,7 +47,7 @@ def draw_measurements(axes: Axes, tissues: Sequence[Tissue], level: LevelResult)
 
 
 def _draw_row(axes: Axes, height: float, tissue: Tissue, measurement: Measurement) -> None:
-    axes.add_patch(Rectangle((0, height - 0.005), 0.03, 0.04, color=hex_colour(tissue)))
+    axes.add_patch(Rectangle((0, height - 0.005), 0.03, 0.04, color=hex_colour(tissue.colour)))
     axes.text(0.05, height, tissue.title, size=9, color=INK)
     values = (
         f"{measurement.area_cm2:.1f}",

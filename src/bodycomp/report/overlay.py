@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
 
 FILL_ALPHA = 0.5
+UNKNOWN_COLOUR = (150, 150, 150)
+"""Of pixels that are not annotated."""
 
 
 def colour_mask(
@@ -17,21 +19,25 @@ def colour_mask(
     tissues: Sequence[Tissue] = ABDOMINAL_TISSUES,
     alpha: float = FILL_ALPHA,
 ) -> NDArray[np.uint8]:
-    """Return (row, column, 4) sRGB + alpha of a (row, column) mask; background is transparent."""
+    """Return (row, column, 4) sRGB + alpha of a (row, column) mask; background is transparent.
+
+    Pixels that are not annotated are grey.
+    """
     table = np.zeros((256, 4), dtype=np.uint8)
+    table[NOT_ANNOTATED_LABEL] = (*UNKNOWN_COLOUR, round(255 * alpha))
     for tissue in tissues:
         table[tissue.label] = (*tissue.colour, round(255 * alpha))
     return table[labels]
 
 
-def hex_colour(tissue: Tissue) -> str:
-    """Return the tissue's colour as matplotlib wants it.
+def hex_colour(colour: tuple[int, int, int]) -> str:
+    """Return a colour as matplotlib and CSS take it.
 
     >>> from bodycomp.anatomy import MUSCLE
-    >>> hex_colour(MUSCLE)
+    >>> hex_colour(MUSCLE.colour)
     '#d55e00'
     """
-    return "#{:02x}{:02x}{:02x}".format(*tissue.colour)
+    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def on_white(tissue: Tissue) -> str:

@@ -43,7 +43,7 @@ def vocabulary(tissues: Iterable[Tissue] = ABDOMINAL_TISSUES) -> dict[str, Any]:
                 "label": tissue.label,
                 "key": tissue.key,
                 "title": tissue.title,
-                "colour": hex_colour(tissue),
+                "colour": hex_colour(tissue.colour),
             }
             for tissue in shown
         ],

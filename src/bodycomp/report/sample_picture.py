@@ -9,17 +9,19 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL
 from bodycomp.data.png import read_grey_png
 from bodycomp.data.segmentation_set import SegmentationSplit
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.errors import BodycompError
 from bodycomp.imaging.resize import resize_grey
 from bodycomp.imaging.window import SOFT_TISSUE
+from bodycomp.report.overlay import UNKNOWN_COLOUR
 from bodycomp.report.page import photo_uri, stencil_uri
 
 LARGEST_SIDE: Final = 512
 LADDER_SIDE: Final = 128
+NOT_ANNOTATED: Final = "not_annotated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class SamplePicture:
 
     Attributes:
         photo: The slice in the soft-tissue window.
-        stencils: Tissue key and mask of every tissue that occurs.
+        stencils: Tissue key and mask of every tissue that occurs, and of what is not annotated.
     """
 
     photo: Markup
@@ -38,12 +40,14 @@ class SamplePicture:
 def segmentation_picture(split: SegmentationSplit, index: int) -> SamplePicture:
     """Draw one sample."""
     labels = split.masks[index, :, :, 0]
+    shown = [(tissue.key, tissue.label, tissue.colour) for tissue in ABDOMINAL_TISSUES]
+    shown.append((NOT_ANNOTATED, NOT_ANNOTATED_LABEL, UNKNOWN_COLOUR))
     return SamplePicture(
         photo=photo_uri(SOFT_TISSUE.to_grey(split.images[index, :, :, 0])),
         stencils=tuple(
-            (tissue.key, stencil_uri(labels == tissue.label, tissue.colour))
-            for tissue in ABDOMINAL_TISSUES
-            if (labels == tissue.label).any()
+            (key, stencil_uri(labels == label, colour))
+            for key, label, colour in shown
+            if (labels == label).any()
         ),
     )
 

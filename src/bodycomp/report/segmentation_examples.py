@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.report.canvas import ALERT, INK, new_figure, picture_style, save_figure
-from bodycomp.report.overlay import colour_mask, hex_colour
+from bodycomp.report.overlay import UNKNOWN_COLOUR, colour_mask, hex_colour
 
 DIFFERENCES: Final = {"Missed": "#1f6fff", "Added": ALERT, "Another tissue": "#ff4fd8"}
 """What a pixel can have wrong, and its colour."""
@@ -32,7 +32,8 @@ class SegmentationCase:
     Attributes:
         title: Which case it is, e.g. "best" or "worst"; nothing identifying.
         image: (row, column), windowed to 0..1.
-        truth, prediction: (row, column) labels.
+        truth, prediction: (row, column) labels; the truth may be ``NOT_ANNOTATED_LABEL``, which is
+            drawn in grey and takes no part in differences and areas.
         dice: Tissue key -> Dice overlap, None where neither mask has the tissue.
     """
 
@@ -71,7 +72,9 @@ def write_segmentation_examples(
             picture_style(axes, title)
         row[2].set_xlabel(_dice_words(case, tissues), size=7.5, color=INK)
         row[3].set_xlabel(_area_words(truth, prediction, tissues), size=7.5, color=INK)
-    legend = [Patch(color=hex_colour(tissue), label=tissue.title) for tissue in tissues]
+    legend = [Patch(color=hex_colour(tissue.colour), label=tissue.title) for tissue in tissues]
+    if any((case.truth == NOT_ANNOTATED_LABEL).any() for case in cases):
+        legend.append(Patch(color=hex_colour(UNKNOWN_COLOUR), label="Not annotated"))
     legend += [Patch(color=colour, label=label) for label, colour in DIFFERENCES.items()]
     figure.legend(
         handles=legend, loc="outside lower left", ncols=len(legend), fontsize=8, frameon=False
@@ -81,7 +84,8 @@ def write_segmentation_examples(
 
 def body_window(case: SegmentationCase) -> tuple[slice, slice]:
     """Return the rows and columns that show the body: everything but air, with a margin."""
-    inside = (case.image > BODY_GREY) | (case.truth > 0) | (case.prediction > 0)
+    drawn = (case.truth > 0) & (case.truth != NOT_ANNOTATED_LABEL)
+    inside = (case.image > BODY_GREY) | drawn | (case.prediction > 0)
     spans = []
     for axis in (1, 0):
         found = np.flatnonzero(inside.any(axis=axis))
@@ -100,10 +104,11 @@ def draw_image(axes: Axes, image: NDArray[np.floating], overlay: NDArray[np.uint
 
 def _difference(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return RGBA in the colours of ``DIFFERENCES``."""
+    known = truth != NOT_ANNOTATED_LABEL
     kinds = (
-        (truth > 0) & (prediction == 0),
+        known & (truth > 0) & (prediction == 0),
         (truth == 0) & (prediction > 0),
-        (truth > 0) & (prediction > 0) & (truth != prediction),
+        known & (truth > 0) & (prediction > 0) & (truth != prediction),
     )
     wrong = np.zeros((*truth.shape, 4), dtype=np.uint8)
     for is_kind, colour in zip(kinds, DIFFERENCES.values(), strict=True):
@@ -114,8 +119,10 @@ def _difference(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDAr
 def _area_words(
     truth: NDArray[np.uint8], prediction: NDArray[np.uint8], tissues: Sequence[Tissue]
 ) -> str:
-    """Say how far areas are off, which is what measurements are made of."""
-    parts = []
+    """Say how far areas are off, which is what measurements are made of; whole slices alone."""
+    parts: list[str] = []
+    if (truth == NOT_ANNOTATED_LABEL).any():
+        return "Area: not annotated everywhere"
     for tissue in tissues:
         real, found = (int((mask == tissue.label).sum()) for mask in (truth, prediction))
         if real:

@@ -15,7 +15,7 @@ from bodycomp.data.validation import Validation
 from bodycomp.errors import TrainingSetError, UsageError
 from bodycomp.report.histogram import Histogram, draw_histogram
 from bodycomp.report.offset_ladder import OFFSETS_MM, LadderRow, ladder_rows
-from bodycomp.report.overlay import hex_colour
+from bodycomp.report.overlay import UNKNOWN_COLOUR, hex_colour
 from bodycomp.report.page import write_page
 from bodycomp.report.sample_choice import (
     Choice,
@@ -23,7 +23,7 @@ from bodycomp.report.sample_choice import (
     choose_random,
     choose_suspicious,
 )
-from bodycomp.report.sample_picture import LADDER_SIDE, slice_picture
+from bodycomp.report.sample_picture import LADDER_SIDE, NOT_ANNOTATED, slice_picture
 from bodycomp.report.training_set_view import SegmentationView, SliceView, TrainingSetView
 
 LADDERS_SHOWN: Final = 3
@@ -91,10 +91,7 @@ def write_training_set_page(
             for title, about, choice in sheets
             if choice.samples
         ],
-        "tissues": [
-            {"key": tissue.key, "title": tissue.title, "colour": hex_colour(tissue)}
-            for tissue in view.tissues
-        ],
+        "tissues": _legend(view),
         "splits": list(view.sizes),
         "charts": [_chart(chart) for chart in view.charts()],
         "band_words": "The band is the range by which the tissue is told from others."
@@ -154,6 +151,14 @@ def counted(number: int, noun: str) -> str:
     ('1 patient', '1,200 patients')
     """
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _legend(view: TrainingSetView) -> list[dict[str, str]]:
+    """Return what overlays may show, with its colour."""
+    entries = [(tissue.key, tissue.title, hex_colour(tissue.colour)) for tissue in view.tissues]
+    if view.has_not_annotated:
+        entries.append((NOT_ANNOTATED, "Not annotated", hex_colour(UNKNOWN_COLOUR)))
+    return [{"key": key, "title": title, "colour": colour} for key, title, colour in entries]
 
 
 def _tiles(validation: Validation, view: TrainingSetView) -> list[dict[str, str]]:

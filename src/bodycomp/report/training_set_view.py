@@ -34,12 +34,14 @@ class TrainingSetView(ABC):
         sizes: Split -> number of samples, for the splits that can be shown.
         patients: Split -> patient of each sample, where that is known.
         tissues: Tissues that occur.
+        has_not_annotated: Whether some pixels are not annotated.
     """
 
     noun: str
     sizes: dict[str, int]
     patients: dict[str, Sequence[str]]
     tissues: tuple[Tissue, ...] = ()
+    has_not_annotated: bool = False
 
     @abstractmethod
     def charts(self) -> list[Histogram]:
@@ -87,6 +89,7 @@ class SegmentationView(TrainingSetView):
             for tissue in ABDOMINAL_TISSUES
             if any(of["pixels"][:, tissue.label - 1].any() for of in self._facts.values())
         )
+        self.has_not_annotated = any(of["unknown_pixels"].any() for of in self._facts.values())
         scales = _pixel_areas_cm2(self._facts, manifest)
         self._unit = "cm²" if scales else "% of the image"
         self._scales = scales or {
@@ -120,8 +123,12 @@ class SegmentationView(TrainingSetView):
         for tissue in self.tissues:
             area = self._areas(split, tissue)[index]
             density = self._facts[split]["mean_hu"][index, tissue.label - 1]
-            told = f", {density:.0f} HU" if np.isfinite(density) else ""
-            lines.append(f"{tissue.title} {area:.3g} {self._unit.partition(' of')[0]}{told}")
+            told = f"{area:.3g} {self._unit.partition(' of')[0]}" if np.isfinite(area) else ""
+            dense = f"{density:.0f} HU" if np.isfinite(density) else ""
+            if told or dense:
+                lines.append(f"{tissue.title} {', '.join(filter(None, (told, dense)))}")
+        if self._facts[split]["unknown_pixels"][index]:
+            lines.append("Not annotated everywhere: no areas")
         return lines
 
     def picture(self, split: str, index: int) -> SamplePicture | None:
@@ -129,9 +136,10 @@ class SegmentationView(TrainingSetView):
         return segmentation_picture(self._splits[split], index)
 
     def _areas(self, split: str, tissue: Tissue) -> NDArray[np.float64]:
-        pixels = self._facts[split]["pixels"][:, tissue.label - 1]
-        areas: NDArray[np.float64] = pixels * self._scales[split]
-        return areas
+        """Return the area in every sample, NaN where a part of it is not annotated."""
+        facts = self._facts[split]
+        areas: NDArray[np.float64] = facts["pixels"][:, tissue.label - 1] * self._scales[split]
+        return np.where(facts["unknown_pixels"] > 0, np.nan, areas)
 
 
 class SliceView(TrainingSetView):

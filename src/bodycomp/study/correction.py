@@ -50,11 +50,13 @@ class GivenMask:
         labels: (slice, row, column) on the scan's grid.
         annotated: (slice,) whether it has a label there.
         digest: Of its file, as ``recorded_level.file_digest``.
+        notes: How it was read; nothing identifying.
     """
 
     labels: NDArray[np.uint8] = field(repr=False)
     annotated: NDArray[np.bool_] = field(repr=False)
     digest: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

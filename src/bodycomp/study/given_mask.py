@@ -36,9 +36,8 @@ def given_mask(path: Path, labels: Sequence[str], scan: Scan) -> GivenMask:
     if labels:
         return _given(path, read_masks([path], scan, LabelMapping.parse(labels)))
     own = LabelMapping.parse(_own_labels())
-    names = LabelMapping.parse(term for term in _own_labels() if not term[0].isdigit())
     found = read_masks([path], scan, own)
-    strange = [each for each in found.structures if each.name and names.find(each) is None]
+    strange = [each for each in found.structures if each.name and own.by_name(each) is None]
     if strange:
         raise SeriesError(
             f"{path.name}: expected the labels of bodycomp, found "
@@ -60,4 +59,10 @@ def _own_labels() -> list[str]:
 
 
 def _given(path: Path, found: MaskVolume) -> GivenMask:
-    return GivenMask(found.labels, found.annotated, file_digest(path))
+    if found.partial.any():
+        raise SeriesError(
+            f"{path.name}: expected slices whose pixels are all annotated, found "
+            f"{int(found.partial.sum())} with pixels that are marked as not annotated",
+            hint="Areas are those of whole slices: draw all of it, or none of the slice.",
+        )
+    return GivenMask(found.labels, found.annotated, file_digest(path), found.notes)

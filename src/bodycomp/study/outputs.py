@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +68,7 @@ def write_series(
             loaded.volume, loaded.slices, result, choice.identity, thickness_mm
         )
         notes += write_dicom_objects(folder, measured, choice.dicom)
-    facts = replace(loaded.facts, notes="; ".join(filter(None, (loaded.facts.notes, *notes))))
+    facts = loaded.with_notes(notes).facts
     if choice.previews:
         _write_previews(folder, loaded.volume, result, facts)
     write_result_json(folder / RESULT_NAME, facts, result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
@@ -83,6 +83,7 @@ def remeasure(
             mask = None
             if options.mask is not None:
                 mask = given_mask(options.mask, options.labels, source.scan(loaded))
+                corrector = replace(corrector, loaded=loaded.with_notes(mask.notes))
             work = SeriesCorrection(session, scans, corrector, options, mask)
             events = [event for case in cases if (event := work.event(case)) is not None]
             work.check_some_was_covered()

@@ -6,7 +6,6 @@ Whether they fit a run is decided by ``review_plan``.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Final
 from bodycomp.errors import InputNotFoundError, ReviewError
 from bodycomp.report.spreadsheet_text import unguarded
 from bodycomp.study.measured_run import Case
+from bodycomp.user_table import SheetRow, sheet_rows
 
 COLUMNS: Final = (
     "study",
@@ -137,21 +137,18 @@ def _cells(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, str]]]:
             f"{path.name}: expected a table in UTF-8, found other bytes",
             hint="Export the review again, or save it as 'CSV UTF-8'.",
         ) from error
-    header = text.split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
     try:
-        columns = [cell.strip().casefold() for cell in next(reader, [])]
-        _check_columns(columns, path.name)
-        line = reader.line_num + 1
-        for cells in reader:
-            if len(cells) > len(columns):
-                faults.add(line, columns[-1], f"expected {len(columns)} cells, found {len(cells)}")
-            if any(cell.strip() for cell in cells):
-                padded = [*cells, *[""] * len(columns)]
-                yield line, {name: padded[at].strip() for at, name in enumerate(columns)}
-            line = reader.line_num + 1
+        header, *rows = sheet_rows(text, strict=False) or [SheetRow(1, 1, 1, ())]
     except csv.Error as error:
-        raise ReviewError(f"{path.name} line {reader.line_num}: no table ({error})") from error
+        raise ReviewError(f"{path.name}: no table ({error})") from error
+    columns = [cell.strip().casefold() for cell in header.cells]
+    _check_columns(columns, path.name)
+    for row in rows:
+        if len(row.cells) > len(columns):
+            message = f"expected {len(columns)} cells, found {len(row.cells)}"
+            faults.add(row.first_line, columns[-1], message)
+        padded = [*row.cells, *[""] * len(columns)]
+        yield row.first_line, {name: padded[at].strip() for at, name in enumerate(columns)}
 
 
 def _check_columns(columns: list[str], name: str) -> None:

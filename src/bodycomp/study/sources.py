@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
 from bodycomp.analysis.level_measuring import ScanContext
 from bodycomp.annotation.scan import Scan
 from bodycomp.dicom.candidate import CandidateSeries, SliceFile
-from bodycomp.dicom.rank import is_sharp_kernel
 from bodycomp.dicom.read import load_series
+from bodycomp.dicom.scan_facts import acquisition_of, subject_of
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume
 from bodycomp.nrrd import nrrd_data_file, read_nrrd_volume
 from bodycomp.report.result_rows import SeriesFacts
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
-from bodycomp.subject import Acquisition, subject_from
 
 IDENTIFIER_COLUMNS: Final = ("patient_id", "study_uid", "series_uid", "study_date", "source_path")
 NRRD_SUFFIXES: Final = (".nrrd", ".nhdr")
@@ -42,6 +41,11 @@ class LoadedVolume:
     facts: SeriesFacts
     slices: tuple[SliceFile, ...] = field(default=(), repr=False)
     context: ScanContext = field(default_factory=ScanContext)
+
+    def with_notes(self, notes: Sequence[str]) -> Self:
+        """Return the same with further notes on how it came to be measured."""
+        said = "; ".join(filter(None, (self.facts.notes, *notes)))
+        return replace(self, facts=replace(self.facts, notes=said))
 
 
 class Source(ABC):
@@ -75,6 +79,8 @@ class Source(ABC):
             files=(Path(),) * count,
             sop_instance_uids=("",) * count,
             instance_numbers=(None,) * count,
+            subject=loaded.context.subject,
+            acquisition=loaded.context.acquisition,
         )
 
 
@@ -114,7 +120,8 @@ class DicomSource(Source):
             notes="; ".join((*loaded.notes, *picture_notes(loaded.volume))),
             identifiers=self._identifiers() if identifiers else {},
         )
-        return LoadedVolume(loaded.volume, facts, loaded.slices, self._context())
+        context = ScanContext(subject_of(self._candidate), acquisition_of(self._candidate))
+        return LoadedVolume(loaded.volume, facts, loaded.slices, context)
 
     @property
     def patient_keys(self) -> Mapping[str, str]:
@@ -131,21 +138,6 @@ class DicomSource(Source):
             study_uid=self._candidate.study_uid,
             series_uid=self._candidate.series_uid,
             frame_of_reference_uid=self._candidate.frame_of_reference_uid,
-        )
-
-    def _context(self) -> ScanContext:
-        candidate, scanner = self._candidate, self._candidate.scanner
-        return ScanContext(
-            subject_from(
-                candidate.patient_height_m, candidate.patient_weight_kg, candidate.patient_sex
-            ),
-            Acquisition(
-                kvp=scanner.kvp,
-                kernel=scanner.kernel,
-                sharp_kernel=is_sharp_kernel(scanner.kernel),
-                slice_thickness_mm=scanner.slice_thickness_mm,
-                contrast_agent=scanner.contrast_agent,
-            ),
         )
 
     def _identifiers(self) -> dict[str, str]:
@@ -194,7 +186,7 @@ class VolumeFileSource(Source):
             pixel_spacing_mm=volume.pixel_spacing_mm[0],
             rows=volume.slice_shape[0],
             columns=volume.slice_shape[1],
-            notes="; ".join(picture_notes(volume)),
+            notes="; ".join((*volume.notes, *picture_notes(volume))),
             identifiers=named if identifiers else {},
         )
         return LoadedVolume(volume, facts)

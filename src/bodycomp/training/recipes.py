@@ -16,13 +16,14 @@ from bodycomp.data.layout import (
     SPLITS,
     SegmentationSplit,
     SliceSplit,
-    images_path,
-    masks_path,
     open_segmentation_split,
     open_slice_split,
     table_path,
 )
-from bodycomp.data.validate import Finding, check_segmentation_set, survey_slice_set
+from bodycomp.data.naming import segmentation_files
+from bodycomp.data.segmentation_validation import check_before_training
+from bodycomp.data.slice_validation import errors_of_a_sample
+from bodycomp.data.validate import Finding, survey_slice_set
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,
@@ -106,9 +107,9 @@ class SegmentationRecipe(Recipe):
         return replace(self, options=replace(self.options, name=name))
 
     def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
-        """Read every image and mask."""
+        """Read every image and mask, and look closely at a sample."""
         del preprocessing
-        findings = check_segmentation_set(
+        findings = check_before_training(
             self.options.data_dir,
             tissues=tissues_for(thoracic=self.options.thoracic),
             allow_scaled=self.options.allow_scaled_images,
@@ -150,10 +151,8 @@ class SegmentationRecipe(Recipe):
         return _splits(lambda name: open_segmentation_split(self.options.data_dir, name), dataset)
 
     def files(self) -> list[Path]:
-        """Return the arrays that are there."""
-        folder = self.options.data_dir
-        paths = (at(folder, name) for name in SPLITS for at in (images_path, masks_path))
-        return [path for path in paths if path.exists()]
+        """Return the arrays that are there, and what declares their labels."""
+        return segmentation_files(self.options.data_dir)
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ class SliceSelectionRecipe(Recipe):
         return replace(self, options=replace(self.options, name=name))
 
     def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
-        """Read every slice and table, and keep decoded slices in the cache."""
+        """Read every slice and table, look closely at a sample, and keep decoded slices."""
         survey = survey_slice_set(
             self.options.data_dir,
             levels=self.options.levels,
@@ -177,7 +176,8 @@ class SliceSelectionRecipe(Recipe):
             progress=progress,
         )
         decoded = {name: file.key for name, file in survey.decoded.items()}
-        return CheckedData(survey.findings, survey.contents, decoded)
+        errors = errors_of_a_sample(self.options.data_dir, survey.splits, self.options.levels)
+        return CheckedData((*survey.findings, *errors), survey.contents, decoded)
 
     def _cache(self) -> GreyCache:
         folder = self.options.cache_dir or default_cache_dir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bodycomp.anatomy import Tissue
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue
 
 
 def count_pixels(predicted: Tensor, truth: Tensor, tissues: tuple[Tissue, ...]) -> Tensor:
@@ -13,15 +13,16 @@ def count_pixels(predicted: Tensor, truth: Tensor, tissues: tuple[Tissue, ...]) 
 
     Args:
         predicted: (B, H, W) integer labels.
-        truth: The same.
+        truth: The same; pixels with ``NOT_ANNOTATED_LABEL`` are not counted in either.
         tissues: The tissues to count.
 
     Returns:
         (B, tissue, 3) float64: pixels in both, predicted pixels, true pixels.
     """
     counts = []
+    known = truth != NOT_ANNOTATED_LABEL
     for tissue in tissues:
-        found, real = predicted == tissue.label, truth == tissue.label
+        found, real = (predicted == tissue.label) & known, truth == tissue.label
         counts.append(torch.stack([x.sum(dim=(1, 2)) for x in (found & real, found, real)], dim=1))
     return torch.stack(counts, dim=1).double()
 

@@ -1,24 +1,17 @@
-"""Where vertebral levels lie in a scan, and how annotators name and count them."""
+"""Where levels lie in a scan, and how annotators count slices."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Literal
 
-from bodycomp.anatomy import LEVEL_NAMES, level_order
 from bodycomp.annotation.grid import slice_heights_mm
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.volume import Volume
-
-_NAME: Final = re.compile(
-    r"(?:vertebrae?|level)?[\s_-]*(?P<part>C|TH?|L|S)\s?0?(?P<number>[0-9]{1,2})"
-    r"(?:[\s_-]*(?:vertebra|body))?",
-    re.IGNORECASE,
-)
+from bodycomp.level_names import head_to_feet, vertebra_rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +36,8 @@ class LevelMarks:
     """Levels of one scan.
 
     Attributes:
-        z_mm: Level -> mid-height of its vertebral body, on the scale of the scan's ``slice_z_mm``;
-            levels outside the scan are not in it.
+        z_mm: Level -> its height, of vertebrae the mid-height of the body, on the scale of the
+            scan's ``slice_z_mm``; levels outside the scan are not in it.
         notes: What was left out; nothing identifying.
         outside_z_mm: The same of levels that were marked beyond the ends of the scan.
     """
@@ -52,19 +45,6 @@ class LevelMarks:
     z_mm: Mapping[str, float]
     notes: tuple[str, ...] = ()
     outside_z_mm: Mapping[str, float] = field(default_factory=dict)
-
-
-def level_named(text: str) -> str | None:
-    """Return the level that a name means, None if it means none.
-
-    >>> [level_named(n) for n in ("l3", "vertebrae_T12", "Th 5", "L3 body", "L6", "liver")]
-    ['L3', 'T12', 'T5', 'L3', None, None]
-    """
-    found = _NAME.fullmatch(text.strip())
-    if found is None:
-        return None
-    name = f"{found['part'][0].upper()}{int(found['number'])}"
-    return name if name in LEVEL_NAMES else None
 
 
 def z_of_heights(heights_mm: float, volume: Volume) -> float:
@@ -77,10 +57,11 @@ def marks_inside(z_mm: Mapping[str, float], volume: Volume, notes: Sequence[str]
     """Return the levels that lie in the scan, within half the distance of its slices.
 
     Raises:
-        SeriesError: Levels that do not follow one another from head to feet.
+        SeriesError: Vertebrae that do not follow one another from head to feet.
     """
-    names = sorted(z_mm, key=level_order)
-    for upper, lower in pairwise(names):
+    names = head_to_feet(z_mm)
+    vertebrae = [name for name in names if vertebra_rank(name) is not None]
+    for upper, lower in pairwise(vertebrae):
         if z_mm[upper] <= z_mm[lower]:
             raise SeriesError(
                 f"expected {upper} above {lower}, found z = {z_mm[upper]:.1f} mm and "

@@ -3,27 +3,30 @@
 Long tables have a column ``level`` and one of ``sop_instance_uid``, ``slice_index`` and ``z_mm``;
 wide ones have columns such as ``L3_slice_index``. Where a position is given in several ways, the
 first of these three is taken. A column ``case`` or ``patient`` says whose rows they are. Commas,
-semicolons and tabs separate; case, blanks, hyphens and underscores of column names do not count.
+semicolons and tabs separate; case, blanks, hyphens and underscores of column names do not count,
+but in names of levels that are no vertebrae.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.annotation.level_marks import (
-    LevelOptions,
-    level_named,
-    slice_of_number,
-)
+from bodycomp.annotation.level_marks import LevelOptions, slice_of_number
 from bodycomp.annotation.scan import Scan
-from bodycomp.errors import SeriesError
+from bodycomp.errors import SeriesError, UsageError
+from bodycomp.level_names import level_named, vertebra_named
 from bodycomp.user_table import UserRow, read_user_table
 
 _POSITIONS: Final = ("sopinstanceuid", "sliceindex", "zmm")
+_WIDE: Final = re.compile(
+    r"(?P<level>.+?)[ _-]*(?P<position>sop[ _-]*instance[ _-]*uid|slice[ _-]*index|z[ _-]*mm)",
+    re.IGNORECASE,
+)
 _CASES: Final = ("case", "caseid", "patient", "patientid")
 _COLUMNS: Final = (
     "Give a column level and one of sop_instance_uid, slice_index and z_mm, or a column per level "
@@ -82,9 +85,9 @@ def _plain(name: str) -> str:
 
 
 def _read(path: Path) -> list[UserRow]:
-    """Return the rows; keys of their cells are plain column names."""
+    """Return the rows; keys of their cells are plain column names, or level and position."""
     table = read_user_table(path, "levels", SeriesError)
-    columns = [_plain(name) for name in table.columns]
+    columns = [" ".join(_wide_column(name) or (_plain(name),)) for name in table.columns]
     _check_columns(columns, path.name)
     return [
         UserRow(row.line, dict(zip(columns, row.cells.values(), strict=True))) for row in table.rows
@@ -93,7 +96,7 @@ def _read(path: Path) -> list[UserRow]:
 
 def _check_columns(columns: list[str], where: str) -> None:
     is_long = "level" in columns and any(name in columns for name in _POSITIONS)
-    if not is_long and not any(_wide_column(name) for name in columns):
+    if not is_long and not any(" " in name for name in columns):
         found = ", ".join(columns) or "none"
         raise SeriesError(f"{where}: expected columns of levels, found {found}", hint=_COLUMNS)
     if len(set(columns)) < len(columns):
@@ -101,12 +104,15 @@ def _check_columns(columns: list[str], where: str) -> None:
 
 
 def _wide_column(column: str) -> tuple[str, str] | None:
-    """Return level and position that a column such as ``l3sliceindex`` holds, None for others."""
-    for position in _POSITIONS:
-        level = level_named(column.removesuffix(position)) if column.endswith(position) else None
-        if level is not None:
-            return level, position
-    return None
+    """Return level and position that a column holds, None for others.
+
+    >>> _wide_column("l3 Slice Index"), _wide_column("L3mid_z_mm"), _wide_column("z_mm")
+    (('L3', 'sliceindex'), ('L3mid', 'zmm'), None)
+    """
+    found = _WIDE.fullmatch(column)
+    if found is None:
+        return None
+    return vertebra_named(found["level"]) or found["level"], _plain(found["position"])
 
 
 def _rows_of_case(rows: list[UserRow], options: LevelOptions, where: str) -> list[UserRow]:
@@ -134,12 +140,7 @@ def _marks(row: UserRow, where: str) -> Iterator[_Mark]:
     """Yield the levels of one row; empty positions are levels that were not marked."""
     cells = row.cells
     if "level" in cells:
-        level = level_named(cells["level"])
-        if level is None:
-            raise SeriesError(
-                f"{where} line {row.line}: expected a level such as L3, found {cells['level']!r}",
-                hint="Levels are C1..C7, T1..T12, L1..L5 and S1.",
-            )
+        level = _level(cells["level"], f"{where} line {row.line}")
         for position in _POSITIONS:
             if cells.get(position):
                 yield _Mark(row.line, level, position, cells[position])
@@ -147,14 +148,26 @@ def _marks(row: UserRow, where: str) -> Iterator[_Mark]:
         return
     marks: dict[str, _Mark] = {}
     for column, value in cells.items():
-        wide = _wide_column(column)
-        if wide and value:
-            level, position = wide
+        name, _, position = column.rpartition(" ")
+        if name and value:
+            level = _level(name, f"{where} line {row.line}")
             mark = _Mark(row.line, level, position, value)
             known = marks.setdefault(level, mark)
             if _POSITIONS.index(position) < _POSITIONS.index(known.position):
                 marks[level] = mark
     yield from marks.values()
+
+
+def _level(text: str, where: str) -> str:
+    """Return the level that a text names.
+
+    Raises:
+        SeriesError: It can name none.
+    """
+    try:
+        return level_named(text)
+    except UsageError as error:
+        raise SeriesError(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def _z_mm(mark: _Mark, scan: Scan, options: LevelOptions, where: str) -> float:

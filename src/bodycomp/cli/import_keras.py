@@ -72,8 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Import one file and say what it holds."""
     from rich.console import Console
 
-    from bodycomp.anatomy import check_levels, tissue_by_key, tissues_for
+    from bodycomp.anatomy import tissue_by_key, tissues_for
     from bodycomp.errors import UsageError
+    from bodycomp.level_names import check_levels
     from bodycomp.networks.keras import KerasOptions
     from bodycomp.networks.keras_import import import_keras
 

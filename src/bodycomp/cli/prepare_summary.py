@@ -42,7 +42,8 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
 
 
 def _seen(summary: PrepareSummary) -> list[str]:
-    from bodycomp.anatomy import ABDOMINAL_TISSUES, LEVEL_NAMES
+    from bodycomp.anatomy import ABDOMINAL_TISSUES
+    from bodycomp.level_names import head_to_feet
 
     counts = summary.counts
     lines = []
@@ -51,7 +52,7 @@ def _seen(summary: PrepareSummary) -> list[str]:
         mean = f", {counts.areas_cm2[tissue.key] / slices:.1f} cm2 on average" if slices else ""
         lines.append(f"{tissue.title}: labelled on {slices} slices{mean}")
     if counts.level_scans:
-        found = (f"{n} in {counts.level_scans[n]}" for n in LEVEL_NAMES if n in counts.level_scans)
+        found = (f"{n} in {counts.level_scans[n]}" for n in head_to_feet(counts.level_scans))
         lines.append(f"levels in scans: {', '.join(found)}")
     lines += [f"{_cases(number)}: {note}" for note, number in counts.notes.most_common(NOTES_SHOWN)]
     if len(counts.notes) > NOTES_SHOWN:

@@ -14,13 +14,18 @@ from bodycomp.errors import CasesError, RunInterruptedError, UsageError
 from bodycomp.preparation.assemble import Counts, needed_bytes, write_set
 from bodycomp.preparation.cases import Case, CasesTable
 from bodycomp.preparation.cases_file import read_cases
-from bodycomp.preparation.conflicts import FinishedCase, check_conflicts
+from bodycomp.preparation.conflicts import (
+    FinishedCase,
+    check_conflicts,
+    check_level_names,
+)
 from bodycomp.preparation.key_file import check_key, key_text, write_key
 from bodycomp.preparation.make_part import PartJob, disk_full
 from bodycomp.preparation.options import (
     PrepareOptions,
     PrepareProgress,
     SegmentationTask,
+    SliceTask,
     Task,
 )
 from bodycomp.preparation.out_folder import check_apart, check_replaced
@@ -100,6 +105,8 @@ def _prepare(
             "every case is refused:\n" + "\n".join(f"  {r.where}: {r.reason}" for r in refused[:20])
         )
     check_conflicts(finished, shared_patient_id=options.shared_patient_id)
+    if isinstance(options.task, SliceTask):
+        check_level_names(finished, options.task.levels)
     names = pseudonyms({case.patient for case in table.cases}, options.split.seed)
     placed = place(options, table, finished, names)
     needed = needed_bytes(placed, options.task)

@@ -1,4 +1,4 @@
-"""Names of levels are safe in columns, files and tables, and vertebrae are known however spelled."""
+"""Names of levels are safe in columns, files and tables; vertebrae are known however spelled."""
 
 import csv
 import io
@@ -55,7 +55,9 @@ def test_a_name_that_is_accepted_is_one_path_part_and_one_cell(name: str) -> Non
     assert not name.startswith(("-", "=", "+", "@"))
 
 
-@pytest.mark.parametrize("name", ["l3", "Th12", "th5", "L03", "vertebra_L3", "L3_body", "l6", "C07"])
+@pytest.mark.parametrize(
+    "name", ["l3", "Th12", "th5", "L03", "vertebra_L3", "L3_body", "l6", "C07"]
+)
 def test_a_vertebra_spelled_otherwise_is_not_taken_for_another_level(name: str) -> None:
     with pytest.raises(UsageError, match="expected vertebrae to be written like") as refusal:
         check_levels([name])

@@ -187,7 +187,7 @@ def test_markups_that_mean_no_level_are_refused(tmp_path: Path, spine: Case) -> 
     for automatic in ("F-1", "MarkupsFiducial_12"):
         with pytest.raises(SeriesError, match=f"such as L3, found '{automatic}', as Slicer"):
             read(markups(path, {automatic: inside}), spine)
-    with pytest.raises(SeriesError, match="expected a level's name .* found 'the navel'"):
+    with pytest.raises(SeriesError, match=r"expected a level's name .* found 'the navel'"):
         read(markups(path, {"the navel": inside}), spine)
     with pytest.raises(SeriesError, match="expected one point for L3, found two"):
         read(markups(path, {"L3": inside, "l3": inside}), spine)

@@ -27,7 +27,13 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
         patients = len(summary.counts.patients.get(split, ()))
         table.add_row(split, str(patients), str(summary.counts.slices[split]))
     console.print(table)
-    lines = (*_seen(summary), *_empty(summary), *_left_out(options, summary), "", *_next(options))
+    lines = (
+        *_seen(summary),
+        *_empty(summary),
+        *_left_out(options, summary),
+        "",
+        *_next(options, summary),
+    )
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if summary.refused and not allow_refused:
@@ -84,20 +90,25 @@ def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
     return lines
 
 
-def _next(options: PrepareOptions) -> list[str]:
+def _next(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
     import shlex
 
+    from bodycomp.anatomy import DEFAULT_LEVEL
+    from bodycomp.level_names import head_to_feet
     from bodycomp.preparation.options import SegmentationTask
 
-    out = shlex.quote(str(options.out))
+    out, named = shlex.quote(str(options.out)), ""
     task = "segmentation" if isinstance(options.task, SegmentationTask) else "slice-selection"
+    if not isinstance(options.task, SegmentationTask):
+        levels = options.task.levels or head_to_feet(summary.counts.level_scans)
+        named = "" if DEFAULT_LEVEL in levels else f" -L {' '.join(levels)}"
     return [
         f"training set: {options.out}",
         f"key to the patients, keep it apart: {options.key}",
         "type next",
         f"  bodycomp validate {out}",
         f"  bodycomp show {out}",
-        f"  bodycomp train {task} {out} MODELS",
+        f"  bodycomp train {task} {out} MODELS{named}",
     ]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -40,11 +40,14 @@ class LevelMarks:
             scan's ``slice_z_mm``; levels outside the scan are not in it.
         notes: What was left out; nothing identifying.
         outside_z_mm: The same of levels that were marked beyond the ends of the scan.
+        slice_numbers: Level -> number of its slice as the file states it, of levels in the scan
+            that were marked so.
     """
 
     z_mm: Mapping[str, float]
     notes: tuple[str, ...] = ()
     outside_z_mm: Mapping[str, float] = field(default_factory=dict)
+    slice_numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 def z_of_heights(heights_mm: float, volume: Volume) -> float:
@@ -76,15 +79,23 @@ def marks_inside(z_mm: Mapping[str, float], volume: Volume, notes: Sequence[str]
     return LevelMarks(inside, (*notes, *said), outside)
 
 
-def slice_of_number(number: int, volume: Volume, options: LevelOptions) -> int | None:
+def ways_of_counting(options: LevelOptions) -> Iterator[LevelOptions]:
+    """Yield options for every way in which slices can be counted, that of ``options`` first."""
+    yield options
+    ends: tuple[Literal["feet", "head"], ...] = ("feet", "head")
+    for from_end in ends:
+        for first_slice in (0, 1):
+            if (from_end, first_slice) != (options.from_end, options.first_slice):
+                yield replace(options, from_end=from_end, first_slice=first_slice)
+
+
+def slice_of_number(number: int, slices: int, options: LevelOptions) -> int | None:
     """Return the index from the feet of a slice counted as the options say, None beyond the scan.
 
-    >>> import numpy as np
-    >>> volume = Volume(np.zeros((4, 1, 1), np.int16), (1.0, 1.0), np.arange(4.0))
-    >>> slice_of_number(1, volume, LevelOptions(first_slice=1, from_end="head"))
+    >>> slice_of_number(1, 4, LevelOptions(first_slice=1, from_end="head"))
     3
     """
     index = number - options.first_slice
-    if not 0 <= index < len(volume):
+    if not 0 <= index < slices:
         return None
-    return index if options.from_end == "feet" else len(volume) - 1 - index
+    return index if options.from_end == "feet" else slices - 1 - index

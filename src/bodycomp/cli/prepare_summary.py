@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 REFUSED_SHOWN = 25
 NOTES_SHOWN = 8
+WARNINGS_SHOWN = 10
 
 
 def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_refused: bool) -> None:
@@ -31,6 +32,7 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
         *_seen(summary),
         *_empty(summary),
         *_left_out(options, summary),
+        *_warnings(summary),
         "",
         *_next(options, summary),
     )
@@ -87,6 +89,15 @@ def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
         lines.append(f"refused: {len(summary.refused) - REFUSED_SHOWN} more")
     if summary.refused:
         lines.append(f"all refused cases: {options.out / 'refused.csv'}")
+    return lines
+
+
+def _warnings(summary: PrepareSummary) -> list[str]:
+    shown = summary.warnings[:WARNINGS_SHOWN]
+    lines = [f"WARNING: {warning.where}: {warning.message}" for warning in shown]
+    if len(summary.warnings) > WARNINGS_SHOWN:
+        more = len(summary.warnings) - WARNINGS_SHOWN
+        lines.append(f"WARNING: {more} more: see prepared.json")
     return lines
 
 

@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "-L",
         nargs="+",
         metavar="LEVEL",
-        help="DenseNet: vertebral levels of its outputs, in order (default L3 for a single one)",
+        help="DenseNet: levels of its outputs, in order (default L3 for a single one)",
     )
     add(
         "--threshold",

@@ -23,7 +23,7 @@ from annotation_files import (
 from bodycomp.annotation.grid import slice_heights_mm
 from bodycomp.annotation.levels import LevelMarks, LevelOptions, read_levels
 from bodycomp.annotation.vertebrae import TOTALSEGMENTATOR_LABELS
-from bodycomp.errors import InputNotFoundError, SeriesError
+from bodycomp.errors import InputNotFoundError, SeriesError, SliceCountError
 from bodycomp.imaging.volume import Volume
 
 RNG = np.random.default_rng(4)
@@ -68,6 +68,40 @@ def test_slices_are_counted_as_the_options_say(
 ) -> None:
     path = table(tmp_path / "l.csv", "level,slice_index", f"L3,{number}")
     assert read(path, spine, first_slice=first_slice, from_end=from_end).z_mm == {"L3": -420.0}
+
+
+@pytest.mark.parametrize("given", [("feet", 0), ("feet", 1), ("head", 0), ("head", 1)])
+@pytest.mark.parametrize("true", [("feet", 0), ("feet", 1), ("head", 0), ("head", 1)])
+def test_a_height_beside_a_number_tells_how_slices_were_counted(
+    tmp_path: Path, spine: Case, true: tuple[str, int], given: tuple[str, int]
+) -> None:
+    index = 14
+    number = true[1] + (index if true[0] == "feet" else 39 - index)
+    z_mm = VOLUME.slice_z_mm[index] + 1.9  # slices lie 4 mm apart
+    path = table(tmp_path / "l.csv", "level,slice_index,z_mm", f"L3,{number},{z_mm}")
+    options = {"from_end": given[0], "first_slice": given[1]}
+    if given == true:
+        assert read(path, spine, **options).z_mm == {"L3": VOLUME.slice_z_mm[index]}
+        return
+    with pytest.raises(SeriesError, match="slice_index and z_mm of one place") as refusal:
+        read(path, spine, **options)
+    assert f"--levels-from {true[0]} --levels-first-slice {true[1]}" in refusal.value.hint
+
+
+@pytest.mark.parametrize(("first_slice", "number"), [(0, 40), (1, 0)])
+@pytest.mark.parametrize("from_end", ["feet", "head"])
+def test_a_number_just_beyond_the_scan_tells_of_another_first_number(
+    tmp_path: Path, spine: Case, from_end: str, first_slice: int, number: int
+) -> None:
+    path = table(tmp_path / "l.csv", "level,slice_index", f"L3,{number}")
+    with pytest.raises(SliceCountError) as refusal:
+        read(path, spine, from_end=from_end, first_slice=first_slice)
+    assert f"Say --levels-first-slice {1 - first_slice}." in refusal.value.hint
+
+
+def test_numbers_are_kept_for_comparison_with_the_scan(tmp_path: Path, spine: Case) -> None:
+    path = table(tmp_path / "l.csv", "level,slice_index,z_mm", "L3,20,", "T12,,-350.5")
+    assert read(path, spine).slice_numbers == {"L3": 20}
 
 
 def test_rows_are_chosen_by_the_case(tmp_path: Path, spine: Case) -> None:

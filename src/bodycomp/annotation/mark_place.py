@@ -14,6 +14,9 @@ from bodycomp.imaging.volume import Volume
 POSITIONS: Final = ("sopinstanceuid", "sliceindex", "zmm")
 """Columns that state a position, the first one that is there counts."""
 
+ROUNDING_MM: Final = 0.05
+"""Heights may be rounded to a tenth of a millimetre."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -76,7 +79,7 @@ def _check_height(
     Raises:
         SeriesError: It is another one; the hint names the way of counting that explains it.
     """
-    slack_mm = (volume.slice_spacing_mm or 1.0) / 2 + 0.5
+    slack_mm = (volume.slice_spacing_mm or 1.0) / 2 + ROUNDING_MM
     if abs(z_mm - slice_mm) <= slack_mm:
         return
     hint = "Keep the column that is right."

@@ -19,11 +19,11 @@ from bodycomp.anatomy import (
     SUBCUTANEOUS_FAT,
     VISCERAL_FAT,
     Tissue,
-    level_order,
 )
 from bodycomp.data.layout import SegmentationWriter, SliceWriter
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
+from bodycomp.level_names import vertebra_rank
 
 AIR_HU, MUSCLE_HU, FAT_HU, BONE_HU = -1000, 50, -100, 400
 COUNTS = {"train": 4, "val": 2}
@@ -122,15 +122,17 @@ def make_slice_set(
     """Write a slice-selection training set; returns ``folder``.
 
     Each split is one patient and one series, feet to head, evenly from -100 to 100 mm about the
-    first level; vertebrae are 11 mm high, as a newborn's. Sizes take turns.
+    first level; vertebrae are 11 mm high, as a newborn's, and other levels lie as high as the first
+    one. Sizes take turns.
     """
-    rng, first = np.random.default_rng(seed), level_order(levels[0])
+    rng, first = np.random.default_rng(seed), vertebra_rank(levels[0]) or 0
+    down_mm = {name: 11 * ((vertebra_rank(name) or first) - first) for name in levels}
     columns = ("PatientID", "SeriesInstanceUID")
     for number, (split, count) in enumerate(counts.items()):
         names = {"PatientID": f"patient {number}", "SeriesInstanceUID": f"1.2.3.{number}"}
         with SliceWriter(folder, split, levels, columns) as writer:
             for index, offset_mm in enumerate(np.linspace(-100, 100, count)):
                 hu = level_slice(rng, offset_mm, sizes[index % len(sizes)])
-                offsets = {level: offset_mm + 11 * (level_order(level) - first) for level in levels}
+                offsets = {level: offset_mm + down_mm[level] for level in levels}
                 writer.append(SOFT_TISSUE.to_grey(hu), offsets, names)
     return folder

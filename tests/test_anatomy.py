@@ -3,7 +3,7 @@
 import pytest
 from pydicom.sr.codedict import codes
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, LEVEL_CONCEPTS, LEVEL_NAMES, MUSCLE
+from bodycomp.anatomy import ABDOMINAL_TISSUES, LEVEL_CONCEPTS, MUSCLE, VERTEBRAE
 
 CONCEPTS = [*LEVEL_CONCEPTS.values(), *(tissue.concept for tissue in ABDOMINAL_TISSUES)]
 
@@ -41,4 +41,4 @@ def test_codes_that_dicom_lists_mean_the_same_there() -> None:
     assert codes.SCT.SkeletalMuscle.value == MUSCLE.concept.value
     known = {"L3": codes.SCT.L3Vertebra, "T12": codes.SCT.T12Vertebra, "S1": codes.SCT.Sacrum}
     assert all(LEVEL_CONCEPTS[level].value == code.value for level, code in known.items())
-    assert set(LEVEL_CONCEPTS) == set(LEVEL_NAMES)
+    assert set(LEVEL_CONCEPTS) == set(VERTEBRAE)

@@ -1,8 +1,7 @@
-"""The tissues and vertebral levels that bodycomp knows; all else derives from these tables."""
+"""The tissues and vertebrae that bodycomp knows; all else derives from these tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,16 +82,13 @@ ABDOMINAL_TISSUES: Final = (MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT)
 THORACIC_TISSUES: Final = (MUSCLE, SUBCUTANEOUS_FAT)
 """Tissues of a thoracic model, which has no visceral fat class."""
 
-LEVEL_NAMES: Final = (
+VERTEBRAE: Final = (
     *(f"C{i}" for i in range(1, 8)),
     *(f"T{i}" for i in range(1, 13)),
     *(f"L{i}" for i in range(1, 6)),
     "S1",
 )
-"""Vertebral levels from head to feet.
-
-A level's position is the mid-height of its vertebral body.
-"""
+"""Vertebrae from head to feet; each names a level, the mid-height of its body."""
 
 DEFAULT_LEVEL: Final = "L3"
 
@@ -125,35 +121,6 @@ LEVEL_CONCEPTS: Final = {
 }
 """Level -> SNOMED CT code of its vertebra (DICOM PS3.16 annex D and CID 4031); S1, which has no
 code of its own there, is coded as the sacrum that it belongs to."""
-
-
-def level_order(name: str) -> int:
-    """Return the rank of a level counted from the head.
-
-    >>> level_order("T12") < level_order("L1")
-    True
-    """
-    check_levels([name])
-    return LEVEL_NAMES.index(name)
-
-
-def check_levels(names: Sequence[str]) -> tuple[str, ...]:
-    """Return ``names`` as a tuple if each is a known level and none is repeated.
-
-    Raises:
-        UsageError: None given, an unknown level, or one named twice.
-    """
-    if not names:
-        raise UsageError("expected at least one level name, found none", hint="Name one, e.g. L3.")
-    for position, name in enumerate(names):
-        if name not in LEVEL_NAMES:
-            raise UsageError(
-                f"unknown level name {name!r}",
-                hint=f"Known levels are {LEVEL_NAMES[0]}..C7, T1..T12, L1..L5 and S1.",
-            )
-        if name in names[:position]:
-            raise UsageError(f"level {name} is named twice", hint="Name each level once.")
-    return tuple(names)
 
 
 def tissues_for(*, thoracic: bool) -> tuple[Tissue, ...]:

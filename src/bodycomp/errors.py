@@ -9,6 +9,7 @@
     |-- TrainingSetError      a training set that breaks its format
     |-- ImageError            pixels or geometry that cannot be used
     |   `-- SeriesError       a DICOM series or volume file that is refused
+    |       `-- SliceCountError   a slice number that only another first number explains
     |-- ModelError            a model file that is damaged or does not fit
     |-- TrainingError         a training that cannot go on
     `-- RunInterruptedError   Ctrl-C or SIGTERM ended the work in good order
@@ -67,6 +68,13 @@ class ImageError(BodycompError):
 
 class SeriesError(ImageError):
     """A DICOM series or a volume file that is refused, with the reason."""
+
+
+class SliceCountError(SeriesError):
+    """A slice number that only another number of the first slice explains.
+
+    All numbers that were counted alike are then one slice off.
+    """
 
 
 class ModelError(BodycompError):

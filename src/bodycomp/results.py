@@ -17,7 +17,7 @@ from bodycomp.subject import Acquisition, Subject
 
 
 class LevelStatus(StrEnum):
-    """Whether a vertebral level was found in a series."""
+    """Whether a level was found in a series."""
 
     FOUND = "found"
     ABSENT = "absent"
@@ -29,7 +29,7 @@ class SliceChoice:
     """Where a level lies in a series.
 
     Attributes:
-        level: Name of the vertebral level.
+        level: Name of the level.
         status: Found, absent from the series, or not certain enough to measure.
         reason: Why it was not found; empty when found.
         slice_index: Index of the chosen slice in the volume, feet to head; None unless found.

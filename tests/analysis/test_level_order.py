@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bodycomp.analysis.level_order import check_levels_together
-from bodycomp.anatomy import LEVEL_NAMES
+from bodycomp.anatomy import VERTEBRAE
 from bodycomp.results import LevelStatus, SliceChoice
 
 NO_CURVE = np.zeros(1, np.float32)
@@ -49,11 +49,11 @@ def test_of_two_levels_nobody_knows_which_is_wrong():
     assert doubted[0].slice_index is None
 
 
-@given(st.lists(st.sampled_from(LEVEL_NAMES), unique=True, min_size=1, max_size=6), st.data())
+@given(st.lists(st.sampled_from(VERTEBRAE), unique=True, min_size=1, max_size=6), st.data())
 def test_what_is_left_is_in_order(levels, data):
     choices = [found(level, data.draw(st.floats(-500, 500))) for level in levels]
     left = [c for c in check_levels_together(choices) if c.status is LevelStatus.FOUND]
-    left.sort(key=lambda choice: LEVEL_NAMES.index(choice.level))
+    left.sort(key=lambda choice: VERTEBRAE.index(choice.level))
     heights = [choice.z_mm for choice in left]
     assert all(upper > lower for upper, lower in pairwise(heights))
 

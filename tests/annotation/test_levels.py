@@ -23,7 +23,7 @@ from annotation_files import (
 from bodycomp.annotation.grid import slice_heights_mm
 from bodycomp.annotation.levels import LevelMarks, LevelOptions, read_levels
 from bodycomp.annotation.vertebrae import TOTALSEGMENTATOR_LABELS
-from bodycomp.errors import InputNotFoundError, SeriesError
+from bodycomp.errors import InputNotFoundError, SeriesError, SliceCountError
 from bodycomp.imaging.volume import Volume
 
 VOLUME = Volume(
@@ -69,6 +69,40 @@ def test_slices_are_counted_as_the_options_say(
     assert read(path, spine, first_slice=first_slice, from_end=from_end).z_mm == {"L3": -420.0}
 
 
+@pytest.mark.parametrize("given", [("feet", 0), ("feet", 1), ("head", 0), ("head", 1)])
+@pytest.mark.parametrize("true", [("feet", 0), ("feet", 1), ("head", 0), ("head", 1)])
+def test_a_height_beside_a_number_tells_how_slices_were_counted(
+    tmp_path: Path, spine: Case, true: tuple[str, int], given: tuple[str, int]
+) -> None:
+    index = 14
+    number = true[1] + (index if true[0] == "feet" else 39 - index)
+    z_mm = VOLUME.slice_z_mm[index] + 1.9  # slices lie 4 mm apart
+    path = table(tmp_path / "l.csv", "level,slice_index,z_mm", f"L3,{number},{z_mm}")
+    options = {"from_end": given[0], "first_slice": given[1]}
+    if given == true:
+        assert read(path, spine, **options).z_mm == {"L3": VOLUME.slice_z_mm[index]}
+        return
+    with pytest.raises(SeriesError, match="slice_index and z_mm of one place") as refusal:
+        read(path, spine, **options)
+    assert f"--levels-from {true[0]} --levels-first-slice {true[1]}" in refusal.value.hint
+
+
+@pytest.mark.parametrize(("first_slice", "number"), [(0, 40), (1, 0)])
+@pytest.mark.parametrize("from_end", ["feet", "head"])
+def test_a_number_just_beyond_the_scan_tells_of_another_first_number(
+    tmp_path: Path, spine: Case, from_end: str, first_slice: int, number: int
+) -> None:
+    path = table(tmp_path / "l.csv", "level,slice_index", f"L3,{number}")
+    with pytest.raises(SliceCountError) as refusal:
+        read(path, spine, from_end=from_end, first_slice=first_slice)
+    assert f"Say --levels-first-slice {1 - first_slice}." in refusal.value.hint
+
+
+def test_numbers_are_kept_for_comparison_with_the_scan(tmp_path: Path, spine: Case) -> None:
+    path = table(tmp_path / "l.csv", "level,slice_index,z_mm", "L3,20,", "T12,,-350.5")
+    assert read(path, spine).slice_numbers == {"L3": 20}
+
+
 def test_rows_are_chosen_by_the_case(tmp_path: Path, spine: Case) -> None:
     path = table(tmp_path / "l.csv", "PatientID,level,z_mm", "a,L3,-420", "b,L3,-430", "a,L4,-460")
     assert read(path, spine, case="a").z_mm == {"L3": -420.0, "L4": -460.0}
@@ -86,6 +120,24 @@ def test_wide_tables(tmp_path: Path, spine: Case) -> None:
     assert read(path, spine, case="b").z_mm == {"L3": -416.0, "T12": -345.0, "L4": -460.0}
 
 
+def test_levels_that_are_no_vertebrae_are_called_as_their_files_call_them(
+    tmp_path: Path, spine: Case
+) -> None:
+    """No order is expected of them: here L3_mid lies above T12, and L6 above L3."""
+    z_mm = {"L3": -420.0, "L3_mid": -345.0, "L6": -410.0, "T12": -350.0, "umbilicus": -455.5}
+    rows = [f"{name},{z}" for name, z in z_mm.items()]
+    columns = ",".join(f"{name}_z_mm" for name in z_mm)
+    points = {name: (-10.0, 20.0, z) for name, z in z_mm.items()}
+    for path in (
+        table(tmp_path / "a.csv", "level,z_mm", *rows),
+        table(tmp_path / "b.csv", columns, ",".join(map(str, z_mm.values()))),
+        markups(tmp_path / "c.mrk.json", points),
+    ):
+        marks = read(path, spine).z_mm
+        assert marks == pytest.approx(z_mm)
+        assert list(marks) == ["T12", "L3", "L3_mid", "L6", "umbilicus"]
+
+
 def test_empty_positions_are_levels_that_nobody_marked(tmp_path: Path, spine: Case) -> None:
     path = table(tmp_path / "l.csv", "level,z_mm", "L3,", "", "L4,-460")
     assert read(path, spine).z_mm == {"L4": -460.0}
@@ -101,7 +153,9 @@ def test_levels_outside_the_scan_are_left_out_and_noted(tmp_path: Path, spine: C
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (("level,z_mm", "L3,-420", "L6,-470"), "line 3: expected a level such as L3, found 'L6'"),
+        (("level,z_mm", "L3,-420", "mid L3,-430"), "line 3: expected a level's name .* 'mid L3'"),
+        (("mid L3_z_mm", "-420"), "line 2: expected a level's name .* 'mid L3'"),
+        (("L3_z_mm,l3 z mm", "-420,-430"), "expected every column once"),
         (("level,z_mm", "L3,high"), "line 2, L3: expected a number, found 'high'"),
         (("level;z_mm", "L3;-420,5"), "line 2, L3: expected a number, found '-420,5'"),
         (("level,z_mm", "L3,nan"), "line 2, L3: expected a number, found 'nan'"),
@@ -163,8 +217,11 @@ def test_markups_of_oblique_slices_count_along_their_normal(tmp_path: Path) -> N
 def test_markups_that_mean_no_level_are_refused(tmp_path: Path, spine: Case) -> None:
     path = tmp_path / "l.mrk.json"
     inside = (-10.0, 20.0, -420.0)
-    with pytest.raises(SeriesError, match="labelled with a level such as L3, found 'F-1'"):
-        read(markups(path, {"F-1": inside}), spine)
+    for automatic in ("F-1", "MarkupsFiducial_12"):
+        with pytest.raises(SeriesError, match=f"such as L3, found '{automatic}', as Slicer"):
+            read(markups(path, {automatic: inside}), spine)
+    with pytest.raises(SeriesError, match=r"expected a level's name .* found 'the navel'"):
+        read(markups(path, {"the navel": inside}), spine)
     with pytest.raises(SeriesError, match="expected one point for L3, found two"):
         read(markups(path, {"L3": inside, "l3": inside}), spine)
     with pytest.raises(SeriesError, match="expected positions in mm, found 'cm'"):

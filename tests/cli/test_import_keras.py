@@ -116,7 +116,7 @@ class TestRefusals:
         )
         self.refuse(capsys, [four, "--thoracic", *out, "-L", "T5", "T8", "T10", "L3"], "a network")
         self.refuse(capsys, [four, *out], "expected the names of 4 levels")
-        self.refuse(capsys, [four, *out, "-L", "T5", "X3"], "unknown level", code=2)
+        self.refuse(capsys, [four, *out, "-L", "T5", "l3"], "Did you mean L3?", code=2)
         self.refuse(capsys, [unet, "--activation", "elu", *out], "the file has relu")
         assert not (tmp_path / "m").exists()
 

@@ -18,7 +18,7 @@ MASKS, LEVELS = "prepare segmentation", "prepare slice-selection"
     [
         (f"{MASKS} cases.csv out --labels 1=bone", 2, "expected LABEL=TISSUE, found '1=bone'"),
         (f"{MASKS} cases.csv out --split 0.5 0.1 0.1", 2, "add up to 1"),
-        (f"{MASKS} cases.csv out --labels 1=muscle --around L9", 2, "unknown level name 'L9'"),
+        (f"{MASKS} cases.csv out --labels 1=muscle --around l3", 2, "Did you mean L3?"),
         (f"{MASKS} cases.csv out --labels 1=muscle --spacing-mm 0", 2, "above 0 mm"),
         (f"{LEVELS} cases.csv out -L L3 L3", 2, "level L3 is named twice"),
         (f"{LEVELS} cases.csv out --far-stride 0", 2, "a stride of at least 1"),
@@ -46,8 +46,9 @@ def test_what_cannot_be_used_is_told_and_leaves_nothing(
 
 def test_labels_of_vertebrae() -> None:
     assert vertebra_labels(["L3=22", "T12 = 26"]) == {"L3": 22, "T12": 26}
-    with pytest.raises(UsageError, match="unknown level"):
-        vertebra_labels(["L7=22"])
+    assert vertebra_labels(["L6=25", "T13=28"]) == {"L6": 25, "T13": 28}
+    with pytest.raises(UsageError, match="found level 'l3'"):
+        vertebra_labels(["l3=22"])
 
 
 @pytest.mark.parametrize("name", ["", "segmentation", "slice-selection", "discover"])

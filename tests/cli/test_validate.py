@@ -64,7 +64,7 @@ def test_levels_are_those_asked_for(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--levels", "L9"], 2, "unknown level name 'L9'"),
+        (["--levels", "l3"], 2, "Did you mean L3?"),
         (["--levels", "L3", "L3"], 2, "level L3 is named twice"),
     ],
 )

@@ -206,9 +206,9 @@ def test_the_test_split_is_optional_but_whole(three):
 
 
 @pytest.mark.parametrize(
-    ("levels", "expected"), [(["L9"], "unknown level"), (["L3", "L3"], "twice"), ([], "at least")]
+    ("levels", "expected"), [(["l3"], "written like L3"), (["L3", "L3"], "twice"), ([], "at least")]
 )
-def test_unknown_and_repeated_levels_are_refused(three, levels, expected):
+def test_misspelled_and_repeated_levels_are_refused(three, levels, expected):
     assert expected in refusal(three, levels, UsageError).message
 
 

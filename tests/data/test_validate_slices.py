@@ -203,6 +203,13 @@ def test_a_missing_split_is_told_beside_the_errors_of_others(good_set):
     assert "found 4 rows" in errors["meta/train.csv"].message
 
 
-def test_unknown_levels_are_refused_at_once(good_set):
-    with pytest.raises(UsageError, match="L7"):
-        check(good_set, ["L7"])
+def test_misspelled_vertebrae_are_refused_at_once(good_set):
+    with pytest.raises(UsageError, match="found level 'l3'"):
+        check(good_set, ["l3"])
+
+
+def test_vertebrae_alone_have_an_order_and_distances(tmp_path):
+    """Of other levels nothing is known: here all three lie at the same height as L3."""
+    make_slice_set(tmp_path, {"train": 8, "val": 8}, levels=("L3", "L6", "umbilicus"))
+    codes = {finding.code for finding in check(tmp_path, ["umbilicus", "L3", "L6"])}
+    assert not codes & {"level-order", "level-distance"}

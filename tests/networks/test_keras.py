@@ -224,10 +224,10 @@ class TestRefusals:
         path = write_keras(tmp_path / "m.hdf5", small_unet())
         self.refuse(path, "levels were named", levels=["L3"])
 
-    def test_unknown_level(self, tmp_path):
+    def test_misspelled_vertebra(self, tmp_path):
         path = write_keras(tmp_path / "m.hdf5", small_densenet())
-        with pytest.raises(UsageError, match="unknown level name 'L9'"):
-            load_model(path, levels=["L3", "L9"])
+        with pytest.raises(UsageError, match="found level 'l3'"):
+            load_model(path, levels=["T5", "l3"])
 
     def test_other_task(self, tmp_path):
         path = write_keras(tmp_path / "m.hdf5", small_unet())

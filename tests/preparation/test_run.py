@@ -126,6 +126,42 @@ def test_a_level_that_is_asked_for_stays_empty_outside_the_scan(
     assert rows[0]["ZOffset_L3"] == "-31.0"
 
 
+def test_levels_of_any_name_get_a_column_after_the_vertebrae(tmp_path: Path) -> None:
+    table = marked(tmp_path / "scans", "umbilicus", "crest", "umbilicus", "L4")
+    run(table, tmp_path / "set", SliceTask())
+    columns = (tmp_path / "set" / "meta" / "train.csv").read_text().splitlines()[0].split(",")
+    assert [c for c in columns if c.startswith("Z")] == [
+        *("ZOffset_L3", "ZOffset_L4", "ZOffset_crest", "ZOffset_umbilicus")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "levels", "said"),
+    [
+        (("umbilicus", "Umbilicus"), (), "one spelling of a level, found Umbilicus and umbilicus"),
+        (("umbilicus",), ("Umbilicus",), "one spelling of a level, found Umbilicus and umbilicus"),
+        (("umbilicus",), ("navel",), "expected navel in at least one scan, found L3, umbilicus"),
+    ],
+)
+def test_one_level_under_two_names_is_refused(
+    tmp_path: Path, names: tuple[str, ...], levels: tuple[str, ...], said: str
+) -> None:
+    table = marked(tmp_path / "scans", *names)
+    with pytest.raises(CasesError, match=said):
+        run(table, tmp_path / "set", SliceTask(levels=levels))
+    assert not (tmp_path / "set").exists()
+
+
+def marked(folder: Path, *names: str) -> Path:
+    """Write cases of which the first ones have a further level each."""
+    folder.mkdir()
+    table = make_cases(folder)
+    with (table.parent / "levels.csv").open("a", newline="") as stream:
+        rows = ((f"case-{n}", name, "-190.0") for n, name in enumerate(names))
+        csv.writer(stream).writerows(rows)
+    return table
+
+
 def test_both_sets_have_a_patient_in_the_same_split(table: Path, tmp_path: Path) -> None:
     found = []
     for name, task in (("masks", MASKS), ("levels", SliceTask())):

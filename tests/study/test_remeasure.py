@@ -175,6 +175,19 @@ def test_a_mask_on_a_moved_level(run):
     assert run.row()["corrected"] == "level; mask"
 
 
+def test_segments_may_be_called_after_any_level_of_the_run(tmp_path):
+    run = make_run(tmp_path, levels={"umbilicus": 61.0}, patients=1)
+    names = [(f"{name} at umbilicus", label, 0) for name, label, _ in SEGMENTS]
+    labels = redrawn(run)
+    mask = seg_nrrd(run.place / "mask.seg.nrrd", [labels], widening(), names)
+    (done,) = run.remeasure(segmenter=False, mask=mask)
+    assert done.after["muscle_area_cm2"] == pytest.approx(area_cm2(labels[L3], 1))
+    other = [(f"{name} at L2", label, 0) for name, label, _ in SEGMENTS]
+    mask = seg_nrrd(run.place / "other.seg.nrrd", [labels], widening(), other)
+    with pytest.raises(SeriesError, match=r"expected the labels of bodycomp, found .* at L2"):
+        run.remeasure(segmenter=False, mask=mask)
+
+
 def test_a_mask_counts_for_the_levels_that_it_changes(tmp_path):
     run = make_run(tmp_path, patients=1, levels={"T12": 120.0, "L3": 61.0})
     labels = networks_labels(run, 24, L3)

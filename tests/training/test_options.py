@@ -36,7 +36,7 @@ def test_both_kinds_survive_json():
         (SegmentationOptions, {"activation": "mish"}, "--activation to be one of relu, elu"),
         (SegmentationOptions, {"loss": "mse"}, "--loss to be one of dice_cross_entropy"),
         (SegmentationOptions, {"resume": True}, "--resume needs the name"),
-        (SliceSelectionOptions, {"levels": ("L9",)}, "unknown level name 'L9'"),
+        (SliceSelectionOptions, {"levels": ("l3",)}, "found level 'l3'"),
         (SliceSelectionOptions, {"levels": ("L3", "L3")}, "named twice"),
         (SliceSelectionOptions, {"threshold": 0}, "positive --threshold"),
         (SliceSelectionOptions, {"initial_epoch": 100}, "--initial_epoch from 0 to 99"),

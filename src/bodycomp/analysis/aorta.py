@@ -27,7 +27,7 @@ from bodycomp.analysis.spine_grid import (
     resampled,
     vertebral_body,
 )
-from bodycomp.anatomy import level_order
+from bodycomp.anatomy import VERTEBRAE
 
 DIAMETER_MM: Final = (12.0, 30.0)
 """Inner diameters of abdominal aortas that are neither narrowed nor aneurysms; 30 mm is where an
@@ -98,7 +98,7 @@ def find_aorta(
         trunk: Same shape, where the trunk is.
         pixel_spacing_mm: Distance between rows, between columns.
         muscle_hu: Density of muscle on this slice.
-        level: Vertebral level of the slice.
+        level: Level of the slice; at one that is no vertebra the loin's narrower search is made.
     """
     rows = np.flatnonzero(trunk.any(axis=1))
     if rows.size == 0:
@@ -115,7 +115,7 @@ def find_aorta(
     body = vertebral_body(grid, depth_in_bone_mm)
     if body is None:
         return None, "no vertebral body is seen"
-    region = "loin" if level_order(level) >= level_order("L1") else "chest"
+    region = "chest" if level in VERTEBRAE[: VERTEBRAE.index("L1")] else "loin"
     around = _Surroundings(grid, body, depth_in_bone_mm, muscle_hu, FARTHEST_LEFT_MM[region])
     found = _round_region_before(around)
     if found is None:

@@ -1,4 +1,4 @@
-"""Levels that were found must lie in anatomical order, as far apart as vertebrae are."""
+"""Vertebrae that were found must lie in anatomical order, as far apart as vertebrae are."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from bodycomp.anatomy import level_order
 from bodycomp.data.validate_offsets import STEP_MM
+from bodycomp.level_names import head_to_feet, vertebra_rank
 from bodycomp.results import LevelStatus, SliceChoice
 
 
 def check_levels_together(choices: Sequence[SliceChoice]) -> tuple[SliceChoice, ...]:
     """Return the choices with those that contradict each other made uncertain.
 
-    Two levels contradict each other if the one nearer to the head lies lower, or if they lie
-    nearer to or farther from each other than vertebrae do (9..55 mm from one to the next).
+    Two vertebrae contradict each other if the one nearer to the head lies lower, or if they lie
+    nearer to or farther from each other than vertebrae do (9..55 mm from one to the next). Nothing
+    is known of the order of other levels, which contradict nothing.
 
     The level in conflict with most others is taken to be the wrong one; where several are equally
     suspicious, all of them are uncertain. The rest is looked at again until order reigns.
@@ -33,9 +34,9 @@ def check_levels_together(choices: Sequence[SliceChoice]) -> tuple[SliceChoice, 
 def _conflicts(choices: Sequence[SliceChoice]) -> dict[int, list[int]]:
     """Return index -> indices of the found levels that it contradicts."""
     found = [
-        (index, level_order(choice.level), choice.z_mm)
+        (index, rank, choice.z_mm)
         for index, choice in enumerate(choices)
-        if choice.z_mm is not None
+        if choice.z_mm is not None and (rank := vertebra_rank(choice.level)) is not None
     ]
     conflicts: dict[int, list[int]] = {}
     for (a, rank_a, z_a), (b, rank_b, z_b) in combinations(found, 2):
@@ -49,8 +50,9 @@ def _conflicts(choices: Sequence[SliceChoice]) -> dict[int, list[int]]:
 
 def _apart_mm(choice: SliceChoice, other: SliceChoice) -> float:
     """Return how much higher the level that is nearer to the head lies than the other one."""
-    upper, lower = sorted((choice, other), key=lambda each: level_order(each.level))
-    return (upper.z_mm or 0.0) - (lower.z_mm or 0.0)
+    z_mm = {each.level: each.z_mm or 0.0 for each in (choice, other)}
+    upper, lower = head_to_feet(z_mm)
+    return z_mm[upper] - z_mm[lower]
 
 
 def _doubt(choice: SliceChoice, others: Sequence[SliceChoice]) -> SliceChoice:

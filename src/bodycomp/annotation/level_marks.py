@@ -1,24 +1,17 @@
-"""Where vertebral levels lie in a scan, and how annotators name and count them."""
+"""Where levels lie in a scan, and how annotators count slices."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Literal
 
-from bodycomp.anatomy import LEVEL_NAMES, level_order
 from bodycomp.annotation.grid import slice_heights_mm
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.volume import Volume
-
-_NAME: Final = re.compile(
-    r"(?:vertebrae?|level)?[\s_-]*(?P<part>C|TH?|L|S)\s?0?(?P<number>[0-9]{1,2})"
-    r"(?:[\s_-]*(?:vertebra|body))?",
-    re.IGNORECASE,
-)
+from bodycomp.level_names import head_to_feet, vertebra_rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,28 +36,18 @@ class LevelMarks:
     """Levels of one scan.
 
     Attributes:
-        z_mm: Level -> mid-height of its vertebral body, on the scale of the scan's ``slice_z_mm``;
-            levels outside the scan are not in it.
+        z_mm: Level -> its height, of vertebrae the mid-height of the body, on the scale of the
+            scan's ``slice_z_mm``; levels outside the scan are not in it.
         notes: What was left out; nothing identifying.
         outside_z_mm: The same of levels that were marked beyond the ends of the scan.
+        slice_numbers: Level -> number of its slice as the file states it, of levels in the scan
+            that were marked so.
     """
 
     z_mm: Mapping[str, float]
     notes: tuple[str, ...] = ()
     outside_z_mm: Mapping[str, float] = field(default_factory=dict)
-
-
-def level_named(text: str) -> str | None:
-    """Return the level that a name means, None if it means none.
-
-    >>> [level_named(n) for n in ("l3", "vertebrae_T12", "Th 5", "L3 body", "L6", "liver")]
-    ['L3', 'T12', 'T5', 'L3', None, None]
-    """
-    found = _NAME.fullmatch(text.strip())
-    if found is None:
-        return None
-    name = f"{found['part'][0].upper()}{int(found['number'])}"
-    return name if name in LEVEL_NAMES else None
+    slice_numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 def z_of_heights(heights_mm: float, volume: Volume) -> float:
@@ -77,10 +60,11 @@ def marks_inside(z_mm: Mapping[str, float], volume: Volume, notes: Sequence[str]
     """Return the levels that lie in the scan, within half the distance of its slices.
 
     Raises:
-        SeriesError: Levels that do not follow one another from head to feet.
+        SeriesError: Vertebrae that do not follow one another from head to feet.
     """
-    names = sorted(z_mm, key=level_order)
-    for upper, lower in pairwise(names):
+    names = head_to_feet(z_mm)
+    vertebrae = [name for name in names if vertebra_rank(name) is not None]
+    for upper, lower in pairwise(vertebrae):
         if z_mm[upper] <= z_mm[lower]:
             raise SeriesError(
                 f"expected {upper} above {lower}, found z = {z_mm[upper]:.1f} mm and "
@@ -95,15 +79,23 @@ def marks_inside(z_mm: Mapping[str, float], volume: Volume, notes: Sequence[str]
     return LevelMarks(inside, (*notes, *said), outside)
 
 
-def slice_of_number(number: int, volume: Volume, options: LevelOptions) -> int | None:
+def ways_of_counting(options: LevelOptions) -> Iterator[LevelOptions]:
+    """Yield options for every way in which slices can be counted, that of ``options`` first."""
+    yield options
+    ends: tuple[Literal["feet", "head"], ...] = ("feet", "head")
+    for from_end in ends:
+        for first_slice in (0, 1):
+            if (from_end, first_slice) != (options.from_end, options.first_slice):
+                yield replace(options, from_end=from_end, first_slice=first_slice)
+
+
+def slice_of_number(number: int, slices: int, options: LevelOptions) -> int | None:
     """Return the index from the feet of a slice counted as the options say, None beyond the scan.
 
-    >>> import numpy as np
-    >>> volume = Volume(np.zeros((4, 1, 1), np.int16), (1.0, 1.0), np.arange(4.0))
-    >>> slice_of_number(1, volume, LevelOptions(first_slice=1, from_end="head"))
+    >>> slice_of_number(1, 4, LevelOptions(first_slice=1, from_end="head"))
     3
     """
     index = number - options.first_slice
-    if not 0 <= index < len(volume):
+    if not 0 <= index < slices:
         return None
-    return index if options.from_end == "feet" else len(volume) - 1 - index
+    return index if options.from_end == "feet" else slices - 1 - index

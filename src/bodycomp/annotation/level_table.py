@@ -2,28 +2,29 @@
 
 Long tables have a column ``level`` and one of ``sop_instance_uid``, ``slice_index`` and ``z_mm``;
 wide ones have columns such as ``L3_slice_index``. Where a position is given in several ways, the
-first of these three is taken. A column ``case`` or ``patient`` says whose rows they are. Commas,
-semicolons and tabs separate; case, blanks, hyphens and underscores of column names do not count.
+first of these three is taken; a height must then agree with a number. A column ``case`` or
+``patient`` says whose rows they are. Commas, semicolons and tabs separate; case, blanks, hyphens
+and underscores of column names do not count, but in names of levels that are no vertebrae.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.annotation.level_marks import (
-    LevelOptions,
-    level_named,
-    slice_of_number,
-)
+from bodycomp.annotation.level_marks import LevelOptions
+from bodycomp.annotation.mark_place import POSITIONS, Mark, place_mm
 from bodycomp.annotation.scan import Scan
-from bodycomp.errors import SeriesError
+from bodycomp.errors import SeriesError, UsageError
+from bodycomp.level_names import level_named, vertebra_named
 from bodycomp.user_table import UserRow, read_user_table
 
-_POSITIONS: Final = ("sopinstanceuid", "sliceindex", "zmm")
+_WIDE: Final = re.compile(
+    r"(?P<level>.+?)[ _-]*(?P<position>sop[ _-]*instance[ _-]*uid|slice[ _-]*index|z[ _-]*mm)",
+    re.IGNORECASE,
+)
 _CASES: Final = ("case", "caseid", "patient", "patientid")
 _COLUMNS: Final = (
     "Give a column level and one of sop_instance_uid, slice_index and z_mm, or a column per level "
@@ -31,37 +32,34 @@ _COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """One level's position as the table states it."""
-
-    line: int
-    level: str
-    position: str
-    value: str
-
-
-def read_level_table(path: Path, scan: Scan, options: LevelOptions) -> dict[str, float]:
-    """Return level -> z in mm from the rows that belong to the case.
+def read_level_table(
+    path: Path, scan: Scan, options: LevelOptions
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Return level -> z in mm from the rows of the case, and level -> number of those counted.
 
     Raises:
         InputNotFoundError: The file is not there.
         SeriesError: No column for level or position; an unknown level; text where a number
             belongs; a slice that the scan lacks; no row for the case, or rows of several cases;
             one level in two places.
+        SliceCountError: A slice that the scan has if slices are counted from 1 rather than 0, or
+            from 0 rather than 1.
     """
     rows = _rows_of_case(_read(path), options, path.name)
     z_mm: dict[str, float] = {}
+    numbers: dict[str, int] = {}
     for row in rows:
         for mark in _marks(row, path.name):
-            found = _z_mm(mark, scan, options, path.name)
+            found = place_mm(mark, scan, options, path.name)
+            if mark.position == "sliceindex":
+                numbers[mark.level] = int(float(mark.value))
             if z_mm.setdefault(mark.level, found) != found:
                 raise SeriesError(
                     f"{path.name} line {mark.line}: expected one position of {mark.level}, "
                     "found a second one",
                     hint="Does the table hold several scans? Name the case in a column of its own.",
                 )
-    return z_mm
+    return z_mm, numbers
 
 
 def cases_of_table(path: Path) -> frozenset[str] | None:
@@ -82,9 +80,9 @@ def _plain(name: str) -> str:
 
 
 def _read(path: Path) -> list[UserRow]:
-    """Return the rows; keys of their cells are plain column names."""
+    """Return the rows; keys of their cells are plain column names, or level and position."""
     table = read_user_table(path, "levels", SeriesError)
-    columns = [_plain(name) for name in table.columns]
+    columns = [" ".join(_wide_column(name) or (_plain(name),)) for name in table.columns]
     _check_columns(columns, path.name)
     return [
         UserRow(row.line, dict(zip(columns, row.cells.values(), strict=True))) for row in table.rows
@@ -92,8 +90,8 @@ def _read(path: Path) -> list[UserRow]:
 
 
 def _check_columns(columns: list[str], where: str) -> None:
-    is_long = "level" in columns and any(name in columns for name in _POSITIONS)
-    if not is_long and not any(_wide_column(name) for name in columns):
+    is_long = "level" in columns and any(name in columns for name in POSITIONS)
+    if not is_long and not any(" " in name for name in columns):
         found = ", ".join(columns) or "none"
         raise SeriesError(f"{where}: expected columns of levels, found {found}", hint=_COLUMNS)
     if len(set(columns)) < len(columns):
@@ -101,12 +99,15 @@ def _check_columns(columns: list[str], where: str) -> None:
 
 
 def _wide_column(column: str) -> tuple[str, str] | None:
-    """Return level and position that a column such as ``l3sliceindex`` holds, None for others."""
-    for position in _POSITIONS:
-        level = level_named(column.removesuffix(position)) if column.endswith(position) else None
-        if level is not None:
-            return level, position
-    return None
+    """Return level and position that a column holds, None for others.
+
+    >>> _wide_column("l3 Slice Index"), _wide_column("L3mid_z_mm"), _wide_column("z_mm")
+    (('L3', 'sliceindex'), ('L3mid', 'zmm'), None)
+    """
+    found = _WIDE.fullmatch(column)
+    if found is None:
+        return None
+    return vertebra_named(found["level"]) or found["level"], _plain(found["position"])
 
 
 def _rows_of_case(rows: list[UserRow], options: LevelOptions, where: str) -> list[UserRow]:
@@ -130,68 +131,30 @@ def _rows_of_case(rows: list[UserRow], options: LevelOptions, where: str) -> lis
     return rows
 
 
-def _marks(row: UserRow, where: str) -> Iterator[_Mark]:
+def _marks(row: UserRow, where: str) -> Iterator[Mark]:
     """Yield the levels of one row; empty positions are levels that were not marked."""
     cells = row.cells
+    found: dict[str, dict[str, str]] = {}
     if "level" in cells:
-        level = level_named(cells["level"])
-        if level is None:
-            raise SeriesError(
-                f"{where} line {row.line}: expected a level such as L3, found {cells['level']!r}",
-                hint="Levels are C1..C7, T1..T12, L1..L5 and S1.",
-            )
-        for position in _POSITIONS:
-            if cells.get(position):
-                yield _Mark(row.line, level, position, cells[position])
-                return
-        return
-    marks: dict[str, _Mark] = {}
-    for column, value in cells.items():
-        wide = _wide_column(column)
-        if wide and value:
-            level, position = wide
-            mark = _Mark(row.line, level, position, value)
-            known = marks.setdefault(level, mark)
-            if _POSITIONS.index(position) < _POSITIONS.index(known.position):
-                marks[level] = mark
-    yield from marks.values()
+        found[_level(cells["level"], f"{where} line {row.line}")] = dict(cells)
+    else:
+        for column, value in cells.items():
+            name, _, position = column.rpartition(" ")
+            if name and value:
+                found.setdefault(_level(name, f"{where} line {row.line}"), {})[position] = value
+    for level, values in found.items():
+        given = [position for position in POSITIONS if values.get(position)]
+        if given:
+            yield Mark(row.line, level, given[0], values[given[0]], values.get("zmm", ""))
 
 
-def _z_mm(mark: _Mark, scan: Scan, options: LevelOptions, where: str) -> float:
-    """Return where a mark lies.
+def _level(text: str, where: str) -> str:
+    """Return the level that a text names.
 
     Raises:
-        SeriesError: It is no number, or names a slice that the scan lacks.
+        SeriesError: It can name none.
     """
-    at = f"{where} line {mark.line}, {mark.level}"
-    if mark.position == "sopinstanceuid":
-        if mark.value not in scan.sop_instance_uids:
-            raise SeriesError(
-                f"{at}: expected the SOPInstanceUID of a slice of the scan, found another one",
-                hint="Choose the series on which the level was marked.",
-            )
-        return float(scan.volume.slice_z_mm[scan.sop_instance_uids.index(mark.value)])
-    number = _number(mark, at)
-    if mark.position == "zmm":
-        return number
-    index = slice_of_number(int(number), scan.volume, options) if number.is_integer() else None
-    if index is None:
-        first, last = options.first_slice, options.first_slice + len(scan.volume) - 1
-        raise SeriesError(
-            f"{at}: expected the number of a slice in {first}..{last}, found {mark.value}",
-            hint="Say from which end slices are counted, and whether from 0 or 1.",
-        )
-    return float(scan.volume.slice_z_mm[index])
-
-
-def _number(mark: _Mark, at: str) -> float:
     try:
-        number = float(mark.value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise SeriesError(
-            f"{at}: expected a number, found {mark.value!r}",
-            hint="Leave the cell empty where the level was not marked; decimals take a point.",
-        )
-    return number
+        return level_named(text)
+    except UsageError as error:
+        raise SeriesError(f"{where}: {error.message}", hint=error.hint) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from bodycomp.annotation.kinds import Kind, kind_of, no_annotation
@@ -26,8 +27,9 @@ def read_levels(path: Path, scan: Scan, options: LevelOptions | None = None) -> 
     options = options or LevelOptions()
     kind = kind_of(path)
     notes: tuple[str, ...] = ()
+    slice_numbers: dict[str, int] = {}
     if kind is Kind.LEVEL_TABLE:
-        z_mm = read_level_table(path, scan, options)
+        z_mm, slice_numbers = read_level_table(path, scan, options)
     elif kind is Kind.MARKUPS:
         z_mm = read_markups(path, scan)
     elif kind in (Kind.UNKNOWN, Kind.DICOM_SERIES):
@@ -36,6 +38,6 @@ def read_levels(path: Path, scan: Scan, options: LevelOptions | None = None) -> 
     else:
         z_mm, notes = read_vertebrae(path, scan, options)
     try:
-        return marks_inside(z_mm, scan.volume, notes)
+        return replace(marks_inside(z_mm, scan.volume, notes), slice_numbers=slice_numbers)
     except SeriesError as error:
         raise SeriesError(f"{path.name}: {error.message}", hint=error.hint) from error

@@ -6,6 +6,7 @@ The schema: https://raw.githubusercontent.com/Slicer/Slicer/main/Modules/Loadabl
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.annotation.grid import pixel_positions
-from bodycomp.annotation.level_marks import level_named, z_of_heights
+from bodycomp.annotation.level_marks import z_of_heights
 from bodycomp.annotation.scan import Scan
-from bodycomp.errors import InputNotFoundError, SeriesError
+from bodycomp.errors import InputNotFoundError, SeriesError, UsageError
+from bodycomp.level_names import level_named
+
+_AUTOMATIC_LABEL: Final = re.compile(r".*[-_][0-9]+")
+"""How Slicer labels a point that nobody named: its list's name and a number, such as ``F-1``."""
 
 _TO_LPS: Final = {"LPS": (1.0, 1.0, 1.0), "RAS": (-1.0, -1.0, 1.0)}
 
@@ -31,12 +36,7 @@ def read_markups(path: Path, scan: Scan) -> dict[str, float]:
     """
     z_mm: dict[str, float] = {}
     for label, position in _points(_read(path), path.name):
-        level = level_named(label)
-        if level is None:
-            raise SeriesError(
-                f"{path.name}: expected points labelled with a level such as L3, found {label!r}",
-                hint="Rename the point in Slicer after its level, or remove it.",
-            )
+        level = _level(label, path.name)
         if level in z_mm:
             raise SeriesError(f"{path.name}: expected one point for {level}, found two")
         rows, columns, heights = pixel_positions(position[None], scan.volume)
@@ -49,6 +49,25 @@ def read_markups(path: Path, scan: Scan) -> dict[str, float]:
             )
         z_mm[level] = z_of_heights(float(heights[0]), scan.volume)
     return z_mm
+
+
+def _level(label: str, where: str) -> str:
+    """Return the level that a point is labelled with.
+
+    Raises:
+        SeriesError: The label is no level's name, or one that Slicer gave by itself.
+    """
+    try:
+        level = level_named(label)
+    except UsageError as error:
+        raise SeriesError(f"{where}: {error.message}", hint=error.hint) from error
+    if _AUTOMATIC_LABEL.fullmatch(level):
+        raise SeriesError(
+            f"{where}: expected points labelled with a level such as L3, found {label!r}, as "
+            "Slicer labels points that nobody named",
+            hint="Rename the point in Slicer after its level, or remove it.",
+        )
+    return level
 
 
 def _read(path: Path) -> list[Any]:

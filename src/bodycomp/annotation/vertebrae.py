@@ -21,10 +21,11 @@ from bodycomp.annotation.grid import slice_heights_mm
 from bodycomp.annotation.labels import Structure
 from bodycomp.annotation.layer import Layer
 from bodycomp.annotation.layers import read_layers
-from bodycomp.annotation.level_marks import LevelOptions, level_named, z_of_heights
+from bodycomp.annotation.level_marks import LevelOptions, z_of_heights
 from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.orientation import Turn
+from bodycomp.level_names import vertebra_named
 
 TOTALSEGMENTATOR_LABELS: Final = {
     "S1": 26,
@@ -77,7 +78,7 @@ def read_vertebrae(
 
 
 def _level(structure: Structure, options: LevelOptions) -> str | None:
-    named = level_named(structure.name)
+    named = vertebra_named(structure.name)
     if named is not None:
         return named
     # A number that has another name, such as liver, means no vertebra unless the options say so.

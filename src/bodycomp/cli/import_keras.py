@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "-L",
         nargs="+",
         metavar="LEVEL",
-        help="DenseNet: vertebral levels of its outputs, in order (default L3 for a single one)",
+        help="DenseNet: levels of its outputs, in order (default L3 for a single one)",
     )
     add(
         "--threshold",
@@ -72,8 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Import one file and say what it holds."""
     from rich.console import Console
 
-    from bodycomp.anatomy import check_levels, tissue_by_key, tissues_for
+    from bodycomp.anatomy import tissue_by_key, tissues_for
     from bodycomp.errors import UsageError
+    from bodycomp.level_names import check_levels
     from bodycomp.networks.keras import KerasOptions
     from bodycomp.networks.keras_import import import_keras
 

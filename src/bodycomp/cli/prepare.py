@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Make a training set from annotated scans: 'segmentation' from drawn tissues, 'slice-selection' from
-marked vertebral levels. Both read the same cases table; 'discover' drafts it from a folder."""
+marked levels. Both read the same cases table; 'discover' drafts it from a folder."""
 
 EPILOG = """\
 in this order:

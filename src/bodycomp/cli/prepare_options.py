@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bodycomp.anatomy import check_levels
 from bodycomp.errors import UsageError
+from bodycomp.level_names import check_levels
 
 if TYPE_CHECKING:
     from bodycomp.annotation.levels import LevelOptions

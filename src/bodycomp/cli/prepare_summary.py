@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 REFUSED_SHOWN = 25
 NOTES_SHOWN = 8
+WARNINGS_SHOWN = 10
 
 
 def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_refused: bool) -> None:
@@ -27,7 +28,14 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
         patients = len(summary.counts.patients.get(split, ()))
         table.add_row(split, str(patients), str(summary.counts.slices[split]))
     console.print(table)
-    lines = (*_seen(summary), *_empty(summary), *_left_out(options, summary), "", *_next(options))
+    lines = (
+        *_seen(summary),
+        *_empty(summary),
+        *_left_out(options, summary),
+        *_warnings(summary),
+        "",
+        *_next(options, summary),
+    )
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if summary.refused and not allow_refused:
@@ -42,7 +50,8 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
 
 
 def _seen(summary: PrepareSummary) -> list[str]:
-    from bodycomp.anatomy import ABDOMINAL_TISSUES, LEVEL_NAMES
+    from bodycomp.anatomy import ABDOMINAL_TISSUES
+    from bodycomp.level_names import head_to_feet
 
     counts = summary.counts
     lines = []
@@ -51,7 +60,7 @@ def _seen(summary: PrepareSummary) -> list[str]:
         mean = f", {counts.areas_cm2[tissue.key] / slices:.1f} cm2 on average" if slices else ""
         lines.append(f"{tissue.title}: labelled on {slices} slices{mean}")
     if counts.level_scans:
-        found = (f"{n} in {counts.level_scans[n]}" for n in LEVEL_NAMES if n in counts.level_scans)
+        found = (f"{n} in {counts.level_scans[n]}" for n in head_to_feet(counts.level_scans))
         lines.append(f"levels in scans: {', '.join(found)}")
     lines += [f"{_cases(number)}: {note}" for note, number in counts.notes.most_common(NOTES_SHOWN)]
     if len(counts.notes) > NOTES_SHOWN:
@@ -83,20 +92,34 @@ def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
     return lines
 
 
-def _next(options: PrepareOptions) -> list[str]:
+def _warnings(summary: PrepareSummary) -> list[str]:
+    shown = summary.warnings[:WARNINGS_SHOWN]
+    lines = [f"WARNING: {warning.where}: {warning.message}" for warning in shown]
+    if len(summary.warnings) > WARNINGS_SHOWN:
+        more = len(summary.warnings) - WARNINGS_SHOWN
+        lines.append(f"WARNING: {more} more: see prepared.json")
+    return lines
+
+
+def _next(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
     import shlex
 
+    from bodycomp.anatomy import DEFAULT_LEVEL
+    from bodycomp.level_names import head_to_feet
     from bodycomp.preparation.options import SegmentationTask
 
-    out = shlex.quote(str(options.out))
+    out, named = shlex.quote(str(options.out)), ""
     task = "segmentation" if isinstance(options.task, SegmentationTask) else "slice-selection"
+    if not isinstance(options.task, SegmentationTask):
+        levels = options.task.levels or head_to_feet(summary.counts.level_scans)
+        named = "" if DEFAULT_LEVEL in levels else f" -L {' '.join(levels)}"
     return [
         f"training set: {options.out}",
         f"key to the patients, keep it apart: {options.key}",
         "type next",
         f"  bodycomp validate {out}",
         f"  bodycomp show {out}",
-        f"  bodycomp train {task} {out} MODELS",
+        f"  bodycomp train {task} {out} MODELS{named}",
     ]
 
 

@@ -23,7 +23,7 @@ point), masks uint8 with 0 background, 1 muscle, 2 subcutaneous fat, 3 visceral 
 test_images.npy and test_masks.npy the best model is scored on them once, at the end."""
 
 SLICE_SELECTION_DESCRIPTION = """\
-Train the network that finds vertebral levels, by how far each axial CT slice lies from them.
+Train the network that finds levels such as L3, by how far each axial CT slice lies from them.
 
 DATA_DIR holds images/train/000000.png ... and images/val/000000.png ..., 8-bit grey, HU windowed
 at level 40 width 400; and meta/train.csv and meta/val.csv, one row per slice, with a column

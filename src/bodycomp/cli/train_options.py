@@ -296,7 +296,8 @@ def add_slice_selection_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=("L3",),
         metavar="LEVEL",
-        help="vertebral levels to find, e.g. T5 T8 T10 L3 (default L3)",
+        help="levels to find, vertebrae or any other name that the tables have, e.g. T5 T8 T10 L3 "
+        "or umbilicus (default L3)",
     )
     add(
         "--threshold",

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bodycomp.anatomy import LEVEL_NAMES
+from bodycomp.anatomy import VERTEBRAE
 from bodycomp.cohort.cases import write_cases
 from bodycomp.cohort.options import CohortOptions
 from bodycomp.cohort.patient import PatientSamples, PatientTask, make_patient
@@ -78,7 +78,7 @@ def _write_split(
             SliceWriter(
                 folder / SLICE_SELECTION_FOLDER,
                 split,
-                LEVEL_NAMES,
+                VERTEBRAE,
                 extra_columns=("PatientID", "SeriesInstanceUID"),
             )
         )

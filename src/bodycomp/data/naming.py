@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+from bodycomp.level_names import is_level_name
 
 SPLITS: Final = ("train", "val", "test")
 OPTIONAL_SPLITS: Final = ("test",)
@@ -69,3 +72,14 @@ def offset_column(level: str) -> str:
     'ZOffset_L3'
     """
     return f"{PLAIN_OFFSET_COLUMN}_{level}"
+
+
+def levels_of_columns(columns: Iterable[str]) -> dict[str, str]:
+    """Return level -> column of every column that ``offset_column`` can name.
+
+    >>> levels_of_columns(["PatientID", "ZOffset_umbilicus", "ZOffset", "ZOffset_L3 (second)"])
+    {'umbilicus': 'ZOffset_umbilicus'}
+    """
+    begin = offset_column("")
+    named = {name.removeprefix(begin): name for name in columns if name.startswith(begin)}
+    return {level: name for level, name in named.items() if is_level_name(level)}

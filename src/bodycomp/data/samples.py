@@ -13,13 +13,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import DEFAULT_LEVEL, LEVEL_NAMES, check_levels
+from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.resize import resize_grey, resize_image, resize_labels
 from bodycomp.imaging.square_field import AIR_HU, SquareField
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
+from bodycomp.level_names import check_levels, head_to_feet
 
 OFFSET_DECIMALS: Final = 2
 """A hundredth of a millimetre is far below what a person can mark."""
@@ -65,7 +66,7 @@ class MaskSampling:
         max_per_scan: Take no more than this many, evenly spread; None for all.
 
     Raises:
-        UsageError: A number is out of range or the level is unknown.
+        UsageError: A number is out of range or the level has no name that can be one.
     """
 
     annotated_only: bool = True
@@ -95,7 +96,7 @@ class LevelSampling:
             told apart easily. Validation and test take all: they locate the level in whole series.
 
     Raises:
-        UsageError: A number is out of range or a level is unknown.
+        UsageError: A number is out of range or a level has no name that can be one.
     """
 
     spacing_mm: float | None = None
@@ -211,12 +212,12 @@ def level_sample(volume: Volume, level_z_mm: Mapping[str, float], index: int) ->
 
 
 def levels_in_scan(volume: Volume, level_z_mm: Mapping[str, float]) -> dict[str, float]:
-    """Return the levels that lie between the first and the last slice, head to feet."""
+    """Return the levels that lie between the first and the last slice, as ``head_to_feet``."""
     low, high = float(volume.slice_z_mm[0]), float(volume.slice_z_mm[-1])
     return {
         name: level_z_mm[name]
-        for name in LEVEL_NAMES
-        if name in level_z_mm and low <= level_z_mm[name] <= high
+        for name in head_to_feet(level_z_mm)
+        if low <= level_z_mm[name] <= high
     }
 
 

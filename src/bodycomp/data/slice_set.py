@@ -11,7 +11,6 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import check_levels
 from bodycomp.data.findings import MISSING_FILE, Finding, FindingList, as_error
 from bodycomp.data.naming import (
     OPTIONAL_SPLITS,
@@ -23,6 +22,7 @@ from bodycomp.data.naming import (
     table_path,
 )
 from bodycomp.data.table import Table, read_offsets, read_table
+from bodycomp.level_names import check_levels
 
 _LOOKS_LIKE_A_SLICE: Final = re.compile(r"\.(png|jpe?g|tiff?|bmp|gif|dcm|npy)$", re.IGNORECASE)
 _ID_HINT: Final = "Name the slices 000000.png, 000001.png, ... without gaps."
@@ -83,7 +83,7 @@ def open_slice_split(data_dir: Path, split: str, levels: Sequence[str]) -> Slice
         The split, or None for a test split that is not there.
 
     Raises:
-        UsageError: A level is unknown or repeated.
+        UsageError: A level is repeated or has no name that can be one.
         InputNotFoundError: A folder or table is missing.
         TrainingSetError: Names or table break the format; ``check_slice_set`` lists all reasons.
     """

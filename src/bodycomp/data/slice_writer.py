@@ -13,10 +13,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import check_levels
 from bodycomp.data.naming import MAX_SLICES, offset_column, png_folder, png_name, table_path
 from bodycomp.data.png import write_grey_png
 from bodycomp.errors import ImageError, OutputError, UsageError
+from bodycomp.level_names import check_levels
 from bodycomp.storage import atomic_file, atomic_folder, duplicate
 
 _NO_EXTRA: Mapping[str, str] = {}
@@ -34,7 +34,7 @@ class SliceWriter:
         extra_columns: Further columns, for instance ``PatientID``; written before the offsets.
 
     Raises:
-        UsageError: A level is unknown or repeated, or a column is named twice.
+        UsageError: A level is repeated or has no name that can be one; a column is named twice.
         OutputError: The split is there already.
     """
 

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import level_order
 from bodycomp.data.findings import Finding, Rule
 from bodycomp.data.naming import offset_column
 from bodycomp.data.places import row_place
 from bodycomp.data.slice_set import SliceSplit
+from bodycomp.level_names import head_to_feet, vertebra_rank
 
 OFFSET_FAR: Final = Rule(
     "offset-far",
@@ -41,7 +41,7 @@ that in small children."""
 
 
 def check_rows(split: SliceSplit, levels: Sequence[str]) -> Iterator[Finding]:
-    """Yield rows whose offsets cannot be, or contradict each other."""
+    """Yield rows whose offsets cannot be, or contradict each other where levels are vertebrae."""
     for position, level in enumerate(levels):
         offsets_mm = split.offsets_mm[:, position]
         for row in np.flatnonzero(np.abs(offsets_mm) > LONGEST_BODY_MM).tolist():
@@ -50,18 +50,17 @@ def check_rows(split: SliceSplit, levels: Sequence[str]) -> Iterator[Finding]:
             yield OFFSET_FAR.broken(
                 row_place(split.name, row, offset_column(level)), message, found
             )
-    ordered = sorted(range(len(levels)), key=lambda position: level_order(levels[position]))
-    for high, low in pairwise(ordered):
-        names = levels[high], levels[low]
-        yield from _check_pair(split, names, split.offsets_mm[:, [high, low]])
+    ranks = {name: rank for name in levels if (rank := vertebra_rank(name)) is not None}
+    for names in pairwise(head_to_feet(ranks)):
+        offsets_mm = split.offsets_mm[:, [levels.index(name) for name in names]]
+        yield from _check_pair(split, names, ranks[names[1]] - ranks[names[0]], offsets_mm)
 
 
 def _check_pair(
-    split: SliceSplit, names: tuple[str, str], offsets_mm: NDArray[np.float32]
+    split: SliceSplit, names: tuple[str, str], steps: int, offsets_mm: NDArray[np.float32]
 ) -> Iterator[Finding]:
-    """Judge the distance of two neighbouring levels; once for each series, whose rows agree."""
+    """Judge the distance of two neighbouring vertebrae; once for each series, whose rows agree."""
     distances_mm = offsets_mm[:, 1] - offsets_mm[:, 0]
-    steps = level_order(names[1]) - level_order(names[0])
     low_mm, high_mm = (steps * limit for limit in STEP_MM)
     told: set[str] = set()
     known = np.isfinite(distances_mm)

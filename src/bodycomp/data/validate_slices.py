@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import check_levels
 from bodycomp.data.findings import Finding, FindingList, Place
 from bodycomp.data.grey_cache import GreyCache
 from bodycomp.data.grey_file import NOT_BLANK, GreyFile
@@ -24,6 +23,7 @@ from bodycomp.data.validate_duplicates import repeated_images
 from bodycomp.data.validate_offsets import check_rows
 from bodycomp.data.validate_series import check_series
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_SIZE
+from bodycomp.level_names import check_levels
 
 Progress = Callable[[int, int], None]
 """Called with the slices done and the slices in all."""
@@ -59,7 +59,7 @@ def check_slice_set(
         progress: Called with slices done and slices in all.
 
     Raises:
-        UsageError: A level is unknown or repeated.
+        UsageError: A level is repeated or has no name that can be one.
     """
     return survey_slice_set(data_dir, levels=levels, progress=progress).findings
 
@@ -87,7 +87,7 @@ def survey_slice_set(
         progress: Called with slices done and slices in all.
 
     Raises:
-        UsageError: A level is unknown or repeated.
+        UsageError: A level is repeated or has no name that can be one.
     """
     levels = check_levels(levels)
     findings: list[Finding] = []

@@ -10,14 +10,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import DEFAULT_LEVEL, LEVEL_NAMES, check_levels
+from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.data.findings import Finding, count_findings
-from bodycomp.data.naming import SPLITS, images_path, masks_path, offset_column, table_path
+from bodycomp.data.naming import SPLITS, images_path, levels_of_columns, masks_path, table_path
 from bodycomp.data.segmentation_validation import validate_samples
 from bodycomp.data.slice_validation import validate_slices
 from bodycomp.data.table import read_table
 from bodycomp.data.validate_segmentation import Progress
 from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
+from bodycomp.level_names import check_levels, head_to_feet
 
 Kind = Literal["segmentation", "slice-selection"]
 
@@ -82,7 +83,8 @@ def validate_training_set(
         progress: Called with samples done and samples in all.
 
     Raises:
-        UsageError: A level is unknown or repeated, or named for a segmentation set.
+        UsageError: A level is repeated or has no name that can be one, or a segmentation set has
+            none.
         InputNotFoundError: The folder holds neither kind of training set.
         TrainingSetError: It holds both.
     """
@@ -132,7 +134,7 @@ def training_set_kind(data_dir: Path) -> Kind:
 
 
 def levels_of(data_dir: Path) -> tuple[str, ...]:
-    """Return the levels with offsets in every split, or else in any, from head to feet.
+    """Return the levels with offsets in every split, or else in any; vertebrae first, head to feet.
 
     A set without any such column is judged for L3, for which plain ``ZOffset`` will do.
     """
@@ -140,10 +142,11 @@ def levels_of(data_dir: Path) -> tuple[str, ...]:
     for split in SPLITS:
         table, _ = read_table(table_path(data_dir, split), "", split)
         if table is not None:
-            cells = {level: table.column(offset_column(level)) for level in LEVEL_NAMES}
+            levels = levels_of_columns(table.columns)
+            cells = {level: table.column(column) for level, column in levels.items()}
             with_offsets.append({level for level, column in cells.items() if any(column or ())})
     for judged in (set.intersection, set.union):
         names = judged(*with_offsets) if with_offsets else set()
         if names:
-            return tuple(level for level in LEVEL_NAMES if level in names)
+            return head_to_feet(names)
     return (DEFAULT_LEVEL,)

@@ -23,6 +23,7 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from bodycomp import __version__
@@ -40,6 +41,7 @@ from bodycomp.dicom.measured import (
     corrected_in_words,
 )
 from bodycomp.dicom.sr_measurements import (
+    OWN_SCHEME,
     flag_comments,
     flag_items,
     own_scheme,
@@ -59,7 +61,7 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
     planar regions (TID 1410) would name frame and segment at once, which PS3.3 table 10-3 forbids.
     A tissue that occurs on no pixel has an area of 0 and refers to the source slices alone (TID
     1501), as does a group per level that holds the derived quantities and quality flags. The
-    level's vertebra is the finding site.
+    level's vertebra is the finding site; other levels have codes of our own scheme.
 
     Args:
         measured: The series.
@@ -164,7 +166,7 @@ def _context(measured: MeasuredSeries, level: LevelResult) -> dict[str, Any]:
     """Return where a group was measured, by what, and what a person corrected."""
     corrected = corrected_in_words(level)
     return {
-        "finding_sites": [FindingSite(code(LEVEL_CONCEPTS[level.choice.level]))],
+        "finding_sites": [FindingSite(_site(level.choice.level))],
         "algorithm_id": AlgorithmIdentification(
             "bodycomp",
             __version__,
@@ -174,6 +176,13 @@ def _context(measured: MeasuredSeries, level: LevelResult) -> dict[str, Any]:
             ],
         ),
     }
+
+
+def _site(level: str) -> Code:
+    """Return the vertebra of a level, or a code of our own for a level that is none."""
+    if level in LEVEL_CONCEPTS:
+        return code(LEVEL_CONCEPTS[level])
+    return Code(f"LEVEL-{level}", OWN_SCHEME, f"Level {level}")
 
 
 def _images_of_group(

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, get_args
 
-from bodycomp.anatomy import Tissue, check_levels, tissue_by_key
+from bodycomp.anatomy import Tissue, tissue_by_key
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
+from bodycomp.level_names import check_levels
 from bodycomp.networks.card_description import ModelDescription
 from bodycomp.networks.card_words import Task
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration

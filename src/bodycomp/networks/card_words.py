@@ -106,7 +106,7 @@ _NOT_FOR: Final = (
 KIND_WORDS: Final[Mapping[Task, ModelWords]] = {
     "segmentation": ModelWords(
         intended_use="Research on body composition: labels tissues on axial CT slices at the "
-        "vertebral levels that it was trained on, so that areas and densities can be measured.",
+        "levels that it was trained on, so that areas and densities can be measured.",
         intended_users=_USERS,
         out_of_scope=_NOT_FOR,
         known_failures=(
@@ -117,8 +117,8 @@ KIND_WORDS: Final[Mapping[Task, ModelWords]] = {
         ),
     ),
     "slice_selection": ModelWords(
-        intended_use="Research on body composition: finds the slice at a vertebral level in an "
-        "axial CT series of the trunk, so that tissues can be measured there.",
+        intended_use="Research on body composition: finds the slice at a level, such as that of a "
+        "vertebra, in an axial CT series of the trunk, so that tissues can be measured there.",
         intended_users=_USERS,
         out_of_scope=_NOT_FOR,
         known_failures=(

@@ -16,13 +16,13 @@ from bodycomp.anatomy import (
     ABDOMINAL_TISSUES,
     DEFAULT_LEVEL,
     THORACIC_TISSUES,
-    check_levels,
 )
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,
 )
+from bodycomp.level_names import check_levels
 from bodycomp.networks.activations import check_activation
 from bodycomp.networks.card import ModelCard, Task
 from bodycomp.networks.card_description import ModelDescription

@@ -12,11 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from bodycomp.anatomy import LEVEL_NAMES
+from bodycomp.anatomy import VERTEBRAE
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import knots
 
-NAMED_LEVELS: Final = LEVEL_NAMES[LEVEL_NAMES.index("T1") :]
+NAMED_LEVELS: Final = VERTEBRAE[VERTEBRAE.index("T1") :]
 LAST_LEVEL: Final = 26
 
 # Distance from the middle of a vertebral body to the next one below, T1 to the thigh, at 1700 mm

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bodycomp.anatomy import LEVEL_NAMES
 from bodycomp.data.label_file import declare_not_annotated
 from bodycomp.data.layout import (
     PATIENT_COLUMN,
@@ -19,6 +18,7 @@ from bodycomp.data.layout import (
     SliceWriter,
 )
 from bodycomp.data.manifest import ManifestRow, ManifestWriter
+from bodycomp.level_names import head_to_feet
 from bodycomp.preparation.conflicts import FinishedCase
 from bodycomp.preparation.options import SegmentationTask, SliceTask, Task
 from bodycomp.preparation.part import (
@@ -96,14 +96,14 @@ def needed_bytes(cases: Iterable[Placed], task: Task) -> int:
 
 
 def found_levels(cases: Iterable[Placed]) -> tuple[str, ...]:
-    """Return the levels that lie in any scan, head to feet."""
+    """Return the levels that lie in any scan; vertebrae first, head to feet."""
     found = {
         name
         for placed in cases
         for sample in placed.finished.record().samples
         for name in sample.offsets_mm
     }
-    return tuple(name for name in LEVEL_NAMES if name in found)
+    return head_to_feet(found)
 
 
 def write_set(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.errors import CasesError
+from bodycomp.errors import CasesError, UsageError
+from bodycomp.level_names import check_spelling, head_to_feet, vertebra_rank
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.part import PartRecord, read_record
 
@@ -48,6 +49,31 @@ def check_conflicts(finished: Iterable[FinishedCase], *, shared_patient_id: bool
     for faults, hint in ((seen.series, _SCAN_HINT), (seen.identities, _ID_HINT)):
         _refuse(faults, hint)
     _refuse(seen.images, _IMAGE_HINT)
+
+
+def check_level_names(finished: Iterable[FinishedCase], wanted: Sequence[str]) -> None:
+    """Check that names of levels mean the same in all cases.
+
+    Args:
+        finished: All cases.
+        wanted: Levels that shall have a column; empty for all that were found.
+
+    Raises:
+        CasesError: Names differ in upper and lower case alone, or a wanted one lies in no scan and
+            is no vertebra, which may be outside all of them.
+    """
+    records = (item.record() for item in finished)
+    found = head_to_feet({n for record in records for s in record.samples for n in s.offsets_mm})
+    try:
+        check_spelling(dict.fromkeys((*wanted, *found)))
+    except UsageError as error:
+        raise CasesError(f"files of levels: {error.message}", hint=error.hint) from error
+    missing = [n for n in wanted if n not in found and vertebra_rank(n) is None]
+    if missing:
+        raise CasesError(
+            f"expected {', '.join(missing)} in at least one scan, found {', '.join(found)}",
+            hint="Write the level as the files of levels do, or leave it out of -L.",
+        )
 
 
 class _Seen:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
+from bodycomp.annotation.layers import read_layers
 from bodycomp.annotation.levels import LevelMarks, LevelOptions, read_levels
 from bodycomp.annotation.masks import read_masks
 from bodycomp.annotation.read_scan import read_scan
@@ -32,6 +34,7 @@ from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SI
 from bodycomp.imaging.square_field import SquareField
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.faults import PartFault, fault_of
+from bodycomp.preparation.level_evidence import LevelEvidence, level_evidence
 from bodycomp.preparation.options import SegmentationTask, SliceTask, Task
 from bodycomp.preparation.part import (
     SAMPLES_NAME,
@@ -92,10 +95,19 @@ def _make(job: PartJob) -> None:
     with atomic_folder(job.part) as folder:
         source = _Source(scan)
         if isinstance(task, SegmentationTask):
-            samples, notes = _mask_samples(folder, source, job.case, task)
+            made = _mask_samples(folder, source, job.case, task)
         else:
-            samples, notes = _level_samples(folder, source, job.case, task)
-        write_record(folder, _record(source, tuple(samples), (*scan.notes, *notes)))
+            made = _level_samples(folder, source, job.case, task)
+        write_record(folder, _record(source, made))
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Samples of a case, notes on its annotations, and what the scan shows of its levels."""
+
+    samples: tuple[PartSample, ...]
+    notes: tuple[str, ...]
+    evidence: tuple[LevelEvidence, ...]
 
 
 class _Source:
@@ -133,9 +145,7 @@ class _Source:
         )
 
 
-def _mask_samples(
-    folder: Path, source: _Source, case: Case, task: SegmentationTask
-) -> tuple[list[PartSample], tuple[str, ...]]:
+def _mask_samples(folder: Path, source: _Source, case: Case, task: SegmentationTask) -> _Made:
     scan = source.scan
     masks = read_masks(case.masks, scan, task.mapping or LabelMapping({}))
     marks = _levels(case, scan, task.level_format) if task.sampling.around else LevelMarks({})
@@ -162,12 +172,11 @@ def _mask_samples(
                     stored_bytes=store_mask_sample(stream, made),
                 )
             )
-    return samples, (*masks.notes, *marks.notes)
+    evidence = level_evidence(scan, marks, task.level_format, masks.annotated)
+    return _Made(tuple(samples), (*masks.notes, *marks.notes), evidence)
 
 
-def _level_samples(
-    folder: Path, source: _Source, case: Case, task: SliceTask
-) -> tuple[list[PartSample], tuple[str, ...]]:
+def _level_samples(folder: Path, source: _Source, case: Case, task: SliceTask) -> _Made:
     volume = source.scan.volume
     marks = _levels(case, source.scan, task.level_format)
     inside = levels_in_scan(volume, marks.z_mm)
@@ -186,7 +195,26 @@ def _level_samples(
         store_level_sample(folder, place, made)
         described = source.sample(index, made.grey)
         samples.append(replace(described, training=index in training, offsets_mm=made.offsets_mm))
-    return samples, marks.notes
+    annotated = _annotated(case, source.scan) if marks.slice_numbers else None
+    evidence = level_evidence(source.scan, marks, task.level_format, annotated)
+    return _Made(tuple(samples), marks.notes, evidence)
+
+
+def _annotated(case: Case, scan: Scan) -> NDArray[np.bool_] | None:
+    """Return which slices somebody annotated; None where no masks can be read, which is no fault.
+
+    Slice selection needs no masks, but they show whether levels were counted as the options say.
+    """
+    found = np.zeros(len(scan.volume), np.bool_)
+    try:
+        for path in case.masks:
+            for layer in read_layers(path, scan):
+                found |= layer.labels.any(axis=(1, 2))
+    except RunInterruptedError:
+        raise
+    except Exception:  # a damaged file can make any library raise anything
+        return None
+    return found
 
 
 def _levels(case: Case, scan: Scan, level_format: LevelOptions) -> LevelMarks:
@@ -195,7 +223,8 @@ def _levels(case: Case, scan: Scan, level_format: LevelOptions) -> LevelMarks:
     return read_levels(case.levels, scan, replace(level_format, case=case.patient))
 
 
-def _record(source: _Source, samples: tuple[PartSample, ...], notes: tuple[str, ...]) -> PartRecord:
+def _record(source: _Source, made: _Made) -> PartRecord:
+    samples, notes = made.samples, (*source.scan.notes, *made.notes)
     scan, volume = source.scan, source.scan.volume
     size = SEGMENTATION_SIZE if samples[0].labels_digest else SLICE_SELECTION_SIZE
     field = SquareField.of_volume(volume)
@@ -210,6 +239,7 @@ def _record(source: _Source, samples: tuple[PartSample, ...], notes: tuple[str, 
         facts=dict(scan.facts),
         notes=tuple(dict.fromkeys(notes)),
         samples=samples,
+        evidence=made.evidence,
     )
 
 

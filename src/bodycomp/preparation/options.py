@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bodycomp.anatomy import check_levels
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.levels import LevelOptions
 from bodycomp.data.samples import LevelSampling, MaskSampling
 from bodycomp.errors import UsageError
+from bodycomp.level_names import check_levels
 from bodycomp.preparation.cases import Fractions
 from bodycomp.preparation.splits import check_fractions
 

@@ -22,6 +22,7 @@ from bodycomp.data.naming import png_name
 from bodycomp.data.png import write_grey_png
 from bodycomp.data.samples import LevelSample, MaskSample
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
+from bodycomp.preparation.level_evidence import LevelEvidence, stored_evidence
 
 RECORD_NAME: Final = "record.json"
 SAMPLES_NAME: Final = "samples.bin"
@@ -71,6 +72,7 @@ class PartRecord:
         turn: As in the manifest.
         facts, notes: Of the scan and its annotations.
         samples: Feet to head.
+        evidence: What the scan shows of levels that were marked by the number of a slice.
     """
 
     patient_id_digest: str
@@ -82,6 +84,7 @@ class PartRecord:
     facts: Mapping[str, str]
     notes: tuple[str, ...]
     samples: tuple[PartSample, ...]
+    evidence: tuple[LevelEvidence, ...] = ()
 
 
 def is_finished(part: Path) -> bool:
@@ -104,6 +107,7 @@ def read_record(part: Path) -> PartRecord:
             "source_shape": tuple(content["source_shape"]),
             "notes": tuple(content["notes"]),
             "samples": tuple(PartSample(**sample) for sample in content["samples"]),
+            "evidence": tuple(map(stored_evidence, content["evidence"])),
         }
     )
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from bodycomp import __version__
 from bodycomp.data.naming import SPLITS
 from bodycomp.preparation.assemble import Counts
+from bodycomp.preparation.level_warnings import LevelWarning
 from bodycomp.preparation.options import PrepareOptions, SegmentationTask
 
 PREPARED_NAME: Final = "prepared.json"
@@ -36,10 +37,14 @@ class RefusedCase:
 
 
 def write_reports(
-    folder: Path, options: PrepareOptions, counts: Counts, refused: Sequence[RefusedCase]
+    folder: Path,
+    options: PrepareOptions,
+    counts: Counts,
+    refused: Sequence[RefusedCase],
+    warnings: Sequence[LevelWarning],
 ) -> None:
     """Write ``prepared.json``, and ``refused.csv`` if any case was left out."""
-    text = json.dumps(_prepared(options, counts, len(refused)), indent=2) + "\n"
+    text = json.dumps(_prepared(options, counts, len(refused), warnings), indent=2) + "\n"
     (folder / PREPARED_NAME).write_text(text, encoding="utf-8")
     if refused:
         write_refused(folder, refused)
@@ -53,7 +58,9 @@ def write_refused(folder: Path, refused: Sequence[RefusedCase]) -> None:
         rows.writerows((r.where, r.patient, r.kind, " ".join(r.reason.split())) for r in refused)
 
 
-def _prepared(options: PrepareOptions, counts: Counts, refused: int) -> dict[str, Any]:
+def _prepared(
+    options: PrepareOptions, counts: Counts, refused: int, warnings: Sequence[LevelWarning]
+) -> dict[str, Any]:
     masks = isinstance(options.task, SegmentationTask)
     return {
         "bodycomp": __version__,
@@ -63,5 +70,6 @@ def _prepared(options: PrepareOptions, counts: Counts, refused: int) -> dict[str
         "patients": {split: len(counts.patients.get(split, ())) for split in SPLITS},
         "slices": {split: counts.slices[split] for split in SPLITS},
         "refused_cases": refused,
+        "warnings": [asdict(warning) for warning in warnings],
         "notes": dict(sorted(counts.notes.items())),
     }

@@ -10,17 +10,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bodycomp.errors import CasesError, RunInterruptedError, UsageError
+from bodycomp.errors import CasesError, RunInterruptedError, SliceCountError, UsageError
 from bodycomp.preparation.assemble import Counts, needed_bytes, write_set
 from bodycomp.preparation.cases import Case, CasesTable
 from bodycomp.preparation.cases_file import read_cases
-from bodycomp.preparation.conflicts import FinishedCase, check_conflicts
+from bodycomp.preparation.conflicts import (
+    FinishedCase,
+    check_conflicts,
+    check_level_names,
+)
 from bodycomp.preparation.key_file import check_key, key_text, write_key
+from bodycomp.preparation.level_warnings import LevelWarning, level_warnings
 from bodycomp.preparation.make_part import PartJob, disk_full
 from bodycomp.preparation.options import (
     PrepareOptions,
     PrepareProgress,
     SegmentationTask,
+    SliceTask,
     Task,
 )
 from bodycomp.preparation.out_folder import check_apart, check_replaced
@@ -49,12 +55,14 @@ class PrepareSummary:
         refused: Cases that were left out, each with its reason.
         skipped: Rows without the annotation that the set is made of.
         reused: Cases that an earlier run had finished.
+        warnings: What looks wrong with levels.
     """
 
     counts: Counts
     refused: tuple[RefusedCase, ...]
     skipped: int
     reused: int
+    warnings: tuple[LevelWarning, ...] = ()
 
 
 def prepare(options: PrepareOptions, progress: PrepareProgress) -> PrepareSummary:
@@ -100,6 +108,9 @@ def _prepare(
             "every case is refused:\n" + "\n".join(f"  {r.where}: {r.reason}" for r in refused[:20])
         )
     check_conflicts(finished, shared_patient_id=options.shared_patient_id)
+    if isinstance(options.task, SliceTask):
+        check_level_names(finished, options.task.levels)
+    warnings = _level_warnings(options.task, finished, refused)
     names = pseudonyms({case.patient for case in table.cases}, options.split.seed)
     placed = place(options, table, finished, names)
     needed = needed_bytes(placed, options.task)
@@ -122,11 +133,12 @@ def _prepare(
             with_masks=isinstance(options.task, SegmentationTask),
             progress=lambda done, total: progress("checking", done, total),
         )
-        write_reports(folder, options, counts, refused)
+        write_reports(folder, options, counts, refused, warnings)
         write_key(options.key, key)
     if not refused:
         shutil.rmtree(options.parts, ignore_errors=True)
-    return PrepareSummary(counts, tuple(refused), len(table.cases) - len(chosen), reused)
+    skipped = len(table.cases) - len(chosen)
+    return PrepareSummary(counts, tuple(refused), skipped, reused, warnings)
 
 
 def _make_all(
@@ -156,6 +168,16 @@ def _make_all(
         if (fault := faults.get(job.case.where)) is not None
     ]
     return finished, refused, reused
+
+
+def _level_warnings(
+    task: Task, finished: Sequence[FinishedCase], refused: Sequence[RefusedCase]
+) -> tuple[LevelWarning, ...]:
+    return level_warnings(
+        {item.case.where: item.record().evidence for item in finished},
+        task.level_format,
+        [case.where for case in refused if case.kind == SliceCountError.__name__],
+    )
 
 
 def _is_annotated(case: Case, task: Task) -> bool:

@@ -17,7 +17,7 @@ from bodycomp.preparation.options import SegmentationTask, Task
 from bodycomp.storage import lock_file, remove_leftovers
 
 LOCK_NAME: Final = ".lock"
-PART_VERSION: Final = 2
+PART_VERSION: Final = 3
 """Counts changes of what parts hold."""
 
 
@@ -56,8 +56,7 @@ def part_name(case: Case, task: Task) -> str:
 
 def _inputs(case: Case, task: Task) -> Iterable[tuple[str, Path]]:
     yield "scan", case.scan
-    drawn = case.masks if isinstance(task, SegmentationTask) else ()
-    for number, path in enumerate(drawn):
+    for number, path in enumerate(case.masks):  # slice selection compares levels with them
         yield f"mask {number}", path
     if case.levels is not None and (not isinstance(task, SegmentationTask) or task.sampling.around):
         yield "levels", case.levels

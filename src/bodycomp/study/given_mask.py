@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, LEVEL_NAMES
+from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import MaskVolume, read_masks
 from bodycomp.annotation.scan import Scan
@@ -18,7 +18,7 @@ _AUTOMATIC_NAME: Final = "Segment_{}"
 """What 3D Slicer calls the segments of a label map that has no names."""
 
 
-def given_mask(path: Path, labels: Sequence[str], scan: Scan) -> GivenMask:
+def given_mask(path: Path, labels: Sequence[str], scan: Scan, levels: Sequence[str]) -> GivenMask:
     """Read a corrected mask.
 
     Args:
@@ -27,6 +27,7 @@ def given_mask(path: Path, labels: Sequence[str], scan: Scan) -> GivenMask:
             ``labels.nii.gz`` and of the DICOM segmentations that ``analyze`` writes; a segment of
             another name is refused, whatever its number.
         scan: What it was drawn on.
+        levels: Levels of the run, after which the segments of its DICOM segmentations are named.
 
     Raises:
         InputNotFoundError: It is not there.
@@ -35,7 +36,7 @@ def given_mask(path: Path, labels: Sequence[str], scan: Scan) -> GivenMask:
     """
     if labels:
         return _given(path, read_masks([path], scan, LabelMapping.parse(labels)))
-    own = LabelMapping.parse(_own_labels())
+    own = LabelMapping.parse(_own_labels(levels))
     found = read_masks([path], scan, own)
     strange = [each for each in found.structures if each.name and own.by_name(each) is None]
     if strange:
@@ -48,12 +49,12 @@ def given_mask(path: Path, labels: Sequence[str], scan: Scan) -> GivenMask:
     return _given(path, found)
 
 
-def _own_labels() -> list[str]:
+def _own_labels(levels: Sequence[str]) -> list[str]:
     """Return the labels that ``analyze`` writes: numbers, tissues, and tissues at levels."""
     terms = []
     for tissue in ABDOMINAL_TISSUES:
         names = [str(tissue.label), _AUTOMATIC_NAME.format(tissue.label), tissue.key, tissue.title]
-        names += [f"{tissue.title} at {level}" for level in LEVEL_NAMES]
+        names += [f"{tissue.title} at {level}" for level in levels]
         terms += [f"{name}={tissue.key}" for name in names]
     return terms
 

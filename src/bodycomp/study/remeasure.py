@@ -82,7 +82,8 @@ def remeasure(
             corrector.check_same_scan(cases[0])
             mask = None
             if options.mask is not None:
-                mask = given_mask(options.mask, options.labels, source.scan(loaded))
+                levels = sorted({case.level for case in session.run.rows})
+                mask = given_mask(options.mask, options.labels, source.scan(loaded), levels)
                 corrector = replace(corrector, loaded=loaded.with_notes(mask.notes))
             work = SeriesCorrection(session, scans, corrector, options, mask)
             events = [event for case in cases if (event := work.event(case)) is not None]

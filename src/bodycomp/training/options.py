@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
-from bodycomp.anatomy import DEFAULT_LEVEL, check_levels
+from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.errors import UsageError
+from bodycomp.level_names import check_levels
 from bodycomp.networks.names import (
     ACTIVATIONS,
     DENSENET,

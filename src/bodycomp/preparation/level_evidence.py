@@ -1,0 +1,176 @@
+"""What a scan shows of levels that were marked by the number of a slice.
+
+Numbers do not say from which end slices were counted, nor from 0 or 1. Lungs and iliac crests do,
+as far as the two ways lie apart, and so does a slice that somebody annotated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.anatomy import DEFAULT_LEVEL
+from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, slice_of_number
+from bodycomp.annotation.scan import Scan
+from bodycomp.level_names import vertebra_rank
+from bodycomp.preparation.landmarks import Landmarks, find_landmarks
+
+MOST_ANNOTATED: Final = 5
+"""Of a longer stretch of annotated slices the middle says nothing of a level."""
+
+_LARGEST_DEVIATION_SD: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class LevelEvidence:
+    """One level that was marked by a number.
+
+    Attributes:
+        level: Its name.
+        number: As its file states it.
+        slices: Number of slices of the scan.
+        slice_index, z_mm: The slice as it was counted, from 0 at the feet.
+        other_index, other_z_mm: The slice of this number from the other end.
+        is_instance: That slice's InstanceNumber is the number.
+        strain, other_strain: Squared deviations from where landmarks put the level, in standard
+            deviations; None where no landmark is seen or the level is no vertebra.
+        contradiction: How the landmarks contradict the slice, in words; empty if they do not.
+        other_fits: The landmarks agree with the other slice.
+        annotated: First and last slice in the middle of those that were annotated; None without
+            any, or with too many.
+    """
+
+    level: str
+    number: int
+    slices: int
+    slice_index: int
+    z_mm: float
+    other_index: int
+    other_z_mm: float
+    is_instance: bool = False
+    strain: float | None = None
+    other_strain: float | None = None
+    contradiction: str = ""
+    other_fits: bool = False
+    annotated: tuple[int, int] | None = None
+
+
+def stored_evidence(values: Mapping[str, Any]) -> LevelEvidence:
+    """Rebuild from ``asdict`` by way of JSON."""
+    middle = values["annotated"]
+    return LevelEvidence(**{**values, "annotated": tuple(middle) if middle else None})
+
+
+@dataclass(frozen=True, slots=True)
+class _Deviation:
+    """How far a level lies from where one landmark puts it."""
+
+    deviation_mm: float
+    slack_mm: float
+    sd_mm: float
+    words: str
+
+    @property
+    def is_too_large(self) -> bool:
+        return abs(self.deviation_mm) > self.slack_mm
+
+
+def level_evidence(
+    scan: Scan,
+    marks: LevelMarks,
+    options: LevelOptions,
+    annotated: NDArray[np.bool_] | None = None,
+) -> tuple[LevelEvidence, ...]:
+    """Return what the scan shows of every level that was marked by a number.
+
+    Args:
+        scan: The scan.
+        marks: Its levels.
+        options: How slices were counted.
+        annotated: (slice,) whether somebody annotated the slice; None if that is not known.
+    """
+    if not marks.slice_numbers:
+        return ()
+    landmarks = find_landmarks(scan.volume)
+    middle = _middle(annotated) if annotated is not None else None
+    return tuple(
+        replace(_evidence(scan, level, number, options, landmarks), annotated=middle)
+        for level, number in marks.slice_numbers.items()
+    )
+
+
+def from_other_end(options: LevelOptions) -> LevelOptions:
+    """Return options that count slices from the other end of the body."""
+    return replace(options, from_end="head" if options.from_end == "feet" else "feet")
+
+
+def _evidence(
+    scan: Scan, level: str, number: int, options: LevelOptions, landmarks: Landmarks
+) -> LevelEvidence:
+    slices, z_mm = len(scan.volume), scan.volume.slice_z_mm
+    index = slice_of_number(number, slices, options) or 0
+    other = slices - 1 - index
+    found = LevelEvidence(
+        level, number, slices, index, float(z_mm[index]), other, float(z_mm[other])
+    )
+    own, others = (list(_deviations(level, z, landmarks)) for z in (found.z_mm, found.other_z_mm))
+    if not own:
+        return found
+    wrong = [each.words for each in own if each.is_too_large]
+    return replace(
+        found,
+        is_instance=bool(scan.instance_numbers) and scan.instance_numbers[other] == number,
+        strain=_strain(own),
+        other_strain=_strain(others),
+        contradiction=" and ".join(wrong),
+        other_fits=not any(each.is_too_large for each in others),
+    )
+
+
+def _deviations(level: str, z_mm: float, landmarks: Landmarks) -> Iterator[_Deviation]:
+    """Yield how far a vertebra lies from where each landmark puts it.
+
+    In 60 phantom patients L3 lies 49 mm (standard deviation 10) above the iliac crest and 136 mm
+    (13) below the lungs, in two people 53 and 195 mm: breath moves lungs by several cm.
+    """
+    rank, l3 = vertebra_rank(level), vertebra_rank(DEFAULT_LEVEL)
+    if rank is None or l3 is None:
+        return
+    steps = l3 - rank
+    if landmarks.crest_mm is not None:
+        above_mm, usual_mm = z_mm - landmarks.crest_mm, 50.0 + 32.0 * steps
+        slack_mm = 50.0 + 9.0 * abs(steps)
+        words = _in_words(above_mm, usual_mm, slack_mm, "above", "below", "iliac crests")
+        yield _Deviation(above_mm - usual_mm, slack_mm, 20.0, words)
+    if landmarks.lung_edge_mm is not None:
+        below_mm, usual_mm = landmarks.lung_edge_mm - z_mm, 155.0 - 32.0 * steps
+        slack_mm = 90.0 + 9.0 * abs(steps)
+        words = _in_words(below_mm, usual_mm, slack_mm, "below", "above", "lower end of the lungs")
+        yield _Deviation(below_mm - usual_mm, slack_mm, 40.0, words)
+
+
+def _in_words(
+    found_mm: float, usual_mm: float, slack_mm: float, side: str, other: str, landmark: str
+) -> str:
+    low, high = usual_mm - slack_mm, usual_mm + slack_mm
+    return (
+        f"{abs(found_mm):.0f} mm {side if found_mm >= 0 else other} the {landmark} "
+        f"({low:.0f} to {high:.0f} mm {side} expected)"
+    )
+
+
+def _strain(deviations: list[_Deviation]) -> float:
+    shares = (abs(each.deviation_mm) / each.sd_mm for each in deviations)
+    return sum(min(share, _LARGEST_DEVIATION_SD) ** 2 for share in shares)
+
+
+def _middle(annotated: NDArray[np.bool_]) -> tuple[int, int] | None:
+    """Return the middle one or two of a few annotated slices that follow one another."""
+    found = np.flatnonzero(annotated)
+    if not 0 < len(found) <= MOST_ANNOTATED or found[-1] - found[0] != len(found) - 1:
+        return None
+    return int(found[(len(found) - 1) // 2]), int(found[len(found) // 2])

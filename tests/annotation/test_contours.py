@@ -151,9 +151,14 @@ def test_strokes_are_united_around_their_hole() -> None:
 
 
 def test_a_hole_may_touch_the_contour_around_it_within_rounding() -> None:
-    outer = square(1, 9)
-    hole = np.array([[1, 3], [0.98, 6], [5, 6], [5, 3]])
-    assert fill_region([outer, hole], (12, 12)).mask.sum() == 8 * 8 - 4 * 3
+    for top in (0.95, 1, 1.05):
+        hole = np.array([[top, 3], [top, 6], [5, 6], [5, 3]])
+        for outer in (square(1, 9), square(1.02, 9)):
+            every = fill_contours([outer], (12, 12))
+            inner = fill_contours([hole], (12, 12))
+            filled = fill_region([hole, outer], (12, 12))
+            np.testing.assert_array_equal(filled.mask, every & ~inner)
+            assert filled.united == 0
 
 
 def test_what_may_be_a_hole_or_a_stroke_is_refused() -> None:

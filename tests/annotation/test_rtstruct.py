@@ -20,12 +20,12 @@ NAMES = ("muscle", "subcutaneous_fat", "visceral_fat")
 
 
 def structure_set(path: Path, case: Case, change: Callable[[Dataset], object]) -> Path:
-    """The case's tissues on slices 3 to 5, changed before they are saved."""
+    """The case's tissues on slice 4, changed before they are saved."""
     regions = {
         name: [
             (i, points)
             for i, points in slice_outlines(case.labels, label, case.scan.volume)
-            if 3 <= i <= 5
+            if i == 4
         ]
         for label, name in enumerate(NAMES, start=1)
     }
@@ -37,7 +37,7 @@ def structure_set(path: Path, case: Case, change: Callable[[Dataset], object]) -
 
 def expected(case: Case) -> np.ndarray:
     labels = np.zeros_like(case.labels)
-    labels[3:6] = case.labels[3:6]
+    labels[4] = case.labels[4]
     return labels
 
 

@@ -9,7 +9,7 @@ are united.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final, Self
 
@@ -61,6 +61,9 @@ def fill_region(contours: Sequence[NDArray[np.float64]], shape: tuple[int, int])
     for one, other in _meeting(areas):
         if areas[one].overlaps_in_part(areas[other]):
             group = [group[one] if number == group[other] else number for number in group]
+        elif areas[one].meets(areas[other]):
+            inner, outer = sorted((one, other), key=lambda index: int(areas[index].mask.sum()))
+            areas[inner] = areas[inner].clipped(areas[outer])
     mask = np.zeros(shape, np.bool_)
     for number in dict.fromkeys(group):
         mask ^= _united([a for a, own in zip(areas, group, strict=True) if own == number], shape)
@@ -149,6 +152,10 @@ class _Area:
     def meets(self, other: _Area) -> bool:
         """Whether the two have a pixel in common."""
         return bool(np.any(self.mask & other.within(self.first, self.stop)))
+
+    def clipped(self, other: _Area) -> Self:
+        """Return the area without pixels beyond the other, which it touches within rounding."""
+        return replace(self, mask=self.mask & other.within(self.first, self.stop))
 
     def repeats(self, other: _Area) -> bool:
         """Whether the two contours are one, whatever point and direction each is stored from."""

@@ -11,7 +11,6 @@ from typing import Final, Literal
 from bodycomp.anatomy import LEVEL_NAMES, level_order
 from bodycomp.annotation.grid import slice_heights_mm
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.volume import Volume
 
 _NAME: Final = re.compile(
@@ -70,7 +69,7 @@ def level_named(text: str) -> str | None:
 def z_of_heights(heights_mm: float, volume: Volume) -> float:
     """Return the ``slice_z_mm`` of a plane at this height along the slices' normal."""
     rise = heights_mm - float(slice_heights_mm(volume)[0])
-    return float(volume.slice_z_mm[0]) + rise * float(slice_normal(volume.orientation)[2])
+    return float(volume.slice_z_mm[0]) + rise / volume.depth_per_z
 
 
 def marks_inside(z_mm: Mapping[str, float], volume: Volume, notes: Sequence[str]) -> LevelMarks:

@@ -21,6 +21,7 @@ from bodycomp.annotation.level_marks import (
 )
 from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError
+from bodycomp.imaging.axial import MAX_SHEAR_DEGREES, obliquity_degrees
 from bodycomp.user_table import UserRow, read_user_table
 
 _POSITIONS: Final = ("sopinstanceuid", "sliceindex", "zmm")
@@ -157,6 +158,21 @@ def _marks(row: UserRow, where: str) -> Iterator[_Mark]:
     yield from marks.values()
 
 
+def _check_one_height(scan: Scan, at: str) -> None:
+    """Check that a z means one slice: slices that lean have a z of their own at every pixel.
+
+    Raises:
+        SeriesError: The slices are oblique, or the gantry was tilted.
+    """
+    degrees = obliquity_degrees(scan.volume.orientation)
+    if degrees > MAX_SHEAR_DEGREES:
+        raise SeriesError(
+            f"{at}: expected axial slices for a level given by its z, found slices that lean by "
+            f"{degrees:.1f} degrees, each of which covers many z",
+            hint="Give the slice index or the SOPInstanceUID, a landmark or vertebra labels.",
+        )
+
+
 def _z_mm(mark: _Mark, scan: Scan, options: LevelOptions, where: str) -> float:
     """Return where a mark lies.
 
@@ -165,14 +181,18 @@ def _z_mm(mark: _Mark, scan: Scan, options: LevelOptions, where: str) -> float:
     """
     at = f"{where} line {mark.line}, {mark.level}"
     if mark.position == "sopinstanceuid":
-        if mark.value not in scan.sop_instance_uids:
+        count = scan.sop_instance_uids.count(mark.value)
+        if count != 1:
+            found = f"one that {count} slices share" if count else "another one"
             raise SeriesError(
-                f"{at}: expected the SOPInstanceUID of a slice of the scan, found another one",
-                hint="Choose the series on which the level was marked.",
+                f"{at}: expected the SOPInstanceUID of one slice of the scan, found {found}",
+                hint="Mark the level by its slice index or z, or choose the series on which it "
+                "was marked.",
             )
         return float(scan.volume.slice_z_mm[scan.sop_instance_uids.index(mark.value)])
     number = _number(mark, at)
     if mark.position == "zmm":
+        _check_one_height(scan, at)
         return number
     index = slice_of_number(int(number), scan.volume, options) if number.is_integer() else None
     if index is None:

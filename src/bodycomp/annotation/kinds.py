@@ -17,7 +17,7 @@ from bodycomp.nrrd import read_nrrd_grid
 class Kind(StrEnum):
     """Everything that ``annotation`` reads, scans and annotations alike."""
 
-    DICOM_SERIES = "folder of DICOM images"
+    DICOM_SERIES = "DICOM images"
     SEG = "DICOM SEG"
     RTSTRUCT = "RTSTRUCT"
     NIFTI = "NIfTI file"
@@ -38,7 +38,11 @@ _BY_SUFFIX: Final = {
     ".csv": Kind.LEVEL_TABLE,
     ".tsv": Kind.LEVEL_TABLE,
 }
-_OF_DICOM: Final = {DicomKind.SEG: Kind.SEG, DicomKind.RTSTRUCT: Kind.RTSTRUCT}
+_OF_DICOM: Final = {
+    DicomKind.SEG: Kind.SEG,
+    DicomKind.RTSTRUCT: Kind.RTSTRUCT,
+    DicomKind.IMAGE: Kind.DICOM_SERIES,
+}
 _TRIES: Final = 20
 """Files of a folder that are opened in search of a DICOM image."""
 

@@ -17,7 +17,8 @@ from bodycomp.dicom.candidate import CandidateSeries, SliceFile
 from bodycomp.dicom.rank import is_sharp_kernel
 from bodycomp.dicom.read import load_series
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.axial import tilt_note
+from bodycomp.imaging.volume import TOO_FEW_HINT, Volume, too_few_slices
 from bodycomp.nifti import read_nifti_volume
 from bodycomp.nrrd import nrrd_data_file, read_nrrd_volume
 from bodycomp.report.result_rows import SeriesFacts
@@ -184,6 +185,8 @@ class VolumeFileSource(Source):
             message = message.removeprefix(f"{self._path.name}: ")
             message = message.replace(self._path.name, "the file")
             raise SeriesError(message, hint=error.hint) from None
+        if few := too_few_slices(len(volume)):
+            raise SeriesError(few, hint=TOO_FEW_HINT)
         named = dict.fromkeys(IDENTIFIER_COLUMNS, "") | {"source_path": str(self._place)}
         facts = SeriesFacts(
             study=self.study,
@@ -194,7 +197,7 @@ class VolumeFileSource(Source):
             pixel_spacing_mm=volume.pixel_spacing_mm[0],
             rows=volume.slice_shape[0],
             columns=volume.slice_shape[1],
-            notes="; ".join(picture_notes(volume)),
+            notes="; ".join((*_tilt_notes(volume), *picture_notes(volume))),
             identifiers=named if identifiers else {},
         )
         return LoadedVolume(volume, facts)
@@ -208,6 +211,10 @@ def picture_notes(volume: Volume) -> tuple[str, ...]:
     return (
         f"picture of {wide_mm:.0f} x {high_mm:.0f} mm, made a square with air for the networks",
     )
+
+
+def _tilt_notes(volume: Volume) -> tuple[str, ...]:
+    return () if volume.stack_direction is None else (tilt_note(volume.orientation),)
 
 
 def is_volume_file(path: Path) -> bool:

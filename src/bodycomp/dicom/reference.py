@@ -12,7 +12,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
-from bodycomp.dicom.file_header import open_dicom, quiet_pydicom
+from bodycomp.dicom.file_header import open_dicom
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
 
 

@@ -27,7 +27,6 @@ from pydicom.uid import generate_uid
 
 from bodycomp import __version__
 from bodycomp.anatomy import LEVEL_CONCEPTS, Tissue
-from bodycomp.dicom.file_header import quiet_pydicom
 from bodycomp.dicom.measured import (
     MANUFACTURER,
     MODEL_NAME,
@@ -39,6 +38,7 @@ from bodycomp.dicom.measured import (
     code,
     corrected_in_words,
 )
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.sr_measurements import (
     flag_comments,
     flag_items,

@@ -93,14 +93,15 @@ def dicom_case(folder: Path, volume: Volume, labels: NDArray[np.uint8]) -> Case:
 
 
 def index_to_lps(volume: Volume) -> NDArray[np.float64]:
-    """(4, 4) from (column, row, slice) to millimetres, for evenly spaced upright slices."""
+    """(4, 4) from (column, row, slice) to millimetres, for evenly spaced slices."""
     x, y = np.array(volume.orientation[:3]), np.array(volume.orientation[3:])
     row_mm, column_mm = volume.pixel_spacing_mm
     normal = np.cross(x, y)
     normal = normal if normal[2] > 0 else -normal
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1] = x * column_mm, y * row_mm
-    affine[:3, 2] = normal * float(np.diff(volume.slice_z_mm).mean()) / normal[2]
+    way = np.array(volume.stack_direction or normal)
+    affine[:3, 2] = way * float(np.diff(volume.slice_z_mm).mean()) / way[2]
     affine[:3, 3] = (*volume.first_pixel_mm[:2], volume.slice_z_mm[0])
     return affine
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet
+from pydicom.tag import Tag
 from pydicom.uid import EnhancedCTImageStorage, ExplicitVRBigEndian, RLELossless, generate_uid
 
 _PER_FRAME = (
@@ -26,6 +30,17 @@ def edit(path: Path, **attributes: object) -> None:
         else:
             setattr(dataset, name, value)
     dataset.save_as(path)
+
+
+def put_raw(path: Path, keyword: str, value: bytes) -> None:
+    """Store the bytes of an attribute, whether they follow the standard or not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        dataset = pydicom.dcmread(path)
+        tag = Tag(keyword)
+        padded = value + b"\0" * (len(value) % 2)
+        dataset[tag] = RawDataElement(tag, dictionary_VR(tag), len(padded), padded, 0, False, True)
+        dataset.save_as(path, enforce_file_format=False)
 
 
 def store(path: Path, change: Callable[[np.ndarray], np.ndarray], **attributes: object) -> None:

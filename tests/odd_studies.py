@@ -20,7 +20,7 @@ from annotation_files import index_to_lps, save_nifti, save_nrrd
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
 from bodycomp.dicom.write import write_ct_series, write_localizer
 from bodycomp.imaging.volume import Volume
-from dicom_files import as_big_endian, dicomdir, edit, enhanced, store
+from dicom_files import as_big_endian, dicomdir, edit, enhanced, put_raw, store
 
 VOLUME = Volume(
     np.random.default_rng(7).integers(-1024, 1500, (16, 32, 32)).astype(np.int16),
@@ -28,7 +28,14 @@ VOLUME = Volume(
     -200.0 + 5.0 * np.arange(16),
     first_pixel_mm=(-33.25, -120.5, -200.0),
 )
-HEADER = SeriesHeader(seed="s", patient_id="P1", kernel="STANDARD", slice_thickness_mm=5.0)
+PATIENT_ID, PATIENT_NAME = "ID-0815", "Doe^Jane"
+HEADER = SeriesHeader(
+    seed="s",
+    patient_id=PATIENT_ID,
+    patient_name=PATIENT_NAME,
+    kernel="STANDARD",
+    slice_thickness_mm=5.0,
+)
 Make = Callable[[Path], Path | None]
 
 
@@ -112,7 +119,7 @@ def nested(folder: Path) -> None:
         shutil.move(file, target)
 
 
-@odd("every file twice", words="16 files repeat an image")
+@odd("every file twice", words="duplicate slices left out, of equal place and pixels: 16")
 def copies(folder: Path) -> None:
     write(folder / "a")
     shutil.copytree(folder / "a", folder / "b")
@@ -312,6 +319,21 @@ def twice(folder: Path) -> None:
     shutil.copy(folder / "ct.nii.gz", folder / "again.nii.gz")
 
 
+@odd("nine slices as NIfTI", **refused("not readable", "at least 10 slices, found 9"))
+def few_nifti(folder: Path) -> None:
+    save_nifti(folder / "ct.nii.gz", VOLUME.hu[:9].transpose(2, 1, 0), index_to_lps(VOLUME))
+
+
+@odd("one slice as NRRD", **refused("not readable", "at least 10 slices, found 1"))
+def one_nrrd(folder: Path) -> None:
+    save_nrrd(folder / "ct.nrrd", VOLUME.hu[:1].transpose(2, 1, 0), index_to_lps(VOLUME))
+
+
+@odd("picture as 2-D NIfTI", **refused("not readable", "at least 10 slices, found 1"))
+def picture_nifti(folder: Path) -> None:
+    save_nifti(folder / "ct.nii.gz", VOLUME.hu[0].T, index_to_lps(VOLUME))
+
+
 # -- Which series
 
 beside("soft kernel and bone kernel", "sharp kernel, against soft", {"kernel": "BONE"})
@@ -383,6 +405,150 @@ def blank_uids(folder: Path) -> None:
                                         "FrameOfReferenceUID", "SOPInstanceUID"), ""))  # fmt: skip
 
 
+def numbered(name: str, answer: dict[str, object],
+             attributes: Callable[[int], dict[str, object]]) -> None:  # fmt: skip
+    """A series of which every slice, counted from the feet, has attributes of its own."""
+
+    @odd(name, **answer)
+    def make(folder: Path) -> None:
+        for index, file in enumerate(write(folder)):
+            edit(file, **attributes(index))
+
+
+def missing_in_half(name: str, attribute: str, value: object = "") -> None:
+    words = f"{attribute} is missing in 8 of 16 slices"
+    numbered(name, {"words": words}, lambda n: {attribute: value} if n % 2 else {})
+
+
+missing_in_half("PatientID blank in half of the slices", "PatientID")
+missing_in_half("StudyInstanceUID blank in half of the slices", "StudyInstanceUID")
+missing_in_half("SeriesInstanceUID blank in half of the slices", "SeriesInstanceUID")
+missing_in_half("no FrameOfReferenceUID in half of the slices", "FrameOfReferenceUID", None)
+numbered(
+    "no series number in half of the slices, no SeriesInstanceUID in any",
+    {},
+    lambda n: {"SeriesInstanceUID": ""} | ({"SeriesNumber": None} if n % 2 else {}),
+)
+numbered(
+    "no RescaleType in half of the slices", {}, lambda n: {"RescaleType": None} if n % 2 else {}
+)
+
+
+@odd("two patients under the same UIDs, and slices that name neither", read=(16, 11), same=False,
+     refused=("too few slices",))  # fmt: skip
+def same_uids_and_blank(folder: Path) -> None:
+    same_uids(folder)
+    for file in sorted((folder / "b").iterdir())[:5]:
+        edit(file, PatientID="")
+
+
+def split_uids(name: str, *attributes: str) -> None:
+    answer = refused("identifiers that differ within a series", f"one {attributes[0]}")
+    numbered(name, answer, lambda n: dict.fromkeys(attributes, f"1.2.3.{n}"))
+
+
+split_uids("a SeriesInstanceUID for every slice", "SeriesInstanceUID")
+split_uids("a FrameOfReferenceUID for every slice", "FrameOfReferenceUID")
+split_uids("a StudyInstanceUID for every slice", "StudyInstanceUID")
+split_uids("identifiers of its own for every slice",
+           "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")  # fmt: skip
+numbered("a SeriesInstanceUID for every second slice",
+         refused("identifiers that differ within a series", "one SeriesInstanceUID"),
+         lambda n: {"SeriesInstanceUID": f"1.2.3.{n // 2}"})  # fmt: skip
+
+
+# -- Values that break the standard, which libraries like to quote
+
+
+def raw(name: str, **values: str) -> None:
+    @odd(name)
+    def make(folder: Path) -> None:
+        for index, file in enumerate(write(folder)):
+            for keyword, value in values.items():
+                put_raw(file, keyword, value.replace("#", f"{index}").encode())
+
+
+raw("UIDs with letters", StudyInstanceUID="1.2.840.Doe-Jane.1", SOPInstanceUID="1.2.840.Doe-Jane.#")
+raw("UIDs with leading zeros", StudyInstanceUID="1.2.840.0815.055.1",
+    SeriesInstanceUID="1.2.840.0815.055.2", SOPInstanceUID="1.2.840.0815.055.2.#")  # fmt: skip
+raw("a sex, an age and a date of birth in words", PatientSex="female, Doe Jane",
+    PatientAge="Doe Jane, 72", PatientBirthDate="24.12.1947")  # fmt: skip
+raw("a Patient ID of several values, too long", PatientID="Doe Jane\\1947" + 60 * "x")
+
+
+# -- SOPInstanceUID is no identity
+
+
+numbered("one SOPInstanceUID for all slices", {"words": "SOPInstanceUID repeats in 16 of 16"},
+         lambda _: {"SOPInstanceUID": "1.2.3"})  # fmt: skip
+numbered("SOPInstanceUIDs that repeat in pairs", {"words": "SOPInstanceUID repeats in 16 of 16"},
+         lambda n: {"SOPInstanceUID": f"1.2.3.{n // 2}"})  # fmt: skip
+every("no SOPInstanceUID", {}, SOPInstanceUID="")
+
+
+@odd("two different slices in one place under one SOPInstanceUID",
+     **refused("duplicate positions", "and share its SOPInstanceUID"))  # fmt: skip
+def clash_of_uids(folder: Path) -> None:
+    files = write(folder)
+    other = pydicom.dcmread(files[4])
+    edit(files[3], ImagePositionPatient=other.ImagePositionPatient,
+         SOPInstanceUID=other.SOPInstanceUID)  # fmt: skip
+
+
+@odd(
+    "a slice twice, in two transfer syntaxes",
+    words="duplicate slices left out, of equal place and pixels: 1",
+)
+def compressed_copy(folder: Path) -> None:
+    file = write(folder)[4]
+    dataset = pydicom.dcmread(file)
+    dataset.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+    dataset.save_as(folder / "copy")
+
+
+# -- Acquisitions that follow one another
+
+
+def rotations(name: str, first: tuple[range, ...], words: str, *, alike: bool = False,
+              read: tuple[int, ...] = (16,)) -> None:  # fmt: skip
+    """Acquisitions of the slices of each range; those that lie in an earlier one look different."""
+
+    @odd(name, words=words, read=read, same=read == (16,))
+    def make(folder: Path) -> None:
+        made: set[int] = set()
+        for number, slices in enumerate(first, start=1):
+            for index, file in enumerate(write(folder / f"{number}")):
+                if index not in slices:
+                    file.unlink()
+                    continue
+                edit(file, AcquisitionNumber=number, SOPInstanceUID=f"1.2.{number}.{index}")
+                if index in made and not alike:
+                    store(file, lambda x: x + 1)
+            made |= set(slices)
+
+
+_SHARED_ENDS = "slices left out where acquisitions share their ends"
+rotations(
+    "two acquisitions that share an end slice", (range(9), range(8, 16)), f"{_SHARED_ENDS}: 1"
+)
+rotations("three acquisitions that share two end slices", (range(7), range(5, 12), range(10, 16)),
+          f"{_SHARED_ENDS}: 4")  # fmt: skip
+rotations("acquisitions that share equal end slices", (range(9), range(8, 16)),
+          f"{_SHARED_ENDS}: 1", alike=True)  # fmt: skip
+rotations("acquisitions from head to feet that share an end slice", (range(8, 16), range(9)),
+          f"{_SHARED_ENDS}: 1")  # fmt: skip
+rotations("acquisitions with a slice missing between", (range(8), range(9, 16)), "uneven",
+          read=(15,))  # fmt: skip
+rotations(
+    "two phases, each in two acquisitions",
+    (range(8), range(8, 16), range(8), range(8, 16)),
+    "one of 2 overlapping acquisitions",
+    alike=True,
+)
+rotations("an acquisition that repeats half of another", (range(16), range(4, 16)),
+          "one of 2 overlapping acquisitions")  # fmt: skip
+
+
 @odd("a few slices", **refused("too few slices", "at least 10 slices, found 3"))
 def few(folder: Path) -> None:
     write(folder, replace(VOLUME, hu=VOLUME.hu[:3], slice_z_mm=VOLUME.slice_z_mm[:3]))
@@ -422,8 +588,14 @@ oriented("feet first, numbered from the feet", (1, 0, 0, 0, 1, 0), patient_posit
 oriented("seen from above, so that left and right are swapped", (-1, 0, 0, 0, 1, 0))
 oriented("upside down", (1, 0, 0, 0, -1, 0))
 oriented("oblique stack, 10 degrees", (1, 0, 0, 0, 0.984808, 0.173648))
-every("tilted gantry, 10 degrees", refused("gantry tilt", "at 10.0 degrees to their normal"),
+every("tilted gantry, 10 degrees", {"words": "gantry tilted by 10.0 degrees"},
       ImageOrientationPatient=[1, 0, 0, 0, 0.984808, 0.173648])  # fmt: skip
+every("tilted gantry, 18.5 degrees to the other side", {"words": "gantry tilted by 18.5 degrees"},
+      ImageOrientationPatient=[1, 0, 0, 0, 0.948324, -0.317305])  # fmt: skip
+every("tilted gantry, 28 degrees", refused("not axial", "found 28 degrees"),
+      ImageOrientationPatient=[1, 0, 0, 0, 0.882948, 0.469472])  # fmt: skip
+numbered("stack that is shifted sideways", refused("sheared stack", "at 11.3 degrees"),
+         lambda n: {"ImagePositionPatient": [n, 0, 5 * n]})  # fmt: skip
 every("coronal reformat that claims to be axial", refused("not axial", "found 90 degrees"),
       ImageOrientationPatient=[1, 0, 0, 0, 0, -1])  # fmt: skip
 every("one position for all", refused("constant position", "all 16 images claim one"),
@@ -458,7 +630,9 @@ def uneven(folder: Path) -> None:
     write(folder, replace(VOLUME, slice_z_mm=np.cumsum([5.0] * 8 + [3.0] * 8)))
 
 
-@odd("a slice twice under two UIDs", words="1 slices are in it twice")
+@odd(
+    "a slice twice under two UIDs", words="duplicate slices left out, of equal place and pixels: 1"
+)
 def twin(folder: Path) -> None:
     file = write(folder)[4]
     shutil.copy(file, folder / "twin")
@@ -514,8 +688,38 @@ def restored(
 restored("12 signed bits without the sign above them", lambda x: x & 0x0FFF,
          pixel_format=PixelFormat(bits_stored=12, intercept_hu=0))  # fmt: skip
 restored("bits at the top of the word", lambda x: x << 3, HighBit=15)
-restored("overlay in the unused bits", lambda x: x | x.dtype.type(0x2000),
-         pixel_format=PixelFormat(bits_stored=13, signed=False))  # fmt: skip
+restored("unused bits that are used", lambda x: x | x.dtype.type(0x2000),
+         refused("not readable", "BitsStored 13 contradicts the pixels"),
+         PixelFormat(bits_stored=13, signed=False))  # fmt: skip
+restored("more bits than BitsStored says", lambda x: x,
+         refused("not readable", "BitsStored 12 contradicts the pixels"),
+         PixelFormat(intercept_hu=1500), BitsStored=12, HighBit=11)  # fmt: skip
+
+
+@odd("overlay in the unused bits")
+def overlay(folder: Path) -> None:
+    for file in write(folder, pixels=PixelFormat(bits_stored=13, signed=False)):
+        store(file, lambda x: x | (np.arange(x.size, dtype=x.dtype).reshape(x.shape) % 2 << 14))
+        dataset = pydicom.dcmread(file)
+        dataset.add_new((0x6000, 0x0100), "US", 16)
+        dataset.add_new((0x6000, 0x0102), "US", 14)
+        dataset.save_as(file)
+
+
+@odd("one slice with more bits than BitsStored says", read=(15,), same=False,
+     words="BitsStored 12 contradicts the pixels")  # fmt: skip
+def metal(folder: Path) -> None:
+    files = write(folder, pixels=PixelFormat(bits_stored=12, intercept_hu=0))
+    store(files[0], lambda x: np.pad(x[1:], ((1, 0), (0, 0)), constant_values=3071))
+
+
+@odd("more bits than BitsStored says, compressed",
+     **refused("not readable", "BitsStored 12 contradicts"))  # fmt: skip
+def metal_compressed(folder: Path) -> None:
+    for file in write(folder, pixels=PixelFormat(intercept_hu=1500, storage=Storage.RLE)):
+        edit(file, BitsStored=12, HighBit=11)
+
+
 restored("high bit that contradicts the pixels", lambda x: x,
          refused("not readable", "found 0 of 16"), HighBit=15)  # fmt: skip
 restored("swapped bytes", lambda x: x.byteswap(), refused("not readable", "found 0 of 16"),

@@ -96,7 +96,8 @@ def write_nifti_labels(path: Path, volume: Volume, labels: NDArray[np.uint8]) ->
     affine = RAS_TO_LPS @ Grid.of_volume(volume, spacing_mm).affine
     image: Any = nib.Nifti1Image(grid, affine)  # type: ignore[no-untyped-call] # nibabel's own
     image.header.set_xyzt_units("mm")
-    image.set_qform(affine, code="scanner")
+    # A quaternion cannot shear, as the slices of a tilted gantry are sheared: no qform then.
+    image.set_qform(affine, code="scanner" if volume.stack_direction is None else "unknown")
     image.set_sform(affine, code="scanner")
     try:
         with atomic_file(path) as temporary:
@@ -131,6 +132,7 @@ def _voxels(image: Any, path: Path) -> NDArray[Any]:
 
 def _shape(image: Any, path: Path) -> tuple[int, int, int]:
     shape = tuple(int(n) for n in image.shape)
+    shape = (*shape, 1) if len(shape) == 2 else shape  # a picture with its place in the patient
     if len(shape) < 3 or shape[3:] != (1,) * (len(shape) - 3):
         raise SeriesError(
             f"{path.name}: expected a 3-D volume, found shape {shape}",

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import connection
 
@@ -14,15 +15,23 @@ from multiprocessing import connection
 def helper_processes(count: int) -> ProcessPoolExecutor:
     """Return a pool of processes that leave Ctrl-C to this one and end at once when it is gone.
 
-    They log nothing: what they have to say comes back with their results.
+    They log nothing: what they have to say comes back with their results. Where this process logs
+    faults with their tracebacks (``--debug``), they print theirs.
     """
     context = multiprocessing.get_context("spawn")  # fork is unsafe once threads run
-    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
+    debug = logging.getLogger("bodycomp").isEnabledFor(logging.DEBUG)
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(debug,))
 
 
-def _begin() -> None:
+def _begin(debug: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.getLogger("bodycomp").addHandler(logging.NullHandler())
+    logging.getLogger().addHandler(logging.NullHandler())  # else Python prints warnings of its own
+    if debug:
+        logger = logging.getLogger("bodycomp")
+        logger.addHandler(logging.StreamHandler())
+        logger.setLevel(logging.DEBUG)
+    else:
+        warnings.simplefilter("ignore")
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

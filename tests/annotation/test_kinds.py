@@ -53,7 +53,7 @@ def test_every_kind_is_told(tmp_path: Path, case: Case) -> None:
         tmp_path / "levels.csv": Kind.LEVEL_TABLE,
         tmp_path / "notes.txt": Kind.UNKNOWN,
         tmp_path / "folder": Kind.UNKNOWN,
-        files[0]: Kind.UNKNOWN,  # one slice is no scan
+        files[0]: Kind.DICOM_SERIES,
     }
     assert {path: kind_of(path) for path in expected} == expected
     with pytest.raises(InputNotFoundError):

@@ -171,7 +171,7 @@ def test_levels_outside_the_scan_are_left_out_and_noted(tmp_path: Path, spine: C
             ("level,slice_index", "L3,2.5"),
             r"line 2, L3: expected the number of a slice in 0\.\.39, found 2",
         ),
-        (("level,sop_instance_uid", "L3,1.2.3"), "line 2, L3: expected the SOPInstanceUID of a"),
+        (("level,sop_instance_uid", "L3,1.2.3"), "line 2, L3: expected the SOPInstanceUID of one"),
         (("level,z_mm", "L3,-420", "L3,-430"), "line 3: expected one position of L3, found a"),
         (("level,z_mm", "L3,-420", "L4,-410"), "expected L3 above L4, found z = -420.0 mm and -4"),
         (("level,z_mm", "L3,-420,5"), "line 2: expected 2 cells, found 3"),

@@ -239,7 +239,7 @@ def test_what_is_no_annotation_is_refused(tmp_path: Path, case: Case) -> None:
     (tmp_path / "notes.txt").write_text("text")
     with pytest.raises(SeriesError, match=r"notes\.txt: expected labels as NIfTI.*found unknown"):
         read_masks([tmp_path / "notes.txt"], case.scan, TISSUES)
-    with pytest.raises(SeriesError, match="found folder of DICOM images"):
+    with pytest.raises(SeriesError, match="found DICOM images"):
         read_masks([case.folder], case.scan, TISSUES)
 
 

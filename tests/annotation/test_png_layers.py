@@ -54,7 +54,9 @@ def test_names_that_mean_no_slice_are_refused_with_the_rule(
 def test_instance_numbers_that_repeat_say_nothing(tmp_path: Path, case: Case) -> None:
     scan = replace(case.scan, instance_numbers=(1,) * 12)
     path = png_folder(tmp_path / "png", case.labels[:1], ["i1"])
-    with pytest.raises(SeriesError, match="no InstanceNumber of its own for every slice"):
+    with pytest.raises(
+        SeriesError, match="InstanceNumber of its own for every slice, found 1 in 12"
+    ):
         read_masks([path], scan, TISSUES)
 
 

@@ -189,7 +189,7 @@ def test_what_is_no_scan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SeriesError, match="expected an axial CT series, found none in 0 files"):
         read_scan(tmp_path / "empty")
     (tmp_path / "notes.txt").write_text("no scan")
-    with pytest.raises(SeriesError, match=r"notes\.txt: expected a scan as a folder"):
+    with pytest.raises(SeriesError, match=r"notes\.txt: expected a scan as DICOM images"):
         read_scan(tmp_path / "notes.txt")
     thin = replace(VOLUME, hu=VOLUME.hu[:3], slice_z_mm=VOLUME.slice_z_mm[:3])
     write_ct_series(tmp_path / "few", thin, SeriesHeader(seed="s"))

@@ -46,9 +46,6 @@ def test_enhanced_multi_frame_equals_simpleitk(
 
 BITS = {
     "sign not extended": (PixelFormat(bits_stored=12, intercept_hu=0), lambda x: x & 0x0FFF, {}),
-    "unused bits set": (
-        PixelFormat(bits_stored=12, signed=False), lambda x: x | np.uint16(0x5000), {},
-    ),
     "at the top of the word": (
         PixelFormat(bits_stored=12, signed=False), lambda x: x << 4, {"HighBit": 15},
     ),

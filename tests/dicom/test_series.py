@@ -75,14 +75,14 @@ def test_single_slices_are_too_few(real: Path, refusal_of: RefusalOf) -> None:
     assert refusal_of(path) == ("too few slices", "expected at least 10 slices, found 1")
 
 
-def test_tilted_gantry_is_refused(tmp_path: Path, volume: Volume, refusal_of: RefusalOf) -> None:
-    tilt = np.radians(10)
-    orientation = [1, 0, 0, 0, np.cos(tilt).round(6), np.sin(tilt).round(6)]
-    for file in write(tmp_path, volume):  # the table moves along z, the slices lean
-        edit(file, ImageOrientationPatient=orientation)
+def test_slices_that_drift_sideways_are_refused(
+    tmp_path: Path, volume: Volume, refusal_of: RefusalOf
+) -> None:
+    for index, file in enumerate(write(tmp_path, volume)):
+        edit(file, ImagePositionPatient=[index, 0, 5 * index])
     kind, reason = refusal_of(tmp_path)
-    assert kind == "gantry tilt"
-    assert "stacked at 10.0 degrees to their normal" in reason
+    assert kind == "sheared stack"
+    assert "stacked at 11.3 degrees to their normal and 11.3 degrees to the patient's" in reason
 
 
 def test_slices_at_one_place_are_refused(
@@ -90,7 +90,7 @@ def test_slices_at_one_place_are_refused(
 ) -> None:
     files = write(tmp_path, volume)
     edit(files[3], ImagePositionPatient=pydicom.dcmread(files[4]).ImagePositionPatient)
-    expected = "1 of 16 slices lie where another one lies already"
+    expected = "1 of 16 slices lie where another one lies already, with other pixels"
     assert refusal_of(tmp_path) == ("duplicate positions", expected)
 
 
@@ -99,7 +99,7 @@ def test_copies_of_a_file_count_once(tmp_path: Path, volume: Volume, only_candid
     shutil.copytree(tmp_path / "a", tmp_path / "backup")
     series = only_candidate(tmp_path)
     assert len(series) == 16
-    assert series.notes == ("16 files repeat an image of the series and were left out",)
+    assert series.notes == ("duplicate slices left out, of equal place and pixels: 16",)
 
 
 def test_missing_slices_are_noted(tmp_path: Path, volume: Volume, only_candidate: Find) -> None:

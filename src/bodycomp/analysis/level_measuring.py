@@ -116,6 +116,7 @@ class LevelMeasurer:
         heights_mm = slice_heights_mm(self.volume.slice_z_mm, indices, low_mm, high_mm)
         if heights_mm is None:
             return measured
+        heights_mm = heights_mm * self.volume.depth_per_z  # areas times distances along the normal
         cm2 = self.volume.pixel_area_mm2 / 100
         return {
             tissue.key: replace(

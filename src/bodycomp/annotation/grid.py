@@ -103,9 +103,11 @@ def find_place(grid: Grid, volume: Volume, where: str, *, cropped: bool) -> Plac
         SeriesError: A voxel's centre is further than ``TOLERANCE_VOXELS`` from every pixel's, the
             spacing differs, or the extent does while ``cropped`` is off.
     """
-    cosines = Grid.of_volume(volume).directions.T @ grid.directions  # (column, row, slice) x axis
+    axes = *np.reshape(volume.orientation, (2, 3)), slice_normal(volume.orientation)
+    cosines = np.array(axes) @ grid.directions  # (column, row, normal) x axis
     order = tuple(int(axis) for axis in np.argmax(np.abs(cosines), axis=1))[::-1]
-    if len(set(order)) < 3 or np.abs(cosines[[2, 1, 0], order]).min() < _PARALLEL:
+    # Slices of a tilted gantry are not stacked along their normal; heights and pixels tell.
+    if len(set(order)) < 3 or np.abs(cosines[[1, 0], order[1:]]).min() < _PARALLEL:
         raise other_frame(grid, volume, where, "their axes point in different directions")
     slice_flip, row_flip, column_flip = (bool(c < 0) for c in cosines[[2, 1, 0], order])
     flips = (slice_flip, row_flip, column_flip)
@@ -135,11 +137,7 @@ def find_place(grid: Grid, volume: Volume, where: str, *, cropped: bool) -> Plac
 
 def slice_heights_mm(volume: Volume) -> NDArray[np.float64]:
     """Return (slice,) positions of the slices along their normal, which points headwards."""
-    normal = slice_normal(volume.orientation)
-    first = np.array([*volume.first_pixel_mm[:2], volume.slice_z_mm[0]])
-    heights: NDArray[np.float64] = (
-        first @ normal + (volume.slice_z_mm - volume.slice_z_mm[0]) / normal[2]
-    )
+    heights: NDArray[np.float64] = volume.first_pixels_mm @ slice_normal(volume.orientation)
     return heights
 
 
@@ -151,10 +149,12 @@ def pixel_positions(
     A pixel's centre has whole numbers; heights are those of ``slice_heights_mm``.
     """
     row_mm, column_mm = volume.pixel_spacing_mm
-    from_first = points_mm - np.asarray(volume.first_pixel_mm)
+    heights = points_mm @ slice_normal(volume.orientation)
+    rise_mm = (heights - slice_heights_mm(volume)[0]) / volume.depth_per_z
+    from_first = points_mm - volume.first_pixels_mm[0] - rise_mm[:, None] * volume.step_per_z
     columns = from_first @ np.asarray(volume.orientation[:3]) / column_mm
     rows = from_first @ np.asarray(volume.orientation[3:]) / row_mm
-    return rows, columns, points_mm @ slice_normal(volume.orientation)
+    return rows, columns, heights
 
 
 def _turned(grid: Grid, order: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Grid:

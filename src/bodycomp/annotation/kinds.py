@@ -18,7 +18,7 @@ from bodycomp.nrrd import read_nrrd_grid
 class Kind(StrEnum):
     """Everything that ``annotation`` reads, scans and annotations alike."""
 
-    DICOM_SERIES = "folder of DICOM images"
+    DICOM_SERIES = "DICOM images"
     SEG = "DICOM SEG"
     RTSTRUCT = "RTSTRUCT"
     NIFTI = "NIfTI file"
@@ -40,7 +40,11 @@ _BY_SUFFIX: Final = {
     ".tsv": Kind.LEVEL_TABLE,
 }
 _MASKS: Final = frozenset({Kind.NIFTI, Kind.NRRD})
-_OF_DICOM: Final = {DicomKind.SEG: Kind.SEG, DicomKind.RTSTRUCT: Kind.RTSTRUCT}
+_OF_DICOM: Final = {
+    DicomKind.SEG: Kind.SEG,
+    DicomKind.RTSTRUCT: Kind.RTSTRUCT,
+    DicomKind.IMAGE: Kind.DICOM_SERIES,
+}
 _LISTED: Final = 5
 _PASSED_OVER: Final = re.compile(
     r"\..*"  # hidden: .DS_Store, ._name of macOS

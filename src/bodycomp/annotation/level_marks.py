@@ -9,7 +9,6 @@ from typing import Literal
 
 from bodycomp.annotation.grid import slice_heights_mm
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.volume import Volume
 from bodycomp.level_names import head_to_feet, vertebra_rank
 
@@ -53,7 +52,7 @@ class LevelMarks:
 def z_of_heights(heights_mm: float, volume: Volume) -> float:
     """Return the ``slice_z_mm`` of a plane at this height along the slices' normal."""
     rise = heights_mm - float(slice_heights_mm(volume)[0])
-    return float(volume.slice_z_mm[0]) + rise * float(slice_normal(volume.orientation)[2])
+    return float(volume.slice_z_mm[0]) + rise / volume.depth_per_z
 
 
 def marks_inside(z_mm: Mapping[str, float], volume: Volume, notes: Sequence[str]) -> LevelMarks:

@@ -9,6 +9,7 @@ from typing import Final
 from bodycomp.annotation.level_marks import LevelOptions, slice_of_number, ways_of_counting
 from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError, SliceCountError
+from bodycomp.imaging.axial import MAX_SHEAR_DEGREES, obliquity_degrees
 from bodycomp.imaging.volume import Volume
 
 POSITIONS: Final = ("sopinstanceuid", "sliceindex", "zmm")
@@ -38,20 +39,30 @@ def place_mm(mark: Mark, scan: Scan, options: LevelOptions, where: str) -> float
     """
     at = f"{where} line {mark.line}, {mark.level}"
     if mark.position == "sopinstanceuid":
-        if mark.value not in scan.sop_instance_uids:
+        count = scan.sop_instance_uids.count(mark.value)
+        if count != 1:
+            found = f"one that {count} slices share" if count else "another one"
             raise SeriesError(
-                f"{at}: expected the SOPInstanceUID of a slice of the scan, found another one",
-                hint="Choose the series on which the level was marked.",
+                f"{at}: expected the SOPInstanceUID of one slice of the scan, found {found}",
+                hint="Mark the level by its slice index or z, or choose the series on which it "
+                "was marked.",
             )
         return float(scan.volume.slice_z_mm[scan.sop_instance_uids.index(mark.value)])
     number = _number(mark.value, at)
+    degrees = obliquity_degrees(scan.volume.orientation)
     if mark.position == "zmm":
+        if degrees > MAX_SHEAR_DEGREES:
+            raise SeriesError(
+                f"{at}: expected axial slices for a level given by its z, found slices that lean "
+                f"by {degrees:.1f} degrees, each of which covers many z",
+                hint="Give the slice index or the SOPInstanceUID, a landmark or vertebra labels.",
+            )
         return number
     index = slice_of_number(int(number), len(scan.volume), options) if number.is_integer() else None
     if index is None:
         raise _no_such_slice(at, mark.value, len(scan.volume), options)
     z_mm = float(scan.volume.slice_z_mm[index])
-    if mark.z_mm:
+    if mark.z_mm and degrees <= MAX_SHEAR_DEGREES:
         _check_height(at, int(number), z_mm, _number(mark.z_mm, at), scan.volume, options)
     return z_mm
 

@@ -68,15 +68,17 @@ def _slices(stems: Sequence[str], scan: Scan, where: str) -> list[int]:
         )
     if form == "SOPInstanceUID":
         keys: list[str | int] = list(stems)
-        known: dict[str | int | None, int] = {u: i for i, u in enumerate(scan.sop_instance_uids)}
+        names: Sequence[str | int | None] = scan.sop_instance_uids
     else:
         keys = [int(stem.lstrip("iI")) for stem in stems]
-        numbers = scan.instance_numbers if form == "InstanceNumber" else range(len(scan.volume))
-        known = {number: index for index, number in enumerate(numbers)}
-        if form == "InstanceNumber" and len(known) < len(scan.volume):
-            raise SeriesError(
-                f"{where}: the scan has no InstanceNumber of its own for every slice", hint=_RULE
-            )
+        names = scan.instance_numbers if form == "InstanceNumber" else range(len(scan.volume))
+    known = {name: index for index, name in enumerate(names)}
+    if len(known) < len(scan.volume):
+        raise SeriesError(
+            f"{where}: expected a scan with {form} of its own for every slice, found {len(known)} "
+            f"in {len(scan.volume)} slices",
+            hint=_RULE,
+        )
     for stem, key in zip(stems, keys, strict=True):
         if key not in known:
             raise SeriesError(

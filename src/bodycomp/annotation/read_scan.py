@@ -13,7 +13,7 @@ from bodycomp.dicom.read import load_series
 from bodycomp.dicom.scan_facts import acquisition_of, subject_of
 from bodycomp.dicom.series import SeriesSearch, find_series
 from bodycomp.errors import SeriesError, UsageError
-from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.volume import MIN_SLICES, TOO_FEW_HINT, Volume, too_few_slices
 from bodycomp.nifti import read_nifti_volume
 from bodycomp.nrrd import read_nrrd_volume
 
@@ -23,30 +23,37 @@ _VOLUME_FILES: Final[dict[Kind, tuple[str, Callable[[Path], Volume]]]] = {
 }
 
 
-def read_scan(path: Path, *, series_uid: str = "") -> Scan:
+def read_scan(path: Path, *, series_uid: str = "", min_slices: int = MIN_SLICES) -> Scan:
     """Read one CT scan, slices from feet to head.
 
     Args:
-        path: Folder with DICOM images at any depth, or one ``.nii``, ``.nii.gz``, ``.nrrd`` or
-            ``.nhdr`` file.
+        path: Folder with DICOM images at any depth, a DICOM file, or one ``.nii``, ``.nii.gz``,
+            ``.nrrd`` or ``.nhdr`` file.
         series_uid: SeriesInstanceUID, or the series number, of the one to read where a folder
             holds several.
+        min_slices: What the scan must have, in every format: 10 to find a level in it, 1 to use
+            the slices one by one.
 
     Raises:
         InputNotFoundError: Nothing is there.
-        SeriesError: No CT series, several and no choice, or one that cannot be read.
+        SeriesError: No CT series, several and no choice, too few slices, or one that cannot be
+            read.
         UsageError: A series is chosen from a file that is no DICOM.
     """
     kind = kind_of(path)
     if kind in _VOLUME_FILES:
         if series_uid:
             raise UsageError(f"{path.name}: a series can be chosen from DICOM folders alone")
-        return _of_volume_file(path, *_VOLUME_FILES[kind])
-    if not path.is_dir():
+        scan = _of_volume_file(path, *_VOLUME_FILES[kind])
+        if few := too_few_slices(len(scan.volume), min_slices):
+            raise SeriesError(f"{path.name}: {few}", hint=TOO_FEW_HINT)
+        return scan
+    if not (path.is_dir() or kind is Kind.DICOM_SERIES):
         raise SeriesError(
-            f"{path.name}: expected a scan as a folder of DICOM images, NIfTI or NRRD, found {kind}"
+            f"{path.name}: expected a scan as DICOM images, NIfTI or NRRD, found {kind}"
         )
-    return _of_series(_choose(find_series([path]), series_uid, path.name))
+    search = find_series([path], min_slices=min_slices)
+    return _of_series(_choose(search, series_uid, path.name), min_slices)
 
 
 def _of_volume_file(path: Path, source: str, read: Callable[[Path], Volume]) -> Scan:
@@ -101,13 +108,13 @@ def _list(candidates: Sequence[CandidateSeries]) -> str:
 def _in_words(series: CandidateSeries) -> str:
     number = "?" if series.series_number is None else series.series_number
     described = f" ({series.description})" if series.description else ""
-    return (
-        f"series {number}{described}: {len(series)} slices {series.slice_spacing_mm:.2f} mm apart"
-    )
+    apart = series.slice_spacing_mm
+    slices = "1 slice" if apart is None else f"{len(series)} slices {apart:.2f} mm apart"
+    return f"series {number}{described}: {slices}"
 
 
-def _of_series(series: CandidateSeries) -> Scan:
-    loaded = load_series(series)
+def _of_series(series: CandidateSeries, min_slices: int) -> Scan:
+    loaded = load_series(series, min_slices=min_slices)
     return Scan(
         volume=loaded.volume,
         source="DICOM",

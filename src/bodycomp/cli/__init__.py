@@ -66,7 +66,12 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"bodycomp {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="show tracebacks, of unexpected faults of single series and cases too; they may quote "
+        "paths and values of the files",
+    )
     parser.add_argument("--quiet", action="store_true", help="show warnings and errors only")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for family in (
@@ -92,9 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; argparse itself exits with 2 on bad options."""
     arguments = build_parser().parse_args(argv)
-    # Libraries tell at this level what is theirs to know, identifiers of patients included.
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    log.setLevel(logging.WARNING if arguments.quiet else logging.INFO)
+    _set_up_logging(quiet=arguments.quiet, debug=arguments.debug)
     try:
         return int(arguments.run(arguments))
     except Exception as error:
@@ -104,6 +107,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; nothing half-written was left\n")
         return EXIT_SIGNAL_BASE + signal.SIGINT
+
+
+def _set_up_logging(*, quiet: bool, debug: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    if not debug:  # what libraries log may quote identifiers of patients
+        handler.addFilter(logging.Filter(log.name))
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    level = logging.WARNING if quiet else logging.INFO
+    log.setLevel(logging.DEBUG if debug else level)
 
 
 def _report(error: Exception) -> int:

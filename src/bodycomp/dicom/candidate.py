@@ -28,7 +28,8 @@ class RefusalKind(StrEnum):
     UNDECODABLE = "compression not supported"
     TOO_LARGE = "inflates too much"
     TOO_FEW = "too few slices"
-    TILT = "gantry tilt"
+    SHEAR = "sheared stack"
+    SPLIT_UIDS = "identifiers that differ within a series"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class SliceFile:
 
     Attributes:
         frame_number: Its place in a multi-frame file, from 1; None in a file of one image.
+        filled: Attributes that the file lacks and others of its series state, with their values.
     """
 
     path: Path = field(repr=False)
@@ -71,6 +73,7 @@ class SliceFile:
     slope_hu: float
     intercept_hu: float
     frame_number: int | None = None
+    filled: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,18 @@ class CandidateSeries:
 
     Attributes:
         slices: From feet to head; positions along the slice normal are all different.
+        stack_direction: See ``Volume``.
         orientation: Direction cosines of the row's and the column's direction, LPS.
         pixel_spacing_mm: Distance between rows, distance between columns.
         shape: Rows, columns.
-        slice_spacing_mm: Median distance between slices along their normal.
-        coverage_mm: Distance between the first and the last slice along their normal.
+        slice_spacing_mm: Median distance between slices along the stack; None for one slice.
+        coverage_mm: Distance between the first and the last slice along the stack.
         scanner: How it was made, from the slice nearest to the feet.
         notes: What a reader of the result should know; nothing identifying.
         doubts: What speaks against measuring it, so that it is ranked last; nothing identifying.
         region: Words of the header that may name the part of the body.
         folder: Name of the folder that the first slice lies in.
+        marks: What keeps its images apart from others that may have the same UIDs and places.
         patient_sex: ``F``, ``M``, ``O`` or empty, as the header says.
         patient_height_m: Patient's Size as the header says, right or wrong; None without.
         patient_weight_kg: Likewise.
@@ -102,7 +107,7 @@ class CandidateSeries:
     orientation: tuple[float, float, float, float, float, float]
     pixel_spacing_mm: tuple[float, float]
     shape: tuple[int, int]
-    slice_spacing_mm: float
+    slice_spacing_mm: float | None
     coverage_mm: float
     study_uid: str = field(repr=False)
     series_uid: str = field(repr=False)
@@ -113,10 +118,12 @@ class CandidateSeries:
     description: str = field(repr=False)
     image_type: tuple[str, ...]
     scanner: ScannerInfo
+    stack_direction: tuple[float, float, float] | None = None
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     region: str = field(default="", repr=False)
     folder: str = field(default="", repr=False)
+    marks: tuple[str, ...] = field(default=(), repr=False)
     patient_sex: str = field(default="", repr=False)
     patient_height_m: float | None = field(default=None, repr=False)
     patient_weight_kg: float | None = field(default=None, repr=False)
@@ -150,7 +157,7 @@ class CandidateSeries:
     def key(self) -> str:
         """Short digest that tells this candidate from any other; names nobody."""
         images = (f"{item.sop_instance_uid}@{item.position_mm}" for item in self.slices)
-        return _digest(self.study_key, self.series_uid, *images)
+        return _digest(self.study_key, self.series_uid, *self.marks, *images)
 
 
 def is_original(image_type: tuple[str, ...]) -> bool:

@@ -6,9 +6,6 @@ Nothing here raises over the content of a file: what is missing or malformed is 
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +16,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from bodycomp.dicom.deflated import check_inflated_size
 from bodycomp.dicom.frames import FUNCTIONAL_GROUPS, frame_datasets
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.values import integer, number, numbers, positive, text, unit_vectors
 
 _TAGS: Final = [
@@ -110,14 +108,6 @@ class FileHeader:
     phase_marks: tuple[int | None, float | None]
     scanner: ScannerInfo
     folder: str = field(default="", repr=False)
-
-
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Silence pydicom's warnings about values that break the standard: they quote the values."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", category=UserWarning)
-        yield
 
 
 def open_dicom(path: Path, *, pixels: bool) -> FileDataset | None:

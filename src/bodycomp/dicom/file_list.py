@@ -11,7 +11,7 @@ from typing import Any, Final
 import pydicom
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from bodycomp.dicom.file_header import quiet_pydicom
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import InputNotFoundError
 
 _LOG: Final = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from bodycomp.dicom.candidate import SliceFile
-from bodycomp.dicom.file_header import open_dicom, quiet_pydicom
+from bodycomp.dicom.file_header import open_dicom
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
 
 CODE_LENGTH: Final = 12
@@ -112,6 +113,9 @@ def source_header(item: SliceFile, identity: Identity) -> Dataset:
         raise SeriesError("a source slice can no longer be read") from error
     if found is None:
         raise SeriesError("a source slice can no longer be read")
+    with quiet_pydicom():
+        for name, value in item.filled:  # others of its series say it
+            setattr(found, name, value)
     missing = [name for name in (*_UIDS[:3], "SOPClassUID") if not found.get(name)]
     if missing:
         raise SeriesError(f"expected source slices with {', '.join(missing)}, found none")

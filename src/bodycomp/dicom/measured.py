@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,6 @@ from bodycomp.anatomy import CodedConcept, Tissue
 from bodycomp.dicom.candidate import SliceFile
 from bodycomp.dicom.identity import Identity, source_header
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import LevelResult, SeriesResult
 
@@ -102,6 +102,7 @@ class MeasuredSeries:
 
     @cached_property
     def _headers(self) -> Mapping[int, Dataset]:
+        self._check_references()
         return {index: self._header(index) for index in self.slice_indices}
 
     def header(self, index: int) -> Dataset:
@@ -136,6 +137,20 @@ class MeasuredSeries:
             raise SeriesError("the measured slices are frames of several multi-frame files")
         return (self._multi_frame(headers[0]),)
 
+    def _check_references(self) -> None:
+        """Check that a UID means one slice.
+
+        Raises:
+            SeriesError: Another slice of the series has the SOPInstanceUID of a measured one.
+        """
+        names = Counter((item.sop_instance_uid, item.frame_number) for item in self.slices)
+        measured = [self.slices[index] for index in self.slice_indices]
+        if any(names[item.sop_instance_uid, item.frame_number] > 1 for item in measured):
+            raise SeriesError(
+                "expected a SOPInstanceUID of its own for every slice, found one that repeats: "
+                "objects could not say which slice they show"
+            )
+
     def _multi_frame(self, header: Dataset) -> Dataset:
         """Return a header with the place of every frame (PS3.3 C.7.6.16)."""
         known = {item.frame_number: item.position_mm for item in self.slices}
@@ -168,7 +183,7 @@ class MeasuredSeries:
         """Slice thickness, or else the distance between slices along their normal."""
         if self.slice_thickness_mm or self.volume.slice_spacing_mm is None:
             return self.slice_thickness_mm
-        return self.volume.slice_spacing_mm * float(slice_normal(self.volume.orientation)[2] ** -1)
+        return self.volume.slice_spacing_mm * self.volume.depth_per_z
 
 
 def code(concept: CodedConcept) -> Code:

@@ -13,7 +13,8 @@ from pydicom.uid import UID, JPEGExtended12Bit
 from scipy import ndimage
 
 from bodycomp.dicom.candidate import SliceFile
-from bodycomp.dicom.file_header import open_dicom, quiet_pydicom
+from bodycomp.dicom.file_header import open_dicom
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.stored import StoredImage, decode_stored
 from bodycomp.errors import SeriesError
 
@@ -108,7 +109,8 @@ class HuReader:
             # pydicom and its decoders raise many types; their messages may quote the path.
             raise SeriesError(
                 f"pixels cannot be decoded ({type(error).__name__})",
-                hint="The file may be truncated, or compressed in a way that is not supported.",
+                hint="Copy the series again: files may be truncated, or their compression is not "
+                "supported.",
             ) from error
         if image is None:
             raise SeriesError("expected a DICOM file, found another one")

@@ -86,7 +86,7 @@ class Criterion:
 
 
 def _thickness_mm(series: CandidateSeries) -> float:
-    return series.scanner.slice_thickness_mm or series.slice_spacing_mm
+    return series.scanner.slice_thickness_mm or series.slice_spacing_mm or 0.0
 
 
 def _beside_best_thickness_mm(series: CandidateSeries) -> float:

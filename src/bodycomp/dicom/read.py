@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.dicom.candidate import CandidateSeries, SliceFile
-from bodycomp.dicom.geometry import MIN_SLICES, heights_mm, largest_allowed_gap_mm, spacing_note
+from bodycomp.dicom.geometry import heights_mm, largest_allowed_gap_mm, spacing_note
 from bodycomp.dicom.pixels import HuReader, is_integral
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.hu_range import HU_HINT, hu_sample, implausible_hu
-from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.volume import MIN_SLICES, Volume, too_few_slices
 
 _LOG: Final = logging.getLogger(__name__)
 MAX_VOXELS: Final = 4 << 30
@@ -42,13 +42,17 @@ def read_volume(series: CandidateSeries) -> Volume:
     return load_series(series).volume
 
 
-def load_series(series: CandidateSeries) -> LoadedSeries:
+def load_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> LoadedSeries:
     """Decode a candidate series.
 
     HU are int16 when every slice's rescale is integral, else float32. The orientation stays as it
     is on disk; ``imaging.orientation.Turn`` turns slices for the networks. Padding stays as the
     HU that its stored value gives, which lie below air. A file whose pixels cannot be decoded
-    costs one slice and a note.
+    costs one slice and a note, as does one whose pixels contradict its header.
+
+    Args:
+        series: What to decode.
+        min_slices: As for ``find_series``.
 
     Raises:
         SeriesError: Too few slices are left, or a gap that is too wide between them; more pixels
@@ -61,13 +65,17 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
         raise SeriesError(f"expected at most {MAX_VOXELS:.0e} pixels, found {shape}")
     hu = np.empty(shape, np.int16) if integral else np.empty(shape, np.float32)
     kept: list[SliceFile] = []
+    faults: list[SeriesError] = []
     reader = HuReader()
     for item in series.slices:
-        image = _decode(reader, item, series.shape)
-        if image is not None:
-            hu[len(kept)] = image
+        try:
+            hu[len(kept)] = _decode(reader, item, series.shape)
+        except SeriesError as error:
+            faults.append(error)
+            _LOG.warning("one slice is lost: %s", error.message)
+        else:
             kept.append(item)
-    notes = _check_rest(series, kept)
+    notes = _check_rest(series, kept, faults, min_slices) if faults else ()
     if notes:
         _LOG.warning("%s", notes[0])
     _check_hu(hu[: len(kept)])
@@ -77,6 +85,7 @@ def load_series(series: CandidateSeries) -> LoadedSeries:
         slice_z_mm=np.array([item.position_mm[2] for item in kept]),
         orientation=series.orientation,
         first_pixel_mm=kept[0].position_mm,
+        stack_direction=series.stack_direction,
     )
     return LoadedSeries(volume, tuple(kept), (*series.notes, *notes))
 
@@ -89,42 +98,40 @@ def _check_hu(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
 
 def _decode(
     reader: HuReader, item: SliceFile, shape: tuple[int, int]
-) -> NDArray[np.int16] | NDArray[np.float32] | None:
-    """Return one slice in HU, None if its file is broken."""
-    try:
-        image = reader.read(item)
-    except SeriesError as error:
-        _LOG.warning("one slice is lost: %s", error.message)
-        return None
+) -> NDArray[np.int16] | NDArray[np.float32]:
+    """Return one slice in HU.
+
+    Raises:
+        SeriesError: Its file is broken, or of another size than its header says.
+    """
+    image = reader.read(item)
     if image.shape != shape:
-        _LOG.warning("one slice is lost: expected %s pixels, found %s", shape, image.shape)
-        return None
+        raise SeriesError(f"expected {shape} pixels, found {image.shape}")
     return image
 
 
-def _check_rest(series: CandidateSeries, kept: list[SliceFile]) -> tuple[str, ...]:
+def _check_rest(
+    series: CandidateSeries, kept: list[SliceFile], faults: list[SeriesError], min_slices: int
+) -> tuple[str, ...]:
     """Return notes on lost slices.
 
     Raises:
-        SeriesError: What is left is no longer a stack that can be analysed.
+        SeriesError: What is left is no longer a stack that can be used.
     """
-    lost = len(series) - len(kept)
-    if not lost:
-        return ()
-    if len(kept) < MIN_SLICES:
+    lost = f"{len(faults)} of {len(series)} slices cannot be decoded"
+    why = faults[0]
+    if too_few_slices(len(kept), min_slices):
         raise SeriesError(
-            f"expected at least {MIN_SLICES} slices that can be decoded, found {len(kept)} "
-            f"of {len(series)}",
-            hint="Copy the series again; its files may be truncated.",
+            f"expected at least {min_slices} slices that can be decoded, found {len(kept)} "
+            f"of {len(series)}: {why.message}",
+            hint=why.hint,
         )
     heights = heights_mm([item.position_mm for item in kept], series.orientation)
     gaps = np.diff(heights)
-    if gaps.max() > largest_allowed_gap_mm(gaps):
+    if gaps.size and gaps.max() > largest_allowed_gap_mm(gaps):
         raise SeriesError(
-            f"{lost} of {len(series)} slices cannot be decoded, which leaves a gap of "
-            f"{gaps.max():.1f} mm",
-            hint="Copy the series again; its files may be truncated.",
+            f"{lost}, which leaves a gap of {gaps.max():.1f} mm: {why.message}", hint=why.hint
         )
     uneven = spacing_note(heights)
-    lost_note = f"{lost} of {len(series)} slices cannot be decoded and were left out"
+    lost_note = f"{lost} and were left out: {why.message}"
     return (lost_note, uneven) if uneven else (lost_note,)

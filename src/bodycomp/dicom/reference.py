@@ -14,7 +14,8 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
-from bodycomp.dicom.file_header import open_dicom, quiet_pydicom
+from bodycomp.dicom.file_header import open_dicom
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
 
 

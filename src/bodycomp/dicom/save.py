@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from bodycomp.dicom.file_header import quiet_pydicom
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.storage import atomic_file
 
 

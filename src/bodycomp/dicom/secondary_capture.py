@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import DS
 
-from bodycomp.dicom.file_header import quiet_pydicom
 from bodycomp.dicom.measured import (
     MANUFACTURER,
     MODEL_NAME,
@@ -20,6 +19,7 @@ from bodycomp.dicom.measured import (
     SOFTWARE_VERSIONS,
     MeasuredSeries,
 )
+from bodycomp.dicom.quiet import quiet_pydicom
 
 _LETTERS: Final = (("L", "R"), ("P", "A"), ("H", "F"))
 """Letters of the positive and the negative direction along x, y and z (PS3.3 C.7.6.1.1.1)."""

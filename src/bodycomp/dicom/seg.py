@@ -11,7 +11,7 @@ import numpy as np
 from highdicom.seg import Segmentation, SegmentationTypeValues, segread
 from numpy.typing import NDArray
 
-from bodycomp.dicom.file_header import quiet_pydicom
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.reference import (
     DicomKind,
     SeriesReference,

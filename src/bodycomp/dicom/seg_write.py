@@ -25,7 +25,6 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from bodycomp import __version__
-from bodycomp.dicom.file_header import quiet_pydicom
 from bodycomp.dicom.measured import (
     MANUFACTURER,
     MODEL_NAME,
@@ -37,6 +36,7 @@ from bodycomp.dicom.measured import (
     code,
     corrected_in_words,
 )
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
 
 SegKind = Literal["seg", "labelmap"]

@@ -28,7 +28,6 @@ from pydicom.uid import generate_uid
 
 from bodycomp import __version__
 from bodycomp.anatomy import LEVEL_CONCEPTS, Tissue
-from bodycomp.dicom.file_header import quiet_pydicom
 from bodycomp.dicom.measured import (
     MANUFACTURER,
     MODEL_NAME,
@@ -40,6 +39,7 @@ from bodycomp.dicom.measured import (
     code,
     corrected_in_words,
 )
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.sr_measurements import (
     OWN_SCHEME,
     flag_comments,

@@ -39,7 +39,7 @@ def write_ct_series(folder: Path, volume: Volume, header: SeriesHeader) -> tuple
     order = slice(None) if headwards else slice(None, None, -1)
     stack = Stack(
         hu=volume.hu[order],
-        positions_mm=_slice_positions(volume)[order],
+        positions_mm=volume.first_pixels_mm[order],
         orientation=volume.orientation,
         pixel_spacing_mm=volume.pixel_spacing_mm,
         thickness_mm=volume.slice_spacing_mm,
@@ -77,15 +77,6 @@ def write_localizer(
     )
     header = replace(header, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
     return _write(folder, stack, header)[0]
-
-
-def _slice_positions(volume: Volume) -> NDArray[np.float64]:
-    """Return (slice, 3) LPS positions of pixel (0, 0): slices follow their normal, headwards."""
-    normal = np.cross(volume.orientation[:3], volume.orientation[3:])
-    rise_mm = volume.slice_z_mm - volume.slice_z_mm[0]
-    first = np.array([*volume.first_pixel_mm[:2], volume.slice_z_mm[0]])
-    positions: NDArray[np.float64] = first + rise_mm[:, None] * (normal / normal[2])
-    return positions
 
 
 def _write(folder: Path, stack: Stack, header: SeriesHeader) -> tuple[Path, ...]:

@@ -125,7 +125,7 @@ def _cases_of(pair: MaskPair, options: MaskOptions) -> Iterator[SliceCase]:
 
 
 def _volume_cases(pair: MaskPair, options: MaskOptions) -> Iterator[SliceCase]:
-    scan = read_scan(pair.scan) if pair.scan else _without_scan(pair.truth)
+    scan = read_scan(pair.scan, min_slices=1) if pair.scan else _without_scan(pair.truth)
     truth = read_masks([pair.truth], scan, options.truth_labels)
     found = read_masks([pair.predicted], scan, options.predicted_labels)
     for note in dict.fromkeys((*scan.notes, *truth.notes, *found.notes)):

@@ -12,6 +12,11 @@ MAX_OBLIQUITY_DEGREES: Final = 25.0
 """Beyond this a cross-section is no longer an axial one: areas grow by more than a tenth."""
 
 
+MAX_SHEAR_DEGREES: Final = 1.0
+"""Between the way from slice to slice and what it follows: the slices' normal, or with a tilted
+gantry the patient's axis. Rounding and table sag stay below."""
+
+
 def slice_normal(orientation: Sequence[float]) -> NDArray[np.float64]:
     """Return the unit normal of slices with these six direction cosines, pointing headwards.
 
@@ -32,3 +37,11 @@ def obliquity_degrees(orientation: Sequence[float]) -> float:
     90.0
     """
     return float(np.degrees(np.arccos(np.clip(slice_normal(orientation)[2], 0.0, 1.0))))
+
+
+def tilt_note(orientation: Sequence[float]) -> str:
+    """Return the note on slices of a tilted gantry."""
+    return (
+        f"gantry tilted by {obliquity_degrees(orientation):.1f} degrees: areas are those on the "
+        "tilted slices, positions those along the table"
+    )

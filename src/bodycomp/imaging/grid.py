@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.errors import ImageError, SeriesError
-from bodycomp.imaging.axial import MAX_OBLIQUITY_DEGREES, obliquity_degrees, slice_normal
+from bodycomp.imaging.axial import (
+    MAX_OBLIQUITY_DEGREES,
+    MAX_SHEAR_DEGREES,
+    obliquity_degrees,
+    tilt_note,
+)
 from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, hu_sample, implausible_hu
 from bodycomp.imaging.volume import Volume
 
@@ -54,11 +59,10 @@ class Grid:
         row_mm, column_mm = volume.pixel_spacing_mm
         extent_mm = float(volume.slice_z_mm[-1] - volume.slice_z_mm[0])
         step_mm = extent_mm / (len(volume) - 1) if len(volume) > 1 else 1.0
-        normal = slice_normal(volume.orientation)
         affine = np.eye(4)
         affine[:3, 0] = np.asarray(volume.orientation[:3]) * column_mm
         affine[:3, 1] = np.asarray(volume.orientation[3:]) * row_mm
-        affine[:3, 2] = normal * ((slice_step_mm or step_mm) / normal[2])
+        affine[:3, 2] = volume.step_per_z * (slice_step_mm or step_mm)
         affine[:3, 3] = (*volume.first_pixel_mm[:2], volume.slice_z_mm[0])
         rows, columns = volume.slice_shape
         return cls((columns, rows, len(volume)), affine)
@@ -99,7 +103,9 @@ def volume_on_grid(values: NDArray[Any], grid: Grid, where: str) -> Volume:
         SeriesError: Sheared, or further from axial than slices may be; values that cannot be HU.
     """
     hu, affine = _upright(values, grid, where)
-    return replace(_volume(_as_hu(hu, where), affine, where), notes=grid.notes)
+    volume = _volume(_as_hu(hu, where), affine, where)
+    tilt = () if volume.stack_direction is None else (tilt_note(volume.orientation),)
+    return replace(volume, notes=(*grid.notes, *tilt))
 
 
 def blank_volume(grid: Grid, where: str) -> Volume:
@@ -117,7 +123,7 @@ def _upright(
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Return values as (slice, row, column) from feet to head, and (column, row, slice) -> LPS."""
     column_axis, row_axis, slice_axis = _axes(grid)
-    _check_upright(grid, (column_axis, row_axis), where)
+    _check_axial(grid, (column_axis, row_axis), where)
     turned = values.transpose(slice_axis, row_axis, column_axis)
     affine = grid.affine[:, [column_axis, row_axis, slice_axis, 3]]
     if affine[2, 2] < 0:
@@ -141,6 +147,7 @@ def _volume(
             slice_z_mm=z + affine[2, 2] * np.arange(len(hu)),
             orientation=(a, b, c, d, e, f),
             first_pixel_mm=(x, y, z),
+            stack_direction=_stack_direction(affine, where),
         )
     except ImageError as error:
         raise SeriesError(f"{where}: {error.message}") from error
@@ -153,13 +160,35 @@ def _axes(grid: Grid) -> tuple[int, int, int]:
     return column_axis, row_axis, slice_axis
 
 
-def _check_upright(grid: Grid, in_plane: tuple[int, int], where: str) -> None:
-    cosines = grid.directions
-    if np.abs(cosines.T @ cosines - np.eye(3)).max() > _SHEAR_TOLERANCE:
+def _stack_direction(affine: NDArray[np.float64], where: str) -> tuple[float, float, float] | None:
+    """Return the way of the table where slices are sheared along it, as with a tilted gantry.
+
+    Args:
+        affine: (column, row, slice) -> LPS, slices headwards.
+        where: The file, for messages.
+
+    Returns:
+        None where all axes are perpendicular.
+
+    Raises:
+        SeriesError: Sheared in another way.
+    """
+    column, row, step = affine[:3, :3].T / np.linalg.norm(affine[:3, :3], axis=0)[:, None]
+    shear = np.abs([column @ row, column @ step, row @ step])
+    if shear.max() <= _SHEAR_TOLERANCE:
+        return None
+    if shear[0] > _SHEAR_TOLERANCE or step[2] < np.cos(np.radians(MAX_SHEAR_DEGREES)):
         raise SeriesError(
-            f"{where}: expected perpendicular axes, found sheared ones, as with gantry tilt",
+            f"{where}: expected perpendicular axes, or slices of a tilted gantry stacked along the "
+            "patient's axis; found axes sheared in another way",
             hint="Resample the volume onto an upright grid first.",
         )
+    x, y, z = (float(v) + 0.0 for v in step)
+    return x, y, z
+
+
+def _check_axial(grid: Grid, in_plane: tuple[int, int], where: str) -> None:
+    cosines = grid.directions
     degrees = obliquity_degrees((*cosines[:, in_plane[0]], *cosines[:, in_plane[1]]))
     if degrees > MAX_OBLIQUITY_DEGREES:
         raise SeriesError(

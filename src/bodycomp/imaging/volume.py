@@ -9,9 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.errors import ImageError
+from bodycomp.imaging.axial import slice_normal
+
+MIN_SLICES: Final = 10
+"""Fewer cannot show how the score crosses zero at a level; such stacks are timing runs, dose
+reports, biopsy steps or samples. Training a segmentation takes single slices all the same."""
+
+TOO_FEW_HINT: Final = "Give the whole series; a level cannot be found in fewer slices."
 
 STANDARD_ORIENTATION: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """Columns run to the patient's left, rows to the back (DICOM PS3.3 C.7.6.2.1.1)."""
+
+
+def too_few_slices(found: int, min_slices: int = MIN_SLICES) -> str | None:
+    """Return why a stack has too few slices, None if it has enough.
+
+    >>> too_few_slices(9)
+    'expected at least 10 slices, found 9'
+    """
+    return f"expected at least {min_slices} slices, found {found}" if found < min_slices else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +42,8 @@ class Volume:
             LPS frame (DICOM Image Orientation (Patient)), constant over the slices.
         first_pixel_mm: LPS position of the centre of pixel (0, 0) of the first slice.
         notes: What the reader of a volume file corrected; nothing identifying.
+        stack_direction: LPS direction, headwards, in which pixel (0, 0) moves from slice to slice;
+            None for the slices' normal. With a tilted gantry it is that of the table.
 
     Raises:
         ImageError: Shapes disagree, spacings are not positive, or z does not ascend.
@@ -37,6 +55,7 @@ class Volume:
     orientation: tuple[float, float, float, float, float, float] = STANDARD_ORIENTATION
     first_pixel_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     notes: tuple[str, ...] = ()
+    stack_direction: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or 0 in self.hu.shape:
@@ -52,6 +71,8 @@ class Volume:
             raise ImageError("expected slice positions that ascend from feet to head")
         if not all(np.isfinite(s) and s > 0 for s in self.pixel_spacing_mm):
             raise ImageError(f"expected positive pixel spacing, found {self.pixel_spacing_mm} mm")
+        if self.stack_direction is not None and not self.stack_direction[2] > 0:
+            raise ImageError(f"expected a headward stack, found direction {self.stack_direction}")
 
     def __len__(self) -> int:
         return int(self.hu.shape[0])
@@ -70,6 +91,29 @@ class Volume:
     def slice_spacing_mm(self) -> float | None:
         """Median distance between neighbouring slices, None for a single slice."""
         return float(np.median(np.diff(self.slice_z_mm))) if len(self) > 1 else None
+
+    @property
+    def step_per_z(self) -> NDArray[np.float64]:
+        """Way of pixel (0, 0) from slice to slice in LPS, per mm of z."""
+        if self.stack_direction is None:
+            direction = slice_normal(self.orientation)
+        else:
+            direction = np.asarray(self.stack_direction, np.float64)
+        step: NDArray[np.float64] = direction / direction[2]
+        return step
+
+    @property
+    def depth_per_z(self) -> float:
+        """Distance of slices along their normal, per mm of z."""
+        return float(self.step_per_z @ slice_normal(self.orientation))
+
+    @property
+    def first_pixels_mm(self) -> NDArray[np.float64]:
+        """(slice, 3) LPS positions of pixel (0, 0)."""
+        first = np.array([*self.first_pixel_mm[:2], self.slice_z_mm[0]])
+        rise_mm = self.slice_z_mm - self.slice_z_mm[0]
+        positions: NDArray[np.float64] = first + rise_mm[:, None] * self.step_per_z
+        return positions
 
     def nearest_slice(self, z_mm: float) -> int:
         """Return the index of the slice nearest to ``z_mm``."""

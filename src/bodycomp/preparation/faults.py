@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from typing import Final
 
 from bodycomp.errors import BodycompError
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.private import without_names
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,4 +34,5 @@ def fault_of(error: Exception, case: Case) -> PartFault:
         return PartFault("file", f"a file cannot be read: {error.strerror}")
     if isinstance(error, MemoryError):
         return PartFault("memory", "expected a scan that fits into memory; try fewer --jobs")
+    _LOG.debug("unexpected fault", exc_info=error)
     return PartFault(type(error).__name__, without_names(f"cannot be read ({error})", case))

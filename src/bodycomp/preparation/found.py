@@ -19,7 +19,9 @@ from bodycomp.annotation.read_scan import read_scan
 from bodycomp.dicom.candidate import CandidateSeries
 from bodycomp.dicom.series import find_series
 from bodycomp.errors import ImageError
+from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.grid import Grid
+from bodycomp.imaging.volume import MIN_SLICES
 from bodycomp.nifti import read_nifti_labels
 from bodycomp.nrrd import read_nrrd_labels
 
@@ -142,8 +144,8 @@ def search(
     folder: Path, progress: Callable[[int, int], None]
 ) -> tuple[list[FoundScan], list[FoundAnnotation]]:
     """Find scans and annotations at any depth; hidden files and folders are left out."""
-    found = find_series([folder], progress=progress)
-    scans = _dicom_scans(found.candidates)
+    found = find_series([folder], min_slices=1, progress=progress)
+    scans = _dicom_scans(_without_samples(found.candidates))
     images = {path.resolve() for series in found.candidates for path in series.files}
     annotations: list[FoundAnnotation] = []
     map_folders: list[tuple[Path, list[FoundAnnotation], bool]] = []
@@ -171,6 +173,12 @@ def _folders(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
         files = [path for path in paths if not is_passed_over(path)]
         if files:
             yield Path(root), files
+
+
+def _without_samples(candidates: Sequence[CandidateSeries]) -> list[CandidateSeries]:
+    """Leave out timing runs and the like: stacks of few slices beside others of their study."""
+    stacks = {series.study_key for series in candidates if len(series) >= MIN_SLICES}
+    return [s for s in candidates if len(s) >= MIN_SLICES or s.study_key not in stacks]
 
 
 def _dicom_scans(candidates: Sequence[CandidateSeries]) -> list[FoundScan]:
@@ -203,7 +211,9 @@ def _grid(series: CandidateSeries) -> Grid:
     affine = np.eye(4)
     affine[:3, 0] = np.array(series.orientation[:3]) * series.pixel_spacing_mm[1]
     affine[:3, 1] = np.array(series.orientation[3:]) * series.pixel_spacing_mm[0]
-    affine[:3, 2] = (last - first) / (len(series) - 1)
+    thickness_mm = series.scanner.slice_thickness_mm or 1.0
+    one = slice_normal(series.orientation) * thickness_mm
+    affine[:3, 2] = (last - first) / (len(series) - 1) if len(series) > 1 else one
     affine[:3, 3] = first
     rows, columns = series.shape
     return Grid((columns, rows, len(series)), affine)
@@ -231,7 +241,7 @@ def _look_at_volume(path: Path, kind: Kind) -> FoundScan | FoundAnnotation:
     box = Box.of(grid) if grid is not None else None
     if box is not None and not path.name.lower().endswith(".seg.nrrd"):
         try:
-            read_scan(path)
+            read_scan(path, min_slices=1)
         except ImageError as error:  # no Hounsfield units: a label map, or a scan to correct
             if not _holds_labels(path, kind):
                 note = f"cannot be read: {error.message}"

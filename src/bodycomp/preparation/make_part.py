@@ -32,6 +32,7 @@ from bodycomp.errors import ImageError, OutputError, RunInterruptedError
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.square_field import SquareField
+from bodycomp.imaging.volume import MIN_SLICES
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.faults import PartFault, fault_of
 from bodycomp.preparation.level_evidence import LevelEvidence, level_evidence
@@ -90,8 +91,10 @@ def disk_full(folder: Path, needed: int = 0) -> OutputError:
 
 
 def _make(job: PartJob) -> None:
-    scan = read_scan(job.case.scan, series_uid=job.case.series)
     task = job.task
+    # Segmentation is trained slice by slice; levels are found in a stack.
+    min_slices = 1 if isinstance(task, SegmentationTask) else MIN_SLICES
+    scan = read_scan(job.case.scan, series_uid=job.case.series, min_slices=min_slices)
     with atomic_folder(job.part) as folder:
         source = _Source(scan)
         if isinstance(task, SegmentationTask):

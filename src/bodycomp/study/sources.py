@@ -17,7 +17,7 @@ from bodycomp.dicom.candidate import CandidateSeries, SliceFile
 from bodycomp.dicom.read import load_series
 from bodycomp.dicom.scan_facts import acquisition_of, subject_of
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.volume import TOO_FEW_HINT, Volume, too_few_slices
 from bodycomp.nifti import read_nifti_volume
 from bodycomp.nrrd import nrrd_data_file, read_nrrd_volume
 from bodycomp.report.result_rows import SeriesFacts
@@ -176,6 +176,8 @@ class VolumeFileSource(Source):
             message = message.removeprefix(f"{self._path.name}: ")
             message = message.replace(self._path.name, "the file")
             raise SeriesError(message, hint=error.hint) from None
+        if few := too_few_slices(len(volume)):
+            raise SeriesError(few, hint=TOO_FEW_HINT)
         named = dict.fromkeys(IDENTIFIER_COLUMNS, "") | {"source_path": str(self._place)}
         facts = SeriesFacts(
             study=self.study,

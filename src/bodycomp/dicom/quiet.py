@@ -1,0 +1,60 @@
+"""Silence for pydicom and highdicom, whose messages quote the values that they are about."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+_LOGGERS: Final = ("pydicom", "highdicom")
+_SILENT: Final = logging.CRITICAL + 1
+
+
+class _Silence:
+    """Levels of loggers and filters of warnings, which belong to all threads.
+
+    The first one in changes them, the last one out changes them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._undo = ExitStack()
+
+    def enter(self) -> None:
+        """Begin; calls may be nested, and come from any thread."""
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._undo.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore", category=UserWarning)
+                for name in _LOGGERS:
+                    logger = logging.getLogger(name)
+                    self._undo.callback(logger.setLevel, logger.level)
+                    logger.setLevel(_SILENT)
+
+    def leave(self) -> None:
+        """End what one call of ``enter`` began."""
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._undo.close()
+
+
+_SILENCE: Final = _Silence()
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Let no message of pydicom or highdicom out, neither by ``logging`` nor as a warning.
+
+    What breaks the standard in a file is quoted there: UIDs, names, dates of birth.
+    """
+    _SILENCE.enter()
+    try:
+        yield
+    finally:
+        _SILENCE.leave()

@@ -59,13 +59,6 @@ class Broken(LevelAt):
         raise ValueError("out of range")
 
 
-class Broken(LevelAt):
-    """A network that fails."""
-
-    def __call__(self, *_: object, **__: object) -> np.ndarray:
-        raise ValueError("out of range")
-
-
 def test_fault_of_one_series_is_logged_with_its_traceback(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -144,7 +144,7 @@ class MeasuredSeries:
             SeriesError: Another slice of the series has the SOPInstanceUID of a measured one.
         """
         names = Counter((item.sop_instance_uid, item.frame_number) for item in self.slices)
-        measured = [self.slices[index] for index in self.slice_indices]
+        measured = [self.slices[n] for n in self.slice_indices if self.slices[n].sop_instance_uid]
         if any(names[item.sop_instance_uid, item.frame_number] > 1 for item in measured):
             raise SeriesError(
                 "expected a SOPInstanceUID of its own for every slice, found one that repeats: "

@@ -13,6 +13,7 @@ from typing import Final
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.data.findings import Finding, Place, Rule
 from bodycomp.data.naming import LABELS_NAME
+from bodycomp.storage import atomic_file
 
 DECLARATION: Final = {"not_annotated": NOT_ANNOTATED_LABEL}
 LABELS_FILE: Final = Rule(
@@ -25,7 +26,8 @@ LABELS_FILE: Final = Rule(
 def declare_not_annotated(data_dir: Path) -> None:
     """Write that 255 in the masks of a set means not annotated."""
     text = json.dumps(DECLARATION) + "\n"
-    (data_dir / LABELS_NAME).write_text(text, encoding="utf-8")
+    with atomic_file(data_dir / LABELS_NAME) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_declaration(data_dir: Path) -> bool | Finding:

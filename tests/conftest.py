@@ -55,3 +55,14 @@ def level_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from phantom_sets import write_level_set  # noqa: PLC0415
 
     return write_level_set(tmp_path_factory.mktemp("levels"))
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three phantom patients, made by two processes; tests with it are of the group "cohort"."""
+    from bodycomp.cohort import write_cohort  # noqa: PLC0415
+    from phantom_sets import few_patients  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("cohort") / "phantoms"
+    write_cohort(few_patients(folder, jobs=2))
+    return folder

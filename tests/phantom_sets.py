@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.cohort import CohortOptions
 from bodycomp.data.layout import SegmentationWriter, SliceWriter
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.phantom import Torso, sample_patient, sample_scan
@@ -19,6 +20,11 @@ LEVEL_SPLITS = {"train": range(6), "val": range(6, 10)}
 MASK_OFFSETS_MM = (-12.0, 0.0, 12.0)
 SLICE_OFFSETS_MM = tuple(range(-112, 225, 42))
 """Slices for slice selection reach from the pelvis to the lungs."""
+
+
+def few_patients(folder: Path, jobs: int) -> CohortOptions:
+    """Return three patients of a seed whose first ones have thick slices and render soon."""
+    return CohortOptions(folder, 3, seed=113, splits=(1, 1, 1), jobs=jobs)
 
 
 def write_mask_set(folder: Path) -> Path:

@@ -22,18 +22,9 @@ from bodycomp.dicom.series import find_series
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
 from bodycomp.preparation.cases_file import read_cases
+from phantom_sets import few_patients
 
 pytestmark = pytest.mark.xdist_group("cohort")
-
-FEW_SLICES = 113
-"""A seed whose first patients were scanned with thick slices, so that they render soon."""
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cohort") / "phantoms"
-    write_cohort(CohortOptions(folder, 3, seed=FEW_SLICES, splits=(1, 1, 1), jobs=2))
-    return folder
 
 
 def test_both_training_sets_pass_validation(cohort: Path) -> None:
@@ -91,7 +82,9 @@ def test_the_table_names_every_patient_once(cohort: Path) -> None:
     assert len({row["patient"] for row in rows}) == 3
 
 
-def test_the_same_seed_gives_the_same_bytes_in_one_process_or_two(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_in_one_process_or_two(
+    cohort: Path, tmp_path: Path
+) -> None:
     def digests(folder: Path) -> dict[str, str]:
         return {
             str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -99,10 +92,8 @@ def test_the_same_seed_gives_the_same_bytes_in_one_process_or_two(tmp_path: Path
             if path.is_file()
         }
 
-    for name, jobs in (("one", 1), ("two", 2)):
-        options = CohortOptions(tmp_path / name, 2, seed=FEW_SLICES, splits=(1, 0, 1), jobs=jobs)
-        write_cohort(options)
-    first, second = digests(tmp_path / "one"), digests(tmp_path / "two")
+    write_cohort(few_patients(tmp_path / "one", jobs=1))
+    first, second = digests(tmp_path / "one"), digests(cohort)
     assert first == second
     assert len(first) > 50
 

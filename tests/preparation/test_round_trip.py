@@ -18,14 +18,11 @@ from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.annotation.scan import Scan
 from bodycomp.cli import main
-from bodycomp.cohort import CohortOptions, PatientTruth, read_truth, write_cohort
+from bodycomp.cohort import PatientTruth, read_truth
 from bodycomp.data.layout import SPLITS, open_segmentation_split, open_slice_split
 from bodycomp.nifti import write_nifti_labels
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cohort")]
-
-FEW_SLICES = 113
-"""A seed whose first patients were scanned with thick slices, so that they render soon."""
 
 REACH_MM = 40.0
 """Masks are drawn a little farther from L3 than the training set reaches."""
@@ -42,13 +39,6 @@ class Study:
     folder: Path
     scan: Scan
     labels: NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("round-trip") / "phantoms"
-    write_cohort(CohortOptions(folder, 3, seed=FEW_SLICES, splits=(1, 1, 1), jobs=2))
-    return folder
 
 
 @pytest.fixture(scope="module")

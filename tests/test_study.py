@@ -58,7 +58,7 @@ def analyze(tmp_path, *inputs, analyzer=ANALYZER, **options):
         inputs=inputs or (tmp_path / "in",),
         models_dir=tmp_path / "models",
         out_dir=tmp_path / "out",
-        **options,
+        **{"previews": False} | options,
     )
     return analyze_inputs(given, analyzer=analyzer)
 
@@ -69,7 +69,7 @@ def table(path):
 
 
 def test_study_leaves_table_json_preview_and_masks(tmp_path, study):
-    report = analyze(tmp_path)
+    report = analyze(tmp_path, previews=True)
 
     (series,) = report.analysed
     assert report.levels_found == 1
@@ -342,7 +342,7 @@ def test_run_that_ends_early_lists_what_was_finished(tmp_path, study, error):
 
 
 def test_absent_level_is_a_row_with_a_reason_and_a_preview_but_no_mask(tmp_path, study):
-    report = analyze(tmp_path, analyzer=replace(ANALYZER, scorer=LevelAt(-400.0)))
+    report = analyze(tmp_path, analyzer=replace(ANALYZER, scorer=LevelAt(-400.0)), previews=True)
 
     (series,) = report.analysed
     assert report.levels_found == 0

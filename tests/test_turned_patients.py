@@ -86,7 +86,9 @@ def analyse(folder: Path, volume: Volume, position: str) -> tuple[np.ndarray, np
     network = FrontRight()
     segmenter = NetworkSegmenter(Model(network, card, "0123456789abcdef"), device="cpu")
     level = LevelAt(float(volume.slice_z_mm[10]))
-    options = AnalyzeOptions(inputs=(folder / "in",), models_dir=folder, out_dir=folder / "out")
+    options = AnalyzeOptions(
+        inputs=(folder / "in",), models_dir=folder, out_dir=folder / "out", previews=False
+    )
     report = analyze_inputs(options, analyzer=Analyzer(level, segmenter, AnalysisOptions()))
     image = nib.load(report.analysed[0].folder / "labels.nii.gz")
     voxels = np.argwhere(np.asarray(image.dataobj) == 1)

@@ -49,6 +49,19 @@ def test_scans_of_any_padding_body_and_bone_pass(padding, body, bone, seed):
     assert implausible_hu(hu if padding is None else padded(hu, padding)) is None
 
 
+@given(paddings, st.floats(0.12, 0.35), st.floats(0.01, 0.2), st.sampled_from([-1024, -1000]))
+def test_small_bodies_in_a_large_field_of_view_pass_and_do_not_when_they_are_too_low(
+    padding, body, bone, shift
+):
+    """A newborn is 10 cm wide; fields of view reach 50 cm, at times 70."""
+    hu = torso(body=body, bone=bone)
+    low = hu + shift
+    if padding is not None:
+        hu, low = padded(hu, padding), padded(low, padding)
+    assert implausible_hu(hu) is None
+    assert implausible_hu(low) is not None
+
+
 @given(paddings, bodies, st.floats(0.01, 0.08), st.sampled_from([-1024, -1000, 1024, 1000, 2048]))
 def test_scans_with_the_offset_missing_or_twice_do_not(padding, body, bone, shift):
     """Dense bone and padding that kept its value do not hide it."""

@@ -19,7 +19,7 @@ from bodycomp.imaging.axial import (
     obliquity_degrees,
     tilt_note,
 )
-from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, hu_sample, implausible_hu
+from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, why_not_hu
 from bodycomp.imaging.volume import Volume
 
 RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -202,14 +202,14 @@ def _as_hu(values: NDArray[Any], where: str) -> NDArray[np.int16] | NDArray[np.f
     """Return values as HU, in the smaller of both types that holds them exactly enough.
 
     Raises:
-        SeriesError: Empty, complex or not finite, or values that ``implausible_hu`` refuses.
+        SeriesError: Empty, complex or not finite, or values that ``why_not_hu`` refuses.
     """
     if values.size == 0 or values.dtype.kind not in "iuf":
         raise SeriesError(f"{where}: expected numbers, found {values.dtype} {values.shape}")
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise _not_finite(values, where)
-    fault = implausible_hu(hu_sample(values))
+    fault = why_not_hu(values)
     if fault:
         raise SeriesError(f"{where}: {fault}", hint=HU_HINT)
     fits = low >= _INT16.min and high <= _INT16.max

@@ -40,6 +40,8 @@ _CUT_OFF: Final = 0.01
 _LEAST_LEVELS: Final = 32
 """Images of fewer values were computed from a few materials, not measured."""
 _SAMPLE: Final = 1 << 20
+_SLICE_SIDE: Final = 64
+"""Rows and columns of a slice that are looked at where slices are judged one by one."""
 
 HU_HINT: Final = (
     "Store the CT values themselves: rescale slope and intercept applied once, nothing windowed, "
@@ -101,6 +103,35 @@ def implausible_hu(hu: NDArray[Any]) -> str | None:
         f"expected soft tissue and fat within {TISSUE_HU[0]:.0f} to {TISSUE_HU[1]:.0f} HU in at "
         f"least {LEAST_TISSUE:.0%} of the pixels, found {tissue:.1%}{known}; {found}"
     )
+
+
+def why_not_hu(hu: NDArray[Any]) -> str | None:
+    """Return in words why a volume cannot be HU, as a whole or in some of its slices.
+
+    A rescale may be wrong in a part of the files alone. A slice counts as wrong if it would be
+    right with the offset added or taken away, so that slices of air or of few tissues pass.
+
+    Args:
+        hu: (slice, row, column), finite, from feet to head.
+    """
+    fault = implausible_hu(hu_sample(hu))
+    if fault is not None:
+        return fault
+    down, across = (max(side // _SLICE_SIDE, 1) for side in hu.shape[1:])
+    off = [index for index, plane in enumerate(hu[:, ::down, ::across]) if _is_off(plane)]
+    if not off:
+        return None
+    return (
+        f"expected HU in every slice, found values {OFFSET_HU:.0f} off in {len(off)} of {len(hu)} "
+        f"slices, the first at slice {off[0]} from the feet (counted from 0)"
+    )
+
+
+def _is_off(plane: NDArray[Any]) -> bool:
+    if implausible_hu(plane) is None:
+        return False
+    wide = plane.astype(np.float32)
+    return any(implausible_hu(wide + shift) is None for shift in (OFFSET_HU, -OFFSET_HU))
 
 
 def _air_fault(values: NDArray[Any]) -> str | None:

@@ -20,7 +20,7 @@ from bodycomp.imaging.axial import (
     tilt_note,
 )
 from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, why_not_hu
-from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.volume import Volume, implausible_pixels
 
 RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SHEAR_TOLERANCE: Final = 1e-3
@@ -140,6 +140,14 @@ def _volume(
     a, b, c = (float(x) + 0.0 for x in affine[:3, 0] / column_mm)
     d, e, f = (float(x) + 0.0 for x in affine[:3, 1] / row_mm)
     x, y, z = (float(v) for v in affine[:3, 3])
+    fault = implausible_pixels((row_mm, column_mm), hu.shape[1:])
+    if fault is not None:
+        raise SeriesError(
+            f"{where}: {fault}",
+            hint="Correct the unit or the voxel size in the header, or convert the series from "
+            "DICOM again.",
+        )
+    direction = _stack_direction(affine, where)
     try:
         return Volume(
             hu=hu,
@@ -147,7 +155,7 @@ def _volume(
             slice_z_mm=z + affine[2, 2] * np.arange(len(hu)),
             orientation=(a, b, c, d, e, f),
             first_pixel_mm=(x, y, z),
-            stack_direction=_stack_direction(affine, where),
+            stack_direction=direction,
         )
     except ImageError as error:
         raise SeriesError(f"{where}: {error.message}") from error

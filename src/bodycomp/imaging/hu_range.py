@@ -42,6 +42,8 @@ _LEAST_LEVELS: Final = 32
 _SAMPLE: Final = 1 << 20
 _SLICE_SIDE: Final = 64
 """Rows and columns of a slice that are looked at where slices are judged one by one."""
+_FEWEST_PIXELS: Final = 1024
+"""Slices of fewer are too small to tell what is in them."""
 
 HU_HINT: Final = (
     "Store the CT values themselves: rescale slope and intercept applied once, nothing windowed, "
@@ -128,7 +130,7 @@ def why_not_hu(hu: NDArray[Any]) -> str | None:
 
 
 def _is_off(plane: NDArray[Any]) -> bool:
-    if implausible_hu(plane) is None:
+    if plane.size < _FEWEST_PIXELS or implausible_hu(plane) is None:
         return False
     wide = plane.astype(np.float32)
     return any(implausible_hu(wide + shift) is None for shift in (OFFSET_HU, -OFFSET_HU))

@@ -111,7 +111,8 @@ def why_not_hu(hu: NDArray[Any]) -> str | None:
     """Return in words why a volume cannot be HU, as a whole or in some of its slices.
 
     A rescale may be wrong in a part of the files alone. A slice counts as wrong if it would be
-    right with the offset added or taken away, so that slices of air or of few tissues pass.
+    right with the offset added or taken away, so that slices of air or of few tissues pass, and
+    so do those without any air around the body.
 
     Args:
         hu: (slice, row, column), finite, from feet to head.

@@ -139,8 +139,28 @@ def test_refusals_of_volumes(
     tmp_path: Path, data: np.ndarray, affine: np.ndarray, message: str
 ) -> None:
     path = save(tmp_path / "ct.nii", data, affine)
-    with pytest.raises(SeriesError, match=message):
+    with pytest.raises(SeriesError, match=message) as caught:
         read_nifti_volume(path)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "message"),
+    [
+        ("mm", 0.1, r"expected pixels of at least 0.1 mm, found 0.05 x 0.075 mm"),
+        ("micron", 1, r"expected pixels of at least 0.1 mm, found 0.0005 x 0.00075 mm"),
+        ("meter", 1, r"expected slices of at most 1500 mm, found 2000 x 4500 mm"),
+    ],
+)
+def test_lengths_that_are_not_in_the_unit_that_is_stated(
+    tmp_path: Path, unit: str, scale: float, message: str
+) -> None:
+    image = nib.Nifti1Image(HU, np.diag([scale, scale, scale, 1]) @ upright_affine())
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "ct.nii")
+    with pytest.raises(SeriesError, match=message) as caught:
+        read_nifti_volume(tmp_path / "ct.nii")
+    assert "unit" in caught.value.hint
 
 
 def test_refusals_of_files(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bodycomp.annotation.read_scan import read_scan
-from bodycomp.imaging.hu_range import hu_sample, implausible_hu
+from bodycomp.imaging.hu_range import hu_sample, implausible_hu, why_not_hu
 
 REAL = Path(__file__).parents[2] / "../shared/real"
 
@@ -49,6 +49,19 @@ def test_scans_of_any_padding_body_and_bone_pass(padding, body, bone, seed):
     assert implausible_hu(hu if padding is None else padded(hu, padding)) is None
 
 
+@given(paddings, st.floats(0.12, 0.35), st.floats(0.01, 0.2), st.sampled_from([-1024, -1000]))
+def test_small_bodies_in_a_large_field_of_view_pass_and_do_not_when_they_are_too_low(
+    padding, body, bone, shift
+):
+    """A newborn is 10 cm wide; fields of view reach 50 cm, at times 70."""
+    hu = torso(body=body, bone=bone)
+    low = hu + shift
+    if padding is not None:
+        hu, low = padded(hu, padding), padded(low, padding)
+    assert implausible_hu(hu) is None
+    assert implausible_hu(low) is not None
+
+
 @given(paddings, bodies, st.floats(0.01, 0.08), st.sampled_from([-1024, -1000, 1024, 1000, 2048]))
 def test_scans_with_the_offset_missing_or_twice_do_not(padding, body, bone, shift):
     """Dense bone and padding that kept its value do not hide it."""
@@ -62,6 +75,25 @@ def test_windowed_and_grey_images_do_not(padding, window, body):
     clipped = np.clip(torso(body=body), low, high)
     for image in (clipped, np.rint((clipped - low) / (high - low) * 255)):
         assert implausible_hu(image if padding is None else padded(image, padding)) is not None
+
+
+@given(
+    paddings,
+    st.floats(0.35, 0.9),
+    st.sampled_from([-1024, 1024]),
+    st.sets(st.integers(0, 11), min_size=1),
+)
+def test_single_slices_with_the_offset_missing_or_twice_are_found(padding, body, shift, wrong):
+    """The rescale of a part of the files may be wrong; slices of air are not."""
+    hu = torso(body=body)[0] if padding is None else padded(torso(body=body)[0], padding)
+    stack = np.stack([hu] * 12 + [np.random.default_rng(0).normal(-1000, 12, hu.shape)] * 3)
+    assert why_not_hu(stack) is None
+    stack[sorted(wrong)] += shift
+    found = why_not_hu(stack)
+    assert found is not None
+    if len(wrong) < 6:
+        where = f"{len(wrong)} of 15 slices, the first at slice {min(wrong)} from the feet"
+        assert where in found
 
 
 def test_it_is_said_what_was_expected_and_found():
@@ -91,8 +123,9 @@ def test_a_sample_is_as_large_as_needed():
     "name", ["torso_ct", "head_chest", "jpeg2000", "thorax_upper_abdomen", "chest_noncontrast"]
 )
 def test_real_scans_pass_and_do_not_when_they_are_shifted(name):
-    hu = hu_sample(read_scan(REAL / name).volume.hu).astype(np.float64)
-    assert implausible_hu(hu) is None
+    volume = read_scan(REAL / name).volume
+    assert why_not_hu(volume.hu) is None
+    hu = hu_sample(volume.hu).astype(np.float64)
     for shift in (-1024, 1024):
         assert implausible_hu(hu + shift) is not None
         assert implausible_hu(np.where(hu < -1100, hu, hu + shift)) is not None

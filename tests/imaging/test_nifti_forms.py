@@ -61,7 +61,9 @@ def test_another_origin_is_noted_with_its_distance(shift_mm, axis):
     sform[axis, 3] += shift_mm
     affine, notes = stated_affine(sform, placed(), SPACING_MM, "ct.nii")
     np.testing.assert_array_equal(affine, sform)
-    assert notes == (f"sform and qform lie {shift_mm:.1f} mm apart; sform was used",)
+    said_mm = float(notes[0].removeprefix("sform and qform lie ").partition(" ")[0])
+    assert said_mm == pytest.approx(shift_mm, abs=0.051)  # one digit, rounded
+    assert notes == (f"sform and qform lie {said_mm:.1f} mm apart; sform was used",)
 
 
 def flipped(axis: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from bodycomp.data.body_mask import MATTER_ABOVE_HU, STEP, body_box, body_mask
 from bodycomp.data.details import describe_details
 from bodycomp.data.fingerprint import perceptual_hash
 from bodycomp.data.leaks import DIGEST_BYTES, ROW_STEP
-from bodycomp.imaging.hu_range import TISSUE_HU
+from bodycomp.imaging.hu_range import GAS_HU, TISSUE_HU
 from bodycomp.imaging.window import PNG_WHITE, SOFT_TISSUE
 
 TISSUES: Final = len(ABDOMINAL_TISSUES)
@@ -71,6 +71,7 @@ SAMPLE_FACTS: Final = np.dtype(
         ("shifted_fit_share", "<f4"),
         ("shift", "<i2", (2,)),
         ("tissue_share", "<f4"),
+        ("matter_share", "<f4"),
     ]
 )
 """Per sample: whether it could be looked at (not with NaN or unknown labels); range of the image;
@@ -86,7 +87,8 @@ subcutaneous fat along a row, which interpolated masks have along the skin. ``fi
 share of labelled pixels whose HU their tissue has (``FITTING_HU``), NaN without any; if it is low,
 ``turned_fit_share`` is the best one of the mask turned by ``TURNS[turn]``, and
 ``shifted_fit_share`` the best one of the mask moved by ``shift`` rows and columns.
-``tissue_share`` is the share of all pixels whose HU lie within ``TISSUE_HU``."""
+``tissue_share`` is the share of all pixels whose HU lie within ``TISSUE_HU``, ``matter_share`` of
+those above ``GAS_HU``."""
 
 
 def describe_sample(
@@ -169,6 +171,7 @@ def _describe_tissues(
     values = np.arange(BINS, dtype=np.float64) + LOWEST_BIN_HU
     tissue = slice(*(int(end) - LOWEST_BIN_HU for end in TISSUE_HU))
     facts["tissue_share"] = counts[..., tissue].sum() / labels.size
+    facts["matter_share"] = counts[..., int(GAS_HU) - LOWEST_BIN_HU :].sum() / labels.size
     both = counts[:, 1:].sum(axis=0).astype(np.float64)
     pixels = both.sum(axis=1)
     air = AIR_BELOW_HU - LOWEST_BIN_HU

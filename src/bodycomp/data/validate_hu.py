@@ -13,7 +13,7 @@ from bodycomp.data.findings import Finding, Place, Rule
 from bodycomp.data.misfits import is_moved, is_turned, shift_of, tissue_means
 from bodycomp.data.places import images_place, sample_place
 from bodycomp.data.sample_facts import FITTING_HU
-from bodycomp.imaging.hu_range import LEAST_TISSUE, TISSUE_HU
+from bodycomp.imaging.hu_range import LEAST_TISSUE, TISSUE_HU, lacks_tissue
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 
 IMAGE_CONSTANT: Final = Rule(
@@ -76,8 +76,10 @@ def check_hu(split: str, facts: NDArray[np.void]) -> Iterator[Finding]:
 
 def _check_split(split: str, facts: NDArray[np.void]) -> Iterator[Finding]:
     """Judge a split as a whole: its images may hold other things than HU, whatever is drawn."""
-    share = float(np.median(facts["tissue_share"])) if len(facts) else 1.0
-    if share < LEAST_TISSUE:
+    if not len(facts):
+        return
+    share, matter = (float(np.median(facts[name])) for name in ("tissue_share", "matter_share"))
+    if lacks_tissue(share, matter):
         low, high = TISSUE_HU
         message = (
             f"expected soft tissue and fat, {low:.0f} to {high:.0f} HU, in at least "

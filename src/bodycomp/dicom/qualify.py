@@ -9,6 +9,7 @@ from bodycomp.dicom.file_header import FileHeader
 from bodycomp.dicom.frames import ENHANCED_CT
 from bodycomp.dicom.pixels import why_not_decodable
 from bodycomp.imaging.axial import MAX_OBLIQUITY_DEGREES, obliquity_degrees
+from bodycomp.imaging.volume import implausible_pixels
 
 Defect = tuple[RefusalKind, str]
 
@@ -86,6 +87,9 @@ def _geometry(header: FileHeader) -> Defect | None:
     missing = [name for name, value in needed.items() if value is None]
     if missing or header.orientation is None:
         return RefusalKind.NO_GEOMETRY, f"missing or malformed {', '.join(missing)}"
+    fault = implausible_pixels(header.pixel_spacing_mm or (), (header.rows, header.columns))
+    if fault is not None:
+        return RefusalKind.NO_GEOMETRY, fault
     degrees = obliquity_degrees(header.orientation)
     if degrees > MAX_OBLIQUITY_DEGREES:
         allowed = f"expected slices within {MAX_OBLIQUITY_DEGREES:.0f} degrees of axial"

@@ -14,7 +14,7 @@ from bodycomp.dicom.candidate import CandidateSeries, SliceFile
 from bodycomp.dicom.geometry import heights_mm, largest_allowed_gap_mm, spacing_note
 from bodycomp.dicom.pixels import HuReader, is_integral
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.hu_range import HU_HINT, hu_sample, implausible_hu
+from bodycomp.imaging.hu_range import HU_HINT, why_not_hu
 from bodycomp.imaging.volume import MIN_SLICES, Volume, too_few_slices
 
 _LOG: Final = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def load_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Loa
 
 
 def _check_hu(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
-    fault = implausible_hu(hu_sample(hu))
+    fault = why_not_hu(hu)
     if fault:
         raise SeriesError(fault, hint=HU_HINT)
 

@@ -19,8 +19,8 @@ from bodycomp.imaging.axial import (
     obliquity_degrees,
     tilt_note,
 )
-from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, hu_sample, implausible_hu
-from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, why_not_hu
+from bodycomp.imaging.volume import Volume, implausible_pixels
 
 RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SHEAR_TOLERANCE: Final = 1e-3
@@ -140,6 +140,14 @@ def _volume(
     a, b, c = (float(x) + 0.0 for x in affine[:3, 0] / column_mm)
     d, e, f = (float(x) + 0.0 for x in affine[:3, 1] / row_mm)
     x, y, z = (float(v) for v in affine[:3, 3])
+    fault = implausible_pixels((row_mm, column_mm), hu.shape[1:])
+    if fault is not None:
+        raise SeriesError(
+            f"{where}: {fault}",
+            hint="Correct the unit or the voxel size in the header, or convert the series from "
+            "DICOM again.",
+        )
+    direction = _stack_direction(affine, where)
     try:
         return Volume(
             hu=hu,
@@ -147,7 +155,7 @@ def _volume(
             slice_z_mm=z + affine[2, 2] * np.arange(len(hu)),
             orientation=(a, b, c, d, e, f),
             first_pixel_mm=(x, y, z),
-            stack_direction=_stack_direction(affine, where),
+            stack_direction=direction,
         )
     except ImageError as error:
         raise SeriesError(f"{where}: {error.message}") from error
@@ -202,14 +210,14 @@ def _as_hu(values: NDArray[Any], where: str) -> NDArray[np.int16] | NDArray[np.f
     """Return values as HU, in the smaller of both types that holds them exactly enough.
 
     Raises:
-        SeriesError: Empty, complex or not finite, or values that ``implausible_hu`` refuses.
+        SeriesError: Empty, complex or not finite, or values that ``why_not_hu`` refuses.
     """
     if values.size == 0 or values.dtype.kind not in "iuf":
         raise SeriesError(f"{where}: expected numbers, found {values.dtype} {values.shape}")
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise _not_finite(values, where)
-    fault = implausible_hu(hu_sample(values))
+    fault = why_not_hu(values)
     if fault:
         raise SeriesError(f"{where}: {fault}", hint=HU_HINT)
     fits = low >= _INT16.min and high <= _INT16.max

@@ -22,19 +22,28 @@ LEAST_TISSUE: Final = 0.03
 """Share of pixels with values of tissue. Torsos and heads have 8 to 35 %; the bone of a scan that
 is 1024 HU too low falls on these values as well, and makes at most 2 % (real scans of a chest, an
 abdomen and a head)."""
+_SMALL_BODY: Final = 0.005
+"""The same in a small body, as an infant's in a field of view of 50 cm, most of which is tissue."""
+_MOST_MATTER: Final = 0.5
+"""Share of matter with values of tissue: 75 % or more in real scans, 28 % or less in the same
+1024 HU too low, where dense bone alone is matter."""
 OFFSET_HU: Final = 1024.0
 _MOST_BONE: Final = 0.05
 """Share of pixels within ``TISSUE_HU`` on top of the offset: real scans have at most 2 %."""
 _LEAST_AIR: Final = 0.005
 """Share of pixels of air that differ from its commonest value; scans with noise have 1 % or more
 at the skin alone."""
-_GAS_HU: Final = -700.0
-"""Air around the body and gas in it are below this, within noise."""
+GAS_HU: Final = -700.0
+"""Air around the body and gas in it are below this, within noise; what is above is matter."""
 _CUT_OFF: Final = 0.01
 """Share of pixels with the lowest value of all where that is the end of a window."""
 _LEAST_LEVELS: Final = 32
 """Images of fewer values were computed from a few materials, not measured."""
 _SAMPLE: Final = 1 << 20
+_SLICE_SIDE: Final = 64
+"""Rows and columns of a slice that are looked at where slices are judged one by one."""
+_FEWEST_PIXELS: Final = 1024
+"""Slices of fewer are too small to tell what is in them."""
 
 HU_HINT: Final = (
     "Store the CT values themselves: rescale slope and intercept applied once, nothing windowed, "
@@ -50,6 +59,20 @@ def hu_sample(hu: NDArray[Any]) -> NDArray[Any]:
     """
     step = max(int(np.ceil((hu.size / _SAMPLE) ** (1 / hu.ndim))), 1)
     return hu[(slice(None, None, step),) * hu.ndim]
+
+
+def lacks_tissue(tissue_share: float, matter_share: float) -> bool:
+    """Whether too little is soft tissue or fat for a scan in HU, of any body in any field of view.
+
+    Args:
+        tissue_share: Share of pixels within ``TISSUE_HU``.
+        matter_share: Share of pixels above ``GAS_HU``.
+
+    >>> lacks_tissue(0.2, 0.25), lacks_tissue(0.02, 0.023), lacks_tissue(0.02, 0.06)
+    (False, False, True)
+    """
+    small = tissue_share >= _SMALL_BODY and tissue_share >= _MOST_MATTER * matter_share
+    return tissue_share < LEAST_TISSUE and not small
 
 
 def implausible_hu(hu: NDArray[Any]) -> str | None:
@@ -74,7 +97,7 @@ def implausible_hu(hu: NDArray[Any]) -> str | None:
     if air_fault is not None:
         return f"expected HU with air far below {AIR_BELOW_HU:.0f}, found {found}{air_fault}"
     tissue = _share(values, *TISSUE_HU)
-    if tissue >= LEAST_TISSUE:
+    if not lacks_tissue(tissue, _share(values, GAS_HU, np.inf)):
         return None
     lower = _share(values, *(x - OFFSET_HU for x in TISSUE_HU))
     known = f" and {lower:.1%} of them {OFFSET_HU:.0f} HU lower" if lower > LEAST_TISSUE else ""
@@ -84,13 +107,43 @@ def implausible_hu(hu: NDArray[Any]) -> str | None:
     )
 
 
+def why_not_hu(hu: NDArray[Any]) -> str | None:
+    """Return in words why a volume cannot be HU, as a whole or in some of its slices.
+
+    A rescale may be wrong in a part of the files alone. A slice counts as wrong if it would be
+    right with the offset added or taken away, so that slices of air or of few tissues pass, and
+    so do those without any air around the body.
+
+    Args:
+        hu: (slice, row, column), finite, from feet to head.
+    """
+    fault = implausible_hu(hu_sample(hu))
+    if fault is not None:
+        return fault
+    down, across = (max(side // _SLICE_SIDE, 1) for side in hu.shape[1:])
+    off = [index for index, plane in enumerate(hu[:, ::down, ::across]) if _is_off(plane)]
+    if not off:
+        return None
+    return (
+        f"expected HU in every slice, found values {OFFSET_HU:.0f} off in {len(off)} of {len(hu)} "
+        f"slices, the first at slice {off[0]} from the feet (counted from 0)"
+    )
+
+
+def _is_off(plane: NDArray[Any]) -> bool:
+    if plane.size < _FEWEST_PIXELS or implausible_hu(plane) is None:
+        return False
+    wide = plane.astype(np.float32)
+    return any(implausible_hu(wide + shift) is None for shift in (OFFSET_HU, -OFFSET_HU))
+
+
 def _air_fault(values: NDArray[Any]) -> str | None:
     """Return what is wrong with the air as the end of a sentence, empty if there is none at all.
 
     Air has noise, and skin partial volume. One value alone is air that was cut off, or padding of
     values that have no air: grey levels, or HU with a window or an offset.
     """
-    gas = values[(values >= LOWEST_AIR_HU) & (values <= _GAS_HU)]
+    gas = values[(values >= LOWEST_AIR_HU) & (values <= GAS_HU)]
     if not gas.size and not np.any(values <= AIR_BELOW_HU):
         return ""
     others, apart = values, ""
@@ -105,7 +158,7 @@ def _air_fault(values: NDArray[Any]) -> str | None:
         return f"{apart}, {too_high:.1%} of the pixels {OFFSET_HU:.0f} HU above soft tissue"
     levels, counts = np.unique(others, return_counts=True)
     is_cut_off = len(levels) >= _LEAST_LEVELS and counts[0] >= _CUT_OFF * values.size
-    return f"{apart}, cut off at {levels[0]:g}" if is_cut_off and levels[0] > _GAS_HU else None
+    return f"{apart}, cut off at {levels[0]:g}" if is_cut_off and levels[0] > GAS_HU else None
 
 
 def _share(values: NDArray[Any], low: float, high: float) -> float:

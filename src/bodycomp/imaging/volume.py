@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,38 @@ def too_few_slices(found: int, min_slices: int = MIN_SLICES) -> str | None:
     'expected at least 10 slices, found 9'
     """
     return f"expected at least {min_slices} slices, found {found}" if found < min_slices else None
+
+
+_SMALLEST_PIXEL_MM: Final = 0.1
+"""Scanners reconstruct fields of view of 5 cm or more in 512 columns, for ears and wrists."""
+_WIDEST_FIELD_MM: Final = 1500.0
+"""Bores of CT scanners are at most 0.9 m wide; resampled volumes may have a margin."""
+
+
+def implausible_pixels(pixel_spacing_mm: Sequence[float], shape: tuple[int, int]) -> str | None:
+    """Return why slices cannot be those of a patient in a CT scanner, None if they can.
+
+    Lengths in cm, m or um that are stated or taken as mm show by it: areas would be a hundred
+    times as small, or larger.
+
+    Args:
+        pixel_spacing_mm: Distance between rows, distance between columns.
+        shape: Rows and columns.
+
+    >>> implausible_pixels((0.7, 0.7), (512, 512))
+    >>> implausible_pixels((0.07, 0.07), (512, 512))
+    'expected pixels of at least 0.1 mm, found 0.07 x 0.07 mm: are the lengths in mm?'
+    """
+    row_mm, column_mm = pixel_spacing_mm
+    if min(row_mm, column_mm) < _SMALLEST_PIXEL_MM:
+        expected = f"pixels of at least {_SMALLEST_PIXEL_MM} mm"
+        found = f"{row_mm:.4g} x {column_mm:.4g} mm"
+    elif max(row_mm * shape[0], column_mm * shape[1]) > _WIDEST_FIELD_MM:
+        expected = f"slices of at most {_WIDEST_FIELD_MM:.0f} mm"
+        found = f"{row_mm * shape[0]:.0f} x {column_mm * shape[1]:.0f} mm"
+    else:
+        return None
+    return f"expected {expected}, found {found}: are the lengths in mm?"
 
 
 @dataclass(frozen=True, eq=False)

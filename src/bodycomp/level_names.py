@@ -62,9 +62,13 @@ def level_named(text: str) -> str:
 
 
 def is_level_name(text: str) -> bool:
-    """Whether a text is a name that a level can have, spelled as it may be."""
+    """Whether a text is a name that a level can have, spelled as it must be.
+
+    >>> is_level_name("L3"), is_level_name("l3")
+    (True, False)
+    """
     try:
-        _checked(text)
+        check_levels([text])
     except UsageError:
         return False
     return True

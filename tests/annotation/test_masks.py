@@ -299,18 +299,27 @@ def read_maps(folder: Path, case: Case, *maps: np.ndarray) -> MaskVolume:
     return read_masks(paths, case.scan, MEANINGS)
 
 
-def test_slices_marked_as_not_annotated_are_left_out_and_all_others_are_annotated(
-    tmp_path: Path, case: Case
-) -> None:
-    """As SAROS has it; slice 6 holds background alone, and the map says so."""
+def test_slices_marked_as_not_annotated_are_left_out(tmp_path: Path, case: Case) -> None:
+    """As SAROS has it."""
     labels = np.full_like(case.labels, NOT)
     labels[[1, 11]] = case.labels[[1, 11]]
-    labels[6] = 0
     masks = read_maps(tmp_path, case, labels)
-    assert np.flatnonzero(masks.annotated).tolist() == [1, 6, 11]
-    assert np.flatnonzero(~masks.left_out).tolist() == [1, 6, 11]
+    assert np.flatnonzero(masks.annotated).tolist() == [1, 11]
+    assert np.flatnonzero(~masks.left_out).tolist() == [1, 11]
     assert not masks.partial.any()
     assert (masks.labels[0] == NOT).all()
+
+
+def test_a_slice_marked_as_not_annotated_makes_no_other_one_annotated(
+    tmp_path: Path, case: Case
+) -> None:
+    """Three slices are drawn and a fourth one is given up: those between teach nothing."""
+    labels = np.zeros_like(case.labels)
+    labels[[1, 6, 11]] = case.labels[[1, 6, 11]]
+    labels[9] = NOT
+    masks = read_maps(tmp_path, case, labels)
+    assert np.flatnonzero(masks.annotated).tolist() == [1, 6, 11]
+    assert np.flatnonzero(masks.left_out).tolist() == [9]
 
 
 def test_a_map_that_marks_pixels_alone_says_nothing_of_slices_without_a_label(

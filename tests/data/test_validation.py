@@ -69,6 +69,17 @@ def test_levels_are_those_with_offsets_in_every_split(tmp_path):
     assert levels_of(tmp_path) == ("L3",)
 
 
+def test_columns_that_spell_a_vertebra_in_another_way_are_of_no_level(tmp_path):
+    """Such as an older reading that stayed in the table: other columns do not count."""
+    make_slice_set(tmp_path, levels=["L3"])
+    for split in ("train", "val"):
+        path = table_path(tmp_path, split)
+        header, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([f"{header},ZOffset_l3", *(f"{row},900" for row in rows)]) + "\n")
+    assert levels_of(tmp_path) == ("L3",)
+    assert not validate_training_set(tmp_path).errors
+
+
 def test_findings_are_kept_up_to_a_bound_and_shown_up_to_another():
     findings = FindingList("val")
     for index in range(1200):

@@ -140,6 +140,23 @@ def test_sets_of_some_tissues_alone_are_trained_on(mask_set, tmp_path, kind):
     checked(segmentation(folder))
 
 
+def in_a_wide_field(planes, fill):
+    """Fifth of the size, so that bodies take some 2 % of the image."""
+    wide = np.full_like(planes, fill)
+    wide[:, 200:303, 200:303] = planes[:, ::5, ::5]
+    return wide
+
+
+def test_small_bodies_in_a_wide_field_are_trained_on(mask_set, tmp_path):
+    folder = shutil.copytree(mask_set, tmp_path / "set")
+    rewrite(folder, images_path, lambda hu: in_a_wide_field(hu, -1000))
+    rewrite(folder, masks_path, lambda masks: in_a_wide_field(masks, 0))
+    checked(segmentation(folder))
+    rewrite(folder, images_path, lambda hu: hu - 1024)
+    with pytest.raises(TrainingSetError, match="expected soft tissue and fat"):
+        checked(segmentation(folder))
+
+
 def test_no_more_than_a_sample_is_looked_at(mask_set, monkeypatch):
     looked_at = []
     original = segmentation_validation.describe_sample

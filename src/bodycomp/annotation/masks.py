@@ -25,10 +25,8 @@ class MaskVolume:
         labels: (slice, row, column), labels of ``anatomy``, 0 for the background,
             ``NOT_ANNOTATED_LABEL`` where nobody said what is there.
         annotated: (slice,) whether the annotation says anything of a slice: one labelled pixel is
-            enough, also with an ignored label, but not if all its pixels are not annotated.
-            Where the annotation marks whole slices as not annotated, as SAROS does, it speaks of
-            the slices between its first and last label one by one: those that it does not mark
-            are annotated, even if they hold background alone.
+            enough, also with an ignored label, but not if all its pixels are not annotated. Of
+            slices of background alone nobody knows whether anybody looked at them.
         structures: The labels that occur in the annotations, as their files state them.
         notes: How they were read; nothing identifying.
     """
@@ -141,8 +139,6 @@ class _Merged:
         found = MaskVolume(self.labels, self.annotated, tuple(self.structures))
         left_out = found.left_out
         if left_out.any():
-            spoken_of = np.flatnonzero(self.annotated)
-            self.annotated[spoken_of[0] : spoken_of[-1] + 1] = True
             self.annotated &= ~left_out
             self.notes.append("slices that are marked as not annotated are left out")
         if found.partial.any():

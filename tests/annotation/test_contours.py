@@ -116,6 +116,19 @@ def test_contours_that_are_stored_more_than_once_count_once(
     assert (filled.repeated, filled.united) == (times, 0)
 
 
+@given(laps=st.integers(2, 4), closed=st.booleans(), ends_closed=st.booleans())
+def test_a_contour_that_runs_along_itself_several_times_counts_once(
+    laps: int, closed: bool, ends_closed: bool
+) -> None:
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    contour = np.column_stack([15 + 12 * np.sin(angles), 14 + 9 * np.cos(angles)])
+    lap = np.vstack([contour, contour[:1]]) if closed else contour
+    several = np.vstack([lap] * laps + [contour[:1]] * ends_closed)
+    filled = fill_region([several], (32, 30))
+    np.testing.assert_array_equal(filled.mask, fill_region([contour], (32, 30)).mask)
+    assert (filled.repeated, filled.united) == (1, 0)
+
+
 corners = st.integers(0, 12)
 
 

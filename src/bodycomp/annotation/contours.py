@@ -31,7 +31,7 @@ class FilledRegion:
 
     Attributes:
         mask: (row, column).
-        repeated: Contours that are stored once more and were left out.
+        repeated: Contours that are stored once more, alone or within one, and were left out.
         united: Contours that overlap another one in part and were united with it.
     """
 
@@ -51,7 +51,9 @@ def fill_region(contours: Sequence[NDArray[np.float64]], shape: tuple[int, int])
         SeriesError: Of some contours that overlap in part one lies within another, so that it may
             be a stroke or a hole.
     """
-    areas = [area for area in (_Area.of(contour, shape) for contour in contours) if area.mask.any()]
+    single = [_one_lap(contour) for contour in contours]
+    laps = sum(len(one) < len(contour) for one, contour in zip(single, contours, strict=True))
+    areas = [area for area in (_Area.of(contour, shape) for contour in single) if area.mask.any()]
     repeated: set[int] = set()
     for one, other in _meeting(areas):
         if one not in repeated and areas[one].repeats(areas[other]):
@@ -68,7 +70,20 @@ def fill_region(contours: Sequence[NDArray[np.float64]], shape: tuple[int, int])
     for number in dict.fromkeys(group):
         mask ^= _united([a for a, own in zip(areas, group, strict=True) if own == number], shape)
     united = sum(group.count(number) > 1 for number in group)
-    return FilledRegion(mask, len(repeated), united)
+    return FilledRegion(mask, laps + len(repeated), united)
+
+
+def _one_lap(contour: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a contour without further laps, where its points run along it several times."""
+    if np.ptp(contour, axis=0).max() < _SAME_PIXELS:
+        return contour  # hardly an area
+    closed = contour[:-1] if np.allclose(contour[0], contour[-1]) else contour
+    for points in (closed, contour):
+        for laps in range(2, len(points) // 3 + 1):
+            each, rest = divmod(len(points), laps)
+            if not rest and np.allclose(points.reshape(laps, each, 2), points[:each]):
+                return _one_lap(points[:each])
+    return contour
 
 
 def fill_contours(

@@ -37,7 +37,7 @@ def read_declaration(data_dir: Path) -> bool | Finding:
         return False
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:160]
         message = f"expected {json.dumps(DECLARATION)}, found a file that cannot be read ({reason})"
         return LABELS_FILE.broken(Place(LABELS_NAME), message)

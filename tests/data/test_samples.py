@@ -134,7 +134,7 @@ def test_a_circle_is_a_circle_in_samples_of_fields_that_are_not_square(
         lambda: MaskSampling(spacing_mm=0),
         lambda: MaskSampling(reach_mm=-1),
         lambda: MaskSampling(max_per_scan=0),
-        lambda: MaskSampling(around="L9"),
+        lambda: MaskSampling(around="l3"),
         lambda: LevelSampling(far_stride=0),
         lambda: LevelSampling(near=()),
     ],

@@ -17,7 +17,7 @@ from test_study import ANALYZER, HEADER, analyze, ct
 def results(tmp_path):
     write_ct_series(tmp_path / "in" / "a", ct(), HEADER)
     write_ct_series(tmp_path / "in" / "b", ct(), replace(HEADER, seed="two", patient_id="SECRET-8"))
-    analyze(tmp_path)
+    analyze(tmp_path, previews=True)
     return tmp_path / "out"
 
 
@@ -46,9 +46,9 @@ def test_the_command_writes_the_same_page_without_the_scans(results, tmp_path, c
 
 def test_reviews_are_kept_for_the_same_run_alone(results, tmp_path):
     first = page_data(results / "report.html")["run"]
-    analyze(tmp_path, resume=True)
+    analyze(tmp_path, resume=True, previews=True)
     assert page_data(results / "report.html")["run"] == first
-    analyze(tmp_path, overwrite=True, range_mm=20.0)
+    analyze(tmp_path, overwrite=True, range_mm=20.0, previews=True)
     assert page_data(results / "report.html")["run"] != first
 
 

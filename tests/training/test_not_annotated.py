@@ -64,6 +64,7 @@ def test_steps_are_those_of_a_loss_that_picks_the_annotated_pixels(tiny_unet, pa
             torch.testing.assert_close(one.grad, other.grad, atol=1e-5, rtol=1e-3)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_run_trains_and_is_judged_on_what_is_annotated(tiny_unet, partial_set):
     run = train_segmentation(tiny_unet(data_dir=partial_set))
     scores = json.loads((run / "test_metrics.json").read_text())

@@ -30,8 +30,9 @@ demo: $(READY)
 demo-numbers: demo
 	$(BIN)/python docs/images/draw_demo.py $(DEMO)
 
+# Another order at every run; one order in continuous integration, so that a failure repeats.
 test: $(READY) programs
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(if $(CI),--randomly-seed=345579892)
 
 # Chromium, Orthanc and dicom3tools; PROGRAMS=--required makes a missing one an error.
 programs:

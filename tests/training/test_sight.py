@@ -77,6 +77,7 @@ def test_a_dry_run_refuses_what_the_training_would(tiny_densenet):
         dry_run(options)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_lines_and_summary_tell_how_far_a_run_is_and_what_comes_next(tiny_densenet, caplog):
     caplog.set_level(logging.INFO)
     options = tiny_densenet(epochs=2)

@@ -70,7 +70,7 @@ def test_a_level_is_found_in_ten_slices_or_more(tmp_path: Path, write: Write, sl
     )
     report = analyze_inputs(options, analyzer=Analyzer(LevelAt(20.0), BodyIsMuscle()))
     expected = [] if slices >= MIN_SLICES else [f"expected at least 10 slices, found {slices}"]
-    assert [refused.reason for refused in report.refused] == expected
+    assert [refused.reason.partition(". ")[0] for refused in report.refused] == expected
     assert len(report.analysed) == (slices >= MIN_SLICES)
 
 

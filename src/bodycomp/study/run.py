@@ -250,7 +250,7 @@ class _Run:
         except ModelError:
             raise  # not the fault of this series
         except ImageError as error:
-            reason = f"{error.message}; {error.hint}" if error.hint else error.message
+            reason = f"{error.message}. {error.hint}" if error.hint else error.message
             self._refuse(folder, source, "not readable", reason)
         except (BodycompError, OSError) as error:
             reason = f"{type(error).__name__}: reading failed"

@@ -62,7 +62,9 @@ class Broken(LevelAt):
 def test_fault_of_one_series_is_logged_with_its_traceback(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    volume = Volume(np.full((12, 8, 8), -1000, np.int16), (1.0, 1.0), 5.0 * np.arange(12))
+    hu = np.full((12, 8, 8), -1000, np.int16)
+    hu[:, 2:6, 2:6] = 40
+    volume = Volume(hu, (1.0, 1.0), 5.0 * np.arange(12))
     write_ct_series(tmp_path / "in", volume, SeriesHeader(seed="s"))
     options = AnalyzeOptions(
         inputs=(tmp_path / "in",), models_dir=tmp_path, out_dir=tmp_path / "out", report=False

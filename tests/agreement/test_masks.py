@@ -173,7 +173,8 @@ def test_random_masks_agree_with_monai(
     for key in both_there(mask, truth):
         found = [agreements[key].hausdorff95_mm.value, agreements[key].surface_distance_mm.value]
         expected = monai_distances(regions(mask)[key], regions(truth)[key], spacing)
-        assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        # MONAI takes percentiles in single precision, between distances that may be far larger.
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
 def test_distances_of_two_single_pixels_are_their_distance() -> None:

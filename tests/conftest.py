@@ -1,4 +1,4 @@
-"""Make `factories` importable from every test file, and keep tests to one thread each."""
+"""Shared fixtures; keep tests to one thread each."""
 
 import os
 import sys
@@ -12,8 +12,6 @@ from hypothesis import settings
 # Trainings in tests leave nothing in the user's cache.
 _cache = tempfile.TemporaryDirectory(prefix="bodycomp-cache-")
 os.environ["BODYCOMP_CACHE"] = _cache.name
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 # Tensors in tests are small, and threads that wait for each other on a busy machine cost most.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -44,7 +42,7 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="session")
 def mask_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A segmentation set of phantom patients; tests with it are of the group "planted faults"."""
-    from phantom_sets import write_mask_set  # noqa: PLC0415 - few tests need it
+    from support.phantom_sets import write_mask_set  # noqa: PLC0415 - few tests need it
 
     return write_mask_set(tmp_path_factory.mktemp("masks"))
 
@@ -52,7 +50,7 @@ def mask_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def level_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A slice-selection set of phantom patients, as ``mask_set``."""
-    from phantom_sets import write_level_set  # noqa: PLC0415
+    from support.phantom_sets import write_level_set  # noqa: PLC0415
 
     return write_level_set(tmp_path_factory.mktemp("levels"))
 
@@ -61,7 +59,7 @@ def level_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three phantom patients, made by two processes; tests with it are of the group "cohort"."""
     from bodycomp.cohort import write_cohort  # noqa: PLC0415
-    from phantom_sets import few_patients  # noqa: PLC0415
+    from support.phantom_sets import few_patients  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("cohort") / "phantoms"
     write_cohort(few_patients(folder, jobs=2))

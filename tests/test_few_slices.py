@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotation_files import index_to_lps, save_nifti, save_nrrd
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.read_scan import read_scan
@@ -23,8 +22,9 @@ from bodycomp.preparation.cases import Case
 from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, SplitOptions
 from bodycomp.preparation.run import prepare
 from bodycomp.study import AnalyzeOptions, analyze_inputs
-from factories import torso_slice
-from stand_ins import BodyIsMuscle, LevelAt
+from support.annotation_files import index_to_lps, save_nifti, save_nrrd
+from support.factories import torso_slice
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 LABELS = ("1=muscle", "2=subcutaneous_fat", "3=visceral_fat")
 SIZE = (48, 48)

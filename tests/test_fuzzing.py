@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("fuzzing.py")
 HANGS_AFTER_S = 900
 
 
@@ -18,9 +17,9 @@ def run(tmp_path: Path, *options: str) -> set[str]:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", SCRIPT, tmp_path / "work", *options],
+        [sys.executable, "-W", "ignore", "-m", "support.fuzzing", tmp_path / "work", *options],
         cwd=tmp_path / "temporary",
-        env=os.environ | {"TMPDIR": str(temporary)},
+        env=os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=HANGS_AFTER_S,

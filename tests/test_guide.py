@@ -10,13 +10,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annotation_files import markups, nifti_map, rtstruct, save_nifti, seg_nrrd, slice_outlines
 from bodycomp.cli import main
 from bodycomp.data.layout import open_slice_split
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom import Torso, sample_patient, sample_scan
+from support.annotation_files import (
+    markups,
+    nifti_map,
+    rtstruct,
+    save_nifti,
+    seg_nrrd,
+    slice_outlines,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +110,7 @@ def slicer(patients: list[Patient]) -> None:
 
 
 def itk_snap(patients: list[Patient]) -> None:
-    from annotation_files import index_to_lps  # noqa: PLC0415
+    from support.annotation_files import index_to_lps  # noqa: PLC0415
 
     for folder in ("scans", "drawn"):
         Path("study", folder).mkdir(parents=True)

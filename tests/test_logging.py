@@ -20,7 +20,7 @@ from bodycomp.preparation.cases import Case
 from bodycomp.preparation.faults import fault_of
 from bodycomp.processes import helper_processes
 from bodycomp.study import AnalyzeOptions, analyze_inputs
-from stand_ins import BodyIsMuscle, LevelAt
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 COMMAND = """
 import logging, sys

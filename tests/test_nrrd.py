@@ -9,10 +9,10 @@ import nrrd
 import numpy as np
 import pytest
 
-from annotation_files import every_layout, index_to_lps, save_nrrd, seg_nrrd, simpleitk
 from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nrrd import Segment, read_nrrd_grid, read_nrrd_labels, read_nrrd_volume
+from support.annotation_files import every_layout, index_to_lps, save_nrrd, seg_nrrd, simpleitk
 
 VOLUME = Volume(
     np.random.default_rng(2).integers(-1024, 1500, (5, 4, 6)).astype(np.int16),

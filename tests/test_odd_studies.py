@@ -18,8 +18,8 @@ from bodycomp.study import analyze_inputs
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.run import no_progress
 from bodycomp.study.search import find_work
-from odd_studies import ODD_STUDIES, PATIENT_ID, PATIENT_NAME, VOLUME, OddStudy
-from stand_ins import BodyIsMuscle, LevelAt
+from support.odd_studies import ODD_STUDIES, PATIENT_ID, PATIENT_NAME, VOLUME, OddStudy
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 IDENTIFYING = (
     "PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "SeriesInstanceUID",

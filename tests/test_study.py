@@ -20,7 +20,7 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import ModelCard, build_network, save_model
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
-from stand_ins import BodyIsMuscle, LevelAt
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 REAL = Path(__file__).parents[1] / "../shared/real"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="../shared/real is absent")

@@ -12,7 +12,6 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 
-from annotation_files import simpleitk
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.annotation.grid import pixel_positions, slice_heights_mm
 from bodycomp.dicom.header import SeriesHeader
@@ -24,8 +23,9 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume, write_nifti_labels
 from bodycomp.results import LevelStatus
 from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
-from stand_ins import BodyIsMuscle, LevelAt
-from tilted_phantom import tilted_orientation
+from support.annotation_files import simpleitk
+from support.stand_ins import BodyIsMuscle, LevelAt
+from support.tilted_phantom import tilted_orientation
 
 REAL = Path(__file__).parents[1] / "../shared/real/tilt"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="../shared/real is absent")

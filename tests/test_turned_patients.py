@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from annotation_files import small_phantom
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.analysis.segmentation import NetworkSegmenter
 from bodycomp.anatomy import ABDOMINAL_TISSUES
@@ -22,7 +21,8 @@ from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model, ModelCard
 from bodycomp.study import AnalyzeOptions, analyze_inputs
-from stand_ins import LevelAt
+from support.annotation_files import small_phantom
+from support.stand_ins import LevelAt
 
 SIDE = 64
 SIDES = 6

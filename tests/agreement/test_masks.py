@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
-from annotation_files import simpleitk
 from bodycomp.agreement.masks import ALL_TISSUES, MaskAgreement, compare_masks
 from bodycomp.anatomy import (
     ABDOMINAL_TISSUES,
@@ -24,6 +23,7 @@ from bodycomp.anatomy import (
 )
 from bodycomp.errors import ImageError
 from bodycomp.results import Quantity
+from support.annotation_files import simpleitk
 
 SITK = simpleitk()
 

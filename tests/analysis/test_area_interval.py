@@ -7,7 +7,7 @@ from bodycomp.analysis.area_interval import area_spreads_cm2, with_interval
 from bodycomp.anatomy import MUSCLE
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import Measurement
-from factories import torso_slice
+from support.factories import torso_slice
 
 
 def volume():

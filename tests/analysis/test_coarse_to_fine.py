@@ -11,7 +11,7 @@ from bodycomp.analysis.coarse_to_fine import (
 )
 from bodycomp.networks.targets import offset_to_target
 from bodycomp.results import LevelStatus
-from simulated_curves import simulate_curve
+from support.simulated_curves import simulate_curve
 
 
 def scored(z_mm, offset_mm, scale_mm=10.0):

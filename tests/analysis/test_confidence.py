@@ -7,7 +7,7 @@ from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.confidence import CLOSE_MM
 from bodycomp.analysis.slice_selection import choose_slice
 from bodycomp.results import LevelStatus
-from simulated_curves import simulate_curve
+from support.simulated_curves import simulate_curve
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from bodycomp.networks.card import ModelCard
 from bodycomp.networks.losses import segmentation_loss, slice_selection_loss
 from bodycomp.networks.model import Model, build_network
 from bodycomp.networks.targets import offset_to_target
-from factories import torso_slice
+from support.factories import torso_slice
 
 SIDE = 128
 SIZE = (SIDE, SIDE)

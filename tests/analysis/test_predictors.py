@@ -15,7 +15,7 @@ from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model, ModelCard, build_network, save_model
 from bodycomp.results import LevelStatus
-from factories import NOT_SQUARE, SIDEWAYS, cylinder
+from support.factories import NOT_SQUARE, SIDEWAYS, cylinder
 
 SCALE = {"target_scale_mm": 10.0, "task": "slice_selection", "architecture": "densenet"}
 DENSENET = {"nb_blocks": 2, "nb_layers_per_block": 1, "nb_initial_filters": 4, "growth_rate": 4}

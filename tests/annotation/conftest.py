@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from annotation_files import Case, dicom_case, simpleitk, small_phantom
+from support.annotation_files import Case, dicom_case, simpleitk, small_phantom
 
 REAL = Path(__file__).parents[2] / "../shared/real"
 

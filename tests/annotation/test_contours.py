@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian
 
-from annotation_files import TISSUES, Case, outlines, rtstruct, slice_outlines
 from bodycomp.annotation.contours import fill_contours, fill_region
 from bodycomp.annotation.masks import read_masks
 from bodycomp.errors import SeriesError
+from support.annotation_files import TISSUES, Case, outlines, rtstruct, slice_outlines
 
 
 def square(low: float, high: float) -> np.ndarray:

@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotation_files import (
+from bodycomp.annotation.kinds import Kind, kind_of, volume_header
+from bodycomp.annotation.levels import read_levels
+from bodycomp.annotation.masks import read_masks
+from bodycomp.annotation.reference import referenced_series
+from bodycomp.errors import BodycompError
+from bodycomp.imaging.volume import Volume
+from support.annotation_files import (
     TISSUE_NAMES,
     TISSUES,
     Case,
@@ -22,12 +28,6 @@ from annotation_files import (
     seg_nrrd,
     slice_outlines,
 )
-from bodycomp.annotation.kinds import Kind, kind_of, volume_header
-from bodycomp.annotation.levels import read_levels
-from bodycomp.annotation.masks import read_masks
-from bodycomp.annotation.reference import referenced_series
-from bodycomp.errors import BodycompError
-from bodycomp.imaging.volume import Volume
 
 LABELS = np.kron(np.arange(144).reshape(12, 3, 4) % 4, np.ones((1, 4, 4))).astype(np.uint8)
 VOLUME = Volume(

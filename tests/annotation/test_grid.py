@@ -13,7 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation_files import (
+from bodycomp.annotation.grid import find_place, place_label_map
+from bodycomp.annotation.masks import read_masks
+from bodycomp.errors import SeriesError
+from bodycomp.imaging.grid import Grid
+from bodycomp.imaging.label_map import LabelMap
+from bodycomp.imaging.volume import Volume
+from support.annotation_files import (
     TISSUES,
     Case,
     dicom_case,
@@ -27,12 +33,6 @@ from annotation_files import (
     save_nrrd,
     slice_outlines,
 )
-from bodycomp.annotation.grid import find_place, place_label_map
-from bodycomp.annotation.masks import read_masks
-from bodycomp.errors import SeriesError
-from bodycomp.imaging.grid import Grid
-from bodycomp.imaging.label_map import LabelMap
-from bodycomp.imaging.volume import Volume
 
 HU = np.random.default_rng(11).integers(-1024, 900, (12, 9, 11)).astype(np.int16)
 LABELS = np.random.default_rng(12).integers(0, 4, HU.shape).astype(np.uint8)

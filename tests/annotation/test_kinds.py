@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotation_files import (
+from bodycomp.annotation.kinds import Kind, kind_of, volume_header
+from bodycomp.annotation.levels import read_levels
+from bodycomp.annotation.masks import read_masks
+from bodycomp.annotation.reference import referenced_series
+from bodycomp.errors import InputNotFoundError, SeriesError
+from support.annotation_files import (
     TISSUE_NAMES,
     TISSUES,
     Case,
@@ -21,11 +26,6 @@ from annotation_files import (
     rtstruct,
     seg_nrrd,
 )
-from bodycomp.annotation.kinds import Kind, kind_of, volume_header
-from bodycomp.annotation.levels import read_levels
-from bodycomp.annotation.masks import read_masks
-from bodycomp.annotation.reference import referenced_series
-from bodycomp.errors import InputNotFoundError, SeriesError
 
 
 def test_every_kind_is_told(tmp_path: Path, case: Case) -> None:

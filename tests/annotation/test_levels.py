@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotation_files import (
+from bodycomp.annotation.grid import slice_heights_mm
+from bodycomp.annotation.levels import LevelMarks, LevelOptions, read_levels
+from bodycomp.annotation.vertebrae import TOTALSEGMENTATOR_LABELS
+from bodycomp.errors import InputNotFoundError, SeriesError, SliceCountError
+from bodycomp.imaging.volume import Volume
+from support.annotation_files import (
     TOTALSEGMENTATOR_L1_TO_L5,
     Case,
     dicom_case,
@@ -20,11 +25,6 @@ from annotation_files import (
     nifti_map,
     vertebra_labels,
 )
-from bodycomp.annotation.grid import slice_heights_mm
-from bodycomp.annotation.levels import LevelMarks, LevelOptions, read_levels
-from bodycomp.annotation.vertebrae import TOTALSEGMENTATOR_LABELS
-from bodycomp.errors import InputNotFoundError, SeriesError, SliceCountError
-from bodycomp.imaging.volume import Volume
 
 VOLUME = Volume(
     np.random.default_rng(4).integers(-1024, 900, (40, 60, 64)).astype(np.int16),

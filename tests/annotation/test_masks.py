@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import dice
 
-from annotation_files import (
+from bodycomp.annotation.labels import LabelMapping
+from bodycomp.annotation.masks import MaskVolume, read_masks
+from bodycomp.annotation.read_scan import read_scan
+from bodycomp.errors import InputNotFoundError, SeriesError
+from support.annotation_files import (
     TISSUE_NAMES,
     TISSUES,
     Case,
@@ -23,10 +27,6 @@ from annotation_files import (
     seg_nrrd,
     slice_outlines,
 )
-from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.masks import MaskVolume, read_masks
-from bodycomp.annotation.read_scan import read_scan
-from bodycomp.errors import InputNotFoundError, SeriesError
 
 SEGMENTS = [(name, label, 0) for label, name in TISSUE_NAMES.items()]
 Write = Callable[[Path, Case], Path]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotation_files import TISSUES, Case, png_folder
 from bodycomp.annotation.masks import read_masks
 from bodycomp.errors import SeriesError
+from support.annotation_files import TISSUES, Case, png_folder
 
 
 def test_slices_without_a_file_are_not_annotated(tmp_path: Path, case: Case) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotation_files import every_layout, index_to_lps, save_nifti, save_nrrd
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.annotation.scan import Scan
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import InputNotFoundError, SeriesError, UsageError
 from bodycomp.imaging.volume import Volume
+from support.annotation_files import every_layout, index_to_lps, save_nifti, save_nrrd
 
 VOLUME = Volume(
     np.random.default_rng(3).integers(-1024, 1500, (12, 9, 11)).astype(np.int16),

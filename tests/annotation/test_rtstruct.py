@@ -11,10 +11,10 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from annotation_files import TISSUES, Case, rtstruct, slice_outlines
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import read_masks
 from bodycomp.errors import SeriesError
+from support.annotation_files import TISSUES, Case, rtstruct, slice_outlines
 
 NAMES = ("muscle", "subcutaneous_fat", "visceral_fat")
 

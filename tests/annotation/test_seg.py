@@ -10,10 +10,10 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from annotation_files import TISSUE_NAMES, TISSUES, Case, dicom_seg
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import read_masks
 from bodycomp.errors import SeriesError
+from support.annotation_files import TISSUE_NAMES, TISSUES, Case, dicom_seg
 
 BY_NAME = LabelMapping.parse(f"{name}={name}" for name in TISSUE_NAMES.values())
 

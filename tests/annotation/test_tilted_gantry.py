@@ -8,7 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotation_files import (
+from bodycomp.annotation.levels import read_levels
+from bodycomp.annotation.masks import read_masks
+from bodycomp.errors import SeriesError
+from bodycomp.nifti import write_nifti_labels
+from support.annotation_files import (
     TISSUE_NAMES,
     TISSUES,
     Case,
@@ -22,11 +26,7 @@ from annotation_files import (
     slice_outlines,
     small_phantom,
 )
-from bodycomp.annotation.levels import read_levels
-from bodycomp.annotation.masks import read_masks
-from bodycomp.errors import SeriesError
-from bodycomp.nifti import write_nifti_labels
-from tilted_phantom import tilted
+from support.tilted_phantom import tilted
 
 
 @pytest.fixture(scope="module", params=[-20.0, 18.5])

@@ -16,7 +16,7 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.cli import main
 from bodycomp.cli.analyze import _reasons, _table
 from bodycomp.study.options import AnalysedSeries, StudyReport
-from kill_harness import TABLES, make_cohort
+from support.kill_harness import TABLES, make_cohort
 
 
 def analyze(*arguments: object) -> int:

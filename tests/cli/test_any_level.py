@@ -20,7 +20,7 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.study.options import DicomObject
-from reviewed_runs import make_run, table
+from support.reviewed_runs import make_run, table
 
 UMBILICUS_BELOW_L4_MM = 10.0
 TINY = ["--nb_blocks", "2", "--nb_layers_per_block", "1", "--growth_rate", "4"]

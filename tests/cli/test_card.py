@@ -18,7 +18,7 @@ from bodycomp.imaging.preprocessing import (
 from bodycomp.networks.card_words import KIND_WORDS
 from bodycomp.networks.checkpoint import ModelCard, build_network, load_model, save_model
 from bodycomp.networks.model_folder import read_model_files, write_card
-from factories import make_segmentation_set, make_slice_set
+from support.factories import make_segmentation_set, make_slice_set
 
 CARDS = {
     "slice-selection": ModelCard(

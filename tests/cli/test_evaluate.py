@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bodycomp.cli import main
-from factories import make_segmentation_set, make_slice_set
+from support.factories import make_segmentation_set, make_slice_set
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotation_files import nifti_map
 from bodycomp.cli import main
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
-from reviewed_runs import PIXEL_CM2, ByDensity, Run, contents, level_document, widening
+from support.annotation_files import nifti_map
+from support.reviewed_runs import PIXEL_CM2, ByDensity, Run, contents, level_document, widening
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotation_files import seg_nrrd
 from bodycomp.cli import main
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
-from reviewed_runs import PIXEL_CM2, ByDensity, Run, widening
+from support.annotation_files import seg_nrrd
+from support.reviewed_runs import PIXEL_CM2, ByDensity, Run, widening
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "review.md").read_text(encoding="utf-8")
 SLICE = 20

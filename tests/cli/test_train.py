@@ -12,7 +12,7 @@ import bodycomp.cli
 from bodycomp.cli import main
 from bodycomp.cli.train import _values
 from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
-from factories import make_segmentation_set
+from support.factories import make_segmentation_set
 
 BIN = Path(__file__).parents[2] / "bin"
 COMMANDS = {"segmentation": SegmentationOptions, "slice-selection": SliceSelectionOptions}

@@ -7,7 +7,7 @@ import pytest
 
 from bodycomp.cli import main
 from bodycomp.data.layout import masks_path
-from factories import make_segmentation_set, make_slice_set
+from support.factories import make_segmentation_set, make_slice_set
 
 
 @pytest.fixture

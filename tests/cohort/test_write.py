@@ -22,7 +22,7 @@ from bodycomp.dicom.series import find_series
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
 from bodycomp.preparation.cases_file import read_cases
-from phantom_sets import few_patients
+from support.phantom_sets import few_patients
 
 pytestmark = pytest.mark.xdist_group("cohort")
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from bodycomp.data.augmentation import NO_AUGMENTATION, AugmentationOptions, augment_batch, draw
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
-from factories import torso_slice
+from support.factories import torso_slice
 
 SMALL = Preprocessing(size=(128, 128))
 STILL = {

@@ -24,7 +24,7 @@ from bodycomp.imaging.preprocessing import (
     SLICE_SELECTION_PREPROCESSING,
     Preprocessing,
 )
-from factories import make_slice_set
+from support.factories import make_slice_set
 
 KERAS = Preprocessing(size=(512, 512), input_max=255.0)
 GENTLE = AugmentationOptions()

@@ -12,7 +12,7 @@ from bodycomp.data.compiled_augmentation import augment_compact, can_augment
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.window import Window
 from bodycomp.native import library
-from factories import torso_slice
+from support.factories import torso_slice
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no compiler for the kernels")
 

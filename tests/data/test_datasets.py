@@ -20,7 +20,7 @@ from bodycomp.imaging.preprocessing import (
     Preprocessing,
 )
 from bodycomp.imaging.window import SOFT_TISSUE
-from factories import level_slice, make_segmentation_set, make_slice_set
+from support.factories import level_slice, make_segmentation_set, make_slice_set
 
 KERAS = Preprocessing(size=(256, 256), quantised=True, input_max=255.0)
 

@@ -19,7 +19,7 @@ from bodycomp.data.grey_file import GreyFileWriter, file_bytes, open_or_none
 from bodycomp.data.layout import open_slice_split, png_path
 from bodycomp.data.validate import check_slice_set, survey_slice_set
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
-from factories import make_slice_set
+from support.factories import make_slice_set
 
 SIZE = (256, 256)
 

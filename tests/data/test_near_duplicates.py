@@ -9,7 +9,7 @@ from bodycomp.data.fingerprint import part_means, perceptual_hash
 from bodycomp.data.near_duplicates import near_duplicates, similar_pairs
 from bodycomp.data.slice_facts import describe_slice
 from bodycomp.imaging.window import SOFT_TISSUE
-from factories import level_slice
+from support.factories import level_slice
 
 
 def noise(sigma, shape):

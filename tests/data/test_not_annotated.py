@@ -15,7 +15,7 @@ from bodycomp.data.validation import validate_training_set
 from bodycomp.errors import TrainingSetError
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.report.training_set_page import write_training_set_page
-from factories import make_segmentation_set, torso_slice
+from support.factories import make_segmentation_set, torso_slice
 
 
 def mark(folder, place, label=NOT_ANNOTATED_LABEL, split="train"):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from bodycomp.data.layout import images_path, png_path, table_path
 from bodycomp.data.validation import validate_training_set
-from factories import make_segmentation_set, make_slice_set
+from support.factories import make_segmentation_set, make_slice_set
 
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", ">i2", "<i4", "<i8"])

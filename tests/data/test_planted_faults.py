@@ -20,7 +20,7 @@ from scipy import ndimage
 from bodycomp.data.findings import shortened
 from bodycomp.data.layout import images_path, masks_path, png_path, table_path
 from bodycomp.data.validation import ValidationOptions, validate_training_set
-from phantom_sets import (
+from support.phantom_sets import (
     LEVEL_SPLITS,
     LEVELS,
     SLICE_OFFSETS_MM,

@@ -21,7 +21,7 @@ from bodycomp.imaging.preprocessing import (
 )
 from bodycomp.imaging.square_field import AIR_HU, SquareField
 from bodycomp.imaging.volume import STANDARD_ORIENTATION, Volume
-from factories import NOT_SQUARE, SIDEWAYS, cylinder
+from support.factories import NOT_SQUARE, SIDEWAYS, cylinder
 
 UPSIDE_DOWN = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 

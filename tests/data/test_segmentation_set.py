@@ -13,7 +13,7 @@ from bodycomp.data.layout import (
     open_segmentation_split,
 )
 from bodycomp.errors import ImageError, InputNotFoundError, OutputError, TrainingSetError
-from factories import make_segmentation_set, torso_slice
+from support.factories import make_segmentation_set, torso_slice
 
 SHAPE = (2, 512, 512, 1)
 

@@ -11,7 +11,7 @@ from bodycomp.errors import (
     TrainingSetError,
     UsageError,
 )
-from factories import make_slice_set
+from support.factories import make_slice_set
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
 

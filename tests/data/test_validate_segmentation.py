@@ -8,7 +8,7 @@ from bodycomp.data import findings as findings_module
 from bodycomp.data.layout import images_path, masks_path
 from bodycomp.data.validate import check_segmentation_set, raise_for_errors
 from bodycomp.errors import TrainingSetError
-from factories import make_segmentation_set, torso_slice
+from support.factories import make_segmentation_set, torso_slice
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from PIL import Image
 from bodycomp.data.layout import png_path, table_path
 from bodycomp.data.validate import check_slice_set, raise_for_errors
 from bodycomp.errors import TrainingSetError, UsageError
-from factories import make_slice_set
+from support.factories import make_slice_set
 
 GREY = np.arange(256 * 256).reshape(256, 256)
 

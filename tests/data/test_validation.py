@@ -8,7 +8,7 @@ from bodycomp.data.findings import Finding, FindingList, count_findings, shorten
 from bodycomp.data.layout import images_path, masks_path, table_path
 from bodycomp.data.validation import levels_of, training_set_kind, validate_training_set
 from bodycomp.errors import InputNotFoundError, TrainingSetError
-from factories import make_segmentation_set, make_slice_set
+from support.factories import make_segmentation_set, make_slice_set
 
 
 def test_the_facts_of_samples_are_those_of_their_pixels(tmp_path):

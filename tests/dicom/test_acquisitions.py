@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bodycomp.dicom.acquisitions import MAX_SHARED_SLICES, split_acquisitions
 from bodycomp.dicom.file_header import FileHeader
-from image_headers import image_header
+from support.image_headers import image_header
 
 SPACING_MM = 5.0
 Pieces = list[tuple[int, int]]

@@ -37,7 +37,7 @@ from bodycomp.results import (
     SeriesResult,
     SliceChoice,
 )
-from dicom_files import enhanced
+from support.dicom_files import enhanced
 
 HEADER = SeriesHeader(
     seed="one",

@@ -19,7 +19,7 @@ from bodycomp.dicom.series import CandidateSeries, find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
-from dicom_files import enhanced, store
+from support.dicom_files import enhanced, store
 
 Find = Callable[[Path], CandidateSeries]
 

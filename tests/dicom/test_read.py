@@ -20,7 +20,7 @@ from bodycomp.dicom.series import CandidateSeries, find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
-from dicom_files import edit
+from support.dicom_files import edit
 
 Find = Callable[[Path], CandidateSeries]
 

@@ -12,7 +12,6 @@ import pydicom
 import pytest
 from pydicom.uid import RLELossless
 
-from annotation_files import TISSUES, png_folder
 from bodycomp.annotation.levels import read_levels
 from bodycomp.annotation.masks import read_masks
 from bodycomp.annotation.read_scan import read_scan
@@ -24,8 +23,9 @@ from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
 from bodycomp.study.run import Analyzer
-from dicom_files import edit, store
-from stand_ins import BodyIsMuscle, LevelAt
+from support.annotation_files import TISSUES, png_folder
+from support.dicom_files import edit, store
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 HEADER = SeriesHeader(seed="s", patient_id="ID-0815", patient_name="Doe^Jane")
 

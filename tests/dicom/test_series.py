@@ -17,7 +17,7 @@ from bodycomp.dicom.series import CandidateSeries, RefusalKind, find_series
 from bodycomp.dicom.write import write_ct_series, write_localizer
 from bodycomp.errors import InputNotFoundError
 from bodycomp.imaging.volume import Volume
-from dicom_files import edit
+from support.dicom_files import edit
 
 Find = Callable[[Path], CandidateSeries]
 RefusalOf = Callable[[Path], tuple[str, str]]

@@ -9,7 +9,7 @@ from bodycomp.dicom.file_header import FileHeader
 from bodycomp.dicom.grouping import Group, group_files
 from bodycomp.dicom.series_identity import IDENTITY, by_series
 from bodycomp.dicom.split_uids import refuse_split_series
-from image_headers import image_header
+from support.image_headers import image_header
 
 FIELDS = tuple(IDENTITY.values())
 Parts = set[frozenset[int]]

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from annotated import LABELS, case_row, make_cases, make_volume, write_table
-from faulty_models import (
+from scipy import stats
+
+from bodycomp.analysis.pipeline import Analyzer
+from bodycomp.errors import CasesError, OutputError, RunInterruptedError, UsageError
+from bodycomp.nifti import write_nifti_labels
+from support.annotated_cases import LABELS, case_row, make_cases, make_volume, write_table
+from support.faulty_models import (
     L3_Z_MM,
     BlindScorer,
     Scorer,
@@ -17,11 +22,6 @@ from faulty_models import (
     run,
     without_a_row,
 )
-from scipy import stats
-
-from bodycomp.analysis.pipeline import Analyzer
-from bodycomp.errors import CasesError, OutputError, RunInterruptedError, UsageError
-from bodycomp.nifti import write_nifti_labels
 
 CASES = 12
 

@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotation_files import (
+from bodycomp.agreement.masks import compare_masks
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, THORACIC_TISSUES
+from bodycomp.annotation.labels import LabelMapping
+from bodycomp.data.label_file import declare_not_annotated
+from bodycomp.errors import BodycompError, InputNotFoundError, SeriesError, UsageError
+from bodycomp.evaluation.mask_files import MaskOptions, evaluate_masks
+from bodycomp.evaluation.slice_records import SliceRecord
+from support.annotation_files import (
     dicom_case,
     dicom_seg,
     every_layout,
@@ -16,14 +23,7 @@ from annotation_files import (
     save_nrrd,
     small_phantom,
 )
-from bodycomp.agreement.masks import compare_masks
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, THORACIC_TISSUES
-from bodycomp.annotation.labels import LabelMapping
-from bodycomp.data.label_file import declare_not_annotated
-from bodycomp.errors import BodycompError, InputNotFoundError, SeriesError, UsageError
-from bodycomp.evaluation.mask_files import MaskOptions, evaluate_masks
-from bodycomp.evaluation.slice_records import SliceRecord
-from factories import make_segmentation_set
+from support.factories import make_segmentation_set
 
 VOLUME, TRUTH = small_phantom(slices=10, matrix=48)
 FOUND = np.roll(TRUTH, (1, 2), (1, 2))

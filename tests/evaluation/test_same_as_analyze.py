@@ -6,10 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from annotated import L3_SLICE, SPACING_MM, case_row, make_volume, write_table
-from faulty_models import Scorer, Segmenter
 
-from annotation_files import index_to_lps, save_nifti
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
@@ -23,6 +20,9 @@ from bodycomp.nifti import write_nifti_labels
 from bodycomp.preparation.cases_file import read_cases
 from bodycomp.study import AnalyzeOptions, analyze_inputs
 from bodycomp.study.patients import PatientTable, read_patients
+from support.annotated_cases import L3_SLICE, SPACING_MM, case_row, make_volume, write_table
+from support.annotation_files import index_to_lps, save_nifti
+from support.faulty_models import Scorer, Segmenter
 
 OF_THE_RUN = {"study", "series", "notes"}
 """Columns that name the run's own things."""

@@ -22,7 +22,7 @@ from bodycomp.evaluation.segmentation import evaluate_segmenter
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.checkpoint import build_network, load_model, save_model
-from factories import make_segmentation_set
+from support.factories import make_segmentation_set
 
 COUNTS = {"train": 1, "val": 1, "test": 19}
 PREPROCESSING = Preprocessing((512, 512))

@@ -9,9 +9,8 @@ import torch
 
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.checkpoint import load_model
-
-from . import keras_reference
-from .keras_writer import KerasModelBuilder, small_densenet, small_unet, write_keras
+from support import keras_reference
+from support.keras_writer import KerasModelBuilder, small_densenet, small_unet, write_keras
 
 LEGACY = Path(__file__).parents[2] / "../shared/legacy"
 TOLERANCE_FLOAT64 = 2e-6  # the stored outputs are float32 themselves

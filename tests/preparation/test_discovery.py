@@ -7,11 +7,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from annotated import case_row, make_case, make_cases, make_volume, write_table
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from annotation_files import dicom_seg, rtstruct, slice_outlines
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.cli import main
 from bodycomp.errors import CasesError, InputNotFoundError, OutputError
@@ -19,6 +17,8 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.preparation.cases_file import joined_paths, read_cases, split_paths
 from bodycomp.preparation.discovery import discover
+from support.annotated_cases import case_row, make_case, make_cases, make_volume, write_table
+from support.annotation_files import dicom_seg, rtstruct, slice_outlines
 
 
 def draft(folder: Path, table: Path | None = None) -> list[dict[str, str]]:

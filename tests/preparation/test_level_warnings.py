@@ -11,7 +11,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from annotated import make_cases
 from numpy.typing import NDArray
 
 from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, slice_of_number
@@ -23,6 +22,7 @@ from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.preparation.landmarks import find_landmarks
 from bodycomp.preparation.level_evidence import LevelEvidence, level_evidence
 from bodycomp.preparation.level_warnings import ALL_CASES, LevelWarning, level_warnings
+from support.annotated_cases import make_cases
 
 SEED, PATIENTS, SPACING_MM = 4711, 6, 10.0
 FAR_APART_MM = 110.0

@@ -9,18 +9,17 @@ import time
 from pathlib import Path
 
 import pytest
-from annotated import make_cases
-from test_resume import options_of
 
 from bodycomp.errors import OutputError
 from bodycomp.preparation.run import prepare
+from support.annotated_cases import make_cases, options_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("preparation")]
 
 ORPHANS = """
 import multiprocessing, os, signal, sys
 from pathlib import Path
-from test_resume import options_of
+from support.annotated_cases import options_of
 from bodycomp.preparation.run import prepare
 
 def progress(stage, done, total):
@@ -57,7 +56,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     script.write_text(ORPHANS)
     done = subprocess.run(
         [sys.executable, script, table, tmp_path / "set"],
-        env={"PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])},
+        env={"PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
         check=False,

@@ -7,18 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from annotated import LABELS, make_cases
 
-from bodycomp.annotation.labels import LabelMapping
-from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, Task
 from bodycomp.preparation.run import prepare
+from support.annotated_cases import TASKS, make_cases, options_of
 
 pytestmark = pytest.mark.xdist_group("preparation")
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from test_resume import TASKS, options_of
+from support.annotated_cases import TASKS, options_of
 from bodycomp.preparation.run import prepare
 
 table, out, name, stage, count, number = sys.argv[1:]
@@ -30,14 +28,6 @@ def progress(now, done, total):
 if __name__ == "__main__":
     prepare(options_of(Path(table), Path(out), name, jobs=2), progress)
 """
-TASKS: dict[str, Task] = {
-    "masks": SegmentationTask(LabelMapping.parse(LABELS)),
-    "levels": SliceTask(),
-}
-
-
-def options_of(table: Path, out: Path, name: str, jobs: int) -> PrepareOptions:
-    return PrepareOptions(table, out, TASKS[name], jobs=jobs)
 
 
 def digests(out: Path) -> dict[str, str]:
@@ -85,10 +75,9 @@ def test_the_same_bytes_after_a_kill(
     out = tmp_path / "set"
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    sources = [str(Path(__file__).parent), *sys.path]
     done = subprocess.run(
         [sys.executable, script, table, out, name, stage, str(count), str(int(number))],
-        env={"PYTHONPATH": ":".join(sources), "OMP_NUM_THREADS": "1"},
+        env={"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,

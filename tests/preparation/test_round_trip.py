@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annotation_files import TISSUE_NAMES, dicom_seg, rtstruct, seg_nrrd, slice_outlines
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.annotation.scan import Scan
@@ -21,6 +20,7 @@ from bodycomp.cli import main
 from bodycomp.cohort import PatientTruth, read_truth
 from bodycomp.data.layout import SPLITS, open_segmentation_split, open_slice_split
 from bodycomp.nifti import write_nifti_labels
+from support.annotation_files import TISSUE_NAMES, dicom_seg, rtstruct, seg_nrrd, slice_outlines
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cohort")]
 
@@ -160,7 +160,7 @@ def test_masks_on_the_pixel_grid_come_back_exactly(
         np.testing.assert_array_equal(ours.images, theirs.images)
         np.testing.assert_array_equal(ours.masks, theirs.masks)
     if write is as_seg:  # the same bytes train the same model, whoever wrote them
-        from no_pictures import leave_pictures_out  # noqa: PLC0415 - it imports PyTorch
+        from support.no_pictures import leave_pictures_out  # noqa: PLC0415 - it imports PyTorch
 
         leave_pictures_out(monkeypatch.setattr)
         assert weights_after_training(prepared / "segmentation", tmp_path / "ours") == (

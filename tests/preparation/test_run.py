@@ -8,18 +8,6 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from annotated import (
-    ANNOTATED,
-    L3_SLICE,
-    LABELS,
-    SIZE,
-    SPACING_MM,
-    case_row,
-    make_case,
-    make_cases,
-    make_volume,
-    write_table,
-)
 
 from bodycomp.anatomy import tissues_for
 from bodycomp.annotation.labels import LabelMapping
@@ -40,7 +28,19 @@ from bodycomp.preparation.options import (
 )
 from bodycomp.preparation.run import PrepareSummary, prepare
 from bodycomp.preparation.work import work_folder
-from factories import torso_slice
+from support.annotated_cases import (
+    ANNOTATED,
+    L3_SLICE,
+    LABELS,
+    SIZE,
+    SPACING_MM,
+    case_row,
+    make_case,
+    make_cases,
+    make_volume,
+    write_table,
+)
+from support.factories import torso_slice
 
 pytestmark = pytest.mark.xdist_group("preparation")
 MASKS = SegmentationTask(LabelMapping.parse(LABELS))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from annotated import LABELS, make_cases
 
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.data.manifest import MANIFEST_NAME
@@ -16,6 +15,7 @@ from bodycomp.errors import BodycompError, OutputError
 from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask
 from bodycomp.preparation.run import prepare
 from bodycomp.preparation.verify import verify_set
+from support.annotated_cases import LABELS, make_cases
 
 pytestmark = pytest.mark.xdist_group("preparation")
 

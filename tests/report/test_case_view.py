@@ -16,7 +16,7 @@ from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW
 from bodycomp.report.case_view import CaseTruth, make_case_view
 from bodycomp.report.result_rows import SeriesFacts
 from bodycomp.results import QualityFlag, Quantity, SeriesResult
-from report_cases import cylinder, found_at, not_found
+from support.report_cases import cylinder, found_at, not_found
 
 FACTS = SeriesFacts(study="study-1", series="series-2")
 

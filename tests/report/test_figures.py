@@ -20,7 +20,7 @@ from bodycomp.report.figures import (
 )
 from bodycomp.report.overlay import colour_mask
 from bodycomp.results import SeriesResult
-from report_cases import cylinder, found_at, not_found
+from support.report_cases import cylinder, found_at, not_found
 
 
 def picture(path):

@@ -8,7 +8,7 @@ import pytest
 from bodycomp.networks.card_description import ModelDescription
 from bodycomp.networks.card_metrics import Metric, MetricTable
 from bodycomp.report.model_card_view import make_card_view
-from model_cards import BARE, DIGEST, FULL, SEGMENTATION
+from support.model_cards import BARE, DIGEST, FULL, SEGMENTATION
 
 
 def section(view, key):

@@ -13,7 +13,7 @@ from bodycomp.report.evaluation_sections import evaluation_sections
 from bodycomp.report.page import json_block
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.review_page import write_review_page
-from report_pages import HOSTILE, page_cases, page_content
+from support.report_pages import HOSTILE, page_cases, page_content
 
 BLOCK = re.compile(r'<script type="application/json" id="([^"]+)">(.*?)</script>', re.DOTALL)
 

@@ -9,7 +9,7 @@ import pytest
 
 from bodycomp.report.review_page import write_review_page
 from bodycomp.study.review_file import read_review
-from report_pages import HOSTILE, page_content
+from support.report_pages import HOSTILE, page_content
 
 COLUMNS = (
     "study,series,level,verdict,comment,moved_to_slice,reviewer,reviewed_at,slice_index,models"

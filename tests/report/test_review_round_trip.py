@@ -3,7 +3,7 @@
 import pytest
 
 from bodycomp.study.analysis_page import write_analysis_page
-from reviewed_runs import Run, area_cm2, make_run, tissue_labels, widening
+from support.reviewed_runs import Run, area_cm2, make_run, tissue_labels, widening
 
 pytestmark = pytest.mark.slow
 

@@ -29,7 +29,7 @@ from bodycomp.report.sample_choice import (
     unusual,
 )
 from bodycomp.report.training_set_page import PageOptions, write_training_set_page
-from factories import make_segmentation_set, make_slice_set
+from support.factories import make_segmentation_set, make_slice_set
 
 
 @pytest.mark.parametrize("name", ["random", "suspicious", "seed"])

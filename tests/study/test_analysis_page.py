@@ -9,7 +9,7 @@ import pytest
 from bodycomp.cli import main
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.study.analysis_page import write_analysis_page
-from reviewed_runs import make_run
+from support.reviewed_runs import make_run
 from test_study import ANALYZER, HEADER, analyze, ct
 
 

@@ -16,8 +16,8 @@ from bodycomp.study import AnalyzeOptions, analyze_inputs
 from bodycomp.study.journal import JOURNAL_NAME, open_journal
 from bodycomp.study.out_folder import held_folder
 from bodycomp.study.sources import VolumeFileSource
-from kill_harness import make_cohort, start
-from stand_ins import BodyIsMuscle, LevelAt
+from support.kill_harness import make_cohort, start
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 ANALYZER = Analyzer(LevelAt(), BodyIsMuscle(), AnalysisOptions())
 

@@ -15,13 +15,13 @@ from bodycomp.study import AnalyzeOptions, analyze_inputs, writing
 from bodycomp.study.input_list import read_input_list
 from bodycomp.study.journal import JOURNAL_NAME, open_journal
 from bodycomp.study.reading import ReadAhead
-from kill_harness import (
+from support.kill_harness import (
     differences,
     kill_and_resume,
     make_cohort,
 )
-from numbered_source import Numbered
-from stand_ins import BodyIsMuscle, LevelAt
+from support.numbered_source import Numbered
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 ANALYZER = Analyzer(LevelAt(), BodyIsMuscle(), AnalysisOptions())
 

@@ -8,13 +8,20 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 
-from annotation_files import dicom_seg, index_to_lps, nifti_map, nrrd_map, save_nifti, seg_nrrd
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, ReviewError, SeriesError, UsageError
 from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
 from bodycomp.study.correction_options import CorrectionOptions
 from bodycomp.study.remeasure_options import RemeasureOptions
-from reviewed_runs import (
+from support.annotation_files import (
+    dicom_seg,
+    index_to_lps,
+    nifti_map,
+    nrrd_map,
+    save_nifti,
+    seg_nrrd,
+)
+from support.reviewed_runs import (
     AT,
     SLICES,
     ByDensity,

@@ -12,7 +12,7 @@ from bodycomp.report.review_rows import REVIEW_COLUMNS
 from bodycomp.study import AnalyzeOptions, analyze_inputs, review_session
 from bodycomp.study.correction_options import CorrectionOptions
 from bodycomp.study.review import ReviewOptions, apply_review
-from reviewed_runs import (
+from support.reviewed_runs import (
     AT,
     PIXEL_CM2,
     ByDensity,

@@ -10,7 +10,7 @@ from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.study import AnalyzeOptions, analyze_inputs
-from stand_ins import BodyIsMuscle, LevelAt
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 AREA_CM2 = 200 * 300 * 4 / 100  # of 2 mm pixels
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
-from factories import make_segmentation_set, make_slice_set
-from no_pictures import leave_pictures_out
+from support.factories import make_segmentation_set, make_slice_set
+from support.no_pictures import leave_pictures_out
 
 
 @pytest.fixture(scope="session")

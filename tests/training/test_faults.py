@@ -21,7 +21,7 @@ import torch
 
 from bodycomp.training.checkpoints import read_step
 from bodycomp.training.fit import train_slice_selection
-from factories import make_segmentation_set, make_slice_set
+from support.factories import make_segmentation_set, make_slice_set
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,7 +53,7 @@ class Plans:
         file = self.runs / "plan.json"
         file.write_text(json.dumps(self.plans, default=str), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, Path(__file__).with_name("fault_harness.py"), file],
+            [sys.executable, "-m", "support.fault_harness", file],
             env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": HERE},
             capture_output=True,
             text=True,

@@ -25,7 +25,7 @@ from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.model_folder import write_card
 from bodycomp.training.fit import train_segmentation, train_slice_selection
 from bodycomp.training.slice_selection import SliceSelectionModule
-from factories import make_segmentation_set
+from support.factories import make_segmentation_set
 
 RUN_FILES = {
     "args.json",

@@ -13,7 +13,7 @@ import torch
 
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
 from bodycomp.training.fit import train_segmentation, train_slice_selection
-from factories import make_slice_set
+from support.factories import make_slice_set
 
 TIMINGS = {"images_per_s", "elapsed_s"}
 

@@ -19,7 +19,7 @@ from bodycomp.training.dry_run import dry_run
 from bodycomp.training.fit import check_data
 from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.recipes import recipe_for
-from phantom_sets import LEVEL_SPLITS, LEVELS, SLICE_OFFSETS_MM
+from support.phantom_sets import LEVEL_SPLITS, LEVELS, SLICE_OFFSETS_MM
 
 pytestmark = pytest.mark.xdist_group("planted faults")
 

@@ -1,6 +1,6 @@
 """Runs trainings in forked children, each ended by a real fault; prints what became of them.
 
-``python fault_harness.py PLAN.json``: the plan is a list of {"name", "fault", "arguments",
+``python -m support.fault_harness PLAN.json``: the plan is a list of {"name", "fault", "arguments",
 "repair"}; the last lists [from, to] to copy, or [file] to remove, before the training begins. The
 answer, one JSON line, has for each the exit code, what was said, the manifest that was left, and
 the number of moments seen.
@@ -25,7 +25,7 @@ import torch
 import bodycomp.training.fit  # noqa: F401 - once, for all children
 from bodycomp.cli import main
 from bodycomp.training.module import TrainingModule
-from no_pictures import leave_pictures_out
+from support.no_pictures import leave_pictures_out
 
 WRITING = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT

@@ -21,7 +21,7 @@ from bodycomp.report.page_content import (
 )
 from bodycomp.report.result_rows import SeriesFacts
 from bodycomp.results import QualityFlag, SeriesResult
-from report_cases import cylinder, found_at, not_found
+from support.report_cases import cylinder, found_at, not_found
 
 HOSTILE = '</script><script>document.title="pwned"</script><img src=x onerror=alert(1)>'
 MODELS = {"slice_selection": "aaaaaaaaaaaa", "segmentation": "bbbbbbbbbbbb"}

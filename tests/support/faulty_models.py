@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from annotated import L3_SLICE, SIZE, SLICES, SPACING_MM, make_volume
 
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.anatomy import ABDOMINAL_TISSUES
@@ -18,7 +17,8 @@ from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
 from bodycomp.networks.targets import offset_to_target
-from factories import torso_slice
+from support.annotated_cases import L3_SLICE, SIZE, SLICES, SPACING_MM, make_volume
+from support.factories import torso_slice
 
 L3_Z_MM = -200.0 + SPACING_MM * L3_SLICE + 1
 FEW_RESAMPLES = BootstrapOptions(resamples=200)

@@ -1,4 +1,4 @@
-"""Mutated studies, seeded, read or analysed in a process of their own: ``python fuzzing.py``.
+"""Mutated studies, seeded, read or analysed in a process of their own.
 
 A decoder that crashes takes its process with it, and one that hangs never returns; so the tests
 start this file and look at how it ends.
@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from annotation_files import index_to_lps, save_nifti, save_nrrd
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
 from bodycomp.dicom.write import write_ct_series
@@ -26,8 +25,9 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.study import AnalyzeOptions, analyze_inputs
 from bodycomp.study.run import no_progress
 from bodycomp.study.search import find_work
-from dicom_files import enhanced
-from stand_ins import BodyIsMuscle, LevelAt
+from support.annotation_files import index_to_lps, save_nifti, save_nrrd
+from support.dicom_files import enhanced
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 FILES_PER_STUDY = 20
 SIDE = 32

@@ -16,11 +16,11 @@ import numpy as np
 import pydicom
 from pydicom.uid import JPEGExtended12Bit, SecondaryCaptureImageStorage
 
-from annotation_files import index_to_lps, save_nifti, save_nrrd
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
 from bodycomp.dicom.write import write_ct_series, write_localizer
 from bodycomp.imaging.volume import Volume
-from dicom_files import as_big_endian, dicomdir, edit, enhanced, put_raw, store
+from support.annotation_files import index_to_lps, save_nifti, save_nrrd
+from support.dicom_files import as_big_endian, dicomdir, edit, enhanced, put_raw, store
 
 VOLUME = Volume(
     np.random.default_rng(7).integers(-1024, 1500, (16, 32, 32)).astype(np.int16),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import correlate
 
-from .keras_writer import KerasModelBuilder
+from support.keras_writer import KerasModelBuilder
 
 _FUNCTIONS = {
     "relu": lambda x: np.maximum(x, 0),

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bodycomp.annotation.labels import LabelMapping
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
-from factories import torso_slice
+from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, Task
+from support.factories import torso_slice
 
 SIZE = (48, 48)
 SLICES = 12
@@ -72,3 +74,13 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+TASKS: dict[str, Task] = {
+    "masks": SegmentationTask(LabelMapping.parse(LABELS)),
+    "levels": SliceTask(),
+}
+
+
+def options_of(table: Path, out: Path, name: str, jobs: int) -> PrepareOptions:
+    return PrepareOptions(table, out, TASKS[name], jobs=jobs)

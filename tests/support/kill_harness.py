@@ -1,6 +1,7 @@
 """A cohort that is killed at random moments and resumed, against one that is left alone.
 
-``python tests/kill_harness.py STUDIES KILLS`` does it at any size and prints what happened.
+``PYTHONPATH=tests python -m support.kill_harness STUDIES KILLS`` does it at any size and prints
+what happened.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.study import AnalyzeOptions, DicomObject
-from stand_ins import BodyIsMuscle, LevelAt
+from support.stand_ins import BodyIsMuscle, LevelAt
 
 TABLES = ("results.csv", "refused.csv", "series.csv")
 BAD_EVERY = 5
@@ -62,7 +63,13 @@ def analyse(cohort: Path, out: Path, key: Path) -> None:
 
 def start(cohort: Path, out: Path, key: Path) -> subprocess.Popen:
     """Analyse in a process of its own."""
-    command = [sys.executable, __file__, "--analyse", *map(str, (cohort, out, key))]
+    command = [
+        sys.executable,
+        "-m",
+        "support.kill_harness",
+        "--analyse",
+        *map(str, (cohort, out, key)),
+    ]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 

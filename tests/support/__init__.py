@@ -1,0 +1,1 @@
+"""What tests share: makers of files and sets, stand-ins for models, harnesses of faults."""

@@ -12,7 +12,7 @@ from bodycomp.agreement.statistics import MEAN, Statistic
 from bodycomp.analysis.confidence import CLOSE_MM
 from bodycomp.evaluation.estimates import SHARE_UNIT, BootstrapOptions, estimate, estimate_share
 from bodycomp.evaluation.level_rows import LevelRow
-from bodycomp.training.slice_metrics import NEAR_MM
+from bodycomp.networks.targets import NEAR_MM
 
 SCORE_BIN_MM: Final = 10.0
 CONFIDENCE_BINS: Final = 10

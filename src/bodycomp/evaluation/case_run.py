@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bodycomp.analysis.level_measuring import ScanContext
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.annotation.scan import Scan
-from bodycomp.errors import CasesError, ModelError, RunInterruptedError
+from bodycomp.errors import CasesError, ModelError
 from bodycomp.evaluation.annotated_case import (
     AnnotatedCase,
     AnnotationFormat,
@@ -105,14 +105,13 @@ class CaseEvaluator:
 
         Raises:
             ModelError: A network gave something other than numbers.
-            RunInterruptedError: A signal came.
             CasesError: Every case is refused.
         """
         outcomes, refused = [], []
         for case, names in cases:
             try:
                 outcomes.append(self._evaluate(case, names))
-            except (ModelError, RunInterruptedError):
+            except ModelError:
                 raise  # not the fault of this case
             except Exception as error:  # a damaged file can make any library raise anything
                 fault = fault_of(error, case)

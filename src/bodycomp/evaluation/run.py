@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from functools import partial
 from typing import Final
 
 from bodycomp.analysis.loading import load_analyzer
@@ -16,8 +17,8 @@ from bodycomp.evaluation.run_cases import LoadAnalyzer, case_cells, run_cases
 from bodycomp.evaluation.run_segmentation import run_masks, run_segmentation_set
 from bodycomp.evaluation.run_slice_selection import run_slice_set, set_cells
 from bodycomp.evaluation.tables import SLICE_SELECTION_CSV, Cells, write_cells
+from bodycomp.signals import SignalWatch
 from bodycomp.storage import atomic_folder, refuse_existing, remove_interrupted
-from bodycomp.training.signals import SignalWatch
 
 VIEWS_FOLDER: Final = ".views"
 """Cases until the page is written; never in what is left."""
@@ -41,16 +42,17 @@ def evaluate(
     """
     check_replaced(options)
     remove_interrupted(options.out)
-    try:
-        with SignalWatch():
-            return _evaluate(options, progress, load)
-    except RunInterruptedError as error:
-        raise RunInterruptedError(
-            f"the evaluation was ended by {signal.Signals(error.signal_number).name}; nothing of "
-            f"it is left in {options.out}",
-            signal_number=error.signal_number,
-            hint="Start it again with the same command.",
-        ) from error
+    with SignalWatch(partial(_interrupted, options)):
+        return _evaluate(options, progress, load)
+
+
+def _interrupted(options: EvaluateOptions, number: int) -> RunInterruptedError:
+    return RunInterruptedError(
+        f"the evaluation was ended by {signal.Signals(number).name}; nothing of "
+        f"it is left in {options.out}",
+        signal_number=number,
+        hint="Start it again with the same command.",
+    )
 
 
 def _evaluate(

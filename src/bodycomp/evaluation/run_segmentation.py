@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bodycomp.analysis.loading import model_path
 from bodycomp.data.naming import segmentation_files
+from bodycomp.data.set_digest import data_digest
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings
 from bodycomp.evaluation.comparison import paired
@@ -22,7 +23,6 @@ from bodycomp.evaluation.segmentation import SegmenterRun, evaluate_segmenter
 from bodycomp.evaluation.tables import SEGMENTATION_CSV, outline_cells, write_rows
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.model_folder import SEGMENTATION_FOLDER
-from bodycomp.training.manifest import data_digest
 
 STAGE = "segmentation"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bodycomp.analysis.loading import load_slice_scorer
 from bodycomp.data.naming import images_path, table_path
+from bodycomp.data.set_digest import data_digest
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings
 from bodycomp.evaluation.comparison import paired
@@ -16,7 +17,6 @@ from bodycomp.evaluation.slice_selection import compare_levels, slice_selection_
 from bodycomp.evaluation.slice_set import SetSeries, locate_in_set, open_series
 from bodycomp.evaluation.tables import level_cells
 from bodycomp.report.result_rows import Cell
-from bodycomp.training.manifest import data_digest
 
 STAGE = "slice_selection"
 SOURCE = "training_set"

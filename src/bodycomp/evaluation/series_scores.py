@@ -12,8 +12,7 @@ from bodycomp.analysis.coarse_to_fine import ScoreSlices
 from bodycomp.analysis.pipeline import SliceProgress, SliceScorer, no_progress
 from bodycomp.evaluation.level_rows import NearSlices
 from bodycomp.imaging.volume import Volume
-from bodycomp.networks.targets import target_to_offset
-from bodycomp.training.slice_metrics import NEAR_MM
+from bodycomp.networks.targets import NEAR_MM, target_to_offset
 
 
 class SeriesScores:

@@ -16,6 +16,10 @@ from bodycomp.errors import UsageError
 
 DEFAULT_SCALE_MM: Final = 10.0
 
+NEAR_MM: Final = 50.0
+"""Slices within this distance of a level are near it; farther ones all look alike to a network
+whose target has a scale of 10 mm."""
+
 SCORE_MARGIN: Final = 1e-6
 """Scores nearer than this to 0 or 1 are moved in: at 10 mm scale, offsets end at 138 mm."""
 

@@ -28,7 +28,7 @@ from bodycomp.data.samples import (
     mask_slices,
     training_share,
 )
-from bodycomp.errors import ImageError, OutputError, RunInterruptedError
+from bodycomp.errors import ImageError, OutputError
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.square_field import SquareField
@@ -66,11 +66,10 @@ def make_part(job: PartJob) -> PartFault | None:
 
     Raises:
         OutputError: The disk is full, which is no fault of the case.
-        RunInterruptedError: A signal came, which is none either.
     """
     try:
         _make(job)
-    except (OutputError, RunInterruptedError):
+    except OutputError:
         raise
     except Exception as error:  # a damaged file can make any library raise anything
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -213,8 +212,6 @@ def _annotated(case: Case, scan: Scan) -> NDArray[np.bool_] | None:
         for path in case.masks:
             for layer in read_layers(path, scan):
                 found |= layer.labels.any(axis=(1, 2))
-    except RunInterruptedError:
-        raise
     except Exception:  # a damaged file can make any library raise anything
         return None
     return found

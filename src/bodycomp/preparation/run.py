@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -40,8 +41,8 @@ from bodycomp.preparation.splits import (
 )
 from bodycomp.preparation.verify import verify_set
 from bodycomp.preparation.work import part_name, work_folder
+from bodycomp.signals import SignalWatch
 from bodycomp.storage import atomic_folder, remove_interrupted
-from bodycomp.training.signals import SignalWatch
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -92,11 +93,8 @@ def prepare(options: PrepareOptions, progress: PrepareProgress) -> PrepareSummar
             f"{options.cases.name}: expected {column} in at least one row, found none",
             hint="Segmentation needs masks, slice selection needs levels.",
         )
-    try:
-        with SignalWatch(), work_folder(options.parts):
-            return _prepare(options, table, chosen, progress)
-    except RunInterruptedError as error:
-        raise _interrupted(options, error.signal_number) from error
+    with SignalWatch(partial(_interrupted, options)), work_folder(options.parts):
+        return _prepare(options, table, chosen, progress)
 
 
 def _prepare(

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Final
 
 from bodycomp.analysis.loading import cards_of, load_analyzer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
-from bodycomp.errors import BodycompError, ImageError, ModelError
+from bodycomp.errors import BodycompError, ImageError, ModelError, RunInterruptedError
 from bodycomp.report.parquet import check_parquet
 from bodycomp.report.result_rows import result_columns
 from bodycomp.results import SeriesResult
+from bodycomp.signals import SignalWatch
 from bodycomp.study.analysis_page import write_analysis_page
 from bodycomp.study.ledger import Ledger, open_ledger
 from bodycomp.study.options import (
@@ -42,7 +45,6 @@ from bodycomp.study.run_manifest import (
 from bodycomp.study.search import Worklist, opened_work
 from bodycomp.study.series_table import SERIES_NAME, write_series_table
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, LoadedVolume, Source
-from bodycomp.study.termination import ended_by_sigterm
 from bodycomp.study.writing import Behind, StudyFolder
 
 _LOG: Final = logging.getLogger(__name__)
@@ -84,10 +86,19 @@ def analyze_inputs(
         RunInterruptedError: SIGTERM ended the run, as KeyboardInterrupt does for Ctrl-C; it can be
             resumed.
     """
-    with ended_by_sigterm(options.out_dir), held_folder(options.out_dir):
+    watch = SignalWatch(partial(_ended, options.out_dir), (signal.SIGTERM,))
+    with watch, held_folder(options.out_dir):
         report = _analyze_inputs(options, progress, analyzer)
         refresh_reviewed(options.out_dir)
         return report
+
+
+def _ended(out_dir: Path, number: int) -> RunInterruptedError:
+    return RunInterruptedError(
+        f"the analysis was ended by SIGTERM; finished studies are kept in {out_dir}",
+        signal_number=number,
+        hint="The same command with --resume goes on from there.",
+    )
 
 
 def _analyze_inputs(

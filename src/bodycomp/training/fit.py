@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import bodycomp
+from bodycomp.data.set_digest import data_digest
 from bodycomp.data.validate import raise_for_errors
 from bodycomp.errors import RunInterruptedError
 from bodycomp.networks.card import ModelCard
@@ -25,7 +26,7 @@ from bodycomp.training.faults import explained
 from bodycomp.training.finish import finish
 from bodycomp.training.launch import first_seat
 from bodycomp.training.loggers import check_loggers
-from bodycomp.training.manifest import DECODED, Manifest, data_digest, decoded_slices
+from bodycomp.training.manifest import DECODED, Manifest, decoded_slices
 from bodycomp.training.meeting import all_or_none, check_same_data, gather, meeting
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.options import (

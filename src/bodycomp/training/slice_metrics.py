@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.confidence import CLOSE_MM
+from bodycomp.networks.targets import NEAR_MM
 from bodycomp.training.located_series import LocatedSeries
-
-NEAR_MM: Final = 50.0
-"""Slices within this distance of a level are near it; farther ones all look alike to a network
-whose target has a scale of 10 mm."""
 
 FOUND_MM: Final = CLOSE_MM
 """A level counts as found when it is located within this distance."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.networks.losses import slice_selection_loss
-from bodycomp.networks.targets import offset_to_target, target_to_offset
+from bodycomp.networks.targets import NEAR_MM, offset_to_target, target_to_offset
 from bodycomp.report.figures import LevelEstimates, SliceCase, write_slice_examples
 from bodycomp.training.located_series import (
     LocatedSeries,
@@ -24,7 +24,6 @@ from bodycomp.training.located_series import (
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement
 from bodycomp.training.slice_metrics import (
-    NEAR_MM,
     near_counts,
     offset_metrics,
     series_counts,

@@ -1,5 +1,6 @@
 """``bodycomp analyze`` from the command line: what goes wrong is said, with an exit code."""
 
+import csv
 import io
 import json
 import os
@@ -108,6 +109,34 @@ def test_sigterm_ends_in_good_order_and_resume_goes_on(
     assert analyze(*given[:3], "-o", whole, "--device", "cpu") == 0
     for name in TABLES:
         assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_resumed_run_takes_new_rows_into_the_reviewed_table(models: Path, tmp_path: Path) -> None:
+    make_cohort(tmp_path / "cohort", 2)
+    first, second = sorted((tmp_path / "cohort").iterdir())
+    out = tmp_path / "out"
+    given = ["--models", models, "--out", out, "--no-previews", "--device", "cpu"]
+    assert analyze(first, *given) == 0
+    (row,) = _rows(out / "results.csv")
+    digests = f"{row['slice_selection_model']}+{row['segmentation_model']}"
+    review = {name: row[name] for name in ("study", "series", "level", "slice_index")} | {
+        "verdict": "reject",
+        "comment": "",
+        "moved_to_slice": "",
+        "reviewer": "AB",
+        "reviewed_at": "2025-03-31T09:41:00+02:00",
+        "models": digests,
+    }
+    path = tmp_path / "review.csv"
+    path.write_text(f"{','.join(review)}\n{','.join(review.values())}\n")
+    assert main(["review", "apply", str(out), str(path)]) == 0
+    assert analyze(first, second, *given, "--resume") == 0
+    assert sorted(row["verdict"] for row in _rows(out / "reviewed.csv")) == ["", "reject"]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def test_table_of_the_terminal_fits_into_80_columns() -> None:

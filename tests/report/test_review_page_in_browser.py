@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from bodycomp.report.review_page import write_review_page
-from bodycomp.study.review_file import read_review
+from bodycomp.review.review_csv import read_review
 from support.report_pages import HOSTILE, page_content
 
 COLUMNS = (

@@ -16,11 +16,11 @@ from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.targets import offset_to_target
+from bodycomp.review.apply import ReviewOptions, apply_review
+from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.review.remeasure import remeasure
+from bodycomp.review.remeasure_options import RemeasureOptions
 from bodycomp.study import AnalyzeOptions, analyze_inputs
-from bodycomp.study.correction_options import CorrectionOptions
-from bodycomp.study.remeasure import remeasure
-from bodycomp.study.remeasure_options import RemeasureOptions
-from bodycomp.study.review import ReviewOptions, apply_review
 
 MODELS = "aaaaaaaaaaaa+bbbbbbbbbbbb"
 SLICES = 30

@@ -172,6 +172,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bodycomp.cli.progress import study_progress
+    from bodycomp.review.session import refresh_reviewed
     from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
     from bodycomp.study.input_list import read_input_list
 
@@ -199,6 +200,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with study_progress() as progress:
         report = analyze_inputs(options, progress)
+    refresh_reviewed(options.out_dir)
     console = Console()
     if report.analysed:
         console.print(_table(report))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bodycomp.cli.analyze import DICOM_OBJECTS
 
 if TYPE_CHECKING:
-    from bodycomp.study.correction_options import CorrectionOptions
+    from bodycomp.review.correction_options import CorrectionOptions
 
 
 def add_correction_options(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def add_correction_options(parser: argparse.ArgumentParser) -> None:
 
 def correction_options(arguments: argparse.Namespace) -> CorrectionOptions:
     """Return the options that were given."""
-    from bodycomp.study.correction_options import CorrectionOptions
+    from bodycomp.review.correction_options import CorrectionOptions
     from bodycomp.study.options import DicomObject
 
     dicom = arguments.dicom

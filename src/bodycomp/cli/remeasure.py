@@ -12,7 +12,7 @@ from bodycomp.cli.correction_options import add_correction_options, correction_o
 from bodycomp.cli.threads import share_cores
 
 if TYPE_CHECKING:
-    from bodycomp.study.remeasure import Remeasured
+    from bodycomp.review.remeasure import Remeasured
 
 DESCRIPTION = """\
 Measure a series anew with a mask that was corrected in 3D Slicer, ITK-SNAP or another tool, or with
@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure anew and print what changed."""
     share_cores()
     from bodycomp.cli.progress import study_progress
-    from bodycomp.study.remeasure import remeasure
-    from bodycomp.study.remeasure_options import RemeasureOptions
+    from bodycomp.review.remeasure import remeasure
+    from bodycomp.review.remeasure_options import RemeasureOptions
 
     options = RemeasureOptions(
         scans=correction_options(arguments),

@@ -11,7 +11,7 @@ from bodycomp.cli.correction_options import add_correction_options, correction_o
 from bodycomp.cli.threads import share_cores
 
 if TYPE_CHECKING:
-    from bodycomp.study.review import ReviewOutcome
+    from bodycomp.review.apply import ReviewOutcome
 
 DESCRIPTION = """\
 Take in the CSV that the review page exports: which cases were accepted or rejected, and which
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Apply the review and say what changed."""
     share_cores()
     from bodycomp.cli.progress import study_progress
-    from bodycomp.study.review import ReviewOptions, apply_review
+    from bodycomp.review.apply import ReviewOptions, apply_review
 
     options = ReviewOptions(
         review=arguments.review,

@@ -20,10 +20,9 @@ from bodycomp.report.result_rows import Cell, cell_from
 from bodycomp.report.review_page import write_review_page
 from bodycomp.report.review_rows import CORRECTED
 from bodycomp.results import LevelStatus
-from bodycomp.study.corrected_folders import CORRECTED_NAME
 from bodycomp.study.measured_run import Case
 from bodycomp.study.options import REFUSED_NAME, REPORT_NAME, RESULTS_NAME
-from bodycomp.study.reviewed_table import REVIEWED_NAME
+from bodycomp.study.out_folder import CORRECTED_NAME, REVIEWED_NAME
 from bodycomp.study.run_manifest import MANIFEST_NAME
 
 RUN_ID_LENGTH: Final = 12

@@ -20,10 +20,14 @@ from bodycomp.study.options import (
     STUDY_PREFIX,
     AnalyzeOptions,
 )
-from bodycomp.study.review_history import HISTORY_NAME
-from bodycomp.study.reviewed_table import REVIEWED_NAME
 from bodycomp.study.run_manifest import MANIFEST_NAME
 from bodycomp.study.series_table import SERIES_NAME
+
+HISTORY_NAME: Final = "reviews.jsonl"
+REVIEWED_NAME: Final = "reviewed.csv"
+CORRECTED_NAME: Final = "corrected"
+"""What people said, the results with it, and the folder of corrected levels in that of a series;
+the room ``review`` writes them, a run keeps them and its page shows them."""
 
 _FILES: Final = (
     RESULTS_NAME,

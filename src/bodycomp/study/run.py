@@ -34,7 +34,6 @@ from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.patients import PatientTable, read_patients
 from bodycomp.study.pseudonyms import read_or_make_key, with_pseudonyms
 from bodycomp.study.reading import ReadAhead
-from bodycomp.study.review_session import refresh_reviewed
 from bodycomp.study.run_manifest import (
     MANIFEST_NAME,
     RunManifest,
@@ -65,6 +64,8 @@ def analyze_inputs(
     A study's folder appears whole or not at all, and its rows are in the tables as soon as it is
     there; ``run.json`` says how the run ended. With ``options.resume`` a run that was
     interrupted, or killed, goes on: its tables become those of a run without interruption.
+    What people said of its results stays; ``review.session.refresh_reviewed`` takes new rows into
+    the reviewed table.
 
     Args:
         options: What to analyse and how.
@@ -88,9 +89,7 @@ def analyze_inputs(
     """
     watch = SignalWatch(partial(_ended, options.out_dir), (signal.SIGTERM,))
     with watch, held_folder(options.out_dir):
-        report = _analyze_inputs(options, progress, analyzer)
-        refresh_reviewed(options.out_dir)
-        return report
+        return _analyze_inputs(options, progress, analyzer)
 
 
 def _ended(out_dir: Path, number: int) -> RunInterruptedError:

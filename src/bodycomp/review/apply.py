@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
-from bodycomp.study.correcting import (
+from bodycomp.review.correcting import (
     FoundScans,
     check_segmenter,
     corrected_event,
@@ -19,15 +19,15 @@ from bodycomp.study.correcting import (
     run_segmenter,
     stage_correction,
 )
-from bodycomp.study.correction import Corrector, LevelChange
-from bodycomp.study.correction_options import CorrectionOptions
+from bodycomp.review.correction import Corrector, LevelChange
+from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.review.history import Change, EventKind, ReviewEvent
+from bodycomp.review.plan import PlannedRow, Step, plan_review
+from bodycomp.review.review_csv import ReviewRow, read_review
+from bodycomp.review.reviewed_table import row_in_effect
+from bodycomp.review.session import ReviewSession, opened_session
 from bodycomp.study.measured_run import Case
 from bodycomp.study.options import StudyProgress
-from bodycomp.study.review_file import ReviewRow, read_review
-from bodycomp.study.review_history import Change, EventKind, ReviewEvent
-from bodycomp.study.review_plan import PlannedRow, Step, plan_review
-from bodycomp.study.review_session import ReviewSession, opened_session
-from bodycomp.study.reviewed_table import row_in_effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
 from bodycomp.report.result_rows import Cell
-from bodycomp.study.correcting import (
+from bodycomp.review.correcting import (
     check_segmenter,
     found_scans,
     run_segmenter,
 )
-from bodycomp.study.correction import Corrector
-from bodycomp.study.given_mask import given_mask
+from bodycomp.review.correction import Corrector
+from bodycomp.review.given_mask import given_mask
+from bodycomp.review.remeasure_options import RemeasureOptions
+from bodycomp.review.reviewed_table import row_in_effect
+from bodycomp.review.series_correction import SeriesCorrection
+from bodycomp.review.session import opened_session
 from bodycomp.study.measured_run import Case, MeasuredRun
 from bodycomp.study.options import StudyProgress
-from bodycomp.study.remeasure_options import RemeasureOptions
-from bodycomp.study.review_session import opened_session
-from bodycomp.study.reviewed_table import row_in_effect
-from bodycomp.study.series_correction import SeriesCorrection
 
 
 @dataclass(frozen=True, slots=True)

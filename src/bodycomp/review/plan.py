@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bodycomp.report.result_rows import Cell
+from bodycomp.review.history import CaseState
+from bodycomp.review.review_csv import Faults, ReviewRow
+from bodycomp.review.reviewed_table import row_in_effect
 from bodycomp.study.measured_run import Case, MeasuredRun
-from bodycomp.study.review_file import Faults, ReviewRow
-from bodycomp.study.review_history import CaseState
-from bodycomp.study.reviewed_table import row_in_effect
 
 
 class Step(StrEnum):

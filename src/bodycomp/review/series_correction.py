@@ -10,16 +10,16 @@ import numpy as np
 from bodycomp.errors import ReviewError
 from bodycomp.report.result_rows import Cell
 from bodycomp.report.review_rows import CORRECTED
-from bodycomp.study.corrected_folders import corrected_folder
-from bodycomp.study.correcting import FoundScans, corrected_event, now, stage_correction
-from bodycomp.study.correction import Corrector, GivenMask, LevelChange, slices_in_words
+from bodycomp.review.corrected_folders import corrected_folder
+from bodycomp.review.correcting import FoundScans, corrected_event, now, stage_correction
+from bodycomp.review.correction import Corrector, GivenMask, LevelChange, slices_in_words
+from bodycomp.review.history import Change, EventKind, ReviewEvent
+from bodycomp.review.recorded_level import recorded_masks
+from bodycomp.review.remeasure_options import RemeasureOptions
+from bodycomp.review.reviewed_table import row_in_effect
+from bodycomp.review.session import ReviewSession
 from bodycomp.study.measured_run import Case
 from bodycomp.study.outputs import LABELS_NAME
-from bodycomp.study.recorded_level import recorded_masks
-from bodycomp.study.remeasure_options import RemeasureOptions
-from bodycomp.study.review_history import Change, EventKind, ReviewEvent
-from bodycomp.study.review_session import ReviewSession
-from bodycomp.study.reviewed_table import row_in_effect
 
 
 class SeriesCorrection:

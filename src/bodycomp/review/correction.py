@@ -29,14 +29,14 @@ from bodycomp.results import (
     SeriesResult,
     SliceChoice,
 )
-from bodycomp.study.measured_run import Case, MeasuredRun
-from bodycomp.study.outputs import LABELS_NAME, RESULT_NAME
-from bodycomp.study.recorded_level import (
+from bodycomp.review.recorded_level import (
     file_digest,
     recorded_choice,
     recorded_masks,
     recorded_subject,
 )
+from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.outputs import LABELS_NAME, RESULT_NAME
 from bodycomp.study.sources import LoadedVolume
 
 MOVED_REASON: Final = "level moved by a reviewer"

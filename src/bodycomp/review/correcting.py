@@ -17,15 +17,15 @@ from bodycomp.networks.names import AUTO_ENGINE
 from bodycomp.report.result_rows import Cell, result_rows
 from bodycomp.report.review_rows import correction_cells
 from bodycomp.results import SeriesResult
+from bodycomp.review.corrected_folders import new_stage
+from bodycomp.review.correction import Corrector, LevelChange
+from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.storage import flush_folder
-from bodycomp.study.corrected_folders import new_stage
-from bodycomp.study.correction import Corrector, LevelChange
-from bodycomp.study.correction_options import CorrectionOptions
 from bodycomp.study.measured_run import Case, MeasuredRun
 from bodycomp.study.options import AnalyzeOptions, DicomObject, StudyProgress
 from bodycomp.study.outputs import OutputChoice, write_series
 from bodycomp.study.pseudonyms import key_path, read_key, with_pseudonyms
-from bodycomp.study.review_history import Change, EventKind, ReviewEvent
 from bodycomp.study.search import opened_work
 from bodycomp.study.sources import LoadedVolume, Source
 

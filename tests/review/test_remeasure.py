@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, ReviewError, SeriesError, UsageError
+from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.review.remeasure_options import RemeasureOptions
 from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
-from bodycomp.study.correction_options import CorrectionOptions
-from bodycomp.study.remeasure_options import RemeasureOptions
 from support.annotation_files import (
     dicom_seg,
     index_to_lps,

@@ -7,7 +7,6 @@ the networks measured.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 from bodycomp.report.result_rows import Cell
 from bodycomp.report.review_rows import (
@@ -18,12 +17,11 @@ from bodycomp.report.review_rows import (
 )
 from bodycomp.report.spreadsheet_text import guarded
 from bodycomp.report.tables import write_table
+from bodycomp.review.history import CaseState, ReviewEvent, states_of
+from bodycomp.review.review_csv import REJECT
 from bodycomp.study.measured_run import Case, MeasuredRun
-from bodycomp.study.review_file import REJECT
-from bodycomp.study.review_history import CaseState, ReviewEvent, states_of
+from bodycomp.study.out_folder import REVIEWED_NAME
 from bodycomp.study.sources import IDENTIFIER_COLUMNS
-
-REVIEWED_NAME: Final = "reviewed.csv"
 
 
 def write_reviewed_table(run: MeasuredRun, events: Sequence[ReviewEvent]) -> None:

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
+from bodycomp.dicom.header import SeriesHeader
+from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import InputNotFoundError, ModelError, OutputError, ReviewError
 from bodycomp.report.review_rows import REVIEW_COLUMNS
-from bodycomp.study import AnalyzeOptions, analyze_inputs, review_session
-from bodycomp.study.correction_options import CorrectionOptions
-from bodycomp.study.review import ReviewOptions, apply_review
+from bodycomp.review import session
+from bodycomp.review.apply import ReviewOptions, apply_review
+from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.study import AnalyzeOptions, analyze_inputs
 from support.reviewed_runs import (
     AT,
     PIXEL_CM2,
@@ -350,12 +353,12 @@ def test_a_kill_leaves_all_or_nothing(run, monkeypatch, moment):
     def kill(*_args):
         raise Killed
 
-    settle = review_session.settle
+    settle = session.settle
     with monkeypatch.context() as patch:
         if moment == "before the history":
-            patch.setattr(review_session, "write_history", kill)
+            patch.setattr(session, "write_history", kill)
         elif moment == "in the folders":
-            patch.setattr("bodycomp.study.reviewed_table.write_table", kill)
+            patch.setattr("bodycomp.review.reviewed_table.write_table", kill)
         stop = {"after the history": 1, "before the history": 1, "in the folders": 2}[moment]
         calls = []
 
@@ -365,7 +368,7 @@ def test_a_kill_leaves_all_or_nothing(run, monkeypatch, moment):
                 raise Killed
             settle(*args)
 
-        patch.setattr(review_session, "settle", settle_until_killed)
+        patch.setattr(session, "settle", settle_until_killed)
         with pytest.raises(Killed):
             run.apply(review)
 
@@ -408,8 +411,10 @@ def test_a_later_run_keeps_reviews_or_says_that_it_would_lose_them(run, tmp_path
     options = {"inputs": run.inputs, "models_dir": tmp_path, "out_dir": run.out, "previews": False}
     with pytest.raises(OutputError, match=r"reviews\.jsonl"):
         analyze_inputs(AnalyzeOptions(**options, overwrite=True), analyzer=analyzer)
+    write_ct_series(run.place / "in" / "new", widening(2), SeriesHeader(seed="new"))
     analyze_inputs(AnalyzeOptions(**options, resume=True), analyzer=analyzer)
-    assert run.row()["verdict"] == "reject"
+    session.refresh_reviewed(run.out)
+    assert [row["verdict"] for row in run.rows("reviewed.csv")] == ["reject", "", ""]
 
 
 def test_a_result_that_was_measured_anew_waits_to_be_reviewed_anew(run):

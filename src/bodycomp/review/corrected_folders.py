@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from bodycomp.review.history import Change, ReviewEvent, states_of
 from bodycomp.storage import remove_interrupted
 from bodycomp.study.inputs import UNPACKED_FOLDERS
 from bodycomp.study.measured_run import Case, MeasuredRun
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
-from bodycomp.study.review_history import HISTORY_NAME, Change, ReviewEvent, states_of
+from bodycomp.study.out_folder import CORRECTED_NAME, HISTORY_NAME, REVIEWED_NAME
 
-CORRECTED_NAME: Final = "corrected"
 _STAGE: Final = ".correcting-"
 
 
@@ -64,9 +64,9 @@ def remove_stages(run: MeasuredRun) -> None:
         shutil.rmtree(stage)
 
 
-def clear_interrupted(run: MeasuredRun, table_name: str) -> None:
+def clear_interrupted(run: MeasuredRun) -> None:
     """Remove files that a killed review or correction was writing or had unpacked."""
     for folder in run.out_dir.glob(UNPACKED_FOLDERS):
         shutil.rmtree(folder)
-    for name in (HISTORY_NAME, table_name):
+    for name in (HISTORY_NAME, REVIEWED_NAME):
         remove_interrupted(run.out_dir / name)

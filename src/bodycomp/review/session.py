@@ -6,28 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from bodycomp.storage import locked_folder
-from bodycomp.study.corrected_folders import clear_interrupted, settle
-from bodycomp.study.measured_run import Case, MeasuredRun, opened_run
-from bodycomp.study.review_history import (
-    HISTORY_NAME,
+from bodycomp.review.corrected_folders import clear_interrupted, settle
+from bodycomp.review.history import (
     CaseState,
     ReviewEvent,
     read_history,
     states_of,
     write_history,
 )
-from bodycomp.study.reviewed_table import REVIEWED_NAME, write_reviewed_table
-
-
-def refresh_reviewed(out_dir: Path) -> None:
-    """Bring the reviewed table up to a run that went on; without reviews there is none.
-
-    The run holds the folder.
-    """
-    if (out_dir / HISTORY_NAME).exists():
-        with _session(out_dir) as session:
-            session.finish(())
+from bodycomp.review.reviewed_table import write_reviewed_table
+from bodycomp.storage import locked_folder
+from bodycomp.study.measured_run import Case, MeasuredRun, opened_run
+from bodycomp.study.out_folder import HISTORY_NAME, REVIEWED_NAME
 
 
 class ReviewSession:
@@ -69,15 +59,9 @@ def opened_session(out_dir: Path) -> Iterator[ReviewSession]:
     """
     with (
         locked_folder(out_dir) if out_dir.is_dir() else nullcontext(),
-        _session(out_dir) as session,
+        opened_run(out_dir) as run,
     ):
-        yield session
-
-
-@contextmanager
-def _session(out_dir: Path) -> Iterator[ReviewSession]:
-    with opened_run(out_dir) as run:
-        clear_interrupted(run, REVIEWED_NAME)
+        clear_interrupted(run)
         history = read_history(out_dir)
         settle(run, history)
         try:
@@ -85,3 +69,14 @@ def _session(out_dir: Path) -> Iterator[ReviewSession]:
         except BaseException:
             settle(run, read_history(out_dir))  # what had begun to count counts, the rest goes
             raise
+
+
+def refresh_reviewed(out_dir: Path) -> None:
+    """Bring the reviewed table up to a run that was resumed; without reviews there is none.
+
+    Raises:
+        OutputError: Something else is writing to the folder, or the history is damaged.
+    """
+    if (out_dir / HISTORY_NAME).exists():
+        with opened_session(out_dir) as session:
+            session.finish(())

@@ -11,8 +11,8 @@ from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import MaskVolume, read_masks
 from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError
-from bodycomp.study.correction import GivenMask
-from bodycomp.study.recorded_level import file_digest
+from bodycomp.review.correction import GivenMask
+from bodycomp.review.recorded_level import file_digest
 
 _AUTOMATIC_NAME: Final = "Segment_{}"
 """What 3D Slicer calls the segments of a label map that has no names."""

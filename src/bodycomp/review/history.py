@@ -19,8 +19,8 @@ from bodycomp.errors import OutputError
 from bodycomp.report.result_rows import Cell
 from bodycomp.storage import atomic_file
 from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.out_folder import HISTORY_NAME
 
-HISTORY_NAME: Final = "reviews.jsonl"
 EVENT_SCHEMA: Final = "bodycomp.review-event"
 EVENT_SCHEMA_VERSION: Final = 1
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bodycomp.errors import UsageError
-from bodycomp.study.correction_options import CorrectionOptions
+from bodycomp.review.correction_options import CorrectionOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

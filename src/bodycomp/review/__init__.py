@@ -1,0 +1,1 @@
+"""What people say of the results of a run, and what is measured again because of it."""

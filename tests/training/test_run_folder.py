@@ -6,7 +6,7 @@ import pytest
 
 from bodycomp.errors import UsageError
 from bodycomp.training.options import SegmentationOptions
-from bodycomp.training.run_folder import check_name, find_run_folder, write_table
+from bodycomp.training.run_folder import check_name, find_run_folder, write_metrics
 
 
 @pytest.mark.parametrize("name", ["unet", "L3 model 2", "2026-11-23_15-00-00", "v1.2_elu"])
@@ -31,5 +31,5 @@ def test_a_run_without_a_name_is_named_by_the_time(tmp_path):
 
 def test_table_leaves_unmeasured_cells_empty(tmp_path):
     path = tmp_path / "metrics.csv"
-    write_table(path, [{"epoch": 0, "dice": None}, {"epoch": 1, "dice": 0.123456789}])
+    write_metrics(path, [{"epoch": 0, "dice": None}, {"epoch": 1, "dice": 0.123456789}])
     assert path.read_text() == "epoch,dice\n0,\n1,0.123457\n"

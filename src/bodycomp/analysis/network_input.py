@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
 
 import numpy as np
 import torch
@@ -14,9 +13,6 @@ from bodycomp.errors import UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.square_field import SquareField
 from bodycomp.imaging.volume import Volume
-
-DIGEST_LENGTH: Final = 12
-"""Hexadecimal characters of a model's digest that results carry."""
 
 
 def input_batches(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,14 +17,8 @@ from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.confidence_calibration import LevelCalibration
+from bodycomp.progress import Progress, no_progress
 from bodycomp.results import LevelResult, SeriesResult, SliceChoice
-
-SliceProgress = Callable[[str, int, int], None]
-"""Called with the step ("score", "segment"), slices done and slices in all."""
-
-
-def no_progress(_step: str, _done: int, _total: int) -> None:
-    """Report nothing."""
 
 
 class SliceScorer(Protocol):
@@ -58,7 +52,7 @@ class SliceScorer(Protocol):
     def __call__(
         self,
         volume: Volume,
-        progress: SliceProgress = no_progress,
+        progress: Progress = no_progress,
         slice_indices: Sequence[int] | None = None,
     ) -> NDArray[np.float32]:
         """Return (slice, level) scores: 0 far below the level, 1 far above.
@@ -87,7 +81,7 @@ class Segmenter(Protocol):
         ...
 
     def __call__(
-        self, volume: Volume, slice_indices: Sequence[int], progress: SliceProgress = no_progress
+        self, volume: Volume, slice_indices: Sequence[int], progress: Progress = no_progress
     ) -> Mapping[int, NDArray[np.uint8]]:
         """Return slice index -> (row, column) labels on the source pixel grid."""
         ...
@@ -138,7 +132,7 @@ class Analyzer:
     def analyze(
         self,
         volume: Volume,
-        progress: SliceProgress = no_progress,
+        progress: Progress = no_progress,
         context: ScanContext | None = None,
     ) -> SeriesResult:
         """Analyse one volume.
@@ -174,7 +168,7 @@ class Analyzer:
             return level
         return with_intervals(level, self.segmenter, volume, self.segmenter.tissues)
 
-    def _choose(self, volume: Volume, progress: SliceProgress) -> tuple[SliceChoice, ...]:
+    def _choose(self, volume: Volume, progress: Progress) -> tuple[SliceChoice, ...]:
         return locate_levels(
             lambda indices: self.scorer(volume, progress, indices),
             volume.slice_z_mm,

@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from bodycomp.analysis.network_input import (
-    DIGEST_LENGTH,
     input_batches,
     resolve_device,
 )
-from bodycomp.analysis.pipeline import SliceProgress, no_progress
 from bodycomp.anatomy import Tissue
+from bodycomp.digests import SHORT
 from bodycomp.errors import ModelError
 from bodycomp.imaging.resize import resize_image
 from bodycomp.imaging.square_field import SquareField
@@ -22,6 +21,7 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model
 from bodycomp.networks.engine import make_engine
 from bodycomp.networks.names import AUTO_ENGINE
+from bodycomp.progress import Progress, no_progress
 
 
 class NetworkSegmenter:
@@ -55,7 +55,7 @@ class NetworkSegmenter:
             )
         self.card = card
         self.tissues: tuple[Tissue, ...] = card.tissues
-        self.digest: str = model.digest[:DIGEST_LENGTH]
+        self.digest: str = model.digest[:SHORT]
         self._preprocessing = card.preprocessing
         self._engine = make_engine(model.network, resolve_device(device), engine)
         self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"
@@ -63,7 +63,7 @@ class NetworkSegmenter:
 
     @torch.inference_mode()
     def __call__(
-        self, volume: Volume, slice_indices: Sequence[int], progress: SliceProgress = no_progress
+        self, volume: Volume, slice_indices: Sequence[int], progress: Progress = no_progress
     ) -> dict[int, NDArray[np.uint8]]:
         """Return slice index -> (row, column) labels on the source grid.
 

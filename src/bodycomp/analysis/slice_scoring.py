@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bodycomp.analysis.network_input import (
-    DIGEST_LENGTH,
     batches_of,
     input_batches,
     resolve_device,
 )
-from bodycomp.analysis.pipeline import SliceProgress, no_progress
+from bodycomp.digests import SHORT
 from bodycomp.errors import ModelError
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.networks.engine import make_engine
 from bodycomp.networks.names import AUTO_ENGINE
+from bodycomp.progress import Progress, no_progress
 
 DECISIVE: Final = (0.1, 0.9)
 """Scores between these, within 2.2 scales of a level, decide which slice is chosen. bfloat16 moves
@@ -69,7 +69,7 @@ class NetworkSliceScorer:
         self.calibrations: Mapping[str, LevelCalibration] = (
             {} if card.confidence is None else card.confidence.levels
         )
-        self.digest: str = model.digest[:DIGEST_LENGTH]
+        self.digest: str = model.digest[:SHORT]
         self._preprocessing = card.preprocessing
         self._engine = make_engine(model.network, resolve_device(device), engine)
         self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"
@@ -79,7 +79,7 @@ class NetworkSliceScorer:
     def __call__(
         self,
         volume: Volume,
-        progress: SliceProgress = no_progress,
+        progress: Progress = no_progress,
         slice_indices: Sequence[int] | None = None,
     ) -> NDArray[np.float32]:
         """Return (slice, level) scores in 0..1 of the slices named, in their order; of all if None.
@@ -99,7 +99,7 @@ class NetworkSliceScorer:
         self,
         read: Callable[[int], NDArray[np.uint8]],
         indices: Sequence[int],
-        progress: SliceProgress = no_progress,
+        progress: Progress = no_progress,
     ) -> NDArray[np.float32]:
         """Return the same of slices that are windowed 8-bit images already, as training sets are.
 
@@ -120,7 +120,7 @@ class NetworkSliceScorer:
         self,
         batches: Callable[[Sequence[int]], Batches],
         wanted: Sequence[int],
-        progress: SliceProgress,
+        progress: Progress,
     ) -> NDArray[np.float32]:
         scores = self._run(self._engine.run, batches(wanted), len(wanted), progress)
         if not self._engine.is_exact:
@@ -136,7 +136,7 @@ class NetworkSliceScorer:
         run: Callable[[Tensor], Tensor],
         batches: Batches,
         count: int,
-        progress: SliceProgress,
+        progress: Progress,
     ) -> NDArray[np.float32]:
         scores = np.empty((count, len(self.levels)), dtype=np.float32)
         done = 0

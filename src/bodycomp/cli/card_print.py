@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from bodycomp.json_file import json_text
 from bodycomp.report.model_card_tables import CardTable
 from bodycomp.report.model_card_view import CardSection, CardView
 
@@ -24,8 +24,7 @@ INDENT = (0, 0, 0, 2)
 def print_json(cards: Sequence[dict[str, Any]]) -> None:
     """Print one card as an object, a pair's as a list."""
     content = cards[0] if len(cards) == 1 else list(cards)
-    json.dump(content, sys.stdout, indent=2, allow_nan=False, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(json_text(content))
 
 
 def print_card_views(

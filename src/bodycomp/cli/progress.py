@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bodycomp.progress import Progress
+
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as Bars
 
     from bodycomp.demo.trainings import Training, TrainingProgress
-    from bodycomp.study.options import StudyProgress
+    from bodycomp.progress import Progress
 
 
-def make_bar() -> Progress:
+def make_bar() -> Bars:
     """Return bars on standard error that stay silent where that is not a terminal."""
     from rich.console import Console
     from rich.progress import (
@@ -46,7 +48,7 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
 
 
 @contextmanager
-def stage_progress(titles: Mapping[str, str]) -> Iterator[Callable[[str, int, int], None]]:
+def stage_progress(titles: Mapping[str, str]) -> Iterator[Progress]:
     """Yield a progress function of stage, steps done and all steps, with a bar for each stage."""
     with make_bar() as bar:
         tasks = {key: bar.add_task(title, total=None) for key, title in titles.items()}
@@ -54,7 +56,7 @@ def stage_progress(titles: Mapping[str, str]) -> Iterator[Callable[[str, int, in
 
 
 @contextmanager
-def study_progress() -> Iterator[StudyProgress]:
+def study_progress() -> Iterator[Progress]:
     """Yield a progress function that shows a bar for the series and one for the current step."""
     titles = {"search": "reading headers", "series": "series"}
     with make_bar() as bar:

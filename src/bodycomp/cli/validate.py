@@ -66,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bodycomp.cli import EXIT_FAILED
     from bodycomp.data.validation import ValidationOptions
-    from bodycomp.data.validation_json import validation_to_json
+    from bodycomp.data.validation_json import validation_to_dict
+    from bodycomp.json_file import json_text, write_json
 
     options = ValidationOptions(
         levels=tuple(arguments.levels) if arguments.levels else None,
@@ -76,9 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
     validation = validate_with_bar(arguments.data_dir, options)
     to_standard_output = arguments.json == "-"
     if to_standard_output:
-        sys.stdout.write(validation_to_json(validation))
+        sys.stdout.write(json_text(validation_to_dict(validation)))
     elif arguments.json:
-        _write(Path(arguments.json), validation_to_json(validation))
+        write_json(Path(arguments.json), validation_to_dict(validation))
     console = Console(stderr=to_standard_output, highlight=False)
     _print(console, validation)
     failed = validation.errors or (arguments.strict and validation.warnings)
@@ -97,13 +98,6 @@ def validate_with_bar(data_dir: Path, options: ValidationOptions) -> Validation:
         return validate_training_set(
             data_dir, options, lambda done, total: bar.update(task, completed=done, total=total)
         )
-
-
-def _write(path: Path, text: str) -> None:
-    from bodycomp.storage import atomic_file
-
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _print(console: Console, validation: Validation) -> None:

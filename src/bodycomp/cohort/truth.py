@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.errors import InputNotFoundError
 from bodycomp.imaging.volume import Volume
-from bodycomp.storage import atomic_file
+from bodycomp.json_file import write_json
 
 TRUTH_NAME = "truth.json"
 LABELS_NAME = "labels.nii.gz"
@@ -56,8 +56,7 @@ def tissue_areas_cm2(labels: NDArray[np.uint8], volume: Volume) -> dict[str, flo
 
 def write_truth(folder: Path, truth: PatientTruth) -> None:
     """Write ``truth.json`` into ``folder``."""
-    with atomic_file(folder / TRUTH_NAME) as path:
-        path.write_text(json.dumps(asdict(truth), indent=2, sort_keys=True) + "\n")
+    write_json(folder / TRUTH_NAME, asdict(truth))
 
 
 def read_truth(cohort: Path) -> tuple[PatientTruth, ...]:

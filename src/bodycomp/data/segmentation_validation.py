@@ -26,8 +26,9 @@ from bodycomp.data.validate_flips import check_flips
 from bodycomp.data.validate_hu import HU_SHIFTED, TISSUES_SWAPPED, check_hu
 from bodycomp.data.validate_manifest import check_digests, check_leaks, open_manifest
 from bodycomp.data.validate_masks import MASK_SHIFTED, MASK_TURNED, check_masks
-from bodycomp.data.validate_segmentation import Progress, check_segmentation_set
+from bodycomp.data.validate_segmentation import check_segmentation_set
 from bodycomp.data.validate_splits import check_hu_of_splits, check_split_sizes
+from bodycomp.progress import StepProgress
 
 LARGEST_LABEL: Final = 3
 SAMPLED: Final = 32
@@ -89,7 +90,7 @@ def validate_samples(
     *,
     thoracic: bool = False,
     allow_scaled: bool = False,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> tuple[tuple[Finding, ...], dict[str, NDArray[np.void]]]:
     """Return the findings of a segmentation set and split -> ``SAMPLE_FACTS``."""
     counts = _counts(data_dir)
@@ -120,7 +121,7 @@ def check_before_training(
     *,
     tissues: Sequence[Tissue],
     allow_scaled: bool = False,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> tuple[Finding, ...]:
     """Return what ``check_segmentation_set`` finds, and the errors of a sample of each split.
 

@@ -32,9 +32,10 @@ from bodycomp.data.validate_manifest import (
     open_manifest,
 )
 from bodycomp.data.validate_series import rows_of_series
-from bodycomp.data.validate_slices import Progress, survey_slice_set
+from bodycomp.data.validate_slices import survey_slice_set
 from bodycomp.data.validate_splits import check_split_sizes
 from bodycomp.errors import BodycompError
+from bodycomp.progress import StepProgress
 
 BIN_MM: Final = 40.0
 """Slices of other patients within such a range of offsets are compared."""
@@ -63,7 +64,7 @@ class SliceLooker:
 
 
 def validate_slices(
-    data_dir: Path, levels: Sequence[str], progress: Progress | None = None
+    data_dir: Path, levels: Sequence[str], progress: StepProgress | None = None
 ) -> tuple[tuple[Finding, ...], dict[str, NDArray[np.void]]]:
     """Return the findings of a slice-selection set and split -> ``SEEN_SLICE``."""
     counts = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,9 +18,7 @@ from bodycomp.data.places import images_place, sample_place
 from bodycomp.data.segmentation_pass import Observer, PassOptions, SplitScan, scan_split
 from bodycomp.data.segmentation_set import SplitHeaders, inspect_segmentation_split
 from bodycomp.data.validate_duplicates import repeated_images
-
-Progress = Callable[[int, int], None]
-"""Called with the samples done and the samples in all."""
+from bodycomp.progress import StepProgress
 
 SLOW_FORTRAN_BYTES: Final = 2**30
 FEWEST_TO_CLIP: Final = 5
@@ -37,7 +35,7 @@ def check_segmentation_set(
     tissues: Sequence[Tissue],
     allow_scaled: bool = False,
     observe: Observer | None = None,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> tuple[Finding, ...]:
     """Read a whole segmentation training set and list what is wrong with it.
 
@@ -76,7 +74,7 @@ def check_segmentation_set(
     return (*findings, *_leaks(digests))
 
 
-def _shifted(progress: Progress, done_before: int, total: int, done: int) -> None:
+def _shifted(progress: StepProgress, done_before: int, total: int, done: int) -> None:
     progress(done_before + done, total)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,9 +24,7 @@ from bodycomp.data.validate_offsets import check_rows
 from bodycomp.data.validate_series import check_series
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_SIZE
 from bodycomp.level_names import check_levels
-
-Progress = Callable[[int, int], None]
-"""Called with the slices done and the slices in all."""
+from bodycomp.progress import StepProgress
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +47,7 @@ class SliceSurvey:
 
 
 def check_slice_set(
-    data_dir: Path, *, levels: Sequence[str], progress: Progress | None = None
+    data_dir: Path, *, levels: Sequence[str], progress: StepProgress | None = None
 ) -> tuple[Finding, ...]:
     """Read a whole slice-selection training set and list what is wrong with it.
 
@@ -71,7 +69,7 @@ def survey_slice_set(
     size: tuple[int, int] = SLICE_SELECTION_SIZE,
     cache: GreyCache | None = None,
     observe: Observer | None = None,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> SliceSurvey:
     """Read a whole slice-selection training set once: what is wrong, digests, decoded slices.
 
@@ -138,7 +136,7 @@ def _image_digests(facts: NDArray[np.void]) -> list[bytes | None]:
     ]
 
 
-def _shifted(progress: Progress, done_before: int, total: int, done: int) -> None:
+def _shifted(progress: StepProgress, done_before: int, total: int, done: int) -> None:
     progress(done_before + done, total)
 
 

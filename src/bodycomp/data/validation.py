@@ -16,9 +16,9 @@ from bodycomp.data.naming import SPLITS, images_path, levels_of_columns, masks_p
 from bodycomp.data.segmentation_validation import validate_samples
 from bodycomp.data.slice_validation import validate_slices
 from bodycomp.data.table import read_table
-from bodycomp.data.validate_segmentation import Progress
 from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
 from bodycomp.level_names import check_levels, head_to_feet
+from bodycomp.progress import StepProgress
 
 Kind = Literal["segmentation", "slice-selection"]
 
@@ -73,7 +73,7 @@ class Validation:
 def validate_training_set(
     data_dir: Path,
     options: ValidationOptions | None = None,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> Validation:
     """Read a whole training set once and list everything that is wrong or looks wrong with it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from typing import Any, Final
 
 from bodycomp import __version__
@@ -14,7 +14,7 @@ SCHEMA_VERSION: Final = 1
 
 
 def validation_to_dict(validation: Validation) -> dict[str, Any]:
-    """Return what was found as plain values."""
+    """Return what was found as JSON-ready values; numbers that are not finite become None."""
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -31,7 +31,7 @@ def validation_to_dict(validation: Validation) -> dict[str, Any]:
                 "where": finding.where,
                 "split": finding.split,
                 "index": finding.index,
-                "value": finding.value,
+                "value": _finite(finding.value),
                 "message": finding.message,
                 "hint": finding.hint,
             }
@@ -40,11 +40,6 @@ def validation_to_dict(validation: Validation) -> dict[str, Any]:
     }
 
 
-def validation_to_json(validation: Validation) -> str:
-    """Return what was found as text; numbers that are not finite become null."""
-    values = validation_to_dict(validation)
-    for finding in values["findings"]:
-        value = finding["value"]
-        if isinstance(value, float) and not abs(value) < float("inf"):
-            finding["value"] = None
-    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def _finite(value: float | str | None) -> float | int | str | None:
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    return value if is_finite else None

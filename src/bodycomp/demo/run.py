@@ -19,12 +19,12 @@ from bodycomp.cohort.write import SLICE_SELECTION_FOLDER as OFFSETS_FOLDER
 from bodycomp.demo.options import DemoOptions
 from bodycomp.demo.trainings import Training, TrainingProgress, train_side_by_side
 from bodycomp.evaluation.document import Evaluation
-from bodycomp.evaluation.options import EvaluateOptions, EvaluateProgress, Truths
+from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
 from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
+from bodycomp.progress import Progress
 from bodycomp.storage import refuse_existing
 from bodycomp.study import AnalyzeOptions, analyze_inputs
-from bodycomp.study.options import StudyProgress
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class DemoProgress:
 
     patients: Callable[[int], AbstractContextManager[Callable[[int], None]]]
     trainings: Callable[[Sequence[Training]], AbstractContextManager[TrainingProgress]]
-    study: Callable[[], AbstractContextManager[StudyProgress]]
-    evaluation: Callable[[], AbstractContextManager[EvaluateProgress]]
+    study: Callable[[], AbstractContextManager[Progress]]
+    evaluation: Callable[[], AbstractContextManager[Progress]]
 
 
 def run_demo(options: DemoOptions, progress: DemoProgress) -> tuple[EvaluateOptions, Evaluation]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from bodycomp.dicom.file_header import ScannerInfo
+from bodycomp.digests import key_of
 
 
 class RefusalKind(StrEnum):
@@ -151,19 +151,15 @@ class CandidateSeries:
         """Short digest that is equal for the series of one study; names nobody."""
         # De-identification may leave UIDs blank; then the folder holds a study together.
         study = self.study_uid or self.folder
-        return _digest("study", self.patient_id, study)
+        return key_of("study", self.patient_id, study)
 
     @property
     def key(self) -> str:
         """Short digest that tells this candidate from any other; names nobody."""
         images = (f"{item.sop_instance_uid}@{item.position_mm}" for item in self.slices)
-        return _digest(self.study_key, self.series_uid, *self.marks, *images)
+        return key_of(self.study_key, self.series_uid, *self.marks, *images)
 
 
 def is_original(image_type: tuple[str, ...]) -> bool:
     """Whether ImageType names original pixels of a primary image, or names nothing."""
     return image_type[0] != "DERIVED" and "SECONDARY" not in image_type[1:2]
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -16,6 +16,7 @@ from bodycomp.dicom.split_uids import refuse_split_series
 from bodycomp.dicom.stacks import qualify
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import MIN_SLICES
+from bodycomp.progress import StepProgress
 
 __all__ = [
     "CandidateSeries",
@@ -28,9 +29,6 @@ __all__ = [
 ]
 
 _LOG: Final = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
-"""Called with the number of files read and of all files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def find_series(
     inputs: Sequence[Path],
     *,
     min_slices: int = MIN_SLICES,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
     folder_of: Callable[[Path], str] = folder_name,
 ) -> SeriesSearch:
     """Search files and folders, at any depth and under any file names, for axial CT series.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp import __version__
+from bodycomp.digests import text_digest
 from bodycomp.evaluation.estimates import BootstrapOptions
+from bodycomp.json_file import write_json
 from bodycomp.preparation.report_files import RefusedCase
-from bodycomp.storage import atomic_file
 
 EVALUATION_NAME: Final = "evaluation.json"
 EVALUATION_SCHEMA: Final = "bodycomp.evaluation"
@@ -79,11 +78,11 @@ class Evaluation:
 def _data(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return what was compared with as a whole, and each part of it."""
     digests = [str(part.get("digest") or "") for part in parts.values()]
-    whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode())
+    whole = digests[0] if len(digests) == 1 else text_digest("".join(digests))
     patients = {name: part["patients"] for name, part in parts.items() if part.get("patients")}
     return {
         "kind": ", ".join(str(part["kind"]) for part in parts.values()),
-        "digest": whole if isinstance(whole, str) else whole.hexdigest(),
+        "digest": whole,
         "cases": sum(part["cases"] for part in parts.values()),
         # Nothing tells whether patients of two parts are the same people.
         "patients": next(iter(patients.values())) if len(parts) == len(patients) == 1 else None,
@@ -93,9 +92,7 @@ def _data(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def write_document(folder: Path, content: Mapping[str, Any]) -> None:
     """Write ``evaluation.json``; NaN and infinity would be a fault and are refused."""
-    with atomic_file(folder / EVALUATION_NAME) as temporary:
-        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-        temporary.write_text(text, encoding="utf-8")
+    write_json(folder / EVALUATION_NAME, content)
 
 
 def _versions() -> dict[str, str]:

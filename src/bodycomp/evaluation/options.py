@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +10,6 @@ from bodycomp.errors import UsageError
 from bodycomp.evaluation.annotated_case import AnnotationFormat
 from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.networks.names import AUTO_ENGINE
-
-EvaluateProgress = Callable[[str, int, int], None]
-"""Called with the stage (``segmentation``, ``slice_selection``, ``cases``), steps done, all."""
 
 
 @dataclass(frozen=True, slots=True)

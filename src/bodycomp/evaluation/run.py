@@ -11,12 +11,13 @@ from bodycomp.analysis.loading import load_analyzer
 from bodycomp.errors import OutputError, RunInterruptedError
 from bodycomp.evaluation.case_keeper import CaseKeeper
 from bodycomp.evaluation.document import EVALUATION_NAME, Evaluation, write_document
-from bodycomp.evaluation.options import EvaluateOptions, EvaluateProgress
+from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.evaluation.page import PAGE_NAME, write_evaluation_page
 from bodycomp.evaluation.run_cases import LoadAnalyzer, case_cells, run_cases
 from bodycomp.evaluation.run_segmentation import run_masks, run_segmentation_set
 from bodycomp.evaluation.run_slice_selection import run_slice_set, set_cells
 from bodycomp.evaluation.tables import SLICE_SELECTION_CSV, Cells, write_cells
+from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
 from bodycomp.storage import atomic_folder, refuse_existing, remove_interrupted
 
@@ -25,7 +26,7 @@ VIEWS_FOLDER: Final = ".views"
 
 
 def evaluate(
-    options: EvaluateOptions, progress: EvaluateProgress, load: LoadAnalyzer = load_analyzer
+    options: EvaluateOptions, progress: Progress, load: LoadAnalyzer = load_analyzer
 ) -> Evaluation:
     """Evaluate, and write ``evaluation.json`` and its tables into ``options.out``.
 
@@ -55,9 +56,7 @@ def _interrupted(options: EvaluateOptions, number: int) -> RunInterruptedError:
     )
 
 
-def _evaluate(
-    options: EvaluateOptions, progress: EvaluateProgress, load: LoadAnalyzer
-) -> Evaluation:
+def _evaluate(options: EvaluateOptions, progress: Progress, load: LoadAnalyzer) -> Evaluation:
     evaluation = Evaluation()
     with atomic_folder(options.out, overwrite=options.overwrite) as folder:
         run_segmentation_set(options, folder, progress, evaluation)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.analysis.pipeline import Analyzer
+from bodycomp.digests import text_digest
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.case_run import CaseEvaluator, CaseOutcomes, CaseSeen
 from bodycomp.evaluation.chosen_cases import ChosenCases, check_columns, choose_cases
@@ -16,7 +16,7 @@ from bodycomp.evaluation.comparison import paired
 from bodycomp.evaluation.document import Evaluation
 from bodycomp.evaluation.end_to_end import compare_tissues, end_to_end_section
 from bodycomp.evaluation.level_rows import LevelRow
-from bodycomp.evaluation.options import EvaluateOptions, EvaluateProgress
+from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.evaluation.slice_selection import compare_levels, slice_selection_section
 from bodycomp.evaluation.subgroups import Grouping, groups_of, subgroups_section
 from bodycomp.evaluation.tables import (
@@ -28,6 +28,7 @@ from bodycomp.evaluation.tables import (
     write_rows,
 )
 from bodycomp.preparation.report_files import write_refused
+from bodycomp.progress import Progress
 from bodycomp.report.result_rows import Cell
 from bodycomp.study.patients import PatientTable, read_patients
 
@@ -46,7 +47,7 @@ class LoadAnalyzer(Protocol):
 def run_cases(
     options: EvaluateOptions,
     folder: Path,
-    progress: EvaluateProgress,
+    progress: Progress,
     evaluation: Evaluation,
     load: LoadAnalyzer = load_analyzer,
     seen: CaseSeen | None = None,
@@ -159,10 +160,9 @@ def _write(
 
 
 def _data(chosen: ChosenCases, outcomes: CaseOutcomes) -> dict[str, Cell]:
-    digest = hashlib.sha256("".join(sorted(c.digest for c in outcomes.cases)).encode())
     return {
         "kind": "cases table",
-        "digest": digest.hexdigest(),
+        "digest": text_digest("".join(sorted(case.digest for case in outcomes.cases))),
         "split": chosen.split,
         "cases": len(outcomes.cases),
         "patients": len({case.names.patient for case in outcomes.cases}),

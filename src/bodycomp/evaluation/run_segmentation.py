@@ -12,7 +12,7 @@ from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings
 from bodycomp.evaluation.comparison import paired
 from bodycomp.evaluation.document import Evaluation
 from bodycomp.evaluation.mask_files import OWN_LABELS, MaskOptions, evaluate_masks
-from bodycomp.evaluation.options import EvaluateOptions, EvaluateProgress
+from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.evaluation.outline_rows import (
     OutlineRow,
     compare_outlines,
@@ -23,12 +23,13 @@ from bodycomp.evaluation.segmentation import SegmenterRun, evaluate_segmenter
 from bodycomp.evaluation.tables import SEGMENTATION_CSV, outline_cells, write_rows
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.model_folder import SEGMENTATION_FOLDER
+from bodycomp.progress import Progress
 
 STAGE = "segmentation"
 
 
 def run_segmentation_set(
-    options: EvaluateOptions, folder: Path, progress: EvaluateProgress, evaluation: Evaluation
+    options: EvaluateOptions, folder: Path, progress: Progress, evaluation: Evaluation
 ) -> None:
     """Evaluate segmentation models on a set; see ``evaluate_segmenter`` for what is refused."""
     data_dir, split = options.truths.segmentation, options.truths.split or TEST_SPLIT
@@ -63,7 +64,7 @@ def run_segmentation_set(
 
 
 def run_masks(
-    options: EvaluateOptions, folder: Path, progress: EvaluateProgress, evaluation: Evaluation
+    options: EvaluateOptions, folder: Path, progress: Progress, evaluation: Evaluation
 ) -> None:
     """Evaluate masks made anywhere; see ``evaluate_masks`` for what is refused."""
     truths = options.truths

@@ -12,10 +12,11 @@ from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings
 from bodycomp.evaluation.comparison import paired
 from bodycomp.evaluation.document import Evaluation
 from bodycomp.evaluation.level_rows import LevelRow
-from bodycomp.evaluation.options import EvaluateOptions, EvaluateProgress
+from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.evaluation.slice_selection import compare_levels, slice_selection_section
 from bodycomp.evaluation.slice_set import SetSeries, locate_in_set, open_series
 from bodycomp.evaluation.tables import level_cells
+from bodycomp.progress import Progress
 from bodycomp.report.result_rows import Cell
 
 STAGE = "slice_selection"
@@ -23,7 +24,7 @@ SOURCE = "training_set"
 
 
 def run_slice_set(
-    options: EvaluateOptions, progress: EvaluateProgress, evaluation: Evaluation
+    options: EvaluateOptions, progress: Progress, evaluation: Evaluation
 ) -> list[list[LevelRow]]:
     """Evaluate slice-selection models on a set and return the rows of each of them.
 

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from bodycomp.analysis.choice_options import SATURATION_SCALES
 from bodycomp.analysis.coarse_to_fine import ScoreSlices
-from bodycomp.analysis.pipeline import SliceProgress, SliceScorer, no_progress
+from bodycomp.analysis.pipeline import SliceScorer
 from bodycomp.evaluation.level_rows import NearSlices
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.targets import NEAR_MM, target_to_offset
+from bodycomp.progress import Progress, no_progress
 
 
 class SeriesScores:
@@ -86,7 +87,7 @@ class RememberingScorer:
     def __call__(
         self,
         volume: Volume,
-        progress: SliceProgress = no_progress,
+        progress: Progress = no_progress,
         slice_indices: Sequence[int] | None = None,
     ) -> NDArray[np.float32]:
         """Return (slice, level) scores; see ``SliceScorer``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.digests import file_digest
 from bodycomp.errors import ModelError
 
 
@@ -52,7 +52,7 @@ def read_keras_file(path: Path) -> KerasFile:
             missing or not finite.
     """
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = file_digest(path)
         with h5py.File(path, "r") as file:
             group = file.get("model_weights", file)
             names = _names(group, "layer_names")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.errors import InputNotFoundError, ModelError
+from bodycomp.json_file import json_text
 from bodycomp.networks.card import ModelCard
 from bodycomp.storage import atomic_file
 
@@ -88,7 +89,7 @@ def model_digest(card: ModelCard, weight_bytes: bytes) -> str:
 
 def card_text(card: ModelCard) -> str:
     """Return the content of ``card.json``."""
-    return json.dumps(card.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return json_text(card.to_dict())
 
 
 def write_card(path: Path, card: ModelCard) -> None:

@@ -13,8 +13,8 @@ from typing import Final
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
 from bodycomp.preparation.cases_file import joined_paths
 from bodycomp.preparation.found import FoundAnnotation, FoundScan, search
-from bodycomp.preparation.options import PrepareProgress
 from bodycomp.preparation.pairing import pair, patient_code
+from bodycomp.progress import Progress
 from bodycomp.storage import atomic_file
 
 COLUMNS: Final = ("patient", "scan", "series", "masks", "levels", "split", "note")
@@ -31,9 +31,7 @@ class Draft:
     noted: int
 
 
-def discover(
-    folder: Path, table: Path, progress: PrepareProgress, *, overwrite: bool = False
-) -> Draft:
+def discover(folder: Path, table: Path, progress: Progress, *, overwrite: bool = False) -> Draft:
     """Search ``folder`` and write a cases table to look through.
 
     An annotation that belongs to no scan, or perhaps to several, has a row of its own without a

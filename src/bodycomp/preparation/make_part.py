@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from bodycomp.data.samples import (
     mask_slices,
     training_share,
 )
+from bodycomp.digests import file_digest, text_digest
 from bodycomp.errors import ImageError, OutputError
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
@@ -123,8 +123,7 @@ class _Source:
         """Return the SHA-256 of the file of a slice."""
         path = self.scan.files[index]
         if path not in self._digests:
-            with path.open("rb") as stream:
-                self._digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()
+            self._digests[path] = file_digest(path)
         return self._digests[path]
 
     @property
@@ -230,7 +229,7 @@ def _record(source: _Source, made: _Made) -> PartRecord:
     field = SquareField.of_volume(volume)
     identity = scan.patient_id.strip()
     return PartRecord(
-        patient_id_digest=hashlib.sha256(identity.encode()).hexdigest() if identity else "",
+        patient_id_digest=text_digest(identity) if identity else "",
         series_instance_uid=source.series_uid,
         scan_digest=pixel_digest(volume.hu),
         spacing_mm=field.sample_spacing_mm(size),

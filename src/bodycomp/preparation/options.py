@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,9 +13,6 @@ from bodycomp.errors import UsageError
 from bodycomp.level_names import check_levels
 from bodycomp.preparation.cases import Fractions
 from bodycomp.preparation.splits import check_fractions
-
-PrepareProgress = Callable[[str, int, int], None]
-"""Called with the stage (``cases``, ``writing``, ``checking``), steps done, and all steps."""
 
 FACTS: Final = (
     "sex",

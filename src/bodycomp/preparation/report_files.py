@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from bodycomp import __version__
 from bodycomp.data.naming import SPLITS
+from bodycomp.json_file import write_json
 from bodycomp.preparation.assemble import Counts
 from bodycomp.preparation.level_warnings import LevelWarning
 from bodycomp.preparation.options import PrepareOptions, SegmentationTask
@@ -44,8 +44,7 @@ def write_reports(
     warnings: Sequence[LevelWarning],
 ) -> None:
     """Write ``prepared.json``, and ``refused.csv`` if any case was left out."""
-    text = json.dumps(_prepared(options, counts, len(refused), warnings), indent=2) + "\n"
-    (folder / PREPARED_NAME).write_text(text, encoding="utf-8")
+    write_json(folder / PREPARED_NAME, _prepared(options, counts, len(refused), warnings))
     if refused:
         write_refused(folder, refused)
 

@@ -25,7 +25,6 @@ from bodycomp.preparation.level_warnings import LevelWarning, level_warnings
 from bodycomp.preparation.make_part import PartJob, disk_full
 from bodycomp.preparation.options import (
     PrepareOptions,
-    PrepareProgress,
     SegmentationTask,
     SliceTask,
     Task,
@@ -41,6 +40,7 @@ from bodycomp.preparation.splits import (
 )
 from bodycomp.preparation.verify import verify_set
 from bodycomp.preparation.work import part_name, work_folder
+from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
 from bodycomp.storage import atomic_folder, remove_interrupted
 
@@ -66,7 +66,7 @@ class PrepareSummary:
     warnings: tuple[LevelWarning, ...] = ()
 
 
-def prepare(options: PrepareOptions, progress: PrepareProgress) -> PrepareSummary:
+def prepare(options: PrepareOptions, progress: Progress) -> PrepareSummary:
     """Prepare a training set.
 
     Cases are finished one by one in ``options.parts``, so that the same options go on after any
@@ -98,7 +98,7 @@ def prepare(options: PrepareOptions, progress: PrepareProgress) -> PrepareSummar
 
 
 def _prepare(
-    options: PrepareOptions, table: CasesTable, chosen: Sequence[Case], progress: PrepareProgress
+    options: PrepareOptions, table: CasesTable, chosen: Sequence[Case], progress: Progress
 ) -> PrepareSummary:
     finished, refused, reused = _make_all(options, chosen, progress)
     if not finished:
@@ -140,7 +140,7 @@ def _prepare(
 
 
 def _make_all(
-    options: PrepareOptions, chosen: Sequence[Case], progress: PrepareProgress
+    options: PrepareOptions, chosen: Sequence[Case], progress: Progress
 ) -> tuple[list[FinishedCase], list[RefusedCase], int]:
     """Make the parts that are not there yet; return cases in the table's order."""
     jobs = [

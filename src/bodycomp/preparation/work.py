@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp import __version__
+from bodycomp.digests import text_digest
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.options import SegmentationTask, Task
 from bodycomp.storage import lock_file, remove_leftovers
@@ -51,7 +51,7 @@ def part_name(case: Case, task: Task) -> str:
         "task": [type(task).__name__, asdict(task) | {"levels": ()}],
     }
     text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return text_digest(text, 32)
 
 
 def _inputs(case: Case, task: Task) -> Iterable[tuple[str, Path]]:

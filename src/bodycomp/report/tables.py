@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import IO, Any, Final
 
 from bodycomp import __version__
 from bodycomp.errors import OutputError
+from bodycomp.json_file import write_json
 from bodycomp.quantities import CUT_OFFS
 from bodycomp.report.result_rows import SUBJECT_COLUMNS, Cell, SeriesFacts
 from bodycomp.results import Correction, LevelResult, SeriesResult, SliceChoice
@@ -86,9 +86,7 @@ def write_result_json(path: Path, facts: SeriesFacts, result: SeriesResult) -> N
         "subject": {name: getattr(result.subject, name) for name in SUBJECT_COLUMNS},
         "levels": [_level_document(level) for level in result.levels],
     }
-    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
-    with atomic_file(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_json(path, document)
 
 
 def _level_document(level: LevelResult) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
+from bodycomp.progress import Progress, no_progress
 from bodycomp.review.correcting import (
     FoundScans,
     check_segmenter,
@@ -27,7 +28,6 @@ from bodycomp.review.review_csv import ReviewRow, read_review
 from bodycomp.review.reviewed_table import row_in_effect
 from bodycomp.review.session import ReviewSession, opened_session
 from bodycomp.study.measured_run import Case
-from bodycomp.study.options import StudyProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +73,9 @@ class ReviewOutcome:
     verdicts: Counter[str]
 
 
-def no_progress(_stage: str, _done: int, _total: int) -> None:
-    """Report nothing."""
-
-
 def apply_review(
     options: ReviewOptions,
-    progress: StudyProgress = no_progress,
+    progress: Progress = no_progress,
     *,
     segmenter: Segmenter | None = None,
 ) -> ReviewOutcome:
@@ -141,7 +137,7 @@ def _measure_moves(
     session: ReviewSession,
     options: ReviewOptions,
     rows: Sequence[ReviewRow],
-    progress: StudyProgress,
+    progress: Progress,
     segmenter: Segmenter | None,
 ) -> dict[Case, ReviewEvent]:
     """Measure every level where it was moved to; each series is read once.

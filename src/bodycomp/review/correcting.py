@@ -14,6 +14,7 @@ from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ModelError, ReviewError
 from bodycomp.networks.names import AUTO_ENGINE
+from bodycomp.progress import Progress
 from bodycomp.report.result_rows import Cell, result_rows
 from bodycomp.report.review_rows import correction_cells
 from bodycomp.results import SeriesResult
@@ -23,7 +24,7 @@ from bodycomp.review.correction_options import CorrectionOptions
 from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.storage import flush_folder
 from bodycomp.study.measured_run import Case, MeasuredRun
-from bodycomp.study.options import AnalyzeOptions, DicomObject, StudyProgress
+from bodycomp.study.options import AnalyzeOptions, DicomObject
 from bodycomp.study.outputs import OutputChoice, write_series
 from bodycomp.study.pseudonyms import key_path, read_key, with_pseudonyms
 from bodycomp.study.search import opened_work
@@ -85,7 +86,7 @@ class FoundScans:
 
 @contextmanager
 def found_scans(
-    run: MeasuredRun, options: CorrectionOptions, progress: StudyProgress
+    run: MeasuredRun, options: CorrectionOptions, progress: Progress
 ) -> Iterator[FoundScans]:
     """Search the inputs for the series of a run; zip files are unpacked until the end.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp import digests
 from bodycomp.annotation.grid import place_label_map
 from bodycomp.errors import InputNotFoundError, OutputError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_labels
 from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelStatus, SliceChoice
-from bodycomp.study.measured_run import DIGEST_LENGTH
 from bodycomp.subject import Subject
 
 
@@ -82,10 +81,7 @@ def recorded_masks(path: Path, volume: Volume) -> NDArray[np.uint8] | None:
 
 def file_digest(path: Path) -> str:
     """Return the first digits of a file's SHA-256, empty if there is no such file."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_LENGTH]
+    return digests.file_digest(path, digests.SHORT) if path.is_file() else ""
 
 
 def _number(cell: Any) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
+from bodycomp.progress import Progress, no_progress
 from bodycomp.report.result_rows import Cell
 from bodycomp.review.correcting import (
     check_segmenter,
@@ -20,7 +21,6 @@ from bodycomp.review.reviewed_table import row_in_effect
 from bodycomp.review.series_correction import SeriesCorrection
 from bodycomp.review.session import opened_session
 from bodycomp.study.measured_run import Case, MeasuredRun
-from bodycomp.study.options import StudyProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,9 @@ class Remeasured:
     after: Mapping[str, Cell]
 
 
-def no_progress(_stage: str, _done: int, _total: int) -> None:
-    """Report nothing."""
-
-
 def remeasure(
     options: RemeasureOptions,
-    progress: StudyProgress = no_progress,
+    progress: Progress = no_progress,
     *,
     segmenter: Segmenter | None = None,
 ) -> tuple[Remeasured, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from bodycomp.analysis.quality_flags import FLAG_KINDS
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.digests import key_of
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.report.case_file import case_name
 from bodycomp.report.page_content import Axis, PageCase, PageContent, Plot, PlotPoint, Tile
@@ -25,7 +25,6 @@ from bodycomp.study.options import REFUSED_NAME, REPORT_NAME, RESULTS_NAME
 from bodycomp.study.out_folder import CORRECTED_NAME, REVIEWED_NAME
 from bodycomp.study.run_manifest import MANIFEST_NAME
 
-RUN_ID_LENGTH: Final = 12
 _CLOSE_LOOK: Final = 0.5
 """Below this confidence a level counts among those to look at."""
 
@@ -133,8 +132,7 @@ def _run_id(settings: Mapping[str, Any]) -> str:
 
     It stays the same when a run is resumed.
     """
-    text = json.dumps(settings, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:RUN_ID_LENGTH]
+    return key_of(json.dumps(settings, sort_keys=True))
 
 
 def _subtitle(manifest: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from bodycomp.digests import key_of
 from bodycomp.errors import InputNotFoundError, OutputError, ReviewError
 from bodycomp.report.result_rows import Cell
 from bodycomp.study.journal import JOURNAL_NAME, StudyRecord, open_journal
 from bodycomp.study.run_manifest import MANIFEST_NAME, MANIFEST_SCHEMA, MANIFEST_SCHEMA_VERSION
 
-DIGEST_LENGTH: Final = 12
 _HINT: Final = "Name the folder that bodycomp analyze was given as --out."
 
 
@@ -56,8 +55,7 @@ class MeasuredRun:
 
     def row_digest(self, case: Case) -> str:
         """Return what tells whether a case was measured anew since it was reviewed."""
-        text = json.dumps(dict(self.rows[case]), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+        return key_of(json.dumps(dict(self.rows[case]), sort_keys=True))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -18,12 +18,6 @@ PARQUET_NAME: Final = "results.parquet"
 REPORT_NAME: Final = "report.html"
 STUDY_PREFIX: Final = "study-"
 SERIES_PREFIX: Final = "series-"
-
-StudyProgress = Callable[[str, int, int], None]
-"""Called with the stage, steps done and steps in all.
-
-Stages are "search" (files), "series", and within a series "score" and "segment" (slices).
-"""
 
 
 class DicomObject(StrEnum):

@@ -16,6 +16,7 @@ from bodycomp.analysis.loading import cards_of, load_analyzer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ImageError, ModelError, RunInterruptedError
+from bodycomp.progress import Progress, no_progress
 from bodycomp.report.parquet import check_parquet
 from bodycomp.report.result_rows import result_columns
 from bodycomp.results import SeriesResult
@@ -26,7 +27,6 @@ from bodycomp.study.options import (
     REFUSED_NAME,
     REPORT_NAME,
     AnalyzeOptions,
-    StudyProgress,
     StudyReport,
 )
 from bodycomp.study.out_folder import clear_up, held_folder, remove_earlier_results
@@ -49,13 +49,9 @@ from bodycomp.study.writing import Behind, StudyFolder
 _LOG: Final = logging.getLogger(__name__)
 
 
-def no_progress(_stage: str, _done: int, _total: int) -> None:
-    """Report nothing."""
-
-
 def analyze_inputs(
     options: AnalyzeOptions,
-    progress: StudyProgress = no_progress,
+    progress: Progress = no_progress,
     *,
     analyzer: Analyzer | None = None,
 ) -> StudyReport:
@@ -101,7 +97,7 @@ def _ended(out_dir: Path, number: int) -> RunInterruptedError:
 
 
 def _analyze_inputs(
-    options: AnalyzeOptions, progress: StudyProgress, analyzer: Analyzer | None
+    options: AnalyzeOptions, progress: Progress, analyzer: Analyzer | None
 ) -> StudyReport:
     resuming = clear_up(options)
     if options.parquet:
@@ -168,9 +164,7 @@ def _prepare_folder(
     return manifest
 
 
-def _recorded(
-    run: _Run, work: Worklist, manifest: RunManifest, progress: StudyProgress
-) -> StudyReport:
+def _recorded(run: _Run, work: Worklist, manifest: RunManifest, progress: Progress) -> StudyReport:
     """Run, with a manifest that says how it went."""
     state = RunState.FAILED
     try:
@@ -213,7 +207,7 @@ class _Run:
         self._choice = choice
         self._patients = patients
 
-    def run(self, work: Worklist, progress: StudyProgress) -> StudyReport:
+    def run(self, work: Worklist, progress: Progress) -> StudyReport:
         """Analyse what is not finished yet and return the report."""
         self._progress = progress
         sources = [item for item in work.sources if not self.ledger.is_finished(item.study)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import time
@@ -16,8 +15,9 @@ from typing import Any, Final
 
 from bodycomp import __version__
 from bodycomp.analysis.pipeline import Analyzer, Segmenter, SliceScorer
+from bodycomp.digests import SHORT, file_digest
 from bodycomp.errors import OutputError
-from bodycomp.storage import atomic_file
+from bodycomp.json_file import write_json
 from bodycomp.study.options import AnalyzeOptions
 
 MANIFEST_NAME: Final = "run.json"
@@ -72,9 +72,7 @@ class RunManifest:
             "counts": dict(counts),
             "model_cards": dict(self.cards),
         }
-        with atomic_file(self.path, durable=True) as temporary:
-            text = json.dumps(document, indent=2, ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_json(self.path, document, durable=True)
 
     def check_same_settings(self) -> None:
         """Check that a run that was begun with the file at ``path`` can go on with these settings.
@@ -119,7 +117,7 @@ def settings_of(
         "identifiers": options.identifiers,
         "dicom": sorted(options.dicom),
         "previews": options.previews,
-        "patients": _digest(options.patients),
+        "patients": None if options.patients is None else file_digest(options.patients, SHORT),
         "pseudonym_key": key_fingerprint,
     }
 
@@ -138,10 +136,6 @@ def options_of(options: AnalyzeOptions) -> dict[str, Any]:
         shown["inputs"] = [str(path) for path in options.inputs]
         shown["models_dir"] = str(options.models_dir)
     return shown
-
-
-def _digest(path: Path | None) -> str | None:
-    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _version(package: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,14 +9,15 @@ from dataclasses import dataclass, field
 from bodycomp.dicom.candidate import CandidateSeries, Refusal
 from bodycomp.dicom.rank import by_study, preferred, why_behind
 from bodycomp.dicom.series import SeriesSearch, find_series
+from bodycomp.digests import key_of
 from bodycomp.errors import InputNotFoundError
+from bodycomp.progress import Progress
 from bodycomp.study.inputs import Inputs, sort_inputs
 from bodycomp.study.options import (
     NOT_CHOSEN,
     STUDY_PREFIX,
     AnalyzeOptions,
     RefusedSeries,
-    StudyProgress,
 )
 from bodycomp.study.series_table import SeriesRow, refusal_row, study_rows
 from bodycomp.study.sources import DicomSource, Source, VolumeFileSource
@@ -47,7 +47,7 @@ class Worklist:
     inputs: Inputs = field(repr=False)
 
 
-def find_work(options: AnalyzeOptions, progress: StudyProgress) -> Worklist:
+def find_work(options: AnalyzeOptions, progress: Progress) -> Worklist:
     """Search the inputs; zip files are unpacked in the output folder.
 
     Raises:
@@ -62,7 +62,7 @@ def find_work(options: AnalyzeOptions, progress: StudyProgress) -> Worklist:
 
 
 @contextmanager
-def opened_work(options: AnalyzeOptions, progress: StudyProgress) -> Iterator[Worklist]:
+def opened_work(options: AnalyzeOptions, progress: Progress) -> Iterator[Worklist]:
     """Yield the worklist, with archives unpacked until the end; raises as ``find_work``."""
     work = find_work(options, progress)
     try:
@@ -71,7 +71,7 @@ def opened_work(options: AnalyzeOptions, progress: StudyProgress) -> Iterator[Wo
         work.inputs.close()
 
 
-def _find_work(inputs: Inputs, options: AnalyzeOptions, progress: StudyProgress) -> Worklist:
+def _find_work(inputs: Inputs, options: AnalyzeOptions, progress: Progress) -> Worklist:
     search = SeriesSearch((), (), 0, 0, 0)
     if inputs.places:
         search = find_series(
@@ -190,8 +190,4 @@ def _refused(refusal: Refusal, candidates: Sequence[CandidateSeries]) -> Refused
 def _study_of(refusal: Refusal, candidates: Sequence[CandidateSeries]) -> str:
     """Name a refusal's study like the candidates of the same study, if there are any."""
     keys = {c.study_key for c in candidates if c.study_uid and c.study_uid == refusal.study_uid}
-    return STUDY_PREFIX + (keys.pop() if len(keys) == 1 else _digest(refusal.study_uid))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return STUDY_PREFIX + (keys.pop() if len(keys) == 1 else key_of(refusal.study_uid))

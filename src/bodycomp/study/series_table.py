@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 
 from bodycomp.dicom.candidate import CandidateSeries, Refusal
 from bodycomp.dicom.rank import contrast_phase, why_behind
+from bodycomp.digests import key_of
 from bodycomp.report.result_rows import Cell
 from bodycomp.report.tables import open_table
 from bodycomp.study.journal import StudyRecord
@@ -133,7 +133,7 @@ def refusal_row(refusal: Refusal, study: str) -> SeriesRow:
     return SeriesRow(
         study=study,
         series=SERIES_PREFIX
-        + _digest(study, refusal.series_uid, refusal.description, refusal.what, refusal.reason),
+        + key_of(study, refusal.series_uid, refusal.description, refusal.what, refusal.reason),
         kind=str(refusal.kind),
         reason=refusal.reason,
         series_number=refusal.series_number,
@@ -154,7 +154,3 @@ def _reason(members: Sequence[CandidateSeries], rank: int) -> str:
 
 def _identifiers(*values: str) -> dict[str, str]:
     return dict(zip(SERIES_IDENTIFIERS, values, strict=True))
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

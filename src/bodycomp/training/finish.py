@@ -8,13 +8,14 @@ from typing import Final
 
 from torch import Tensor
 
+from bodycomp.json_file import write_json
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.model_folder import write_card
 from bodycomp.report.figures import write_learning_curves
 from bodycomp.training.describing import metric_table
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement
-from bodycomp.training.run_folder import RunFolder, write_json
+from bodycomp.training.run_folder import RunFolder
 from bodycomp.training.task import Pick
 
 BEST_SHOWN: Final = 3
@@ -40,7 +41,7 @@ def finish(module: TrainingModule, folder: RunFolder, place: Placement) -> None:
         module.draw_examples(folder.examples, network, picks)
     if module.splits.test is not None:
         evaluation = module.evaluate(network, module.splits.test, place)
-        write_json(folder.test_metrics, evaluation.metrics)
+        write_json(folder.test_metrics, evaluation.metrics, durable=True, allow_nan=True)
         description = model.card.description
         table = metric_table("test", evaluation, description.data)
         write_card(folder.model, replace(model.card, description=description.with_metrics([table])))

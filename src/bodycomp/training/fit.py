@@ -15,6 +15,7 @@ import bodycomp
 from bodycomp.data.set_digest import data_digest
 from bodycomp.data.validate import raise_for_errors
 from bodycomp.errors import RunInterruptedError
+from bodycomp.json_file import write_json
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.batch_size import choose_batch_size
 from bodycomp.training.checkpoints import restore_last
@@ -44,7 +45,6 @@ from bodycomp.training.run_folder import (
     find_run_folder,
     read_args,
     time_stamp,
-    write_json,
 )
 from bodycomp.training.seats import Seat
 from bodycomp.training.signals import SignalWatch
@@ -181,7 +181,7 @@ def _prepare(recipe: Recipe, seat: Seat | None) -> _Prepared:
         manifest.check_same_data()
         if is_first:
             folder.path.mkdir(parents=True, exist_ok=options.resume)
-            write_json(folder.args, options.to_dict())
+            write_json(folder.args, options.to_dict(), durable=True)
     module = recipe.module(network, card, splits, options)
     return _Prepared(options, devices, folder, module, manifest)
 

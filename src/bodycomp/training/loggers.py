@@ -15,8 +15,9 @@ from typing import Any, Final
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from bodycomp.errors import UsageError
+from bodycomp.json_file import write_json
 from bodycomp.training.options import RunOptions
-from bodycomp.training.run_folder import RunFolder, time_stamp, write_json
+from bodycomp.training.run_folder import RunFolder, time_stamp
 
 PROJECT: Final = "bodycomp"
 
@@ -67,7 +68,7 @@ def make_loggers(
                 hint="See to its settings, or leave it out.",
             ) from error
         loggers.append(logger)
-    write_json(place, earlier)
+    write_json(place, earlier, durable=True)
     return loggers
 
 

@@ -16,7 +16,7 @@ from bodycomp.training.divergence import not_finite, warn_of_missed
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import EvaluationStopped, Placement
 from bodycomp.training.progress import EpochDisplay
-from bodycomp.training.run_folder import RunFolder, write_table
+from bodycomp.training.run_folder import RunFolder, write_metrics
 from bodycomp.training.run_progress import RunProgress
 from bodycomp.training.state import Stopwatch
 from bodycomp.training.task import Evaluation
@@ -186,7 +186,7 @@ class TrainingLoop(Callback):
         if self._placement.rank > 0:
             return
         module, state = self._module, self._module.state
-        write_table(self._folder.metrics, state.history)
+        write_metrics(self._folder.metrics, state.history)
         if state.epoch_images == 0 and state.best_epoch == state.history[-1]["epoch"]:
             duplicate(self._folder.last_checkpoint, self._folder.best_checkpoint)
         if module.options.keep_every_epoch and state.epoch_images == 0:

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import bodycomp
 from bodycomp.errors import UsageError
+from bodycomp.json_file import write_json
 from bodycomp.training.memory import peak_resident_bytes
-from bodycomp.training.run_folder import RunFolder, write_json
+from bodycomp.training.run_folder import RunFolder
 
 PACKAGES: Final = ("torch", "lightning", "numpy", "scipy", "pillow", "safetensors")
 
@@ -103,7 +104,7 @@ class Manifest:
         """
         self._values |= {"exit_state": exit_state, "written": _now()} | facts
         self._values["peak_memory_bytes"] = peak_resident_bytes()
-        write_json(self._folder.manifest, self._values)
+        write_json(self._folder.manifest, self._values, durable=True, allow_nan=True)
 
     def _read(self) -> dict[str, Any]:
         if not self._folder.manifest.is_file():

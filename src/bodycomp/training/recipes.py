@@ -31,14 +31,12 @@ from bodycomp.imaging.preprocessing import (
 )
 from bodycomp.networks.checkpoint import Model, ModelCard, load_model
 from bodycomp.networks.model import network_config
+from bodycomp.progress import StepProgress
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.segmentation import SegmentationModule
 from bodycomp.training.slice_selection import SliceSelectionModule
 from bodycomp.training.task import Splits
-
-Progress = Callable[[int, int], None]
-"""Called with samples done and samples in all."""
 
 T = TypeVar("T")
 
@@ -73,7 +71,7 @@ class Recipe(ABC):
         """Return the recipe for a run of this name."""
 
     @abstractmethod
-    def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
+    def check(self, preprocessing: Preprocessing, progress: StepProgress) -> CheckedData:
         """Read the training set: what is wrong with it, and what it holds."""
 
     @abstractmethod
@@ -106,7 +104,7 @@ class SegmentationRecipe(Recipe):
         """Name the run."""
         return replace(self, options=replace(self.options, name=name))
 
-    def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
+    def check(self, preprocessing: Preprocessing, progress: StepProgress) -> CheckedData:
         """Read every image and mask, and look closely at a sample."""
         del preprocessing
         findings = check_before_training(
@@ -166,7 +164,7 @@ class SliceSelectionRecipe(Recipe):
         """Name the run."""
         return replace(self, options=replace(self.options, name=name))
 
-    def check(self, preprocessing: Preprocessing, progress: Progress) -> CheckedData:
+    def check(self, preprocessing: Preprocessing, progress: StepProgress) -> CheckedData:
         """Read every slice and table, look closely at a sample, and keep decoded slices."""
         survey = survey_slice_set(
             self.options.data_dir,

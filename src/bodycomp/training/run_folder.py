@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
-from bodycomp.storage import atomic_file
+from bodycomp.report.result_rows import Cell
+from bodycomp.report.tables import write_table
 from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
 
 log = logging.getLogger(__name__)
@@ -190,25 +190,12 @@ def read_args(folder: RunFolder) -> dict[str, Any]:
     return values
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON object, whole or not at all."""
-    with atomic_file(path, durable=True) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+def write_metrics(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows of equal keys as CSV, whole or not at all; None becomes an empty cell."""
-    with (
-        atomic_file(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: _cell(value) for key, value in row.items()})
+    write_table(path, list(rows[0]), ({k: _cell(v) for k, v in row.items()} for row in rows))
 
 
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
+def _cell(value: object) -> Cell:
+    if value is None or isinstance(value, int):
+        return value
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -21,8 +21,8 @@ import torch
 
 from benchmarks.loading import phantom_slices
 from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.data.layout import SegmentationWriter
 from bodycomp.data.manifest import MANIFEST_NAME
+from bodycomp.data.writers import SegmentationWriter
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING
 from bodycomp.networks.checkpoint import ModelCard, build_network, save_model
 

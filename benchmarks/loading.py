@@ -17,19 +17,16 @@ from bodycomp.data.augmentation_options import AugmentationOptions
 from bodycomp.data.batches import network_input, varied_input
 from bodycomp.data.datasets import SampleSet, SegmentationDataset, SliceDataset
 from bodycomp.data.grey_cache import GreyCache
-from bodycomp.data.layout import (
-    SegmentationWriter,
-    SliceWriter,
-    open_segmentation_split,
-    open_slice_split,
-)
-from bodycomp.data.validate_slices import SliceSurvey, survey_slice_set
+from bodycomp.data.segmentation_set import open_segmentation_split
+from bodycomp.data.slice_set import open_slice_split
+from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.training.batch_loader import make_loader
 from bodycomp.training.sampling import BatchPlan
+from bodycomp.validation.slices import SliceSurvey, survey_slice_set
 
 BATCH = 16
 MASK_SLICES, PNG_SLICES = 96, 384

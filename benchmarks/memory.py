@@ -19,20 +19,16 @@ from benchmarks.loading import epoch, phantom_slices
 from bodycomp.anatomy import tissues_for
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
 from bodycomp.data.grey_cache import GreyCache
-from bodycomp.data.layout import (
-    images_path,
-    masks_path,
-    open_segmentation_split,
-    open_slice_split,
-    png_path,
-    table_path,
-)
+from bodycomp.data.layout import images_path, masks_path, png_path, table_path
 from bodycomp.data.png import write_grey_png
-from bodycomp.data.validate import check_segmentation_set, survey_slice_set
+from bodycomp.data.segmentation_set import open_segmentation_split
+from bodycomp.data.slice_set import open_slice_split
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
 from bodycomp.imaging.resize import resize_grey
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.training.memory import peak_resident_bytes
+from bodycomp.validation.segmentation import check_segmentation_set
+from bodycomp.validation.slices import survey_slice_set
 
 COUNTS = (2_000, 20_000)
 CACHE_BYTES = 2 * 10**9

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.loading import phantom_slices
-from bodycomp.data.layout import SegmentationWriter, SliceWriter
+from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.imaging.window import SOFT_TISSUE
 
 MASK_SLICES, PNG_SLICES = 1200, 2000
@@ -26,7 +26,7 @@ LARGEST_SHIFT = 60
 _WORK = """
 import re, sys, time
 from pathlib import Path
-from bodycomp.data.validation import ValidationOptions, validate_training_set
+from bodycomp.validation.validate import ValidationOptions, validate_training_set
 from bodycomp.networks.allocator import keep_freed_memory
 keep_freed_memory()
 seconds = []

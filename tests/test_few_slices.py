@@ -12,7 +12,7 @@ from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.cli import main
-from bodycomp.data.layout import open_segmentation_split
+from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import CasesError, SeriesError

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bodycomp.cli import main
-from bodycomp.data.layout import open_slice_split
+from bodycomp.data.slice_set import open_slice_split
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume

@@ -59,7 +59,7 @@ class OutputError(BodycompError):
 
 
 class TrainingSetError(BodycompError):
-    """A training set breaks its format; the message lists every finding."""
+    """A training set breaks its format; the message lists every issue."""
 
 
 class ImageError(BodycompError):

@@ -10,7 +10,7 @@ import torch
 
 from bodycomp.anatomy import THORACIC_TISSUES
 from bodycomp.cli import main
-from bodycomp.data.layout import SliceWriter
+from bodycomp.data.writers import SliceWriter
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,

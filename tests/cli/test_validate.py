@@ -37,13 +37,13 @@ def test_warnings_alone_end_with_0_unless_strict(tmp_path, capsys):
     assert main(["validate", str(tmp_path), "--strict"]) == 1
 
 
-def test_json_holds_all_findings_and_goes_to_a_file_or_to_standard_output(spoiled, capsys):
-    path = spoiled / "out" / "findings.json"
+def test_json_holds_all_issues_and_goes_to_a_file_or_standard_output(spoiled, capsys):
+    path = spoiled / "out" / "issues.json"
     assert main(["validate", str(spoiled), "--json", str(path)]) == 1
     told = json.loads(path.read_text())
-    assert (told["schema"], told["schema_version"]) == ("bodycomp-validation", 1)
+    assert (told["schema"], told["schema_version"]) == ("bodycomp-validation", 2)
     assert (told["kind"], told["samples"]) == ("segmentation", {"train": 9, "val": 2})
-    wrong = [each for each in told["findings"] if each["code"] == "mask-value"]
+    wrong = [each for each in told["issues"] if each["code"] == "mask-value"]
     assert [(each["split"], each["index"], each["value"]) for each in wrong] == [
         ("train", index, 4) for index in range(1, 8)
     ]

@@ -15,13 +15,15 @@ from bodycomp.annotation.masks import read_masks
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.cohort import CohortOptions, read_truth, write_cohort
 from bodycomp.data.datasets import SliceDataset
-from bodycomp.data.layout import open_segmentation_split, open_slice_split
-from bodycomp.data.validate import check_segmentation_set, check_slice_set
+from bodycomp.data.segmentation_set import open_segmentation_split
+from bodycomp.data.slice_set import open_slice_split
 from bodycomp.dicom.read import read_volume
 from bodycomp.dicom.series import find_series
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
 from bodycomp.preparation.cases_file import read_cases
+from bodycomp.validation.segmentation import check_segmentation_set
+from bodycomp.validation.slices import survey_slice_set
 from support.phantom_sets import few_patients
 
 pytestmark = pytest.mark.xdist_group("cohort")
@@ -31,8 +33,8 @@ def test_both_training_sets_pass_validation(cohort: Path) -> None:
     masks = check_segmentation_set(
         cohort / "segmentation", tissues=tissues_for(thoracic=False), allow_scaled=False
     )
-    slices = check_slice_set(cohort / "slice-selection", levels=("L3",))
-    assert [finding for finding in (*masks, *slices) if finding.severity == "error"] == []
+    slices = survey_slice_set(cohort / "slice-selection", levels=("L3",)).issues
+    assert [issue for issue in (*masks, *slices) if issue.severity == "error"] == []
 
 
 def test_each_study_has_a_main_series_with_the_truth_on_its_grid(cohort: Path) -> None:

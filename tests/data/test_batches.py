@@ -11,13 +11,10 @@ from bodycomp.data import batches
 from bodycomp.data.augmentation import NO_AUGMENTATION, AugmentationOptions
 from bodycomp.data.batches import network_input, varied_input
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
-from bodycomp.data.layout import (
-    SegmentationWriter,
-    images_path,
-    masks_path,
-    open_segmentation_split,
-    open_slice_split,
-)
+from bodycomp.data.layout import images_path, masks_path
+from bodycomp.data.segmentation_set import open_segmentation_split
+from bodycomp.data.slice_set import open_slice_split
+from bodycomp.data.writers import SegmentationWriter
 from bodycomp.errors import TrainingSetError
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,

@@ -8,12 +8,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
-from bodycomp.data.layout import (
-    SegmentationWriter,
-    SliceWriter,
-    open_segmentation_split,
-    open_slice_split,
-)
+from bodycomp.data.segmentation_set import open_segmentation_split
+from bodycomp.data.slice_set import open_slice_split
+from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,

@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 
 from bodycomp.cli import main
-from bodycomp.data import slice_pass
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.data.grey_cache import GreyCache
 from bodycomp.data.grey_file import GreyFileWriter, file_bytes, open_or_none
-from bodycomp.data.layout import open_slice_split, png_path
-from bodycomp.data.validate import check_slice_set, survey_slice_set
+from bodycomp.data.layout import png_path
+from bodycomp.data.slice_set import open_slice_split
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
+from bodycomp.validation import slice_pass
+from bodycomp.validation.slices import survey_slice_set
 from support.factories import make_slice_set
 
 SIZE = (256, 256)
@@ -95,17 +96,17 @@ def test_a_second_run_decodes_nothing_and_finds_the_same(slices, cache, decoded)
     second = survey(slices, cache)
     assert len(decoded) == 7
     assert second.contents == first.contents
-    assert second.findings == first.findings == check_slice_set(slices, levels=["L3"])
+    assert second.issues == first.issues == survey_slice_set(slices, levels=["L3"]).issues
     assert second.decoded["train"].path == first.decoded["train"].path
 
 
 def test_warnings_of_the_images_come_from_the_cache_as_well(slices, cache):
     Image.new("L", (64, 64), 7).save(png_path(slices, "train", 1))
     png_path(slices, "val", 1).write_bytes(png_path(slices, "train", 3).read_bytes())
-    expected = check_slice_set(slices, levels=["L3"])
-    assert {finding.code for finding in expected} == {"blank-png", "image-in-two-splits"}
+    expected = survey_slice_set(slices, levels=["L3"]).issues
+    assert {issue.code for issue in expected} == {"blank-png", "image-in-two-splits"}
     for _ in range(2):
-        assert survey(slices, cache).findings == expected
+        assert survey(slices, cache).issues == expected
 
 
 def test_a_changed_file_is_seen_though_its_time_is_that_of_before(slices, cache, decoded):
@@ -133,7 +134,7 @@ def test_slices_that_were_added_are_all_that_is_decoded(slices, cache, decoded, 
 def test_a_file_of_a_broken_png_is_not_kept(slices, cache):
     png_path(slices, "train", 4).write_bytes(b"\x89PNG rubbish")
     result = survey(slices, cache)
-    assert [finding.where for finding in result.findings] == ["images/train/000004.png"]
+    assert [issue.where for issue in result.issues] == ["images/train/000004.png"]
     assert list(result.decoded) == ["val"]
     assert len(names(cache)) == 1
 
@@ -174,7 +175,7 @@ def test_a_kill_while_writing_leaves_nothing_that_is_believed(slices, cache):
     code = (
         "import os, sys; from pathlib import Path; import bodycomp.data.grey_file as g\n"
         "from bodycomp.data.grey_cache import GreyCache\n"
-        "from bodycomp.data.validate import survey_slice_set\n"
+        "from bodycomp.validation.slices import survey_slice_set\n"
         "append = g.GreyFileWriter.append\n"
         "def last(self, *slice):\n"
         "    append(self, *slice); self._stream.flush(); os.kill(os.getpid(), 9)\n"
@@ -205,7 +206,7 @@ def test_a_full_disk_is_a_warning(slices, cache, caplog, monkeypatch):
     monkeypatch.setattr(GreyFileWriter, "__init__", on_a_full_disk)
     result = survey(slices, cache)
     assert result.decoded == {}
-    assert result.findings == ()
+    assert result.issues == ()
     assert "No space left" in caplog.text
     assert "--cache_dir" in caplog.text
     assert names(cache) == []
@@ -251,7 +252,7 @@ def test_two_runs_at_once_fill_one_cache(slices, cache):
     code = (
         "import sys; from pathlib import Path\n"
         "from bodycomp.data.grey_cache import GreyCache\n"
-        "from bodycomp.data.validate import survey_slice_set\n"
+        "from bodycomp.validation.slices import survey_slice_set\n"
         "found = survey_slice_set(Path(sys.argv[1]), levels=['L3'],\n"
         "                         cache=GreyCache(Path(sys.argv[2]), 10**9))\n"
         "assert sorted(found.decoded) == ['train', 'val']"

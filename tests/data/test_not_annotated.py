@@ -9,12 +9,13 @@ import torch
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.data.augmentation import AugmentationOptions
 from bodycomp.data.batches import varied_input
-from bodycomp.data.label_file import declare_not_annotated
-from bodycomp.data.layout import SegmentationWriter, masks_path, open_segmentation_split
-from bodycomp.data.validation import validate_training_set
+from bodycomp.data.layout import masks_path
+from bodycomp.data.segmentation_set import declare_not_annotated, open_segmentation_split
+from bodycomp.data.writers import SegmentationWriter
 from bodycomp.errors import TrainingSetError
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.report.training_set_page import write_training_set_page
+from bodycomp.validation.validate import validate_training_set
 from support.factories import make_segmentation_set, torso_slice
 
 
@@ -29,7 +30,7 @@ A_PART = np.s_[0, 200:300, 100:400]
 
 
 def codes(folder):
-    return [finding.code for finding in validate_training_set(folder).findings]
+    return [issue.code for issue in validate_training_set(folder).issues]
 
 
 def test_255_is_refused_until_the_set_declares_it(tmp_path):
@@ -37,7 +38,7 @@ def test_255_is_refused_until_the_set_declares_it(tmp_path):
     before = codes(tmp_path)
     mark(tmp_path, A_PART)
     validation = validate_training_set(tmp_path)
-    (refused,) = [f for f in validation.findings if f.code == "mask-value"]
+    (refused,) = [f for f in validation.issues if f.code == "mask-value"]
     assert "found 255; 255 first at row 200, column 100" in refused.message
     assert json.dumps({"not_annotated": 255}) in refused.hint
     declare_not_annotated(tmp_path)
@@ -50,7 +51,7 @@ def test_other_labels_stay_refused_where_255_is_declared(tmp_path, other):
     declare_not_annotated(tmp_path)
     mark(tmp_path, A_PART)
     mark(tmp_path, (0, 7, 9), other)
-    (refused,) = [f for f in validate_training_set(tmp_path).findings if f.code == "mask-value"]
+    (refused,) = [f for f in validate_training_set(tmp_path).issues if f.code == "mask-value"]
     expected = f"expected labels 0, 1, 2, 3, 255, found {other}; {other} first at row 7"
     assert expected in refused.message
 
@@ -66,8 +67,8 @@ def test_other_labels_stay_refused_where_255_is_declared(tmp_path, other):
 def test_a_declaration_of_anything_else_is_refused_once(tmp_path, content):
     make_segmentation_set(tmp_path)
     (tmp_path / "labels.json").write_text(content)
-    findings = [f for f in validate_training_set(tmp_path).findings if f.severity == "error"]
-    assert [(f.code, f.where) for f in findings] == [("labels-file", "labels.json")]
+    issues = [f for f in validate_training_set(tmp_path).issues if f.severity == "error"]
+    assert [(f.code, f.where) for f in issues] == [("labels-file", "labels.json")]
     with pytest.raises(TrainingSetError, match=r"labels\.json"):
         open_segmentation_split(tmp_path, "train")
 
@@ -99,10 +100,10 @@ def test_a_sample_without_an_annotated_pixel_is_named_and_a_set_of_them_refused(
     make_segmentation_set(tmp_path)
     declare_not_annotated(tmp_path)
     mark(tmp_path, 1)
-    found = [f for f in validate_training_set(tmp_path).findings if f.code.startswith("mask-")]
+    found = [f for f in validate_training_set(tmp_path).issues if f.code.startswith("mask-")]
     assert [(f.code, f.index) for f in found] == [("mask-not-annotated", 1)]
     mark(tmp_path, slice(None))
-    (refused,) = [f for f in validate_training_set(tmp_path).findings if f.severity == "error"]
+    (refused,) = [f for f in validate_training_set(tmp_path).issues if f.severity == "error"]
     assert refused.code == "only-background"
     assert "found no annotated pixel in all 4 samples" in refused.message
 

@@ -5,13 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
-from bodycomp.data.layout import (
-    SegmentationWriter,
-    images_path,
-    masks_path,
-    open_array,
-    open_segmentation_split,
-)
+from bodycomp.data.arrays import open_array
+from bodycomp.data.layout import images_path, masks_path
+from bodycomp.data.segmentation_set import open_segmentation_split
+from bodycomp.data.writers import SegmentationWriter
 from bodycomp.errors import ImageError, InputNotFoundError, OutputError, TrainingSetError
 from support.factories import make_segmentation_set, torso_slice
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from bodycomp.data.layout import SliceWriter, open_slice_split, png_path, table_path
+from bodycomp.data.layout import png_path, table_path
+from bodycomp.data.slice_set import open_slice_split
+from bodycomp.data.writers import SliceWriter
 from bodycomp.errors import (
     ImageError,
     InputNotFoundError,

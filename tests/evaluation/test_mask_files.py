@@ -8,7 +8,7 @@ import pytest
 from bodycomp.agreement.masks import compare_masks
 from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, THORACIC_TISSUES
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.data.label_file import declare_not_annotated
+from bodycomp.data.segmentation_set import declare_not_annotated
 from bodycomp.errors import BodycompError, InputNotFoundError, SeriesError, UsageError
 from bodycomp.evaluation.mask_files import MaskOptions, evaluate_masks
 from bodycomp.evaluation.slice_records import SliceRecord

@@ -10,8 +10,7 @@ import torch
 from bodycomp.agreement.masks import compare_masks
 from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, THORACIC_TISSUES, Tissue
 from bodycomp.data.datasets import SegmentationDataset
-from bodycomp.data.label_file import declare_not_annotated
-from bodycomp.data.layout import open_segmentation_split
+from bodycomp.data.segmentation_set import declare_not_annotated, open_segmentation_split
 from bodycomp.errors import (
     InputNotFoundError,
     ModelError,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.data.layout import SliceWriter
+from bodycomp.data.writers import SliceWriter
 from bodycomp.errors import TrainingSetError
 from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.evaluation.level_rows import LevelRow

@@ -18,7 +18,9 @@ from bodycomp.annotation.read_scan import read_scan
 from bodycomp.annotation.scan import Scan
 from bodycomp.cli import main
 from bodycomp.cohort import PatientTruth, read_truth
-from bodycomp.data.layout import SPLITS, open_segmentation_split, open_slice_split
+from bodycomp.data.layout import SPLITS
+from bodycomp.data.segmentation_set import open_segmentation_split
+from bodycomp.data.slice_set import open_slice_split
 from bodycomp.nifti import write_nifti_labels
 from support.annotation_files import TISSUE_NAMES, dicom_seg, rtstruct, seg_nrrd, slice_outlines
 

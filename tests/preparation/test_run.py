@@ -12,10 +12,11 @@ import pytest
 from bodycomp.anatomy import tissues_for
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.cli import main
-from bodycomp.data.layout import SPLITS, open_segmentation_split, open_slice_split
+from bodycomp.data.layout import SPLITS
 from bodycomp.data.manifest import Manifest, pixel_digest, read_manifest
 from bodycomp.data.samples import LevelSampling, MaskSampling, level_sample, mask_sample
-from bodycomp.data.validate import check_segmentation_set, check_slice_set
+from bodycomp.data.segmentation_set import open_segmentation_split
+from bodycomp.data.slice_set import open_slice_split
 from bodycomp.errors import CasesError, OutputError, UsageError
 from bodycomp.imaging.resize import resize_labels
 from bodycomp.nifti import write_nifti_labels
@@ -28,6 +29,8 @@ from bodycomp.preparation.options import (
 )
 from bodycomp.preparation.run import PrepareSummary, prepare
 from bodycomp.preparation.work import work_folder
+from bodycomp.validation.segmentation import check_segmentation_set
+from bodycomp.validation.slices import survey_slice_set
 from support.annotated_cases import (
     ANNOTATED,
     L3_SLICE,
@@ -73,8 +76,8 @@ def test_masks_and_images_are_those_of_the_scans(table: Path, tmp_path: Path) ->
     out = tmp_path / "set"
     summary = run(table, out)
     assert dict(summary.counts.slices) == {"train": 10, "val": 5, "test": 5}
-    findings = check_segmentation_set(out, tissues=tissues_for(thoracic=False), allow_scaled=False)
-    assert not [f for f in findings if f.severity == "error"]
+    issues = check_segmentation_set(out, tissues=tissues_for(thoracic=False), allow_scaled=False)
+    assert not [f for f in issues if f.severity == "error"]
     manifest, key = manifest_of(out), key_of(out)
     for split in SPLITS:
         arrays, rows = open_segmentation_split(out, split), manifest.of(split)
@@ -98,7 +101,7 @@ def test_offsets_and_slices_are_those_of_the_scans(table: Path, tmp_path: Path) 
     summary = run(table, out, SliceTask(sampling=sampling))
     assert summary.counts.slices["val"] == summary.counts.slices["test"] == 12
     assert summary.counts.slices["train"] == 2 * 7  # 0, 3, 5, 6, 7, 8, 9
-    assert not [f for f in check_slice_set(out, levels=("L3",)) if f.severity == "error"]
+    assert not [f for f in survey_slice_set(out, levels=("L3",)).issues if f.severity == "error"]
     manifest, key = manifest_of(out), key_of(out)
     level_z_mm = {"L3": -200 + SPACING_MM * L3_SLICE + 1}
     for split in SPLITS:
@@ -428,8 +431,8 @@ def test_slices_that_are_not_annotated_are_no_samples_and_the_set_declares_their
     out, meanings = tmp_path / "set", LabelMapping.parse([*LABELS, "255=not_annotated"])
     run(table, out, SegmentationTask(meanings, MaskSampling(annotated_only=False)))
     assert (out / "labels.json").read_text() == '{"not_annotated": 255}\n'
-    findings = check_segmentation_set(out, tissues=tissues_for(thoracic=False))
-    assert not [f for f in findings if f.severity == "error"]
+    issues = check_segmentation_set(out, tissues=tissues_for(thoracic=False))
+    assert not [f for f in issues if f.severity == "error"]
     manifest, key = manifest_of(out), key_of(out)
     assert set(manifest.numbers("slice_index").astype(int)) == {0, 5, 10}
     rows, arrays = manifest.of("train"), open_segmentation_split(out, "train")

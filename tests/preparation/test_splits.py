@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.data.naming import SPLITS
+from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
 from bodycomp.preparation.splits import (
     PatientTraits,

@@ -14,10 +14,10 @@ from PIL import Image
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.cli import main
-from bodycomp.data.findings import Finding
-from bodycomp.data.layout import open_array, open_slice_split
+from bodycomp.data.arrays import open_array
+from bodycomp.data.issues import Issue
 from bodycomp.data.manifest import MANIFEST_NAME
-from bodycomp.data.validation import Validation, validate_training_set
+from bodycomp.data.slice_set import open_slice_split
 from bodycomp.errors import UsageError
 from bodycomp.report.histogram import BASE, LEFT, RIGHT, TOP, Histogram, draw_histogram
 from bodycomp.report.offset_ladder import OFFSETS_MM, ladder_rows
@@ -29,6 +29,7 @@ from bodycomp.report.sample_choice import (
     unusual,
 )
 from bodycomp.report.training_set_page import PageOptions, write_training_set_page
+from bodycomp.validation.validate import Validation, validate_training_set
 from support.factories import make_segmentation_set, make_slice_set
 
 
@@ -108,11 +109,11 @@ def test_outlines_are_those_of_the_masks(masks, tmp_path):
 
 def test_findings_are_told_and_lead_to_their_samples(masks, tmp_path):
     checked = validate_training_set(masks)
-    finding = Finding(
+    issue = Issue(
         *("warning", "train_masks.npy, sample 4", "expected <b>less</b>, found more", "Look."),
         *("planted", "train", 4),
     )
-    planted = Validation(checked.kind, masks, (finding,), checked.facts)
+    planted = Validation(checked.kind, masks, (issue,), checked.facts)
     write_training_set_page(tmp_path / "page.html", planted)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     page = Reader(text)

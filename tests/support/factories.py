@@ -20,7 +20,7 @@ from bodycomp.anatomy import (
     VISCERAL_FAT,
     Tissue,
 )
-from bodycomp.data.layout import SegmentationWriter, SliceWriter
+from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.level_names import vertebra_rank

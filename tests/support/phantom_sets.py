@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.cohort import CohortOptions
-from bodycomp.data.layout import SegmentationWriter, SliceWriter
+from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 

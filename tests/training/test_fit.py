@@ -219,7 +219,7 @@ def test_a_bad_training_set_is_refused_before_anything_is_written(tiny_unet, tmp
     with pytest.raises(TrainingSetError) as caught:
         train_segmentation(tiny_unet(data_dir=data))
     assert "train_masks.npy" in caught.value.message
-    assert "val_images.npy" in caught.value.message  # all findings at once
+    assert "val_images.npy" in caught.value.message  # all issues at once
     assert not tiny_unet().output_dir.exists()
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
-from bodycomp.data.label_file import declare_not_annotated
 from bodycomp.data.layout import masks_path
+from bodycomp.data.segmentation_set import declare_not_annotated
 from bodycomp.errors import TrainingSetError
 from bodycomp.networks.class_overlap import ClassOverlap
 from bodycomp.networks.losses import soft_dice

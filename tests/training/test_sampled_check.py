@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bodycomp.data import segmentation_validation, slice_validation
-from bodycomp.data.gathering import evenly
 from bodycomp.data.layout import images_path, masks_path, png_path
-from bodycomp.data.segmentation_validation import check_before_training
-from bodycomp.data.validation import validate_training_set
 from bodycomp.errors import TrainingSetError
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.dry_run import dry_run
 from bodycomp.training.fit import check_data
 from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.recipes import recipe_for
+from bodycomp.validation import segmentation as segmentation_validation
+from bodycomp.validation import slices as slice_validation
+from bodycomp.validation.details import evenly
+from bodycomp.validation.segmentation import check_before_training
+from bodycomp.validation.validate import validate_training_set
 from support.phantom_sets import LEVEL_SPLITS, LEVELS, SLICE_OFFSETS_MM
 
 pytestmark = pytest.mark.xdist_group("planted faults")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from bodycomp.data.validate_offsets import STEP_MM
 from bodycomp.level_names import head_to_feet, vertebra_rank
 from bodycomp.results import LevelStatus, SliceChoice
+from bodycomp.validation.check_offsets import STEP_MM
 
 
 def check_levels_together(choices: Sequence[SliceChoice]) -> tuple[SliceChoice, ...]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
-from bodycomp.data.body_mask import MATTER_ABOVE_HU
+from bodycomp.imaging.body_mask import MATTER_ABOVE_HU
 
 THINNEST_MM: Final = 6.0
 """Sheets thinner than this, as the shell of a table and blankets, are not the trunk."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bodycomp.cli.prepare_options import add_level_options, level_format
 from bodycomp.cli.threads import share_cores
-from bodycomp.data.naming import SPLITS
+from bodycomp.data.layout import SPLITS
 from bodycomp.networks.names import AUTO_ENGINE, ENGINES
 
 DESCRIPTION = """\

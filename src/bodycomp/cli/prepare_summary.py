@@ -18,7 +18,7 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
     from rich.console import Console
     from rich.table import Table
 
-    from bodycomp.data.naming import SPLITS
+    from bodycomp.data.layout import SPLITS
 
     console = Console()
     table = Table()
@@ -69,7 +69,7 @@ def _seen(summary: PrepareSummary) -> list[str]:
 
 
 def _empty(summary: PrepareSummary) -> list[str]:
-    from bodycomp.data.naming import OPTIONAL_SPLITS, SPLITS
+    from bodycomp.data.layout import OPTIONAL_SPLITS, SPLITS
 
     return [
         f"{split} is empty, and training needs it: add patients, or name other shares with --split"

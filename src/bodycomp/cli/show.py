@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bodycomp.cli.validate import validate_with_bar
-    from bodycomp.data.validation import ValidationOptions
     from bodycomp.report.training_set_page import PageOptions, counted, write_training_set_page
+    from bodycomp.validation.validate import ValidationOptions
 
     data_dir: Path = arguments.data_dir
     levels = None if arguments.levels is None else tuple(arguments.levels)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bodycomp.data.findings import Finding
-    from bodycomp.data.validation import Validation, ValidationOptions
+    from bodycomp.data.issues import Issue
+    from bodycomp.validation.validate import Validation, ValidationOptions
 
 DESCRIPTION = """\
 Read a training set once and list everything that is wrong or looks wrong with it.
@@ -50,11 +50,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--allow-scaled-images",
         action="store_true",
-        help="images that look windowed or scaled, and other findings that are based on HU, are "
+        help="images that look windowed or scaled, and other issues that are based on HU, are "
         "warnings, not errors",
     )
     parser.add_argument(
-        "--json", metavar="FILE", help="also write all findings as JSON; - for standard output"
+        "--json", metavar="FILE", help="also write all issues as JSON; - for standard output"
     )
     parser.add_argument("--strict", action="store_true", help="exit code 1 also with warnings")
     parser.set_defaults(run=run)
@@ -65,9 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bodycomp.cli import EXIT_FAILED
-    from bodycomp.data.validation import ValidationOptions
-    from bodycomp.data.validation_json import validation_to_dict
     from bodycomp.json_file import json_text, write_json
+    from bodycomp.validation.validate import ValidationOptions, validation_to_dict
 
     options = ValidationOptions(
         levels=tuple(arguments.levels) if arguments.levels else None,
@@ -89,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
 def validate_with_bar(data_dir: Path, options: ValidationOptions) -> Validation:
     """Validate a training set under a progress bar."""
     from bodycomp.cli.progress import make_bar
-    from bodycomp.data.validation import validate_training_set
     from bodycomp.networks.allocator import keep_freed_memory
+    from bodycomp.validation.validate import validate_training_set
 
     keep_freed_memory()
     with make_bar() as bar:
@@ -101,12 +100,12 @@ def validate_with_bar(data_dir: Path, options: ValidationOptions) -> Validation:
 
 
 def _print(console: Console, validation: Validation) -> None:
-    """Print the findings by rule, errors first, and a line that counts them."""
-    from bodycomp.data.findings import shortened
+    """Print the issues by rule, errors first, and a line that counts them."""
+    from bodycomp.data.issues import shortened
 
-    groups: dict[tuple[str, str], list[Finding]] = {}
-    for finding in shortened(validation.findings):
-        groups.setdefault((finding.severity, finding.code), []).append(finding)
+    groups: dict[tuple[str, str], list[Issue]] = {}
+    for issue in shortened(validation.issues):
+        groups.setdefault((issue.severity, issue.code), []).append(issue)
     for severity, code in sorted(groups):
         _print_rule(console, groups[severity, code])
     samples = ", ".join(f"{len(facts)} {split}" for split, facts in validation.facts.items())
@@ -118,20 +117,20 @@ def _print(console: Console, validation: Validation) -> None:
     )
 
 
-def _print_rule(console: Console, findings: list[Finding]) -> None:
+def _print_rule(console: Console, issues: list[Issue]) -> None:
     """Print one rule: its name, where it is broken and how, and what to do, each thing once."""
     from rich.table import Table
     from rich.text import Text
 
-    severity, code = findings[0].severity, findings[0].code
+    severity, code = issues[0].severity, issues[0].code
     console.print(Text.assemble((severity, STYLES[severity]), "  ", (code, "bold")))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(max_width=48)
     table.add_column()
-    for finding in findings:
-        table.add_row(Text(f"  {finding.where}"), Text(finding.message))
+    for issue in issues:
+        table.add_row(Text(f"  {issue.where}"), Text(issue.message))
     console.print(table)
-    for hint in dict.fromkeys(finding.hint for finding in findings if finding.hint):
+    for hint in dict.fromkeys(issue.hint for issue in issues if issue.hint):
         console.print(Text(f"  -> {hint}", style="italic"))
     console.print()
 

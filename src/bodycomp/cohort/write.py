@@ -17,7 +17,8 @@ from bodycomp.cohort.cases import write_cases
 from bodycomp.cohort.options import CohortOptions
 from bodycomp.cohort.patient import PatientSamples, PatientTask, make_patient
 from bodycomp.cohort.truth import PatientTruth
-from bodycomp.data.layout import SPLITS, SegmentationWriter, SliceWriter
+from bodycomp.data.layout import SPLITS
+from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.storage import atomic_file, atomic_folder
 
 SEGMENTATION_FOLDER = "segmentation"

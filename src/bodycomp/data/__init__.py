@@ -1,4 +1,4 @@
-"""Training sets on disk: their layout, what is wrong with them, and how training reads them.
+"""Training sets on disk: layout, reading, writing, caches, and how training sees them.
 
-``layout``, ``validate`` and ``augmentation_options`` import no torch.
+``datasets``, ``batches`` and ``augmentation`` import torch, nothing else does.
 """

@@ -1,8 +1,10 @@
-"""NumPy ``.npy`` files of any size: inspected by their header, mapped, read in pieces."""
+"""NumPy ``.npy`` files of any size: inspected by their header, mapped, read in chunks."""
 
 from __future__ import annotations
 
+import os
 import tokenize
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -11,7 +13,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from bodycomp.data.findings import MISSING_FILE, Finding, as_error
+from bodycomp.data.issues import MISSING_FILE, Issue, as_error
+from bodycomp.errors import TrainingSetError
 
 NOT_AN_ARRAY_HINT: Final = (
     "Write it again with numpy.save; if it was copied, compare its size with the original."
@@ -37,10 +40,10 @@ class ArrayHeader:
     data_offset: int
 
 
-def inspect_array(path: Path) -> ArrayHeader | Finding:
+def inspect_array(path: Path) -> ArrayHeader | Issue:
     """Read the header of a ``.npy`` file, or tell why it cannot be used; no pickle is loaded."""
     if not path.is_file():
-        return Finding(
+        return Issue(
             "error",
             path.name,
             f"expected this file in {path.parent}, found {_contents(path.parent)}",
@@ -52,11 +55,11 @@ def inspect_array(path: Path) -> ArrayHeader | Finding:
     except (OSError, ValueError, SyntaxError, TypeError, EOFError, tokenize.TokenError) as error:
         reason = " ".join(str(error).split())[:160]
         message = f"expected a NumPy array file, found one that cannot be read ({reason})"
-        return Finding("error", path.name, message, NOT_AN_ARRAY_HINT, "unreadable-array")
+        return Issue("error", path.name, message, NOT_AN_ARRAY_HINT, "unreadable-array")
     if header.dtype.hasobject:
         message = f"expected numbers, found Python objects (dtype {header.dtype})"
         hint = "Pickled objects are never loaded; save the pixels as a plain numeric array."
-        return Finding("error", path.name, message, hint, "object-array")
+        return Issue("error", path.name, message, hint, "object-array")
     expected = header.data_offset + int(np.prod(header.shape, dtype=object)) * header.dtype.itemsize
     found = path.stat().st_size
     if found < expected:
@@ -64,7 +67,7 @@ def inspect_array(path: Path) -> ArrayHeader | Finding:
             f"expected {expected} bytes for shape {header.shape} of {header.dtype}, "
             f"found {found}: the file is truncated"
         )
-        return Finding("error", path.name, message, NOT_AN_ARRAY_HINT, "truncated-array")
+        return Issue("error", path.name, message, NOT_AN_ARRAY_HINT, "truncated-array")
     return header
 
 
@@ -76,7 +79,7 @@ def open_array(path: Path) -> NDArray[Any]:
         TrainingSetError: It is not a ``.npy`` file, is damaged, truncated, or holds objects.
     """
     header = inspect_array(path)
-    if isinstance(header, Finding):
+    if isinstance(header, Issue):
         raise as_error(header, path)
     return map_array(header)
 
@@ -107,12 +110,12 @@ def read_samples(header: ArrayHeader, start: int, stop: int) -> NDArray[Any]:
         (stop - start, pixels), the other axes flattened.
     """
     if header.fortran_order:
-        piece = np.ascontiguousarray(map_array(header)[start:stop])
+        chunk = np.ascontiguousarray(map_array(header)[start:stop])
     else:
         pixels = int(np.prod(header.shape[1:]))
         offset = header.data_offset + start * pixels * header.dtype.itemsize
-        piece = np.fromfile(header.path, header.dtype, (stop - start) * pixels, offset=offset)
-    native = piece.astype(header.dtype.newbyteorder("="), copy=False)
+        chunk = np.fromfile(header.path, header.dtype, (stop - start) * pixels, offset=offset)
+    native = chunk.astype(header.dtype.newbyteorder("="), copy=False)
     return cast("NDArray[Any]", native.reshape(stop - start, -1))
 
 
@@ -135,3 +138,81 @@ def _contents(folder: Path) -> str:
     if not names:
         return "an empty folder"
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+class SampleFile:
+    """Reads samples of one array; to be made anew in each process that is not forked.
+
+    Args:
+        array: (N, ...) samples, usually mapped.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        self._descriptor: int | None = None
+        self._start = 0
+        if (
+            isinstance(array, np.memmap)
+            and array.filename is not None
+            and array.flags.c_contiguous
+            and array.dtype.isnative
+        ):
+            self._descriptor = os.open(array.filename, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._start = array.offset
+
+    def __del__(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+    def read(self, indices: Sequence[int], out: NDArray[Any]) -> None:
+        """Copy samples into ``out``, contiguous, of the array's dtype and sample size.
+
+        Raises:
+            TrainingSetError: The file cannot be read any more.
+        """
+        targets = out.reshape(len(indices), *self._array.shape[1:])
+        for index, target in zip(indices, targets, strict=True):
+            if self._descriptor is None:
+                target[...] = self._array[index]
+                continue
+            try:
+                read_into(self._descriptor, self._start + index * target.nbytes, target)
+            except OSError as error:
+                path = Path(str(getattr(self._array, "filename", "")))
+                raise TrainingSetError(
+                    f"{path}: sample {index} could be read when the training began, and cannot be "
+                    f"any more ({error})",
+                    hint="Put the file back as it was; --resume then goes on.",
+                ) from error
+
+
+def read_into(descriptor: int, offset: int, target: NDArray[Any]) -> None:
+    """Fill a contiguous array from a place of an open file; threads may share the descriptor.
+
+    Raises:
+        OSError: The file cannot be read, or ends too early.
+    """
+    view = target.data.cast("B")
+    while view:
+        done = _read_at(descriptor, view, offset)
+        if done == 0:
+            raise OSError(f"the file ends {len(view)} bytes too early")
+        view, offset = view[done:], offset + done
+
+
+if hasattr(os, "preadv"):
+
+    def _read_at(descriptor: int, view: memoryview, offset: int) -> int:
+        return os.preadv(descriptor, [view], offset)
+
+else:  # Windows: one reader at a time
+    import threading
+
+    _lock = threading.Lock()
+
+    def _read_at(descriptor: int, view: memoryview, offset: int) -> int:
+        with _lock:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            data = os.read(descriptor, len(view))
+        view[: len(data)] = data
+        return len(data)

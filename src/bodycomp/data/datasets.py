@@ -7,19 +7,19 @@ becomes network input where the network is.
 from __future__ import annotations
 
 import logging
+import mmap
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, get_worker_info
 
+from bodycomp.data.arrays import SampleFile
 from bodycomp.data.grey_file import GreyFile
-from bodycomp.data.grey_memory import DEFAULT_CACHE_BYTES, GreyMemory
 from bodycomp.data.png import read_grey_png
-from bodycomp.data.sample_file import SampleFile
 from bodycomp.data.segmentation_set import SegmentationSplit
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.imaging.preprocessing import Preprocessing
@@ -33,6 +33,9 @@ RawBatch = tuple[torch.Tensor, torch.Tensor]
 """Images (B, 1, rows, columns) and truth (B, ...). The images' dtype tells what they are: int16 HU,
 uint8 windowed grey levels, or float32 for network input. ``data.batches`` makes that of all three.
 """
+
+
+DEFAULT_CACHE_BYTES: Final = 2**30
 
 
 class SampleSet(Dataset[Sample]):
@@ -104,6 +107,38 @@ class SegmentationDataset(SampleSet):
         images = self.split.images
         is_size = images.shape[1:3] == self.preprocessing.size
         return is_size and images.dtype == np.int16 and not self.preprocessing.quantised
+
+
+class GreyMemory:
+    """The first images of a data set in anonymous memory that forked processes share.
+
+    The slot is the index itself, so that no lock is needed; unused pages cost nothing.
+
+    Args:
+        count: Images of the data set.
+        size: Their rows and columns.
+        limit_bytes: Memory to use at most.
+    """
+
+    def __init__(self, count: int, size: tuple[int, int], limit_bytes: int) -> None:
+        pixels = size[0] * size[1]
+        self._slots = min(count, limit_bytes // (pixels + 1))
+        memory = mmap.mmap(-1, max(1, self._slots * (pixels + 1)))
+        whole = np.frombuffer(memory, np.uint8)
+        self._images = whole[: self._slots * pixels].reshape(self._slots, *size)
+        self._filled = whole[self._slots * pixels :]
+
+    def get(self, index: int) -> NDArray[np.uint8] | None:
+        """Return an image that was put, or None."""
+        if index >= self._slots or not self._filled[index]:
+            return None
+        return cast("NDArray[np.uint8]", self._images[index])
+
+    def put(self, index: int, grey: NDArray[np.uint8]) -> None:
+        """Keep an image if there is room for it."""
+        if index < self._slots:
+            self._images[index] = grey
+            self._filled[index] = 1  # after the pixels, so that no process reads half an image
 
 
 class SliceDataset(SampleSet):

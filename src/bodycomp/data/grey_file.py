@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.pieces import read_into
+from bodycomp.data.arrays import read_into
 
 MAGIC: Final = b"bodycomp grey 1\n"
 TRAILER: Final = struct.Struct("<QIIQ")

@@ -1,40 +1,85 @@
-"""The two training-set formats: file names, columns, reading and writing.
-
-One door to the small modules behind it; ``docs/formats.md`` describes both formats for users.
-"""
+"""File names and column names of both training sets."""
 
 from __future__ import annotations
 
-from bodycomp.data.arrays import open_array
-from bodycomp.data.naming import (
-    PATIENT_COLUMN,
-    SERIES_COLUMN,
-    SPLITS,
-    images_path,
-    masks_path,
-    offset_column,
-    png_path,
-    table_path,
-)
-from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
-from bodycomp.data.segmentation_writer import SegmentationWriter
-from bodycomp.data.slice_set import SliceSplit, open_slice_split
-from bodycomp.data.slice_writer import SliceWriter
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
 
-__all__ = [
-    "PATIENT_COLUMN",
-    "SERIES_COLUMN",
-    "SPLITS",
-    "SegmentationSplit",
-    "SegmentationWriter",
-    "SliceSplit",
-    "SliceWriter",
-    "images_path",
-    "masks_path",
-    "offset_column",
-    "open_array",
-    "open_segmentation_split",
-    "open_slice_split",
-    "png_path",
-    "table_path",
-]
+from bodycomp.level_names import is_level_name
+
+SPLITS: Final = ("train", "val", "test")
+OPTIONAL_SPLITS: Final = ("test",)
+
+PATIENT_COLUMN: Final = "PatientID"
+SERIES_COLUMN: Final = "SeriesInstanceUID"
+PLAIN_OFFSET_COLUMN: Final = "ZOffset"
+"""Accepted for a training set of a single level."""
+
+LABELS_NAME: Final = "labels.json"
+"""Declares the label of pixels that are not annotated; see ``label_file``."""
+
+PNG_NAME: Final = re.compile(r"(\d{6})\.png", re.ASCII)
+MAX_SLICES: Final = 1_000_000
+"""Six digits name no more."""
+
+
+def images_path(data_dir: Path, split: str) -> Path:
+    """Return where the CT slices of a segmentation split lie."""
+    return data_dir / f"{split}_images.npy"
+
+
+def masks_path(data_dir: Path, split: str) -> Path:
+    """Return where the masks of a segmentation split lie."""
+    return data_dir / f"{split}_masks.npy"
+
+
+def segmentation_files(data_dir: Path) -> list[Path]:
+    """Return the files of a segmentation set that are there."""
+    arrays = (at(data_dir, split) for split in SPLITS for at in (images_path, masks_path))
+    return [path for path in (*arrays, data_dir / LABELS_NAME) if path.exists()]
+
+
+def png_folder(data_dir: Path, split: str) -> Path:
+    """Return the folder of a slice-selection split's PNG files."""
+    return data_dir / "images" / split
+
+
+def png_name(index: int) -> str:
+    """Return the file name of a slice.
+
+    >>> png_name(12)
+    '000012.png'
+    """
+    return f"{index:06d}.png"
+
+
+def png_path(data_dir: Path, split: str, index: int) -> Path:
+    """Return where slice ``index`` of a slice-selection split lies."""
+    return png_folder(data_dir, split) / png_name(index)
+
+
+def table_path(data_dir: Path, split: str) -> Path:
+    """Return where the offsets of a slice-selection split lie."""
+    return data_dir / "meta" / f"{split}.csv"
+
+
+def offset_column(level: str) -> str:
+    """Return the name of the column that holds a level's offsets in mm.
+
+    >>> offset_column("L3")
+    'ZOffset_L3'
+    """
+    return f"{PLAIN_OFFSET_COLUMN}_{level}"
+
+
+def levels_of_columns(columns: Iterable[str]) -> dict[str, str]:
+    """Return level -> column of every column that ``offset_column`` can name.
+
+    >>> levels_of_columns(["PatientID", "ZOffset_umbilicus", "ZOffset", "ZOffset_L3 (second)"])
+    {'umbilicus': 'ZOffset_umbilicus'}
+    """
+    begin = offset_column("")
+    named = {name.removeprefix(begin): name for name in columns if name.startswith(begin)}
+    return {level: name for level, name in named.items() if is_level_name(level)}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bodycomp.data.findings import MISSING_FILE, Finding, as_error
+from bodycomp.data.issues import MISSING_FILE, Issue, as_error
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 GREYSCALE: Final = 0
@@ -40,33 +40,33 @@ def read_grey_png(path: Path) -> NDArray[np.uint8]:
         TrainingSetError: It is not a single-channel 8-bit PNG, or is damaged.
     """
     image = inspect_png(path, str(path))
-    if isinstance(image, Finding):
+    if isinstance(image, Issue):
         raise as_error(image)
     return image
 
 
-def inspect_png(path: Path, where: str, *, verify: bool = False) -> NDArray[np.uint8] | Finding:
-    """Decode a PNG, or tell why it cannot be used; the finding calls it ``where``.
+def inspect_png(path: Path, where: str, *, verify: bool = False) -> NDArray[np.uint8] | Issue:
+    """Decode a PNG, or tell why it cannot be used; the issue calls it ``where``.
 
     ``verify`` is that of ``decode_png``.
     """
     data = read_png(path, where)
-    return data if isinstance(data, Finding) else decode_png(data, where, verify=verify)
+    return data if isinstance(data, Issue) else decode_png(data, where, verify=verify)
 
 
-def read_png(path: Path, where: str) -> bytes | Finding:
+def read_png(path: Path, where: str) -> bytes | Issue:
     """Read a PNG's bytes, or tell why they cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        return Finding("error", where, "expected this file, found none", "", MISSING_FILE)
+        return Issue("error", where, "expected this file, found none", "", MISSING_FILE)
     except OSError as error:
         message = f"expected a readable file, found {error.strerror}"
-        return Finding("error", where, message, "Check the file's permissions.", "unreadable-png")
+        return Issue("error", where, message, "Check the file's permissions.", "unreadable-png")
 
 
-def decode_png(data: bytes, where: str, *, verify: bool = False) -> NDArray[np.uint8] | Finding:
-    """Decode a PNG's bytes, or tell why they cannot be used; the finding calls it ``where``.
+def decode_png(data: bytes, where: str, *, verify: bool = False) -> NDArray[np.uint8] | Issue:
+    """Decode a PNG's bytes, or tell why they cannot be used; the issue calls it ``where``.
 
     ``verify`` also compares checksums and the amount of pixel data, which decoding does not: it
     fills what is missing with black.
@@ -74,7 +74,7 @@ def decode_png(data: bytes, where: str, *, verify: bool = False) -> NDArray[np.u
     problem = _header_problem(data)
     if problem is not None:
         code, message, hint = problem
-        return Finding("error", where, message, hint, code)
+        return Issue("error", where, message, hint, code)
     try:
         if verify:
             _verify(data)
@@ -82,7 +82,7 @@ def decode_png(data: bytes, where: str, *, verify: bool = False) -> NDArray[np.u
             return np.array(image, dtype=np.uint8)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         message = f"expected a PNG that can be decoded, found a damaged one ({error})"
-        return Finding("error", where, message, _DAMAGED_HINT, "undecodable-png")
+        return Issue("error", where, message, _DAMAGED_HINT, "undecodable-png")
 
 
 def write_grey_png(path: Path, grey: NDArray[np.uint8]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.data.arrays import ArrayHeader, inspect_array, map_array, open_array
-from bodycomp.data.findings import MISSING_FILE, Finding, FindingList, as_error
-from bodycomp.data.label_file import read_declaration
-from bodycomp.data.naming import OPTIONAL_SPLITS, images_path, masks_path
+from bodycomp.data.issues import MISSING_FILE, Issue, IssueList, Place, Rule, as_error
+from bodycomp.data.layout import LABELS_NAME, OPTIONAL_SPLITS, images_path, masks_path
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
+from bodycomp.storage import atomic_file
 
 SAMPLE_SHAPE: Final = (*SEGMENTATION_SIZE, 1)
 _SHAPE_TEXT: Final = "(samples, 512, 512, 1)"
@@ -72,11 +74,11 @@ def open_segmentation_split(data_dir: Path, split: str) -> SegmentationSplit | N
 
     Raises:
         InputNotFoundError: A file is missing.
-        TrainingSetError: A file cannot be used; ``check_segmentation_set`` lists all reasons.
+        TrainingSetError: A file cannot be used; ``bodycomp validate`` lists all reasons.
     """
-    headers, findings = inspect_segmentation_split(data_dir, split)
-    if findings:
-        raise as_error(findings[0], data_dir / findings[0].where)
+    headers, issues = inspect_segmentation_split(data_dir, split)
+    if issues:
+        raise as_error(issues[0], data_dir / issues[0].where)
     if headers is None:
         return None
     return SegmentationSplit(split, map_array(headers.images), map_array(headers.masks))
@@ -84,7 +86,7 @@ def open_segmentation_split(data_dir: Path, split: str) -> SegmentationSplit | N
 
 def inspect_segmentation_split(
     data_dir: Path, split: str
-) -> tuple[SplitHeaders | None, tuple[Finding, ...]]:
+) -> tuple[SplitHeaders | None, tuple[Issue, ...]]:
     """Check what the files' names and headers tell.
 
     Returns:
@@ -96,64 +98,96 @@ def inspect_segmentation_split(
         return None, ()
     images, masks = (inspect_array(path) for path in paths)
     declared = read_declaration(data_dir)
-    findings = FindingList(split)
+    issues = IssueList(split)
     for header in (images, masks):
-        if isinstance(header, Finding):
-            findings.add(_explain_half_split(header, split))
+        if isinstance(header, Issue):
+            issues.add(_explain_half_split(header, split))
     if isinstance(images, ArrayHeader):
-        _check_shape(findings, images)
-        _check_images_dtype(findings, images)
+        _check_shape(issues, images)
+        _check_images_dtype(issues, images)
     if isinstance(masks, ArrayHeader):
-        _check_masks_dtype(findings, masks)
-    if isinstance(images, Finding) or isinstance(masks, Finding):
-        return None, findings.all()
-    if isinstance(declared, Finding):
-        return None, (*findings.all(), declared)
+        _check_masks_dtype(issues, masks)
+    if isinstance(images, Issue) or isinstance(masks, Issue):
+        return None, issues.all()
+    if isinstance(declared, Issue):
+        return None, (*issues.all(), declared)
     if masks.shape != images.shape:
         message = f"expected the shape of {paths[0].name}, {images.shape}, found {masks.shape}"
         hint = "Each image needs its mask, in the same order."
-        findings.error("shapes-differ", paths[1].name, message, hint)
-    errors = findings.all()
+        issues.error("shapes-differ", paths[1].name, message, hint)
+    errors = issues.all()
     return (None if errors else SplitHeaders(images, masks, declared)), errors
 
 
-def _explain_half_split(finding: Finding, split: str) -> Finding:
-    if finding.code != MISSING_FILE or split not in OPTIONAL_SPLITS:
-        return finding
+def _explain_half_split(issue: Issue, split: str) -> Issue:
+    if issue.code != MISSING_FILE or split not in OPTIONAL_SPLITS:
+        return issue
     hint = f"The {split} split needs images and masks; add this file or remove the other."
-    return Finding("error", finding.where, finding.message, hint, finding.code)
+    return Issue("error", issue.where, issue.message, hint, issue.code)
 
 
-def _check_shape(findings: FindingList, header: ArrayHeader) -> None:
+def _check_shape(issues: IssueList, header: ArrayHeader) -> None:
     name, shape = header.path.name, header.shape
     if len(shape) != 4:
         message = f"expected a 4-D array {_SHAPE_TEXT}, found {len(shape)}-D with shape {shape}"
         hint = "For (samples, 512, 512) add the channel axis: images[..., numpy.newaxis]."
-        findings.error("not-4d", name, message, hint)
+        issues.error("not-4d", name, message, hint)
         return
     if shape[1:3] != SEGMENTATION_SIZE:
         message = f"expected images of 512 x 512 pixels, found {shape[1]} x {shape[2]} ({shape})"
         hint = "Resize images with interpolation and masks by nearest neighbour to 512 x 512."
-        findings.error("not-512x512", name, message, hint)
+        issues.error("not-512x512", name, message, hint)
     if shape[3] != 1:
         message = f"expected a single channel, shape {_SHAPE_TEXT}, found {shape[3]} ({shape})"
-        findings.error("not-single-channel", name, message, "Keep one channel: images[..., :1].")
+        issues.error("not-single-channel", name, message, "Keep one channel: images[..., :1].")
     if shape[0] == 0:
         message = f"expected at least one sample, found none (shape {shape})"
-        findings.error("no-samples", name, message, "Put at least one slice into each split.")
+        issues.error("no-samples", name, message, "Put at least one slice into each split.")
 
 
-def _check_images_dtype(findings: FindingList, header: ArrayHeader) -> None:
+def _check_images_dtype(issues: IssueList, header: ArrayHeader) -> None:
     dtype = header.dtype
     if (dtype.kind == "i" and dtype.itemsize >= 2) or dtype.kind == "f":
         return
     message = f"expected signed integers of 16 bits or more, or floating point, found {dtype}"
     hint = "HU reach from about -1024 to 3071; save the raw HU, for instance as int16."
-    findings.error("images-dtype", header.path.name, message, hint)
+    issues.error("images-dtype", header.path.name, message, hint)
 
 
-def _check_masks_dtype(findings: FindingList, header: ArrayHeader) -> None:
+def _check_masks_dtype(issues: IssueList, header: ArrayHeader) -> None:
     if header.dtype != np.uint8:
         message = f"expected uint8 labels, found {header.dtype}"
         hint = "Check that all values are labels 0, 1, 2, 3 and save masks.astype('uint8')."
-        findings.error("masks-dtype", header.path.name, message, hint)
+        issues.error("masks-dtype", header.path.name, message, hint)
+
+
+DECLARATION: Final = {"not_annotated": NOT_ANNOTATED_LABEL}
+LABELS_FILE: Final = Rule(
+    "labels-file",
+    "error",
+    f"Write {json.dumps(DECLARATION)} into it, or remove it if every pixel is annotated.",
+)
+
+
+def declare_not_annotated(data_dir: Path) -> None:
+    """Write that 255 in the masks of a set means not annotated."""
+    text = json.dumps(DECLARATION) + "\n"
+    with atomic_file(data_dir / LABELS_NAME) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_declaration(data_dir: Path) -> bool | Issue:
+    """Return whether 255 means not annotated, or why the file that should say so cannot be used."""
+    path = data_dir / LABELS_NAME
+    if not path.exists():
+        return False
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:160]
+        message = f"expected {json.dumps(DECLARATION)}, found a file that cannot be read ({reason})"
+        return LABELS_FILE.broken(Place(LABELS_NAME), message)
+    if found != DECLARATION or isinstance(found["not_annotated"], bool | float):
+        message = f"expected {json.dumps(DECLARATION)}, found {json.dumps(found)[:160]}"
+        return LABELS_FILE.broken(Place(LABELS_NAME), message)
+    return True

@@ -11,8 +11,8 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.findings import MISSING_FILE, Finding, FindingList, as_error
-from bodycomp.data.naming import (
+from bodycomp.data.issues import MISSING_FILE, Issue, IssueList, as_error
+from bodycomp.data.layout import (
     OPTIONAL_SPLITS,
     PATIENT_COLUMN,
     PNG_NAME,
@@ -85,17 +85,17 @@ def open_slice_split(data_dir: Path, split: str, levels: Sequence[str]) -> Slice
     Raises:
         UsageError: A level is repeated or has no name that can be one.
         InputNotFoundError: A folder or table is missing.
-        TrainingSetError: Names or table break the format; ``check_slice_set`` lists all reasons.
+        TrainingSetError: Names or table break the format; ``bodycomp validate`` lists all reasons.
     """
-    opened, findings = inspect_slice_split(data_dir, split, levels)
-    if findings:
-        raise as_error(findings[0], data_dir / findings[0].where)
+    opened, issues = inspect_slice_split(data_dir, split, levels)
+    if issues:
+        raise as_error(issues[0], data_dir / issues[0].where)
     return None if opened is None else opened[0]
 
 
 def inspect_slice_split(
     data_dir: Path, split: str, levels: Sequence[str]
-) -> tuple[tuple[SliceSplit, Table] | None, tuple[Finding, ...]]:
+) -> tuple[tuple[SliceSplit, Table] | None, tuple[Issue, ...]]:
     """Check what file names and the table tell.
 
     Returns:
@@ -108,7 +108,7 @@ def inspect_slice_split(
         return None, ()
     count, name_errors = _count_slices(folder, f"images/{split}", split)
     table, table_errors = read_table(path, f"meta/{split}.csv", split)
-    errors = FindingList(split)
+    errors = IssueList(split)
     if table is None:
         return None, (*name_errors, *table_errors)
     offsets_mm, offset_errors = read_offsets(table, levels, split)
@@ -122,15 +122,15 @@ def inspect_slice_split(
     return (SliceSplit(split, paths, offsets_mm, patient, series), table), ()
 
 
-def _count_slices(folder: Path, where: str, split: str) -> tuple[int, tuple[Finding, ...]]:
+def _count_slices(folder: Path, where: str, split: str) -> tuple[int, tuple[Issue, ...]]:
     """Count the PNG files of a folder and check their names."""
-    findings = FindingList(split)
+    issues = IssueList(split)
     if not folder.is_dir():
         beside = sorted(p.name for p in folder.parent.iterdir()) if folder.parent.is_dir() else []
         found = ", ".join(beside[:8]) or "no images folder"
         message = f"expected a folder of PNG slices, found {found}"
-        findings.error(MISSING_FILE, where, message, "Slices lie in images/<split>/000000.png ...")
-        return 0, findings.all()
+        issues.error(MISSING_FILE, where, message, "Slices lie in images/<split>/000000.png ...")
+        return 0, issues.all()
     ids = []
     for name in sorted(path.name for path in folder.iterdir()):
         match = PNG_NAME.fullmatch(name)
@@ -138,26 +138,26 @@ def _count_slices(folder: Path, where: str, split: str) -> tuple[int, tuple[Find
             ids.append(int(match[1]))
         elif _LOOKS_LIKE_A_SLICE.search(name) and not name.startswith("."):
             message = f"expected six digits and .png, found {name}"
-            findings.error("png-name", f"{where}/{name}", message, _ID_HINT)
+            issues.error("png-name", f"{where}/{name}", message, _ID_HINT)
     if not ids:
         message = "expected at least one slice 000000.png, found none"
-        findings.error("no-slices", where, message, _ID_HINT)
+        issues.error("no-slices", where, message, _ID_HINT)
     elif ids[-1] != len(ids) - 1:
-        _report_gaps(findings, ids, where)
-    return len(ids), findings.all()
+        _report_gaps(issues, ids, where)
+    return len(ids), issues.all()
 
 
-def _report_gaps(findings: FindingList, ids: list[int], where: str) -> None:
+def _report_gaps(issues: IssueList, ids: list[int], where: str) -> None:
     first = next(index for index, number in enumerate(ids) if index != number)
     missing = ids[-1] + 1 - len(ids)
     message = (
         f"expected IDs 000000 to {ids[-1]:06d} without gaps, found {missing} missing, "
         f"the first is {png_name(first)}"
     )
-    findings.error("png-gap", where, message, f"{_ID_HINT} Row i of the table belongs to ID i.")
+    issues.error("png-gap", where, message, f"{_ID_HINT} Row i of the table belongs to ID i.")
 
 
-def _check_row_count(findings: FindingList, table: Table, count: int, folder: str) -> None:
+def _check_row_count(issues: IssueList, table: Table, count: int, folder: str) -> None:
     rows = len(table)
     if rows == count:
         return
@@ -169,4 +169,4 @@ def _check_row_count(findings: FindingList, table: Table, count: int, folder: st
         detail = f"the first slice without a row is {folder}/{png_name(rows)}"
     message = f"expected a row for each of the {count} slices, found {rows} rows; {detail}"
     hint = "The header does not count; row i (from 0) belongs to slice i."
-    findings.error("row-count", table.where, message, hint)
+    issues.error("row-count", table.where, message, hint)

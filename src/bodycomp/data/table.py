@@ -13,9 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.findings import MISSING_FILE, Finding, FindingList
-from bodycomp.data.naming import PLAIN_OFFSET_COLUMN, offset_column
-from bodycomp.data.places import row_place
+from bodycomp.data.issues import MISSING_FILE, Issue, IssueList, row_place
+from bodycomp.data.layout import PLAIN_OFFSET_COLUMN, offset_column
 
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 COLUMNS_SHOWN: Final = 20
@@ -52,50 +51,50 @@ class Table:
         return ", ".join(names) + (f" and {more} more" if more else "")
 
 
-def read_table(path: Path, where: str, split: str) -> tuple[Table | None, tuple[Finding, ...]]:
+def read_table(path: Path, where: str, split: str) -> tuple[Table | None, tuple[Issue, ...]]:
     """Read a CSV file, with or without byte-order mark, any line ends, quoted or not.
 
     Returns:
         The table, None if it cannot be used; and the errors.
     """
-    findings = FindingList(split)
+    issues = IssueList(split)
     if not path.is_file():
         message = f"expected this table in {path.parent}, found no such file"
         hint = "Each split needs meta/<split>.csv with a row per slice."
-        findings.error(MISSING_FILE, where, message, hint)
-        return None, findings.all()
+        issues.error(MISSING_FILE, where, message, hint)
+        return None, issues.all()
     data = path.read_bytes()
     if data.startswith(UTF16_MARKS) or b"\0" in data:
         message = "expected plain text in UTF-8, found UTF-16 or a binary file"
         hint = "Save as 'CSV UTF-8 (comma delimited)'."
-        findings.error("table-unreadable", where, message, hint)
-        return None, findings.all()
+        issues.error("table-unreadable", where, message, hint)
+        return None, issues.all()
     # Only columns that are not read may hold other encodings, so that no byte is fatal.
     text = data.decode("utf-8-sig", errors="replace")
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         message = f"expected a comma-separated table, found one that cannot be read ({error})"
-        findings.error("table-unreadable", where, message, "Check the quotation marks.")
-        return None, findings.all()
+        issues.error("table-unreadable", where, message, "Check the quotation marks.")
+        return None, issues.all()
     while lines and not any(cell.strip() for cell in lines[-1]):
         lines.pop()
     if not lines:
         message = "expected a header and a row per slice, found an empty file"
-        findings.error("table-empty", where, message, "Write the table again.")
-        return None, findings.all()
+        issues.error("table-empty", where, message, "Write the table again.")
+        return None, issues.all()
     columns = tuple(name.strip() for name in lines[0])
-    _check_separator(findings, where, columns)
-    if not findings.all():
-        _check_row_lengths(findings, split, lines)
-    errors = findings.all()
+    _check_separator(issues, where, columns)
+    if not issues.all():
+        _check_row_lengths(issues, split, lines)
+    errors = issues.all()
     table = Table(where, columns, tuple(tuple(line) for line in lines[1:]))
     return (None if errors else table), errors
 
 
 def read_offsets(
     table: Table, levels: Sequence[str], split: str
-) -> tuple[NDArray[np.float32], tuple[Finding, ...]]:
+) -> tuple[NDArray[np.float32], tuple[Issue, ...]]:
     """Read the offsets of every level.
 
     Args:
@@ -106,10 +105,10 @@ def read_offsets(
     Returns:
         (row, level) offsets in mm, NaN where a level was not annotated; and the errors.
     """
-    findings = FindingList(split)
+    issues = IssueList(split)
     offsets_mm = np.full((len(table), len(levels)), np.nan, np.float32)
     for position, level in enumerate(levels):
-        name = _find_offset_column(findings, table, level, single=len(levels) == 1)
+        name = _find_offset_column(issues, table, level, single=len(levels) == 1)
         cells = None if name is None else table.column(name)
         if name is None or cells is None:
             continue
@@ -122,10 +121,10 @@ def read_offsets(
                     "level was not annotated."
                 )
                 where = row_place(split, row, name)
-                findings.error("offset-not-a-number", where, message, hint)
+                issues.error("offset-not-a-number", where, message, hint)
             else:
                 offsets_mm[row, position] = offset
-    return offsets_mm, findings.all()
+    return offsets_mm, issues.all()
 
 
 def _parse_offset(cell: str) -> float | None:
@@ -140,16 +139,14 @@ def _parse_offset(cell: str) -> float | None:
     return value if fits and "_" not in cell else None
 
 
-def _find_offset_column(
-    findings: FindingList, table: Table, level: str, *, single: bool
-) -> str | None:
+def _find_offset_column(issues: IssueList, table: Table, level: str, *, single: bool) -> str | None:
     wanted = offset_column(level)
     names = (wanted, PLAIN_OFFSET_COLUMN) if single else (wanted,)
     for name in names:
         count = table.columns.count(name)
         if count > 1:
             message = f"expected one column {name}, found {count}"
-            findings.error("column-repeated", table.where, message, "Keep one of them.")
+            issues.error("column-repeated", table.where, message, "Keep one of them.")
             return None
         if count == 1:
             return name
@@ -160,19 +157,19 @@ def _find_offset_column(
         "that are there with -L."
     )
     message = f"expected a column {' or '.join(names)}, found {table.describe_columns()}"
-    findings.error("column-missing", table.where, message, hint)
+    issues.error("column-missing", table.where, message, hint)
     return None
 
 
-def _check_separator(findings: FindingList, where: str, columns: tuple[str, ...]) -> None:
+def _check_separator(issues: IssueList, where: str, columns: tuple[str, ...]) -> None:
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(columns) == 1 and mark in columns[0]:
             message = f"expected columns separated by commas, found {name}"
             hint = "Save with commas between columns and a point as the decimal mark."
-            findings.error("table-separator", where, message, hint)
+            issues.error("table-separator", where, message, hint)
 
 
-def _check_row_lengths(findings: FindingList, split: str, lines: list[list[str]]) -> None:
+def _check_row_lengths(issues: IssueList, split: str, lines: list[list[str]]) -> None:
     width = len(lines[0])
     for row, cells in enumerate(lines[1:]):
         if len(cells) == width:
@@ -180,4 +177,4 @@ def _check_row_lengths(findings: FindingList, split: str, lines: list[list[str]]
         found = f"{len(cells)}" if cells else "an empty line"
         message = f"expected {width} cells as in the header, found {found}"
         hint = "Each row belongs to the slice of its number; a broken row would shift the others."
-        findings.error("table-row-length", row_place(split, row), message, hint)
+        issues.error("table-row-length", row_place(split, row), message, hint)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.annotation.labels import LabelMapping, Structure
 from bodycomp.data.arrays import ArrayHeader, inspect_array, read_samples
-from bodycomp.data.findings import Finding, as_error
-from bodycomp.data.label_file import read_declaration
-from bodycomp.data.naming import SPLITS, images_path, masks_path
+from bodycomp.data.issues import Issue, as_error
+from bodycomp.data.layout import SPLITS, images_path, masks_path
+from bodycomp.data.segmentation_set import read_declaration
 from bodycomp.errors import TrainingSetError
 from bodycomp.evaluation.sample_origin import SampleOrigins, read_origins
 from bodycomp.evaluation.slice_records import SliceCase
@@ -68,7 +68,7 @@ def open_truth_array(path: Path, labels: LabelMapping) -> MaskArray:
     """Open a truth as ``open_mask_array`` does, with what its training set declares of labels."""
     opened = open_mask_array(path, labels)
     declared = read_declaration(path.parent) if _split_of(path) else False
-    if isinstance(declared, Finding):
+    if isinstance(declared, Issue):
         raise as_error(declared, path.parent / declared.where)
     if not declared:
         return opened
@@ -84,7 +84,7 @@ def open_mask_array(path: Path, labels: LabelMapping) -> MaskArray:
         TrainingSetError: No array of whole numbers, or of another shape.
     """
     header = inspect_array(path)
-    if isinstance(header, Finding):
+    if isinstance(header, Issue):
         raise as_error(header, path)
     shape = header.shape[:-1] if len(header.shape) == 4 and header.shape[-1] == 1 else header.shape
     shape = (1, *shape) if len(shape) == 2 else shape
@@ -154,6 +154,6 @@ def _split_of(path: Path) -> str:
 
 def _images_of(folder: Path, split: str, shape: tuple[int, int, int]) -> ArrayHeader | None:
     header = inspect_array(images_path(folder, split))
-    if isinstance(header, Finding) or header.shape not in {shape, (*shape, 1)}:
+    if isinstance(header, Issue) or header.shape not in {shape, (*shape, 1)}:
         return None
     return header

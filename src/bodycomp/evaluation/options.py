@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bodycomp.data.naming import SPLITS
+from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.annotated_case import AnnotationFormat
 from bodycomp.evaluation.estimates import BootstrapOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bodycomp.analysis.loading import model_path
-from bodycomp.data.naming import segmentation_files
+from bodycomp.data.layout import segmentation_files
 from bodycomp.data.set_digest import data_digest
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings

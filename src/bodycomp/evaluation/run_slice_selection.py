@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bodycomp.analysis.loading import load_slice_scorer
-from bodycomp.data.naming import images_path, table_path
+from bodycomp.data.layout import images_path, table_path
 from bodycomp.data.set_digest import data_digest
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from bodycomp.analysis.segmentation import NetworkSegmenter
 from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.data.arrays import read_samples
-from bodycomp.data.findings import as_error
-from bodycomp.data.naming import SPLITS, images_path, masks_path
+from bodycomp.data.issues import as_error
+from bodycomp.data.layout import SPLITS, images_path, masks_path
 from bodycomp.data.segmentation_set import SAMPLE_SHAPE, SplitHeaders, inspect_segmentation_split
 from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
 from bodycomp.evaluation.sample_origin import SampleOrigins, read_origins
@@ -158,9 +158,9 @@ class _Samples:
 def _open_samples(data_dir: Path, split: str) -> _Samples:
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}", hint=f"Splits are {', '.join(SPLITS)}.")
-    headers, findings = inspect_segmentation_split(data_dir, split)
-    if findings:
-        raise as_error(findings[0], data_dir / findings[0].where)
+    headers, issues = inspect_segmentation_split(data_dir, split)
+    if issues:
+        raise as_error(issues[0], data_dir / issues[0].where)
     if headers is None:
         names = " and ".join(path(data_dir, split).name for path in (images_path, masks_path))
         raise InputNotFoundError(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from bodycomp.analysis.locating import locate_levels
 from bodycomp.analysis.pipeline import choice_options
 from bodycomp.analysis.slice_scoring import NetworkSliceScorer
-from bodycomp.data.layout import SliceSplit, open_slice_split
+from bodycomp.data.layout import SERIES_COLUMN, offset_column, table_path
 from bodycomp.data.manifest import read_manifest
-from bodycomp.data.naming import SERIES_COLUMN, offset_column, table_path
 from bodycomp.data.png import read_grey_png
+from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.data.table import read_table
 from bodycomp.errors import TrainingSetError
 from bodycomp.evaluation.level_rows import LevelRow, LevelTruth, SeriesNames, level_row

@@ -9,15 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bodycomp.data.label_file import declare_not_annotated
-from bodycomp.data.layout import (
-    PATIENT_COLUMN,
-    SERIES_COLUMN,
-    SPLITS,
-    SegmentationWriter,
-    SliceWriter,
-)
+from bodycomp.data.layout import PATIENT_COLUMN, SERIES_COLUMN, SPLITS
 from bodycomp.data.manifest import ManifestRow, ManifestWriter
+from bodycomp.data.segmentation_set import declare_not_annotated
+from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.level_names import head_to_feet
 from bodycomp.preparation.conflicts import FinishedCase
 from bodycomp.preparation.options import SegmentationTask, SliceTask, Task

@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.data.naming import SPLITS
+from bodycomp.data.layout import SPLITS
 from bodycomp.errors import CasesError, InputNotFoundError, UsageError
 from bodycomp.preparation.cases import CasesTable
 from bodycomp.preparation.check_cases import check_cases

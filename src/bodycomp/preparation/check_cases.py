@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from bodycomp.data.naming import SPLITS
+from bodycomp.data.layout import SPLITS
 from bodycomp.preparation.cases import Case
 
 REQUIRED: Final = ("patient", "scan")

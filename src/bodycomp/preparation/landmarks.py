@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.body_mask import MATTER_ABOVE_HU, STEP, body_mask
+from bodycomp.imaging.body_mask import MATTER_ABOVE_HU, STEP, body_mask
 from bodycomp.imaging.orientation import Turn
 from bodycomp.imaging.volume import Volume
 

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-from bodycomp.data.naming import png_name
+from bodycomp.data.layout import png_name
 from bodycomp.data.png import write_grey_png
 from bodycomp.data.samples import LevelSample, MaskSample
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp import __version__
-from bodycomp.data.naming import SPLITS
+from bodycomp.data.layout import SPLITS
 from bodycomp.json_file import write_json
 from bodycomp.preparation.assemble import Counts
 from bodycomp.preparation.level_warnings import LevelWarning

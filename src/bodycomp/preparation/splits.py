@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bodycomp.data.naming import SPLITS
+from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
 from bodycomp.preparation.cases import Fractions
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.data.arrays import ArrayHeader, inspect_array, read_samples
-from bodycomp.data.findings import Finding, as_error
+from bodycomp.data.issues import Issue, as_error
 from bodycomp.data.layout import (
     PATIENT_COLUMN,
     SPLITS,
@@ -18,12 +18,12 @@ from bodycomp.data.layout import (
     png_path,
     table_path,
 )
-from bodycomp.data.leaks import shared_between_splits
 from bodycomp.data.manifest import Manifest, pixel_digest, read_manifest
 from bodycomp.data.png import read_grey_png
 from bodycomp.data.table import read_table
 from bodycomp.errors import OutputError
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
+from bodycomp.validation.check_splits import shared_between_splits
 
 Pixels = tuple[NDArray[np.generic], NDArray[np.generic] | None]
 
@@ -76,7 +76,7 @@ def _masks(folder: Path, split: str, rows: Manifest) -> Iterator[Pixels]:
 
 def _header(path: Path) -> ArrayHeader:
     header = inspect_array(path)
-    if isinstance(header, Finding):
+    if isinstance(header, Issue):
         raise as_error(header, path)
     return header
 
@@ -85,9 +85,9 @@ def _slices(folder: Path, split: str, rows: Manifest) -> Iterator[Pixels]:
     path = table_path(folder, split)
     if not len(rows) and not path.exists():
         return
-    table, findings = read_table(path, path.name, split)
+    table, issues = read_table(path, path.name, split)
     if table is None:
-        raise as_error(findings[0], path)
+        raise as_error(issues[0], path)
     if table.column(PATIENT_COLUMN) != rows.texts("patient"):
         raise _wrong(f"other patients in {path.name} than in the manifest")
     for index in range(len(rows)):

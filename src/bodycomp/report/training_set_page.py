@@ -1,4 +1,4 @@
-"""A training set as one HTML page: findings, samples with their outlines, distributions."""
+"""A training set as one HTML page: issues, samples with their outlines, distributions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from bodycomp.data.findings import Finding, count_findings, shortened
+from bodycomp.data.issues import Issue, count_issues, shortened
 from bodycomp.data.manifest import Manifest, read_manifest
-from bodycomp.data.validation import Validation
 from bodycomp.errors import TrainingSetError, UsageError
 from bodycomp.report.histogram import Histogram, draw_histogram
 from bodycomp.report.offset_ladder import OFFSETS_MM, LadderRow, ladder_rows
@@ -25,6 +24,7 @@ from bodycomp.report.sample_choice import (
 )
 from bodycomp.report.sample_picture import LADDER_SIDE, NOT_ANNOTATED, slice_picture
 from bodycomp.report.training_set_view import SegmentationView, SliceView, TrainingSetView
+from bodycomp.validation.validate import Validation
 
 LADDERS_SHOWN: Final = 3
 SEVERITIES: Final = ("error", "warning")
@@ -84,7 +84,7 @@ def write_training_set_page(
         "title": f"Training set for {validation.kind.replace('-', ' ')}",
         "subtitle": _subtitle(view, manifest),
         "tiles": _tiles(validation, view),
-        "findings": _finding_groups(validation.findings, shown),
+        "issues": _issue_groups(validation.issues, shown),
         "ladders": ladders,
         "sheets": [
             {"title": title, "about": about, "samples": _cards(view, choice)}
@@ -102,7 +102,7 @@ def write_training_set_page(
 
 
 _ABOUT_SUSPICIOUS: Final = (
-    "The first samples of every finding, then samples whose numbers lie far from those of the "
+    "The first samples of every issue, then samples whose numbers lie far from those of the "
     "others. Unusual is not wrong: look at them."
 )
 _ABOUT_RANDOM: Final = (
@@ -120,11 +120,11 @@ def _manifest(validation: Validation) -> Manifest | None:
 
 def _suspicions(validation: Validation, view: TrainingSetView) -> list[Suspicion]:
     told = [
-        Suspicion((finding.split, finding.index), finding.code, finding.severity)
-        for finding in validation.findings
-        if finding.split in view.sizes
-        and finding.index is not None
-        and finding.index < view.sizes[finding.split]
+        Suspicion((issue.split, issue.index), issue.code, issue.severity)
+        for issue in validation.issues
+        if issue.split in view.sizes
+        and issue.index is not None
+        and issue.index < view.sizes[issue.split]
     ]
     return told + view.suspicions()
 
@@ -174,29 +174,29 @@ def _tiles(validation: Validation, view: TrainingSetView) -> list[dict[str, str]
     return [{"value": value, "label": label, "tone": tone} for value, label, tone in tiles]
 
 
-def _finding_groups(findings: Sequence[Finding], shown: set[str]) -> list[dict[str, Any]]:
-    """Gather the findings of each rule, errors first; those whose sample is shown lead to it."""
-    groups: dict[tuple[int, str], list[Finding]] = {}
-    for finding in findings:
-        key = (SEVERITIES.index(finding.severity), finding.code)
-        groups.setdefault(key, []).append(finding)
+def _issue_groups(issues: Sequence[Issue], shown: set[str]) -> list[dict[str, Any]]:
+    """Gather the issues of each rule, errors first; those whose sample is shown lead to it."""
+    groups: dict[tuple[int, str], list[Issue]] = {}
+    for issue in issues:
+        key = (SEVERITIES.index(issue.severity), issue.code)
+        groups.setdefault(key, []).append(issue)
     return [
         {
             "severity": SEVERITIES[rank],
             "code": code,
-            "count": count_findings(group, group[0].severity),
+            "count": count_issues(group, group[0].severity),
             "hint": group[0].hint,
-            "told": [_finding_item(finding, shown) for finding in shortened(group)],
+            "told": [_issue_item(issue, shown) for issue in shortened(group)],
         }
         for (rank, code), group in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
-def _finding_item(finding: Finding, shown: set[str]) -> dict[str, str]:
-    anchor = "" if finding.index is None else _anchor(finding.split or "", finding.index)
+def _issue_item(issue: Issue, shown: set[str]) -> dict[str, str]:
+    anchor = "" if issue.index is None else _anchor(issue.split or "", issue.index)
     return {
-        "where": finding.where,
-        "message": finding.message,
+        "where": issue.where,
+        "message": issue.message,
         "anchor": anchor if anchor in shown else "",
     }
 

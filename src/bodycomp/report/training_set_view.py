@@ -13,10 +13,10 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
 from bodycomp.data.manifest import Manifest
 from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
-from bodycomp.data.validation import Validation, levels_of
 from bodycomp.report.histogram import Histogram
 from bodycomp.report.sample_choice import Suspicion, unusual
 from bodycomp.report.sample_picture import SamplePicture, segmentation_picture, slice_picture
+from bodycomp.validation.validate import Validation, levels_of
 
 MM2_PER_CM2: Final = 100
 PERCENT: Final = 100

@@ -14,8 +14,8 @@ from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.confidence_fit import FEWEST_SERIES
 from bodycomp.analysis.network_input import resolve_device
 from bodycomp.data.datasets import SliceDataset
-from bodycomp.data.layout import SPLITS, SliceSplit, open_slice_split
-from bodycomp.data.naming import SERIES_COLUMN
+from bodycomp.data.layout import SERIES_COLUMN, SPLITS
+from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.errors import ModelError, TrainingSetError, UsageError
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 import bodycomp
+from bodycomp.data.issues import raise_for_errors
 from bodycomp.data.set_digest import data_digest
-from bodycomp.data.validate import raise_for_errors
 from bodycomp.errors import RunInterruptedError
 from bodycomp.json_file import write_json
 from bodycomp.networks.card import ModelCard
@@ -228,7 +228,7 @@ def check_data(recipe: Recipe, card: ModelCard, *, shown: bool = True) -> Checke
             card.preprocessing,
             lambda done, total: display.show("checking the training set", done, total),
         )
-    raise_for_errors(checked.findings)
+    raise_for_errors(checked.issues)
     return checked
 
 

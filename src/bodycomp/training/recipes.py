@@ -12,18 +12,10 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 from bodycomp.anatomy import tissues_for
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
 from bodycomp.data.grey_cache import BYTES_PER_GB, GreyCache, default_cache_dir
-from bodycomp.data.layout import (
-    SPLITS,
-    SegmentationSplit,
-    SliceSplit,
-    open_segmentation_split,
-    open_slice_split,
-    table_path,
-)
-from bodycomp.data.naming import segmentation_files
-from bodycomp.data.segmentation_validation import check_before_training
-from bodycomp.data.slice_validation import errors_of_a_sample
-from bodycomp.data.validate import Finding, survey_slice_set
+from bodycomp.data.issues import Issue
+from bodycomp.data.layout import SPLITS, segmentation_files, table_path
+from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
+from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,
@@ -37,6 +29,8 @@ from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSele
 from bodycomp.training.segmentation import SegmentationModule
 from bodycomp.training.slice_selection import SliceSelectionModule
 from bodycomp.training.task import Splits
+from bodycomp.validation.segmentation import check_before_training
+from bodycomp.validation.slices import errors_of_a_sample, survey_slice_set
 
 T = TypeVar("T")
 
@@ -50,12 +44,12 @@ class CheckedData:
     """What reading a whole training set tells.
 
     Attributes:
-        findings: What is wrong.
+        issues: What is wrong.
         contents: Digests of the contents that were read, by name, for the set's own digest.
         decoded: Split -> name of its decoded slices in the cache, for those that it keeps.
     """
 
-    findings: tuple[Finding, ...]
+    issues: tuple[Issue, ...]
     contents: dict[str, bytes] = field(default_factory=dict)
     decoded: dict[str, str] = field(default_factory=dict)
 
@@ -107,13 +101,13 @@ class SegmentationRecipe(Recipe):
     def check(self, preprocessing: Preprocessing, progress: StepProgress) -> CheckedData:
         """Read every image and mask, and look closely at a sample."""
         del preprocessing
-        findings = check_before_training(
+        issues = check_before_training(
             self.options.data_dir,
             tissues=tissues_for(thoracic=self.options.thoracic),
             allow_scaled=self.options.allow_scaled_images,
             progress=progress,
         )
-        return CheckedData(findings)
+        return CheckedData(issues)
 
     def card(self) -> ModelCard:
         """Describe the chosen network."""
@@ -175,7 +169,7 @@ class SliceSelectionRecipe(Recipe):
         )
         decoded = {name: file.key for name, file in survey.decoded.items()}
         errors = errors_of_a_sample(self.options.data_dir, survey.splits, self.options.levels)
-        return CheckedData((*survey.findings, *errors), survey.contents, decoded)
+        return CheckedData((*survey.issues, *errors), survey.contents, decoded)
 
     def _cache(self) -> GreyCache:
         folder = self.options.cache_dir or default_cache_dir()

@@ -1,0 +1,276 @@
+"""One pass over the PNG files of a split: read, judged, and decoded if the cache does not know it.
+
+Each file is read once. What its bytes decode to is looked up by their digest, so that a changed
+file is seen even if its size and time are those of before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.data.grey_cache import GreyCache, KnownSlices, note_use
+from bodycomp.data.grey_file import (
+    NOT_BLANK,
+    SLICE_FACTS,
+    GreyFile,
+    GreyFileWriter,
+    content_digest,
+)
+from bodycomp.data.issues import Issue, IssueList, slice_place
+from bodycomp.data.png import decode_png, read_png
+from bodycomp.data.slice_set import SliceSplit
+from bodycomp.imaging.resize import resize_grey
+from bodycomp.validation.details import image_digest
+
+log = logging.getLogger(__name__)
+
+MAX_THREADS: Final = 8
+QUEUED: Final = 256
+"""Slices handed to the threads at a time, so that memory stays flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """What is known of a slice, and its pixels in the network's size.
+
+    ``in_same`` tells that they come from the file that seems to hold the whole split.
+    """
+
+    facts: np.void
+    grey: NDArray[np.uint8]
+    in_same: bool = False
+
+
+_Outcome = _Slice | Issue
+
+Observer = Callable[[str, int, NDArray[np.uint8]], None]
+"""Called with split, index and pixels of a slice as it was decoded; from several threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What is read, in which size it is kept (None: not at all), and who looks along."""
+
+    split: SliceSplit
+    size: tuple[int, int] | None
+    observe: Observer | None
+
+
+@dataclass(frozen=True, eq=False)
+class PassResult:
+    """What one pass over a split gathers.
+
+    Attributes:
+        facts: (N,) of ``SLICE_FACTS``, zero where a file cannot be used.
+        issues: What is wrong.
+        decoded: The decoded slices on disk; None without a cache, or if they do not fit.
+    """
+
+    facts: NDArray[np.void]
+    issues: tuple[Issue, ...]
+    decoded: GreyFile | None
+
+
+class SlicePass:
+    """Reads splits one after another.
+
+    Args:
+        size: Rows and columns that the network sees.
+        cache: Where decoded slices are kept; None to keep none.
+        observe: Looks at every slice that is decoded.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], cache: GreyCache | None, observe: Observer | None = None
+    ) -> None:
+        self._size, self._observe = size, observe
+        self._cache = cache if cache is not None and cache.limit_bytes > 0 else None
+        self._in_use: list[GreyFile] = []
+
+    def run(self, split: SliceSplit, progress: Callable[[int], None] | None) -> PassResult:
+        """Read every PNG of a split; ``progress`` is told the slices done."""
+        files = [] if self._cache is None else self._cache.files(self._size)
+        same = _likely_same(files, split)
+        kept_size = None if self._cache is None else self._size
+        sight = _Sight(split, kept_size, self._observe)
+        read = partial(_read_slice, sight, KnownSlices(files), same)
+        issues, facts = IssueList(split.name), np.zeros(len(split), SLICE_FACTS)
+        in_use = [file.path for file in self._in_use]
+        with _Keeper(self._cache, self._size, same, in_use).expect(len(split)) as keeper:
+            for index, outcome in enumerate(_in_parallel(read, len(split))):
+                if isinstance(outcome, Issue):
+                    issues.add(replace(outcome, index=index))
+                    keeper.give_up()
+                else:
+                    facts[index] = outcome.facts
+                    _note_blank(issues, split, index, int(outcome.facts["blank_grey"]))
+                    keeper.keep(index, outcome)
+                if progress is not None:
+                    progress(index + 1)
+            decoded = keeper.finish()
+        if decoded is not None:
+            note_use(decoded)
+            self._in_use.append(decoded)
+        return PassResult(facts, issues.all(), decoded)
+
+
+def _likely_same(files: list[GreyFile], split: SliceSplit) -> GreyFile | None:
+    """Return the file that seems to hold the split as it is, judged by count and first slice."""
+    of_length = [file for file in files if len(file) == len(split)]
+    if not of_length:
+        return None
+    data = read_png(split.png_paths[0], "")
+    if isinstance(data, Issue):
+        return None
+    first = content_digest(data)
+    return next((file for file in of_length if file.facts[0]["content"].tobytes() == first), None)
+
+
+def _in_parallel(read: Callable[[int], _Outcome], count: int) -> Iterator[_Outcome]:
+    threads = min(MAX_THREADS, (os.cpu_count() or 1) + 1)
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, count, QUEUED):
+            yield from pool.map(read, range(start, min(start + QUEUED, count)))
+
+
+def _read_slice(
+    sight: _Sight,
+    known: KnownSlices,
+    same: GreyFile | None,
+    index: int,
+) -> _Outcome:
+    where = slice_place(sight.split.name, index).where
+    data = read_png(sight.split.png_paths[index], where)
+    if isinstance(data, Issue):
+        return data
+    content = content_digest(data)
+    if same is not None and same.facts[index]["content"].tobytes() == content:
+        kept = same.read_checked(index)
+        if kept is not None:
+            return _Slice(same.facts[index], kept, in_same=True)
+    found = known.find(content)
+    if found is not None:
+        return _Slice(*found)
+    image = decode_png(data, where, verify=True)
+    if isinstance(image, Issue):
+        return image
+    if sight.observe is not None:
+        sight.observe(sight.split.name, index, image)
+    return _known_slice(image, content, sight.size)
+
+
+def _known_slice(image: NDArray[np.uint8], content: bytes, size: tuple[int, int] | None) -> _Slice:
+    lowest, highest = int(image.min()), int(image.max())
+    blank = lowest == highest
+    grey = image if size is None else np.ascontiguousarray(resize_grey(image, size))
+    facts: np.void = np.zeros(1, SLICE_FACTS)[0]
+    facts["content"] = np.void(content)
+    facts["image"] = np.void(bytes(16) if blank else image_digest(image))
+    facts["checksum"] = zlib.crc32(grey.data)
+    facts["blank_grey"] = lowest if blank else NOT_BLANK
+    return _Slice(facts, grey)
+
+
+def _note_blank(issues: IssueList, split: SliceSplit, index: int, grey: int) -> None:
+    if grey == NOT_BLANK:
+        return
+    message = f"expected a CT slice, found one grey level ({grey}) in all pixels"
+    hint = "Check the export; a slice outside the body teaches little."
+    issues.warning("blank-png", slice_place(split.name, index), message, hint)
+
+
+class _Keeper:
+    """Keeps the slices of a split on disk, as long as that works.
+
+    Nothing is written while they are those of the file ``same``, one after another.
+    """
+
+    def __init__(
+        self,
+        cache: GreyCache | None,
+        size: tuple[int, int],
+        same: GreyFile | None,
+        in_use: list[Path],
+    ) -> None:
+        self._cache, self._size, self._same, self._in_use = cache, size, same, in_use
+        self._writer: GreyFileWriter | None = None
+        self._count = 0
+
+    def expect(self, count: int) -> Self:
+        """Tell how many slices are to come."""
+        self._count = count
+        return self
+
+    def keep(self, index: int, found: _Slice) -> None:
+        """Take the next slice."""
+        if self._cache is None or (self._writer is None and found.in_same):
+            return
+        try:
+            if self._writer is None:
+                self._begin(self._cache, index)
+            if self._writer is not None:
+                self._writer.append(found.facts, found.grey)
+        except OSError as error:
+            self._tell(error)
+
+    def finish(self) -> GreyFile | None:
+        """Return the file of all slices, or None if they are not kept."""
+        if self._cache is None:
+            return None
+        if self._writer is None:
+            return self._same
+        try:
+            return self._writer.finish()
+        except (OSError, ValueError) as error:
+            self._tell(error)
+            return None
+
+    def give_up(self) -> None:
+        """Keep nothing of this split."""
+        self._cache = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.__exit__(None, None, None)
+
+    def _begin(self, cache: GreyCache, index: int) -> None:
+        """Begin a file with the slices so far, which are those of ``same``."""
+        if not cache.make_room(self._count, self._size, self._in_use):
+            log.warning(
+                "%d decoded slices do not fit into the cache %s; they are decoded again in each "
+                "run. A larger --cache_gb, or more free space on the disk, keeps them",
+                self._count,
+                cache.folder,
+            )
+            self.give_up()
+            return
+        self._writer = GreyFileWriter(cache.folder, self._size)
+        for earlier in range(index):
+            grey = None if self._same is None else self._same.read_checked(earlier)
+            if self._same is None or grey is None:
+                raise OSError("a file of the cache has changed")
+            self._writer.append(self._same.facts[earlier], grey)
+
+    def _tell(self, error: Exception) -> None:
+        folder = self._cache.folder if self._cache is not None else ""
+        log.warning(
+            "decoded slices cannot be kept in the cache %s (%s); the training goes on without. "
+            "--cache_dir names another place, --cache_gb 0 turns the cache off",
+            folder,
+            error,
+        )
+        self.give_up()

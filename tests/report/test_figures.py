@@ -9,16 +9,15 @@ from PIL import Image
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE
 from bodycomp.imaging.volume import Volume
-from bodycomp.report.figures import (
-    PreviewText,
+from bodycomp.report.learning_curves import write_learning_curves
+from bodycomp.report.overlay import colour_mask
+from bodycomp.report.preview import PreviewText, write_preview
+from bodycomp.report.training_examples import (
     SegmentationCase,
     SliceCase,
-    write_learning_curves,
-    write_preview,
     write_segmentation_examples,
     write_slice_examples,
 )
-from bodycomp.report.overlay import colour_mask
 from bodycomp.results import SeriesResult
 from support.report_cases import cylinder, found_at, not_found
 
@@ -110,5 +109,6 @@ def test_background_is_transparent():
 
 def test_no_window_and_no_global_figures():
     """In a process of its own: other libraries may import pyplot for themselves."""
-    code = "import sys, bodycomp.report.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    pictures = "learning_curves, bodycomp.report.preview, bodycomp.report.training_examples"
+    code = f"import sys, bodycomp.report.{pictures}; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

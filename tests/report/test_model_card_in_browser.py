@@ -2,8 +2,7 @@
 
 import pytest
 
-from bodycomp.report.model_card_page import write_model_card_page
-from bodycomp.report.model_card_view import make_card_view
+from bodycomp.report.model_card_view import make_card_view, write_model_card_page
 from support.model_cards import DIGEST, FULL, SEGMENTATION
 
 

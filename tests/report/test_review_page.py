@@ -34,7 +34,8 @@ def test_every_case_is_a_block_of_its_own(page):
     assert list(found) == ["page-data", *(f"case-{number}" for number in range(5))]
     assert found["case-0"]["cells"]["kernel"] == HOSTILE
     assert found["case-4"]["cells"]["study"] == HOSTILE
-    assert [row["doubt"] for row in found["page-data"]["rows"]] == [10.0, 38.0, 50.0, 60.0, 100.0]
+    priorities = [row["review_priority"] for row in found["page-data"]["rows"]]
+    assert priorities == [10.0, 38.0, 50.0, 60.0, 100.0]
 
 
 def test_text_from_outside_never_becomes_markup(page):

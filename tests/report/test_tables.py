@@ -8,8 +8,9 @@ import pytest
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
 from bodycomp.errors import OutputError
+from bodycomp.report.result_json import write_result_json
 from bodycomp.report.result_rows import SeriesFacts, result_columns, result_rows
-from bodycomp.report.tables import open_table, write_result_json
+from bodycomp.report.tables import open_table
 from bodycomp.results import LevelResult, LevelStatus, Measurement, SeriesResult, SliceChoice
 
 FACTS = SeriesFacts(study="study-1", series="series-2", slices=3, kvp=120.0, kernel="B30f")

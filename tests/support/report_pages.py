@@ -8,8 +8,7 @@ import numpy as np
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING
 from bodycomp.networks.card import ModelCard
-from bodycomp.report.case_file import case_name, write_case_view
-from bodycomp.report.case_view import CaseTruth, make_case_view
+from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import (
     Axis,
     PageCase,
@@ -46,7 +45,7 @@ def page_cases(folder: Path) -> list[PageCase]:
         path = folder / f"study-{number}" / case_name("L3")
         case = make_case_view(volume, result, level, facts, truth)
         write_case_view(path, case)
-        cases.append(PageCase(case.cells, path))
+        cases.append(PageCase(case["cells"], path))
     bare = {"study": HOSTILE, "series": "s", "level": "L3", "status": "uncertain"}
     return [*cases, PageCase(bare)]
 

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = [_read(path) for path in paths]
     views = [make_card_view(card, digest) for card, digest in found]
     if arguments.page is not None:
-        from bodycomp.report.model_card_page import write_model_card_page
+        from bodycomp.report.model_card_view import write_model_card_page
 
         write_model_card_page(arguments.page, views)
     if arguments.json:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bodycomp.json_file import json_text
-from bodycomp.report.model_card_tables import CardTable
+from bodycomp.report.model_card_numbers import CardTable
 from bodycomp.report.model_card_view import CardSection, CardView
 
 INDENT = (0, 0, 0, 2)

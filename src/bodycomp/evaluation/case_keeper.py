@@ -13,8 +13,7 @@ from bodycomp.evaluation.annotated_case import AnnotatedCase
 from bodycomp.evaluation.case_run import CaseOutcome
 from bodycomp.evaluation.level_rows import LevelRow
 from bodycomp.evaluation.tissue_rows import TissueRow
-from bodycomp.report.case_file import case_name, write_case_view
-from bodycomp.report.case_view import CaseTruth, make_case_view
+from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.reformat import coronal_and_sagittal
 from bodycomp.report.result_rows import Cell, SeriesFacts
@@ -46,9 +45,10 @@ class CaseKeeper:
                 continue
             view = make_case_view(volume, result, level, facts, _truth(case, level), views)
             own = [t for t in outcome.models[0].tissues if t.level == row.level]
-            cells = {**view.cells, **evaluation_cells(row, own)}
+            cells = {**view["cells"], **evaluation_cells(row, own)}
             path = self._folder / f"{number}-{case_name(row.level)}"
-            write_case_view(path, view.with_cells(cells))
+            view["cells"] = cells
+            write_case_view(path, view)
             self.cases.append(PageCase(cells, path))
 
 

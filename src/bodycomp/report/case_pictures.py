@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NotRequired, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,30 +37,28 @@ LARGE, SMALL, VIEW = 384, 208, 320
 LARGE_QUALITY, SMALL_QUALITY, VIEW_QUALITY = 76, 50, 60
 
 
-@dataclass(frozen=True, slots=True)
-class SliceImage:
+class SliceImage(TypedDict):
     """One slice in the standard view, cut to the body.
 
-    Attributes:
+    Keys:
         index: Of the slice in the volume, feet to head.
         z_mm: Its place in the patient.
         picture: WebP in base64, grey 0..255 over ``PICTURE_WINDOW``.
-        mask: The same of its labels, times ``MASK_STEP`` and without loss; empty without one.
-        truth: The same of what a person drew.
+        mask: The same of its labels, times ``MASK_STEP`` and without loss; missing without one.
+        truth: The same of what a person annotated.
     """
 
     index: int
     z_mm: float
     picture: str
-    mask: str = ""
-    truth: str = ""
+    mask: NotRequired[str]
+    truth: NotRequired[str]
 
 
-@dataclass(frozen=True, slots=True)
-class ViewImage:
+class ViewImage(TypedDict):
     """A view along z, head up.
 
-    Attributes:
+    Keys:
         picture: WebP in base64.
         width_mm: Extent across.
         low_mm, high_mm: z of the lower and the upper edge.
@@ -70,18 +68,6 @@ class ViewImage:
     width_mm: float
     low_mm: float
     high_mm: float
-
-
-@dataclass(frozen=True, eq=False)
-class LabelSource:
-    """Where masks of slices come from, on the source grid.
-
-    Attributes:
-        masks, truths: Slice index -> (row, column) labels.
-    """
-
-    masks: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
-    truths: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +114,27 @@ class Framing:
 
 
 def slice_image(
-    volume: Volume, index: int, framing: Framing, labels: LabelSource, *, large: bool
+    volume: Volume,
+    index: int,
+    framing: Framing,
+    mask: NDArray[np.uint8] | None,
+    truth: NDArray[np.uint8] | None,
+    *,
+    large: bool,
 ) -> SliceImage:
-    """Return one slice with the masks that there are of it."""
+    """Return one slice with the (row, column) labels that there are of it, on the source grid."""
     size = framing.size(LARGE if large else SMALL)
     grey = PICTURE_WINDOW.to_grey(resize_image(framing.cut(volume.hu[index]), size))
-    return SliceImage(
+    image = SliceImage(
         index=index,
         z_mm=float(volume.slice_z_mm[index]),
         picture=_webp(grey, quality=LARGE_QUALITY if large else SMALL_QUALITY),
-        mask=_mask(labels.masks.get(index), framing, size),
-        truth=_mask(labels.truths.get(index), framing, size),
     )
+    if mask is not None:
+        image["mask"] = _mask(mask, framing, size)
+    if truth is not None:
+        image["truth"] = _mask(truth, framing, size)
+    return image
 
 
 def view_images(views: Sequence[Reformat]) -> tuple[ViewImage, ViewImage]:
@@ -153,7 +148,8 @@ def _view(view: Reformat, window: Window) -> ViewImage:
     grey = window.to_grey(view.even_rows()[::-1])
     step_mm = max(high - low, view.width_mm) / VIEW
     size = (max(round((high - low) / step_mm), 1), max(round(view.width_mm / step_mm), 1))
-    return ViewImage(_webp(resize_grey(grey, size), quality=VIEW_QUALITY), view.width_mm, low, high)
+    picture = _webp(resize_grey(grey, size), quality=VIEW_QUALITY)
+    return ViewImage(picture=picture, width_mm=view.width_mm, low_mm=low, high_mm=high)
 
 
 def _inside(low: float, high: float, count: int) -> tuple[int, int]:
@@ -161,9 +157,7 @@ def _inside(low: float, high: float, count: int) -> tuple[int, int]:
     return first, max(min(int(np.ceil(high)), count), first + 1)
 
 
-def _mask(mask: NDArray[np.uint8] | None, framing: Framing, size: tuple[int, int]) -> str:
-    if mask is None:
-        return ""
+def _mask(mask: NDArray[np.uint8], framing: Framing, size: tuple[int, int]) -> str:
     labels = resize_labels(framing.cut(mask).astype(np.uint8), size)
     return _webp(labels * np.uint8(MASK_STEP), lossless=True, quality=60, method=2)
 

@@ -1,50 +1,37 @@
-"""One case of a report: what was found at one level of one series, with pictures to judge it by.
+"""One case of a report: what was found at one level of one series, with pictures to review it by.
 
 A case is made while the volume is in memory, so that pages can be written later without the scans.
+It is kept as a small JSON file beside the results of its series, ``case-L3.json``.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
-from bodycomp.report.case_pictures import (
-    Framing,
-    LabelSource,
-    SliceImage,
-    ViewImage,
-    slice_image,
-    view_images,
-)
+from bodycomp.report.case_pictures import Framing, SliceImage, ViewImage, slice_image, view_images
 from bodycomp.report.reformat import Reformat, coronal_and_sagittal
 from bodycomp.report.result_rows import Cell, SeriesFacts, result_rows
-from bodycomp.results import LevelResult, QualityFlag, SeriesResult
+from bodycomp.report.tables import rounded_cells
+from bodycomp.results import LevelResult, SeriesResult
+from bodycomp.storage import atomic_file
+
+CASE_SCHEMA: Final = "bodycomp.case"
+CASE_SCHEMA_VERSION: Final = 1
 
 NEIGHBOURS_MM: Final = (5.0, 10.0, 15.0, 20.0, 30.0)
 """Heights above and below the level whose slices are shown; a vertebra and a disc take 30 to 40."""
 
 SPREAD_SLICES: Final = 9
 """Slices, evenly over the scan, of a level that was not found: one of them may show it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreCurve:
-    """The estimated offset of every slice above the level.
-
-    Attributes:
-        z_mm: (slice,) places.
-        offset_mm: As scored; None for slices that were not.
-        smoothed_offset_mm: The curve that decides.
-    """
-
-    z_mm: tuple[float, ...]
-    offset_mm: tuple[float | None, ...]
-    smoothed_offset_mm: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +47,24 @@ class CaseTruth:
     z_mm: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseView:
-    """One case, ready to be shown. Holds nothing identifying unless the facts do.
+class ScoreCurve(TypedDict):
+    """The estimated offset of every slice above the level.
 
-    Attributes:
+    Keys:
+        z_mm: Places of the slices; first and step where they are even to 0.01 mm.
+        offset: As scored, in whole tenths of a mm; None for slices that were not.
+        smoothed: The curve that decides, in tenths too.
+    """
+
+    z_mm: list[float] | dict[str, float]
+    offset: list[int | None]
+    smoothed: list[int]
+
+
+class CaseView(TypedDict):
+    """One case, ready for JSON. Holds nothing identifying unless the facts do.
+
+    Keys:
         cells: Its row of ``results.csv``; an evaluation adds its own columns.
         curve: Scores over the whole series.
         shown: Position in ``slices`` of the one to begin with.
@@ -72,40 +72,66 @@ class CaseView:
         coronal, sagittal: Views along z.
         tissues: Keys, by ascending label.
         reasons: Column -> why it is empty.
-        flags: What makes the measurements less sure.
+        flags: What makes the measurements less sure, as ``results.QualityFlag``.
         other_levels: Level -> z in mm of what else was found in the series.
         truth_z_mm: Where a person places the level; None if nobody did.
     """
 
+    schema: str
+    schema_version: int
     cells: Mapping[str, Cell]
     curve: ScoreCurve
     shown: int
-    slices: tuple[SliceImage, ...]
+    slices: list[SliceImage]
     coronal: ViewImage
     sagittal: ViewImage
-    tissues: tuple[str, ...]
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    flags: tuple[QualityFlag, ...] = ()
-    other_levels: Mapping[str, float] = field(default_factory=dict)
-    truth_z_mm: float | None = None
-
-    @property
-    def key(self) -> str:
-        """What tells the case from all others of a page."""
-        return case_key(self.cells)
-
-    def with_cells(self, cells: Mapping[str, Cell]) -> CaseView:
-        """Return the case with further, or newer, columns."""
-        return replace(self, cells={**self.cells, **cells})
+    tissues: list[str]
+    reasons: dict[str, str]
+    flags: list[dict[str, Any]]
+    other_levels: dict[str, float]
+    truth_z_mm: float | None
 
 
-def case_key(cells: Mapping[str, Cell]) -> str:
-    """Return the key of the case that a row of the table belongs to.
+def case_name(level: str) -> str:
+    """Return the file name of a level's case.
 
-    >>> case_key({"study": "study-1", "series": "series-2", "level": "L3"})
-    'study-1/series-2/L3'
+    >>> case_name("L3")
+    'case-L3.json'
     """
-    return "/".join(str(cells.get(name) or "") for name in ("study", "series", "level"))
+    return f"case-{level}.json"
+
+
+def write_case_view(path: Path, case: CaseView) -> None:
+    """Write a case; it appears whole or not at all."""
+    document = {**case, "cells": rounded_cells(case["cells"])}
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_case_view(path: Path) -> CaseView:
+    """Read what ``write_case_view`` wrote.
+
+    Raises:
+        OutputError: It is not there, damaged, or of another version.
+    """
+    try:
+        return _checked(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise OutputError(
+            f"{path.name}: expected a case of a report ({CASE_SCHEMA} {CASE_SCHEMA_VERSION}), "
+            f"found none that can be read ({type(error).__name__})",
+            hint="Remove the file to list the case without pictures, or analyse again.",
+        ) from error
+
+
+def _checked(case: dict[str, Any]) -> CaseView:
+    is_known = (case["schema"], case["schema_version"]) == (CASE_SCHEMA, CASE_SCHEMA_VERSION)
+    if not is_known or CaseView.__required_keys__ - case.keys():
+        raise ValueError("another schema, or keys are missing")
+    for image in (case["slices"][case["shown"]], *case["slices"]):
+        _ = image["picture"], image["z_mm"]
+    return cast("CaseView", case)
 
 
 def make_case_view(
@@ -128,24 +154,35 @@ def make_case_view(
     """
     truth = truth or CaseTruth()
     rows = dict(zip((id(one) for one in result.levels), result_rows(facts, result), strict=True))
-    labels = LabelSource(level.masks, truth.masks)
     first = level.choice.slice_index
     shown = len(volume) // 2 if first is None else first
     framing = Framing.around_body(volume, shown, level.masks.get(shown))
     indices = _indices(volume, level, truth)
     coronal, sagittal = view_images(views or coronal_and_sagittal(volume))
+    reasons = {key: found.reason for key, found in level.quantities.items()}
+    reasons |= {key: outcome.reason for key, outcome in level.cut_offs.items()}
     return CaseView(
+        schema=CASE_SCHEMA,
+        schema_version=CASE_SCHEMA_VERSION,
         cells=rows[id(level)],
         curve=_curve(volume, level),
         shown=indices.index(shown),
-        slices=tuple(
-            slice_image(volume, index, framing, labels, large=index == shown) for index in indices
-        ),
+        slices=[
+            slice_image(
+                volume,
+                index,
+                framing,
+                level.masks.get(index),
+                truth.masks.get(index),
+                large=index == shown,
+            )
+            for index in indices
+        ],
         coronal=coronal,
         sagittal=sagittal,
-        tissues=tuple(tissue.key for tissue in result.tissues),
-        reasons=_reasons(level),
-        flags=level.flags,
+        tissues=[tissue.key for tissue in result.tissues],
+        reasons={key: reason for key, reason in reasons.items() if reason},
+        flags=[asdict(flag) | {"affects": list(flag.affects)} for flag in level.flags],
         other_levels={
             other.choice.level: other.choice.z_mm
             for other in result.levels
@@ -174,17 +211,16 @@ def _indices(volume: Volume, level: LevelResult, truth: CaseTruth) -> list[int]:
 def _curve(volume: Volume, level: LevelResult) -> ScoreCurve:
     choice = level.choice
     scored = np.ones(len(volume), bool) if choice.scored is None else choice.scored
+    tenths = [round(10 * float(offset)) for offset in choice.offset_mm]
     return ScoreCurve(
-        z_mm=tuple(float(z) for z in volume.slice_z_mm),
-        offset_mm=tuple(
-            float(offset) if seen else None
-            for offset, seen in zip(choice.offset_mm, scored, strict=True)
-        ),
-        smoothed_offset_mm=tuple(float(offset) for offset in choice.smoothed_offset_mm),
+        z_mm=_places(tuple(float(z) for z in volume.slice_z_mm)),
+        offset=[one if seen else None for one, seen in zip(tenths, scored, strict=True)],
+        smoothed=[round(10 * float(offset)) for offset in choice.smoothed_offset_mm],
     )
 
 
-def _reasons(level: LevelResult) -> dict[str, str]:
-    told = {key: found.reason for key, found in level.quantities.items()}
-    told |= {key: outcome.reason for key, outcome in level.cut_offs.items()}
-    return {key: reason for key, reason in told.items() if reason}
+def _places(z_mm: tuple[float, ...]) -> list[float] | dict[str, float]:
+    step = (z_mm[-1] - z_mm[0]) / max(len(z_mm) - 1, 1)
+    if all(abs(z_mm[0] + step * number - z) < 0.01 for number, z in enumerate(z_mm)):
+        return {"first": z_mm[0], "step": step}
+    return [round(z, 2) for z in z_mm]

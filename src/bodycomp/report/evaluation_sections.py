@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bodycomp.networks.card_evaluation import TITLES, WHERE, numbers_of
 from bodycomp.networks.card_metrics import Metric, MetricTable
-from bodycomp.report.model_card_tables import CardTable, metric_table
+from bodycomp.report.model_card_numbers import CardTable, metric_table
 
 SECTIONS: Final = ("end_to_end", "slice_selection", "segmentation", "subgroups", "comparison")
 """In the order of what a user of both models asks first."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_words import KIND_WORDS, NOTICE, ModelWords
-from bodycomp.report.model_card_tables import (
+from bodycomp.report.model_card_numbers import (
     CardTable,
+    Tile,
     confidence_table,
     metric_tables,
     split_table,
+    tiles_of,
 )
-from bodycomp.report.model_card_tiles import Tile, tiles_of
+from bodycomp.report.page import write_page
 
 DIGEST_SHOWN: Final = 12
 NOT_STATED: Final = "Not stated."
@@ -90,6 +93,23 @@ def make_card_view(card: ModelCard, digest: str) -> CardView:
         tiles=tiles_of(card),
         sections=_sections(card, words),
     )
+
+
+def write_model_card_page(path: Path, views: Sequence[CardView]) -> None:
+    """Write the page of one model, or of a pair.
+
+    Args:
+        path: The file; it appears whole or not at all, in place of an earlier one.
+        views: One per model.
+    """
+    title = views[0].title if len(views) == 1 else "Two models"
+    context = {
+        "title": title,
+        "notice": NOTICE,
+        "cards": [view.to_dict() for view in views],
+        "tissues": (),  # of page.css: none to hide
+    }
+    write_page(path, "model_card.html.j2", context)
 
 
 def _doing(card: ModelCard) -> str:

@@ -45,7 +45,7 @@ def on_white(tissue: Tissue) -> str:
 
     >>> from bodycomp.anatomy import VISCERAL_FAT
     >>> on_white(VISCERAL_FAT)
-    '#b9b032'
+    '#b8af32'
     """
     brightness = max(sum(tissue.colour[:2]) / 2, 1)
     factor = min(1.0, 180 / brightness)

@@ -50,7 +50,7 @@ def json_block(value: Any) -> Markup:
     r"""Return JSON that stays inside a ``script`` element, whatever text it holds.
 
     >>> json_block("</script>")
-    Markup('"\u003c/script>"')
+    Markup('"\\u003c/script>"')
     """
     text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     # "<!--" and "</script" alone end or change the element (HTML, restrictions for contents of

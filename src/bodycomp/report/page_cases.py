@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
-from bodycomp.report.case_doubt import doubt
-from bodycomp.report.case_file import case_document, read_case_view
-from bodycomp.report.case_view import CaseView
+from bodycomp.report.case_view import CaseView, read_case_view
 from bodycomp.report.page import json_block
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.result_rows import Cell
+from bodycomp.report.tables import rounded_cells
+from bodycomp.results import LevelStatus
 
 PICTURE_BUDGET_BYTES: Final = 28_000_000
 """What the cases of one page may take together; a page of 30 MB still opens at once from disk."""
@@ -31,6 +31,14 @@ ROW_KEYS: Final = (
     "segmentation_model",
 )
 """Cells that the page's list of cases needs whatever its columns are."""
+
+
+UNCERTAIN_PRIORITY: Final = 100.0
+ABSENT_PRIORITY: Final = 60.0
+"""A scan that ends above a level is no fault, a level that was overlooked is one."""
+
+UNKNOWN_PRIORITY: Final = 50.0
+FLAG_PRIORITY: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +84,30 @@ def list_cases(cases: Sequence[PageCase], columns: Sequence[str]) -> CaseList:
     rows, sizes = [], []
     for case in cases:
         view = _view(case)
-        cells = case.cells if view is None else {**view.cells, **case.cells}
+        cells = case.cells if view is None else {**view["cells"], **case.cells}
         row = {key: cells.get(key) for key in (*ROW_KEYS, *columns)}
-        row["doubt"] = doubt(cells)
-        rows.append(row)
+        rows.append(row | {"review_priority": review_priority(cells)})
         sizes.append(_size(view, cells))
     return CaseList(tuple(rows), tuple(sizes))
+
+
+def review_priority(cells: Mapping[str, Cell]) -> float:
+    """Return 0..100 for a row of the results: what to look at first. A rank, not a probability.
+
+    >>> review_priority({"status": "found", "confidence": 0.9, "quality_flags": "noise; metal"})
+    26.0
+    >>> review_priority({"status": "uncertain"})
+    100.0
+    """
+    status = cells.get("status")
+    if status == LevelStatus.UNCERTAIN:
+        return UNCERTAIN_PRIORITY
+    if status == LevelStatus.ABSENT:
+        return ABSENT_PRIORITY
+    confidence = cells.get("confidence")
+    unsure = 100 * (1 - confidence) if isinstance(confidence, float | int) else UNKNOWN_PRIORITY
+    flags = [flag for flag in str(cells.get("quality_flags") or "").split(";") if flag.strip()]
+    return round(min(unsure + FLAG_PRIORITY * len(flags), UNCERTAIN_PRIORITY - 1), 1)
 
 
 def case_fragments(cases: Sequence[PageCase], neighbours: int) -> Iterator[Markup]:
@@ -91,12 +117,15 @@ def case_fragments(cases: Sequence[PageCase], neighbours: int) -> Iterator[Marku
         if view is None:
             yield json_block({"cells": dict(case.cells)})
             continue
-        kept = {view.shown, *_by_use(view)[:neighbours], *_must_stay(view)}
-        document = case_document(view.with_cells(case.cells))
-        slices = document["slices"]
-        document["slices"] = [slices[place] for place in sorted(kept)]
-        document["shown"] = sorted(kept).index(view.shown)
-        yield json_block(document)
+        kept = sorted({view["shown"], *_by_use(view)[:neighbours], *_must_stay(view)})
+        yield json_block(
+            {
+                **view,
+                "cells": rounded_cells({**view["cells"], **case.cells}),
+                "slices": [view["slices"][place] for place in kept],
+                "shown": kept.index(view["shown"]),
+            }
+        )
 
 
 def _view(case: PageCase) -> CaseView | None:
@@ -104,7 +133,8 @@ def _view(case: PageCase) -> CaseView | None:
 
 
 def _must_stay(view: CaseView) -> list[int]:
-    return [place for place, image in enumerate(view.slices) if image.truth or image.mask]
+    images = enumerate(view["slices"])
+    return [place for place, image in images if image.get("truth") or image.get("mask")]
 
 
 def _by_use(view: CaseView) -> list[int]:
@@ -112,16 +142,16 @@ def _by_use(view: CaseView) -> list[int]:
 
     Around a level that was found the nearest; of a level that was not, every other one.
     """
-    fixed = {view.shown, *_must_stay(view)}
-    free = [place for place in range(len(view.slices)) if place not in fixed]
-    if view.cells.get("slice_index") is None:
+    shown = view["shown"]
+    fixed = {shown, *_must_stay(view)}
+    free = [place for place in range(len(view["slices"])) if place not in fixed]
+    if view["cells"].get("slice_index") is None:
         return free[::2] + free[1::2]
-    return sorted(free, key=lambda place: abs(place - view.shown))
+    return sorted(free, key=lambda place: abs(place - shown))
 
 
 def _size(view: CaseView | None, cells: Mapping[str, Cell]) -> CaseSize:
     if view is None:
         return CaseSize(len(json_block(dict(cells))), ())
-    free = tuple(len(view.slices[place].picture) for place in _by_use(view))
-    document: dict[str, Any] = case_document(view)
-    return CaseSize(len(json_block(document)) - sum(free), free)
+    free = tuple(len(view["slices"][place]["picture"]) for place in _by_use(view))
+    return CaseSize(len(json_block(view)) - sum(free), free)

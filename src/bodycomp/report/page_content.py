@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bodycomp.report.case_view import case_key
 from bodycomp.report.result_rows import Cell
 
 PageKind = Literal["analysis", "evaluation", "training"]
@@ -56,7 +55,7 @@ class PlotPoint:
 
     Attributes:
         x, y: In the units of the axes. A histogram counts ``x`` alone.
-        case: ``CaseView.key`` of its case; empty for none.
+        case: ``PageCase.key`` of its case; empty for none.
         series: Which of several curves or groups it belongs to.
         label: Shown beside the numbers; the case's name if empty.
     """
@@ -159,8 +158,8 @@ class PageCase:
 
     @property
     def key(self) -> str:
-        """As ``CaseView.key``."""
-        return case_key(self.cells)
+        """What tells the case from all others of a page: study, series and level."""
+        return "/".join(str(self.cells.get(name) or "") for name in ("study", "series", "level"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +191,7 @@ class PageContent:
     cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cases: Sequence[PageCase] = ()
     columns: Sequence[Column] = ()
-    order: str = "doubt"
+    order: str = "review_priority"
     plots: Sequence[Plot] = ()
     pictures: Sequence[PagePicture] = ()
     evaluation: Mapping[str, Any] | None = None

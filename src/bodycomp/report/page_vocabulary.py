@@ -74,7 +74,7 @@ def analysis_columns(tissue_keys: Iterable[str]) -> tuple[Column, ...]:
         Column("case", "Case", kind="case", about="Pseudonyms of study and series"),
         Column("level", "Level", kind="text", about="Vertebral level"),
         Column("status", "Status", kind="text", about="Whether the level was found"),
-        Column("doubt", "Doubt", digits=0, about=ABOUT_DOUBT),
+        Column("review_priority", "Priority", digits=0, about=ABOUT_PRIORITY),
         Column("confidence", "Confidence", digits=2, about="That the level is within 10 mm"),
     ]
     for tissue in tissues:
@@ -91,7 +91,7 @@ def analysis_columns(tissue_keys: Iterable[str]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-ABOUT_DOUBT: Final = (
+ABOUT_PRIORITY: Final = (
     "What to look at first, 0 to 100: a level that is uncertain, then low confidence and flags"
 )
 

@@ -23,15 +23,14 @@ from bodycomp.report.canvas import (
     place_axes,
     save_figure,
 )
-from bodycomp.report.measurement_table import draw_measurements
 from bodycomp.report.overlay import colour_mask
+from bodycomp.report.preview_panels import draw_measurements, draw_score_curve
 from bodycomp.report.reformat import (
     CORONAL_WINDOW,
     SAGITTAL_WINDOW,
     Reformat,
     coronal_and_sagittal,
 )
-from bodycomp.report.score_curve import draw_score_curve
 from bodycomp.report.slice_picture import SlicePicture
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
 from bodycomp.report.result_rows import Cell, measured_columns, result_columns
-from bodycomp.report.spreadsheet_text import guarded
+from bodycomp.report.tables import guarded
 from bodycomp.results import Correction
 
 VERDICT_COLUMNS: Final = ("verdict", "comment", "reviewer", "reviewed_at")

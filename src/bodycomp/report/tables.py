@@ -1,25 +1,23 @@
-"""CSV tables for spreadsheets and statistics programs, and one JSON file per series."""
+"""Tables for spreadsheets and statistics programs: CSV, and Parquet with typed columns."""
 
 from __future__ import annotations
 
 import csv
+import importlib
+import importlib.util
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
-from bodycomp import __version__
-from bodycomp.errors import OutputError
-from bodycomp.json_file import write_json
-from bodycomp.quantities import CUT_OFFS
-from bodycomp.report.result_rows import SUBJECT_COLUMNS, Cell, SeriesFacts
-from bodycomp.results import Correction, LevelResult, SeriesResult, SliceChoice
+from bodycomp.errors import OutputError, UsageError
+from bodycomp.report.result_rows import Cell
 from bodycomp.storage import atomic_file
 
-RESULT_SCHEMA: Final = "bodycomp.series-result"
-RESULT_SCHEMA_VERSION: Final = 1
 DECIMALS: Final = 4
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that spreadsheets calculate (OWASP, CSV injection)."""
+_GUARD: Final = "'"
 
 
 class Table:
@@ -44,7 +42,7 @@ class Table:
             OutputError: A column is not in the header.
         """
         try:
-            self._writer.writerow({name: _cell(value) for name, value in row.items()})
+            self._writer.writerow(rounded_cells(row))
         except ValueError as error:
             raise OutputError(f"a table row has columns that its header lacks ({error})") from error
         self._file.flush()
@@ -74,93 +72,59 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
             table.append(row)
 
 
-def write_result_json(path: Path, facts: SeriesFacts, result: SeriesResult) -> None:
-    """Write everything about one series but its masks; the schema is in docs/formats.md."""
-    document = {
-        "schema": RESULT_SCHEMA,
-        "schema_version": RESULT_SCHEMA_VERSION,
-        "software": {"name": "bodycomp", "version": __version__},
-        "series": facts.cells(),
-        "models": dict(result.models),
-        "tissues": [{"label": tissue.label, "key": tissue.key} for tissue in result.tissues],
-        "subject": {name: getattr(result.subject, name) for name in SUBJECT_COLUMNS},
-        "levels": [_level_document(level) for level in result.levels],
-    }
-    write_json(path, document)
-
-
-def _level_document(level: LevelResult) -> dict[str, Any]:
-    choice = level.choice
+def rounded_cells(cells: Mapping[str, Cell]) -> dict[str, Cell]:
+    """Return cells with numbers of ``DECIMALS`` decimals."""
     return {
-        "level": choice.level,
-        "status": choice.status.value,
-        "reason": choice.reason,
-        "z_mm": _rounded(choice.z_mm),
-        "slice_index": choice.slice_index,
-        "crossings": choice.crossings,
-        "confidence": _rounded(choice.confidence),
-        "confidence_basis": choice.confidence_basis,
-        "slope_ratio": _rounded(choice.slope_ratio),
-        "offset_mm": _scored_offsets(choice),
-        "smoothed_offset_mm": [_rounded(float(value)) for value in choice.smoothed_offset_mm],
-        "slice_indices": list(level.slice_indices),
-        "measurements": {
-            key: {name: _rounded(getattr(found, name)) for name in found.__dataclass_fields__}
-            for key, found in level.measurements.items()
-        },
-        **_derived_document(level),
-        "correction": _correction_document(level.correction),
+        key: round(cell, DECIMALS) if isinstance(cell, float) else cell
+        for key, cell in cells.items()
     }
 
 
-def _correction_document(correction: Correction | None) -> dict[str, Any] | None:
-    """Return who changed what, from what, and how far; None for what the networks found."""
-    if correction is None:
-        return None
-    areas = {key: _rounded(area) for key, area in correction.areas_before_cm2.items()}
-    dice = {
-        key: {"value": _rounded(each.value), "reason": each.reason}
-        for key, each in correction.dice.items()
-    }
-    own = {
-        "what": list(correction.what),
-        "z_mm_before": _rounded(correction.z_mm_before),
-        "areas_before_cm2": areas,
-        "dice": dice,
-    }
-    return {name: own.get(name, getattr(correction, name)) for name in correction.__slots__}
+def check_parquet() -> None:
+    """Check that Parquet can be written.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError(
+            "expected pyarrow to write Parquet with, found none",
+            hint="Install it with: pip install 'bodycomp[parquet]'",
+        )
 
 
-def _scored_offsets(choice: SliceChoice) -> list[float | None]:
-    """Return the offsets of the slices that were scored, None for the others."""
-    offsets = [_rounded(float(value)) for value in choice.offset_mm]
-    if choice.scored is None:
-        return offsets
-    return [value if seen else None for value, seen in zip(offsets, choice.scored, strict=True)]
+def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> None:
+    """Write a table; the file appears whole or not at all.
+
+    Numbers keep every digit, unlike in CSV. A column without any value has the type null, which
+    takes on the other file's type where several files are read together.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    check_parquet()
+    arrow = importlib.import_module("pyarrow")
+    parquet = importlib.import_module("pyarrow.parquet")
+    kept = list(rows)
+    table = arrow.table({name: [row.get(name) for row in kept] for name in columns})
+    with atomic_file(path) as temporary:
+        parquet.write_table(table, temporary)
 
 
-def _derived_document(level: LevelResult) -> dict[str, Any]:
-    """Return quantities and cut-offs with reason or source, and flags with their numbers."""
-    sources = {cut_off.key: cut_off.source for cut_off in CUT_OFFS}
-    return {
-        "quantities": {
-            key: {"value": _rounded(quantity.value), "reason": quantity.reason}
-            for key, quantity in level.quantities.items()
-        },
-        "cut_offs": {
-            key: asdict(outcome) | {"source": sources.get(key, "")}
-            for key, outcome in level.cut_offs.items()
-        },
-        "flags": [
-            asdict(flag) | {"value": _rounded(flag.value), "affects": list(flag.affects)}
-            for flag in level.flags
-        ],
-    }
+def guarded(text: str) -> str:
+    """Return a text as a cell that every spreadsheet shows and none calculates.
+
+    >>> guarded("=1+1"), guarded("fine")
+    ("'=1+1", 'fine')
+    """
+    return _GUARD + text if text.startswith(_FORMULA_STARTS) else text
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, DECIMALS)
+def unguarded(cell: str) -> str:
+    """Return the text of a cell that ``guarded`` made.
 
-
-def _cell(value: Cell) -> Cell:
-    return _rounded(value) if isinstance(value, float) else value
+    >>> unguarded("'=1+1"), unguarded("'quoted'")
+    ('=1+1', "'quoted'")
+    """
+    is_guarded = cell.startswith(_GUARD) and cell[1:].startswith(_FORMULA_STARTS)
+    return cell[1:] if is_guarded else cell

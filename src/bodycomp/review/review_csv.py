@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.errors import InputNotFoundError, ReviewError
-from bodycomp.report.spreadsheet_text import unguarded
+from bodycomp.report.tables import unguarded
 from bodycomp.study.measured_run import Case
 from bodycomp.user_table import SheetRow, sheet_rows
 

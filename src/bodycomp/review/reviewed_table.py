@@ -15,8 +15,7 @@ from bodycomp.report.review_rows import (
     rejected_row,
     reviewed_columns,
 )
-from bodycomp.report.spreadsheet_text import guarded
-from bodycomp.report.tables import write_table
+from bodycomp.report.tables import guarded, write_table
 from bodycomp.review.history import CaseState, ReviewEvent, states_of
 from bodycomp.review.review_csv import REJECT
 from bodycomp.study.measured_run import Case, MeasuredRun

@@ -13,7 +13,7 @@ from bodycomp.analysis.quality_flags import FLAG_KINDS
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.digests import key_of
 from bodycomp.errors import InputNotFoundError, OutputError
-from bodycomp.report.case_file import case_name
+from bodycomp.report.case_view import case_name
 from bodycomp.report.page_content import Axis, PageCase, PageContent, Plot, PlotPoint, Tile
 from bodycomp.report.page_vocabulary import analysis_columns
 from bodycomp.report.result_rows import Cell, cell_from

@@ -9,9 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from bodycomp.report.parquet import write_parquet
 from bodycomp.report.result_rows import Cell
-from bodycomp.report.tables import Table, growing_table, write_table
+from bodycomp.report.tables import Table, growing_table, write_parquet, write_table
 from bodycomp.study.journal import JOURNAL_NAME, Journal, StudyRecord, open_journal
 from bodycomp.study.options import (
     PARQUET_NAME,

@@ -14,11 +14,10 @@ from bodycomp.dicom.measured import MeasuredSeries
 from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.report.case_file import case_name, write_case_view
-from bodycomp.report.case_view import make_case_view
+from bodycomp.report.case_view import case_name, make_case_view, write_case_view
 from bodycomp.report.reformat import coronal_and_sagittal
+from bodycomp.report.result_json import write_result_json
 from bodycomp.report.result_rows import SeriesFacts
-from bodycomp.report.tables import write_result_json
 from bodycomp.results import SeriesResult
 from bodycomp.study.dicom_objects import write_dicom_objects
 from bodycomp.study.options import DicomObject
@@ -76,7 +75,7 @@ def write_series(
 
 
 def _write_previews(folder: Path, volume: Volume, result: SeriesResult, facts: SeriesFacts) -> None:
-    from bodycomp.report.figures import (  # noqa: PLC0415 - matplotlib takes half a second
+    from bodycomp.report.preview import (  # noqa: PLC0415 - matplotlib takes half a second
         PreviewText,
         write_preview,
     )

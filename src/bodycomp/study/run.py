@@ -17,8 +17,8 @@ from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ImageError, ModelError, RunInterruptedError
 from bodycomp.progress import Progress, no_progress
-from bodycomp.report.parquet import check_parquet
 from bodycomp.report.result_rows import result_columns
+from bodycomp.report.tables import check_parquet
 from bodycomp.results import SeriesResult
 from bodycomp.signals import SignalWatch
 from bodycomp.study.analysis_page import write_analysis_page

@@ -11,7 +11,7 @@ from torch import Tensor
 from bodycomp.json_file import write_json
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.model_folder import write_card
-from bodycomp.report.figures import write_learning_curves
+from bodycomp.report.learning_curves import write_learning_curves
 from bodycomp.training.describing import metric_table
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.report.learning_curves import Panel, curve_label, curve_of, number, shown_panels
-from bodycomp.report.model_card_names import name_for_people
+from bodycomp.report.model_card_numbers import name_for_people
 from bodycomp.report.page_content import (
     Axis,
     PageContent,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bodycomp.data.datasets import SampleSet
 from bodycomp.networks.losses import segmentation_loss
-from bodycomp.report.figures import SegmentationCase, write_segmentation_examples
+from bodycomp.report.training_examples import SegmentationCase, write_segmentation_examples
 from bodycomp.training.module import TrainingModule
 from bodycomp.training.placement import Placement
 from bodycomp.training.segmentation_metrics import count_pixels, dice

@@ -15,7 +15,7 @@ from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.networks.losses import slice_selection_loss
 from bodycomp.networks.targets import NEAR_MM, offset_to_target, target_to_offset
-from bodycomp.report.figures import LevelEstimates, SliceCase, write_slice_examples
+from bodycomp.report.training_examples import LevelEstimates, SliceCase, write_slice_examples
 from bodycomp.training.located_series import (
     LocatedSeries,
     calibrations_of,

@@ -40,7 +40,7 @@ const scanList = (all) => {
 };
 // Columns of the table that belong to none of the lists above, as those of an evaluation.
 const ownList = (row) => {
-  const known = new Set(["verdict", "case", "level", "status", "doubt", "quality_flags", "skeletal_muscle_index_cm2_m2"]);
+  const known = new Set(["verdict", "case", "level", "status", "review_priority", "quality_flags", "skeletal_muscle_index_cm2_m2"]);
   const lines = page.columns.filter((column) => column.kind === "number" && isNumber(row.cells[column.key]) && !known.has(column.key)
     && !/_(area_cm2|mean_hu)$/.test(column.key))
     .map((column) => make("div", {}, make("dt", { title: column.about }, column.title), make("dd", {}, `${inDigits(row.cells[column.key], column.digits)} ${column.unit}`.trim())));

@@ -1,0 +1,105 @@
+"""``results.json``: everything about one series but its masks; docs/formats.md has the schema."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from bodycomp import __version__
+from bodycomp.json_file import write_json
+from bodycomp.quantities import CUT_OFFS
+from bodycomp.report.result_rows import SUBJECT_COLUMNS, SeriesFacts
+from bodycomp.report.tables import DECIMALS
+from bodycomp.results import Correction, LevelResult, SeriesResult, SliceChoice
+
+RESULT_SCHEMA: Final = "bodycomp.series-result"
+RESULT_SCHEMA_VERSION: Final = 1
+
+
+def write_result_json(path: Path, facts: SeriesFacts, result: SeriesResult) -> None:
+    """Write everything about one series but its masks."""
+    document = {
+        "schema": RESULT_SCHEMA,
+        "schema_version": RESULT_SCHEMA_VERSION,
+        "software": {"name": "bodycomp", "version": __version__},
+        "series": facts.cells(),
+        "models": dict(result.models),
+        "tissues": [{"label": tissue.label, "key": tissue.key} for tissue in result.tissues],
+        "subject": {name: getattr(result.subject, name) for name in SUBJECT_COLUMNS},
+        "levels": [_level_document(level) for level in result.levels],
+    }
+    write_json(path, document)
+
+
+def _level_document(level: LevelResult) -> dict[str, Any]:
+    choice = level.choice
+    return {
+        "level": choice.level,
+        "status": choice.status.value,
+        "reason": choice.reason,
+        "z_mm": _rounded(choice.z_mm),
+        "slice_index": choice.slice_index,
+        "crossings": choice.crossings,
+        "confidence": _rounded(choice.confidence),
+        "confidence_basis": choice.confidence_basis,
+        "slope_ratio": _rounded(choice.slope_ratio),
+        "offset_mm": _scored_offsets(choice),
+        "smoothed_offset_mm": [_rounded(float(value)) for value in choice.smoothed_offset_mm],
+        "slice_indices": list(level.slice_indices),
+        "measurements": {
+            key: {name: _rounded(getattr(found, name)) for name in found.__dataclass_fields__}
+            for key, found in level.measurements.items()
+        },
+        **_derived_document(level),
+        "correction": _correction_document(level.correction),
+    }
+
+
+def _correction_document(correction: Correction | None) -> dict[str, Any] | None:
+    """Return who changed what, from what, and how far; None for what the networks found."""
+    if correction is None:
+        return None
+    areas = {key: _rounded(area) for key, area in correction.areas_before_cm2.items()}
+    dice = {
+        key: {"value": _rounded(each.value), "reason": each.reason}
+        for key, each in correction.dice.items()
+    }
+    own = {
+        "what": list(correction.what),
+        "z_mm_before": _rounded(correction.z_mm_before),
+        "areas_before_cm2": areas,
+        "dice": dice,
+    }
+    return {name: own.get(name, getattr(correction, name)) for name in correction.__slots__}
+
+
+def _scored_offsets(choice: SliceChoice) -> list[float | None]:
+    """Return the offsets of the slices that were scored, None for the others."""
+    offsets = [_rounded(float(value)) for value in choice.offset_mm]
+    if choice.scored is None:
+        return offsets
+    return [value if seen else None for value, seen in zip(offsets, choice.scored, strict=True)]
+
+
+def _derived_document(level: LevelResult) -> dict[str, Any]:
+    """Return quantities and cut-offs with reason or source, and flags with their numbers."""
+    sources = {cut_off.key: cut_off.source for cut_off in CUT_OFFS}
+    return {
+        "quantities": {
+            key: {"value": _rounded(quantity.value), "reason": quantity.reason}
+            for key, quantity in level.quantities.items()
+        },
+        "cut_offs": {
+            key: asdict(outcome) | {"source": sources.get(key, "")}
+            for key, outcome in level.cut_offs.items()
+        },
+        "flags": [
+            asdict(flag) | {"value": _rounded(flag.value), "affects": list(flag.affects)}
+            for flag in level.flags
+        ],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DECIMALS)

@@ -63,16 +63,16 @@ def level_table(section: Mapping[str, Any]) -> str:
     )
 
 
-def outline_table(tissues: Mapping[str, Any]) -> str:
-    """Return how well outlines fit at the true level."""
+def segmentation_table(tissues: Mapping[str, Any]) -> str:
+    """Return how well segmentations fit at the true level."""
     return table(
         ("tissue", "Dice", "95 % Hausdorff, mm", "mean surface distance, mm"),
         [
             (
                 tissue.title,
-                said(tissues[tissue.key]["outline"]["mean_dice"], 3),
-                said(tissues[tissue.key]["outline"]["mean_hausdorff95_mm"], 2),
-                said(tissues[tissue.key]["outline"]["mean_surface_distance_mm"], 2),
+                said(tissues[tissue.key]["segmentation"]["mean_dice"], 3),
+                said(tissues[tissue.key]["segmentation"]["mean_hausdorff95_mm"], 2),
+                said(tissues[tissue.key]["segmentation"]["mean_surface_distance_mm"], 2),
             )
             for tissue in ABDOMINAL_TISSUES
         ],
@@ -93,12 +93,12 @@ def area_table(tissues: Mapping[str, Any]) -> str:
                 said(area["pearson"], 4),
                 said(area["lin_concordance"], 4),
                 said(area["icc_2_1"], 4),
-                f"{parts['outline_mean_absolute_error_cm2']['value']:.1f}",
+                f"{parts['segmentation_mean_absolute_error_cm2']['value']:.1f}",
                 f"{parts['slice_mean_absolute_error_cm2']['value']:.1f}",
             )
         )
     heads = ("tissue", "bias, cm2", "limits of agreement, cm2", "Pearson", "Lin", "ICC(2,1)")
-    return table((*heads, "by the outline, cm2", "by the slice, cm2"), rows)
+    return table((*heads, "by the segmentation, cm2", "by the slice, cm2"), rows)
 
 
 def draw(evaluation: Path, tissues: Mapping[str, Any]) -> None:
@@ -164,7 +164,7 @@ def main() -> None:
     levels = found["slice_selection"]["cases"]
     for name, value in {
         "LEVEL": level_table(levels["levels"][DEFAULT_LEVEL]),
-        "OUTLINE": outline_table(areas["tissues"]),
+        "SEGMENTATION": segmentation_table(areas["tissues"]),
         "AREA": area_table(areas["tissues"]),
         "PATIENTS": str(areas["counts"]["cases"]),
         "MEASURED": str(areas["counts"]["measured"]),

@@ -207,7 +207,7 @@ def test_metrics_of_an_evaluation_come_with_intervals_counts_and_reasons(pair, c
     [
         ({"models": {"slice_selection": "ef" * 32}}, "efef"),
         ({"models": {}}, "found one of none"),
-        ({"schema_version": 2}, "version"),
+        ({"schema_version": 3}, "version"),
         ({"slice_selection": {}, "subgroups": []}, "found none"),
         ({"slice_selection": {"cases": {"x": {"value": "much", "unit": "mm"}}}}, "much"),
     ],

@@ -33,7 +33,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shifted(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An evaluation of models 7 mm too high that lose a row of each outline."""
+    """An evaluation of models 7 mm too high that lose a row of each mask."""
     out = tmp_path_factory.mktemp("shifted") / "out"
     run(table, out, Analyzer(Scorer(7.0), Segmenter(CASES, without_a_row)), by=("site",))
     return out
@@ -58,7 +58,7 @@ def test_perfect_models_have_no_error(table: Path, tmp_path: Path) -> None:
         assert value(tissue["area"]["mean_absolute_error_cm2"]) == 0
         assert value(tissue["mean_hu"]["mean_absolute_error_hu"]) == 0
         assert value(tissue["area"]["icc_2_1"]) == pytest.approx(1)
-        assert value(tissue["outline"]["mean_dice"]) == 1
+        assert value(tissue["segmentation"]["mean_dice"]) == 1
         assert value(tissue["parts"]["total_mean_absolute_error_cm2"]) == 0
         assert value(tissue["parts"]["slice_share"]) is None
         assert tissue["parts"]["slice_share"]["reason"]
@@ -74,12 +74,12 @@ def test_a_model_that_is_7_mm_too_high_is_said_to_be(shifted: Path) -> None:
     assert metrics["within_10_mm"]["low"] < 1
 
 
-def test_errors_of_outline_and_slice_add_up_case_by_case(shifted: Path) -> None:
+def test_errors_of_segmentation_and_slice_add_up_case_by_case(shifted: Path) -> None:
     rows = read_csv(shifted / "end_to_end.csv")
     assert len(rows) == 3 * CASES
-    parts = {name: column(rows, f"{name}_error_cm2") for name in ("outline", "slice", "total")}
-    assert parts["outline"] + parts["slice"] == pytest.approx(parts["total"], abs=2e-4)
-    assert (parts["outline"] <= 0).all()
+    parts = {name: column(rows, f"{name}_error_cm2") for name in ("segmentation", "slice", "total")}
+    assert parts["segmentation"] + parts["slice"] == pytest.approx(parts["total"], abs=2e-4)
+    assert (parts["segmentation"] <= 0).all()
     assert np.abs(parts["slice"]).max() > 0
     measured = column(rows, "measured_area_cm2") - column(rows, "true_area_cm2")
     assert measured == pytest.approx(parts["total"], abs=2e-4)
@@ -100,13 +100,17 @@ def test_numbers_are_those_of_the_table(shifted: Path, tissue: str) -> None:
     both = np.cov(found, true, bias=True)
     lin = 2 * both[0, 1] / (both[0, 0] + both[1, 1] + error.mean() ** 2)
     assert value(area["lin_concordance"]) == pytest.approx(lin, abs=1e-3)
-    outline, of_slice = (
-        np.abs(column(rows, f"{part}_error_cm2")).mean() for part in ("outline", "slice")
+    of_segmentation, of_slice = (
+        np.abs(column(rows, f"{part}_error_cm2")).mean() for part in ("segmentation", "slice")
     )
     parts = numbers["parts"]
-    assert value(parts["outline_mean_absolute_error_cm2"]) == pytest.approx(outline, abs=1e-3)
-    assert value(parts["slice_share"]) == pytest.approx(of_slice / (outline + of_slice), abs=1e-3)
-    assert value(parts["outline_share"]) + value(parts["slice_share"]) == pytest.approx(1)
+    assert value(parts["segmentation_mean_absolute_error_cm2"]) == pytest.approx(
+        of_segmentation, abs=1e-3
+    )
+    assert value(parts["slice_share"]) == pytest.approx(
+        of_slice / (of_segmentation + of_slice), abs=1e-3
+    )
+    assert value(parts["segmentation_share"]) + value(parts["slice_share"]) == pytest.approx(1)
     assert area["bias_cm2"]["n"] == area["bias_cm2"]["patients"] == CASES
 
 
@@ -139,7 +143,7 @@ def test_levels_that_are_not_found_are_counted_and_named(table: Path, tmp_path: 
     assert len(set(counts["cases_not_found"])) == CASES
     muscle = document["end_to_end"]["L3"]["tissues"]["muscle"]
     assert value(muscle["area"]["bias_cm2"]) is None
-    assert value(muscle["outline"]["mean_dice"]) == 1  # at the true level, found or not
+    assert value(muscle["segmentation"]["mean_dice"]) == 1  # at the true level, found or not
 
 
 def test_a_case_that_cannot_be_read_is_refused_with_its_reason(tmp_path: Path) -> None:
@@ -186,7 +190,7 @@ def test_split_test_is_evaluated_where_there_is_one(tmp_path: Path) -> None:
         run(table, tmp_path / "val", analyzer, split="val")
 
 
-def test_a_mask_that_was_drawn_elsewhere_is_not_taken_for_the_level(tmp_path: Path) -> None:
+def test_a_mask_that_lies_elsewhere_is_not_taken_for_the_level(tmp_path: Path) -> None:
     """The masks reach from slice 4 to 8; the level is marked at slice 11."""
     table = make_cases(tmp_path, 2)
     text = (tmp_path / "levels.csv").read_text()
@@ -231,9 +235,10 @@ def test_the_better_of_two_models_is_named_where_the_interval_allows(
     assert error["better"] == "models"
     assert value(error["difference"]) == pytest.approx(-7, abs=0.5)
     assert error["difference"]["high"] < 0
-    outline = document["comparison"]["end_to_end"]["L3"]["subcutaneous_fat"]["outline"]["mean_dice"]
-    assert outline["better"] == "models"
-    assert outline["models"] == 1 > outline["against"]
+    fat = document["comparison"]["end_to_end"]["L3"]["subcutaneous_fat"]
+    dice = fat["segmentation"]["mean_dice"]
+    assert dice["better"] == "models"
+    assert dice["models"] == 1 > dice["against"]
     assert {row["models"] for row in read_csv(tmp_path / "out" / "end_to_end.csv")} == {
         "models",
         "against",

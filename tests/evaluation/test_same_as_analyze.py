@@ -13,7 +13,7 @@ from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.case_keeper import CaseKeeper
 from bodycomp.evaluation.case_run import CaseEvaluator
-from bodycomp.evaluation.naming import name_series
+from bodycomp.evaluation.level_rows import name_series
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run_cases import read_patient_table
 from bodycomp.nifti import write_nifti_labels

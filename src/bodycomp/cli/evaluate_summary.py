@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from bodycomp.evaluation.document import Evaluation
+    from bodycomp.evaluation.document import EvaluationDocument
     from bodycomp.evaluation.options import EvaluateOptions
 
 SHOWN_REFUSED: Final = 10
 SHOWN_VERDICTS: Final = 20
 
 
-def print_summary(options: EvaluateOptions, evaluation: Evaluation) -> None:
+def print_summary(options: EvaluateOptions, evaluation: EvaluationDocument) -> None:
     """Print the main numbers of every section, what is missing, and where the rest is."""
     from rich.console import Console
 
@@ -108,7 +108,7 @@ def _end_to_end(console: Console, level: str, section: Mapping[str, Any]) -> Non
         "bias",
         "limits",
         "ICC(2,1)",
-        "|outline|",
+        "|segmentation|",
         "|slice|",
     )
     for tissue, found in section["tissues"].items():
@@ -119,12 +119,12 @@ def _end_to_end(console: Console, level: str, section: Mapping[str, Any]) -> Non
             said(area["bias_cm2"], 1, signed=True),
             "-" if None in limits else f"{limits[0]:+.1f}\n{limits[1]:+.1f}",
             said(area["icc_2_1"], 3),
-            _part(parts, "outline"),
+            _part(parts, "segmentation"),
             _part(parts, "slice"),
         )
     console.print(table)
     console.print(
-        "|outline|, |slice|: mean absolute error at the true level, and that of going to the "
+        "|segmentation|, |slice|: mean absolute error at the true level, and that of going to the "
         "found one"
     )
     if counts["not_found"]:
@@ -173,11 +173,11 @@ def _subgroups(groups: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _comparison(console: Console, comparison: Mapping[str, Any]) -> None:
-    from bodycomp.evaluation.comparison import verdicts
+    from bodycomp.evaluation.metrics import comparisons
 
-    decided = [(path, c) for path, c in verdicts(comparison) if c["better"] != "undecided"]
-    total = len(verdicts(comparison))
-    title = f"MODELS minus --against: told apart in {len(decided)} of {total} metrics"
+    decided = [(path, c) for path, c in comparisons(comparison) if c["better"] != "undecided"]
+    total = len(comparisons(comparison))
+    title = f"MODELS minus --against: distinguishable in {len(decided)} of {total} metrics"
     if not decided:
         console.print(title)
         return

@@ -18,7 +18,7 @@ from bodycomp.cohort.write import SEGMENTATION_FOLDER as MASKS_FOLDER
 from bodycomp.cohort.write import SLICE_SELECTION_FOLDER as OFFSETS_FOLDER
 from bodycomp.demo.options import DemoOptions
 from bodycomp.demo.trainings import Training, TrainingProgress, train_side_by_side
-from bodycomp.evaluation.document import Evaluation
+from bodycomp.evaluation.document import EvaluationDocument
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
 from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
@@ -59,7 +59,9 @@ class DemoProgress:
     evaluation: Callable[[], AbstractContextManager[Progress]]
 
 
-def run_demo(options: DemoOptions, progress: DemoProgress) -> tuple[EvaluateOptions, Evaluation]:
+def run_demo(
+    options: DemoOptions, progress: DemoProgress
+) -> tuple[EvaluateOptions, EvaluationDocument]:
     """Make a cohort, train both networks, measure the test patients, compare with the truth.
 
     Everything lands in ``options.folder``: ``phantom/``, ``models/``, ``results/`` and

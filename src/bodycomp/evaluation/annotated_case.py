@@ -22,7 +22,7 @@ from bodycomp.evaluation.mask_files import OWN_LABELS
 from bodycomp.preparation.cases import Case
 
 MASK_REACH_MM: Final = 5.0
-"""A mask that was drawn farther from a level than this is not taken for the mask of the level."""
+"""A mask farther from a level than this is not taken for the mask of the level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class AnnotatedCase:
     Attributes:
         scan: The scan.
         levels: Where levels lie.
-        masks: What was drawn; None if nothing was.
+        masks: Annotated tissues; None if there are none.
         tissues: Tissues that the masks could hold.
         notes: How they were read; nothing identifying.
     """
@@ -66,16 +66,18 @@ class AnnotatedCase:
         return digest.hexdigest()
 
     def mask_slice(self, level: str) -> int | None:
-        """Return the drawn slice nearest to a level, None if there is none within 5 mm."""
+        """Return the annotated slice nearest to a level, None if there is none within 5 mm."""
         if self.masks is None or level not in self.levels.z_mm:
             return None
-        drawn = np.flatnonzero(self.masks.annotated)
-        if not drawn.size:
+        annotated = np.flatnonzero(self.masks.annotated)
+        if not annotated.size:
             return None
-        away_mm = np.abs(self.scan.volume.slice_z_mm[drawn] - self.levels.z_mm[level])
+        away_mm = np.abs(self.scan.volume.slice_z_mm[annotated] - self.levels.z_mm[level])
         nearest = int(np.argmin(away_mm))
         spacing_mm = self.scan.volume.slice_spacing_mm or 0.0
-        return int(drawn[nearest]) if away_mm[nearest] <= max(MASK_REACH_MM, spacing_mm) else None
+        return (
+            int(annotated[nearest]) if away_mm[nearest] <= max(MASK_REACH_MM, spacing_mm) else None
+        )
 
 
 def read_case(case: Case, form: AnnotationFormat) -> AnnotatedCase:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -44,18 +44,18 @@ def _score_bin(
     count = int(true_mm.size)
     errors = estimated_mm - true_mm
 
-    def told(value: Any) -> float | None:
-        return float(value) if count else None
+    def over(statistic: Callable[[NDArray[np.float64]], Any], of: NDArray[np.float64]) -> Any:
+        return float(statistic(of)) if count else None
 
     return {
         "from_mm": low_mm,
         "to_mm": low_mm + SCORE_BIN_MM,
         "n": count,
-        "mean_true_mm": told(true_mm.mean() if count else 0),
-        "mean_estimated_mm": told(estimated_mm.mean() if count else 0),
-        "mean_error_mm": told(errors.mean() if count else 0),
-        "median_error_mm": told(np.median(errors) if count else 0),
-        "mean_absolute_error_mm": told(np.abs(errors).mean() if count else 0),
+        "mean_true_mm": over(np.mean, true_mm),
+        "mean_estimated_mm": over(np.mean, estimated_mm),
+        "mean_error_mm": over(np.mean, errors),
+        "median_error_mm": over(np.median, errors),
+        "mean_absolute_error_mm": over(np.mean, np.abs(errors)),
     }
 
 
@@ -68,13 +68,13 @@ def confidence_calibration(rows: Sequence[LevelRow], options: BootstrapOptions) 
     positions, weighted by their number (Naeini, AAAI 2015); it is never 0 for few cases, even of a
     perfect confidence.
     """
-    told = [row for row in rows if row.confidence is not None and row.is_present is not None]
-    patients = [row.patient for row in told]
-    table = [(row.confidence or 0.0, float(row.is_within(CLOSE_MM) or False)) for row in told]
+    given = [row for row in rows if row.confidence is not None and row.is_present is not None]
+    patients = [row.patient for row in given]
+    table = [(row.confidence or 0.0, float(row.is_within(CLOSE_MM) or False)) for row in given]
     mean_confidence = estimate(MEAN, [(c,) for c, _ in table], patients, SHARE_UNIT, options)
     return {
         "within_mm": CLOSE_MM,
-        "bins": _confidence_bins(told, options),
+        "bins": _confidence_bins(given, options),
         "mean_confidence": mean_confidence.to_dict(),
         "share_right": estimate_share([bool(r) for _, r in table], patients, options).to_dict(),
         "expected_calibration_error": estimate(

@@ -65,8 +65,8 @@ def evaluation_cells(row: LevelRow, tissues: list[TissueRow]) -> Mapping[str, Ce
             f"{tissue.tissue}_true_area_cm2": None if tissue.true is None else tissue.true.area_cm2,
             f"{tissue.tissue}_total_error_cm2": tissue.total_error_cm2,
             f"{tissue.tissue}_slice_error_cm2": tissue.slice_error_cm2,
-            f"{tissue.tissue}_outline_error_cm2": tissue.outline_error_cm2,
-            f"{tissue.tissue}_dice": tissue.outline.dice.value,
+            f"{tissue.tissue}_segmentation_error_cm2": tissue.segmentation_error_cm2,
+            f"{tissue.tissue}_dice": tissue.agreement.dice.value,
         }
     return cells
 
@@ -99,6 +99,6 @@ def _truth(case: AnnotatedCase, level: LevelResult) -> CaseTruth:
     index = case.mask_slice(name)
     masks = {}
     if index is not None and case.masks is not None:
-        drawn = case.masks.labels[index]
-        masks[index] = np.where(drawn == NOT_ANNOTATED_LABEL, 0, drawn).astype(np.uint8)
+        labels = case.masks.labels[index]
+        masks[index] = np.where(labels == NOT_ANNOTATED_LABEL, 0, labels).astype(np.uint8)
     return CaseTruth(masks, case.levels.true_z_mm(name))

@@ -25,12 +25,13 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.faults import fault_of
 from bodycomp.preparation.report_files import RefusedCase
+from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelResult, SeriesResult
 from bodycomp.study.patients import PatientTable
 from bodycomp.subject import Subject
 
 CaseSeen = Callable[["CaseOutcome", AnnotatedCase, SeriesResult], None]
-"""Told about every case while its scan is in memory, with the result of the first models."""
+"""Called with every case while its scan is in memory, with the result of the first models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class CaseOutcome:
         facts: Column -> value, of the columns that subgroups are made by.
         models: Outcome of each pair of models.
         digest: Of the scan and its truth.
-        undrawn: Levels that lie in the scan and have no mask within 5 mm, where masks are given.
+        without_mask: Levels in the scan without a mask within 5 mm, where masks are given.
         notes: How it was read.
     """
 
@@ -60,8 +61,19 @@ class CaseOutcome:
     facts: Mapping[str, str]
     models: tuple[ModelOutcome, ...]
     digest: str
-    undrawn: tuple[str, ...]
+    without_mask: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def cells(self, groups: Mapping[str, str]) -> Mapping[str, Cell]:
+        """Return a row of ``cases.csv``: where it stands in the user's table, and its subgroups."""
+        return {
+            "case": self.names.case,
+            "patient": self.names.patient,
+            "where": self.where,
+            **{f"group_{column}": group for column, group in groups.items()},
+            "levels_without_mask": " ".join(self.without_mask),
+            "notes": "; ".join(self.notes),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,10 @@ class CaseOutcomes:
         """Return the tissues of all cases by one pair of models."""
         return [row for case in self.cases for row in case.models[model].tissues]
 
+    def without_mask(self) -> list[str]:
+        """Return the levels without a mask, once for every case."""
+        return [level for case in self.cases for level in case.without_mask]
+
 
 @dataclass(frozen=True, eq=False)
 class CaseEvaluator:
@@ -89,7 +105,7 @@ class CaseEvaluator:
         form: How annotations are to be read.
         patients: Heights, weights and sexes where the files do not give them.
         fact_names: Columns that subgroups are made by.
-        seen: Told about every case.
+        seen: Called with every case.
     """
 
     analyzers: Sequence[Analyzer]
@@ -101,7 +117,7 @@ class CaseEvaluator:
     def run(
         self, cases: Sequence[tuple[Case, SeriesNames]], done: Callable[[int], None]
     ) -> CaseOutcomes:
-        """Evaluate all cases; one that cannot be read is refused, and the others go on.
+        """Evaluate all cases; one that cannot be read is refused, and the others are evaluated.
 
         Raises:
             ModelError: A network gave something other than numbers.
@@ -134,7 +150,7 @@ class CaseEvaluator:
             facts=case_facts(case, read.scan, self.fact_names),
             models=tuple(model for _, model in results),
             digest=read.digest(),
-            undrawn=tuple(
+            without_mask=tuple(
                 level for level in sorted(levels) if has_masks and read.mask_slice(level) is None
             ),
             notes=read.notes,
@@ -184,7 +200,7 @@ class CaseEvaluator:
 def _masks_at_true_levels(
     analyzer: Analyzer, case: AnnotatedCase, levels: Sequence[LevelResult]
 ) -> dict[int, NDArray[np.uint8]]:
-    """Return the network's masks of the drawn slices at the true levels."""
+    """Return the network's masks of the annotated slices at the true levels."""
     known = {index: mask for level in levels for index, mask in level.masks.items()}
     wanted = {case.mask_slice(level.choice.level) for level in levels}
     missing = sorted(index for index in wanted if index is not None and index not in known)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.annotated_case import AnnotationFormat
-from bodycomp.evaluation.level_rows import SeriesNames
-from bodycomp.evaluation.naming import name_series
+from bodycomp.evaluation.level_rows import SeriesNames, name_series
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.cases_file import read_cases
 from bodycomp.preparation.options import FACTS
@@ -56,42 +55,33 @@ def choose_cases(
             f"{path.name}: expected cases of the split {wanted}, found {there}",
             hint="Name another one with --split.",
         )
-    return ChosenCases(tuple(chosen), wanted, form, tuple(_split_warnings(wanted)))
-
-
-def _split_warnings(split: str) -> Sequence[str]:
-    if not split:
-        return (
-            (
-                "the cases table names no splits: nothing tells whether the models were trained on "
-                "these patients"
-            ),
-        )
-    return split_warnings(split)
+    return ChosenCases(tuple(chosen), wanted, form, tuple(split_warnings(wanted)))
 
 
 def split_warnings(split: str) -> Sequence[str]:
     """Return a warning where models may have seen what they are evaluated on."""
-    told = {
+    warnings = {
+        "": "the cases table names no splits: nothing says whether the models were trained on "
+        "these patients",
         "train": "the split train is what models are trained on: they do better here than on "
         "patients that they have not seen",
         "val": "the split val chooses the best epoch and calibrates the confidence: models do "
         "better here than on patients that had no part in that",
     }
-    return (told[split],) if split in told else ()
+    return (warnings[split],) if split in warnings else ()
 
 
 def check_columns(names: Sequence[str], chosen: ChosenCases) -> None:
     """Check that subgroups can be made by these columns.
 
     Raises:
-        UsageError: A name is neither a column of the table nor a fact that scans tell.
+        UsageError: A name is neither a column of the table nor a fact that scans state.
     """
     columns = tuple(dict.fromkeys(name for case, _ in chosen.cases for name in case.further))
     unknown = [name for name in names if name not in (*columns, *FACTS)]
     if unknown:
         raise UsageError(
             f"expected columns to make subgroups by, found no {', '.join(unknown)}",
-            hint=f"The table's own columns are {', '.join(columns) or 'none'}; scans may tell "
+            hint=f"The table's own columns are {', '.join(columns) or 'none'}; scans may state "
             f"{', '.join(FACTS)}.",
         )

@@ -1,8 +1,11 @@
-"""``evaluation.json``: everything that was measured, with what, on what. See docs/evaluation.md."""
+"""``evaluation.json`` and the tables beside it: everything that was measured, with what, on what.
+
+Definitions and columns are in docs/evaluation.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -13,18 +16,29 @@ from bodycomp import __version__
 from bodycomp.digests import text_digest
 from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.json_file import write_json
-from bodycomp.preparation.report_files import RefusedCase
+from bodycomp.preparation.report_files import RefusedCase, write_refused
+from bodycomp.progress import Progress
+from bodycomp.report.result_rows import Cell
+from bodycomp.report.tables import write_table
 
 EVALUATION_NAME: Final = "evaluation.json"
 EVALUATION_SCHEMA: Final = "bodycomp.evaluation"
-EVALUATION_SCHEMA_VERSION: Final = 1
+EVALUATION_SCHEMA_VERSION: Final = 2
 NOTICE: Final = "For research only, not a medical device."
 PACKAGES: Final = ("numpy", "scipy", "torch")
 
+SEGMENTATION_CSV: Final = "segmentation.csv"
+SLICE_SELECTION_CSV: Final = "slice_selection.csv"
+END_TO_END_CSV: Final = "end_to_end.csv"
+CASES_CSV: Final = "cases.csv"
+
+ROLES: Final = ("models", "against")
+"""How tables and comparisons name the two pairs of models."""
+
 
 @dataclass
-class Evaluation:
-    """What was measured, filled part by part.
+class EvaluationDocument:
+    """What was measured, filled section by section.
 
     Attributes:
         models, against: Role -> short digest of the weights, of the pair of models that is
@@ -32,6 +46,7 @@ class Evaluation:
         data: Stage -> what was compared with: kind, digest, split, counts.
         sections: Name -> its numbers.
         comparison: Section -> paired differences.
+        tables: File name -> its rows; nothing in them is summarized.
         refused: Cases that could not be evaluated.
         warnings: What a reader has to know.
     """
@@ -41,6 +56,7 @@ class Evaluation:
     data: dict[str, Any] = field(default_factory=dict)
     sections: dict[str, Any] = field(default_factory=dict)
     comparison: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, list[Mapping[str, Cell]]] = field(default_factory=dict)
     refused: list[RefusedCase] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -48,6 +64,14 @@ class Evaluation:
         """Note the model of a role, and the one that it is compared with."""
         for side, digest in zip((self.models, self.against), digests, strict=False):
             side[role] = digest
+
+    def add_rows(self, table: str, models: Sequence[Sequence[Mapping[str, Cell]]]) -> None:
+        """Note rows of one or two pairs of models, whose role is the first column."""
+        rows = self.tables.setdefault(table, [])
+        rows += [
+            {"models": role, **row} for role, own in zip(ROLES, models, strict=False) for row in own
+        ]
+        rows.sort(key=lambda row: ROLES.index(str(row["models"])))
 
     def warn(self, *warnings: str) -> None:
         """Note warnings, each once."""
@@ -84,15 +108,36 @@ def _data(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "kind": ", ".join(str(part["kind"]) for part in parts.values()),
         "digest": whole,
         "cases": sum(part["cases"] for part in parts.values()),
-        # Nothing tells whether patients of two parts are the same people.
+        # Nothing says whether patients of two parts are the same people.
         "patients": next(iter(patients.values())) if len(parts) == len(patients) == 1 else None,
         "parts": parts,
     }
 
 
-def write_document(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write ``evaluation.json``; NaN and infinity would be a fault and are refused."""
+def write_evaluation(
+    folder: Path, evaluation: EvaluationDocument, bootstrap: BootstrapOptions
+) -> dict[str, Any]:
+    """Write all tables and ``evaluation.json``, and return the content of the latter."""
+    for name, rows in evaluation.tables.items():
+        if rows:
+            write_table(folder / name, list(rows[0]), rows)
+    if evaluation.refused:
+        write_refused(folder, evaluation.refused)
+    content = evaluation.to_dict(bootstrap)
     write_json(folder / EVALUATION_NAME, content)
+    return content
+
+
+def count_steps(progress: Progress, stage: str, total: int = 0) -> Callable[[int], None]:
+    """Return what adds a number of steps to those of a stage and reports them; 0 for no total."""
+    done = 0
+
+    def step(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(stage, done, total)
+
+    return step
 
 
 def _versions() -> dict[str, str]:

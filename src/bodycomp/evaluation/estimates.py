@@ -9,14 +9,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.agreement.bootstrap import Interval, bootstrap
-from bodycomp.agreement.shares import share
+from bodycomp.agreement.intervals import WILSON_LEVEL, Interval, bootstrap, wilson_interval
 from bodycomp.agreement.statistics import MEAN, Statistic
 from bodycomp.errors import UsageError
 from bodycomp.results import Quantity
 
 SHARE_UNIT: Final = "1"
-WILSON_LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +131,7 @@ def estimate_share(hits: Sequence[bool], patients: Patients, options: BootstrapO
     if None in patients or count < len(hits) or options.level != WILSON_LEVEL:
         values = [(float(hit),) for hit in hits]
         return estimate(MEAN, values, patients, SHARE_UNIT, options)
-    found = share(sum(hits), len(hits))
-    return Estimate(
-        found.value.value, found.low, found.high, SHARE_UNIT, found.of, count, found.value.reason
-    )
+    return of_interval(wilson_interval(sum(hits), len(hits)), SHARE_UNIT)
 
 
 def of_interval(interval: Interval, unit: str) -> Estimate:
@@ -152,13 +147,13 @@ def of_interval(interval: Interval, unit: str) -> Estimate:
     )
 
 
-def ratio_of_sums(part: int, columns: int) -> Statistic:
-    """Return the share that one column's sum has in the sum of all columns."""
+def ratio_of_sums(column: int) -> Statistic:
+    """Return the share that one of two columns has in the sum of both."""
 
     def formula(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         sums = weights @ values
         whole = sums.sum(axis=1)
-        share_of_part: NDArray[np.float64] = sums[:, part] / np.where(whole == 0, np.nan, whole)
-        return share_of_part
+        share: NDArray[np.float64] = sums[:, column] / np.where(whole == 0, np.nan, whole)
+        return share
 
-    return Statistic(formula, columns, "there is no error to share out")
+    return Statistic(formula, 2, "there is no error to share out")

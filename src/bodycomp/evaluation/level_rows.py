@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.preparation.splits import pseudonyms
+from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelStatus, SliceChoice
+
+Floats = NDArray[np.float32]
+NO_SLICES: tuple[Floats, Floats] = (np.empty(0, np.float32), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
 class LevelRow:
-    """A level that was looked for.
+    """A level that was looked for, a row of ``slice_selection.csv``.
 
     Attributes:
         case, patient: Whose series it is.
@@ -24,7 +30,8 @@ class LevelRow:
         confidence: Of the position; None unless found.
         is_present: Whether the level lies in the series; None where nobody says.
         true_z_mm: Where it is, also beyond the ends of the series; None where nobody says.
-        near_true_mm: (slice,) true offset of the scored slices near the level.
+        near_true_mm: (slice,) true offset of the scored slices near the level; empty where its
+            place is not known.
         near_estimated_mm: (slice,) what the network says of them.
     """
 
@@ -63,6 +70,22 @@ class LevelRow:
         error_mm = self.error_mm
         return error_mm is not None and abs(error_mm) <= limit_mm
 
+    def cells(self, source: str) -> Mapping[str, Cell]:
+        """Return a row of the table; ``source`` names what the series is of."""
+        return {
+            "source": source,
+            "case": self.case,
+            "patient": self.patient,
+            "level": self.level,
+            "present": {True: "yes", False: "no", None: ""}[self.is_present],
+            "status": self.status.value,
+            "error_mm": self.error_mm,
+            "confidence": self.confidence,
+            "z_mm": self.z_mm,
+            "true_z_mm": self.true_z_mm,
+            "reason": self.reason,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class LevelTruth:
@@ -94,18 +117,29 @@ class SeriesNames:
     patient: str
 
 
-@dataclass(frozen=True, eq=False)
-class NearSlices:
-    """True and estimated offsets of the slices near a level; none where its place is unknown."""
+def name_series(patients: Sequence[str], *, identifiers: bool) -> list[SeriesNames]:
+    """Return the names of series, in their order, given whose each one is.
 
-    true_mm: NDArray[np.float32]
-    estimated_mm: NDArray[np.float32]
+    Patients are numbered in an order that does not follow their codes. A case has its patient's
+    name, with a number where the patient has several.
+
+    >>> [names.case for names in name_series(["b", "a", "b"], identifiers=True)]
+    ['b-1', 'a', 'b-2']
+    """
+    shown = {p: p for p in patients} if identifiers else pseudonyms(set(patients), seed=0)
+    total, seen = Counter(patients), Counter[str]()
+    named = []
+    for patient in patients:
+        seen[patient] += 1
+        number = f"-{seen[patient]}" if total[patient] > 1 else ""
+        named.append(SeriesNames(f"{shown[patient]}{number}", shown[patient]))
+    return named
 
 
 def level_row(
-    series: SeriesNames, choice: SliceChoice, truth: LevelTruth, near: NearSlices
+    series: SeriesNames, choice: SliceChoice, truth: LevelTruth, near: tuple[Floats, Floats]
 ) -> LevelRow:
-    """Return a choice beside the truth."""
+    """Return a choice beside the truth; ``near`` as by ``SeriesScores.near``."""
     level = choice.level
     is_inside, is_outside = level in truth.z_mm, level in truth.outside_z_mm
     return LevelRow(
@@ -118,6 +152,6 @@ def level_row(
         confidence=choice.confidence,
         is_present=True if is_inside else False if is_outside else None,
         true_z_mm=truth.true_z_mm(level),
-        near_true_mm=near.true_mm,
-        near_estimated_mm=near.estimated_mm,
+        near_true_mm=near[0],
+        near_estimated_mm=near[1],
     )

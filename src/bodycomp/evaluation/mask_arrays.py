@@ -1,4 +1,4 @@
-"""Masks in NumPy files -> cases to compare."""
+"""Masks in NumPy files -> slices to compare."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bodycomp.data.issues import Issue, as_error
 from bodycomp.data.layout import SPLITS, images_path, masks_path
 from bodycomp.data.segmentation_set import read_declaration
 from bodycomp.errors import TrainingSetError
-from bodycomp.evaluation.sample_origin import SampleOrigins, read_origins
-from bodycomp.evaluation.slice_records import SliceCase
+from bodycomp.evaluation.segmentation_set import SampleOrigins, read_origins
+from bodycomp.evaluation.slice_masks import SliceMasks
 
 ARRAY_SUFFIX: Final = ".npy"
 
@@ -101,13 +101,8 @@ def open_mask_array(path: Path, labels: LabelMapping) -> MaskArray:
     return MaskArray(header, (shape[0], shape[1], shape[2]), labels)
 
 
-def array_cases(
-    predicted: MaskArray,
-    truth: MaskArray,
-    name: str,
-    pixel_spacing_mm: tuple[float, float] | None,
-) -> Iterator[SliceCase]:
-    """Yield one case per slice.
+def array_slices(predicted: MaskArray, truth: MaskArray, name: str) -> Iterator[SliceMasks]:
+    """Yield every slice.
 
     Where the truth is ``<split>_masks.npy`` of a training set, its images and its manifest give HU,
     patients and the size of pixels.
@@ -116,7 +111,6 @@ def array_cases(
         predicted: Masks that were found.
         truth: Their truth.
         name: Of the case.
-        pixel_spacing_mm: Used where no manifest states it.
 
     Raises:
         TrainingSetError: Shapes differ, or the manifest is for another set.
@@ -136,13 +130,13 @@ def array_cases(
         hu = None
         if images is not None:
             hu = read_samples(images, index, index + 1).reshape(truth.shape[1:])
-        yield SliceCase(
+        yield SliceMasks(
             source=split or name,
             index=index,
             patient=origins.patient(index),
             mask=predicted.read(index),
             truth=truth.read(index),
-            pixel_spacing_mm=origins.pixel_spacing_mm(index) or pixel_spacing_mm,
+            pixel_spacing_mm=origins.pixel_spacing_mm(index),
             hu=hu,
         )
 

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
-from bodycomp.annotation.kinds import kind_of, volume_header
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.annotation.kinds import Kind, kind_of, structure_name, volume_header
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import read_masks
 from bodycomp.annotation.read_scan import read_scan
 from bodycomp.annotation.scan import Scan
-from bodycomp.errors import SeriesError, UsageError
+from bodycomp.errors import InputNotFoundError, SeriesError, UsageError
 from bodycomp.evaluation.mask_arrays import (
     ARRAY_SUFFIX,
-    array_cases,
+    array_slices,
     open_mask_array,
     open_truth_array,
 )
-from bodycomp.evaluation.mask_pairs import MaskPair, pair_masks
-from bodycomp.evaluation.slice_records import SliceCase, SliceRecord, compare_cases
+from bodycomp.evaluation.slice_masks import SliceMasks
 from bodycomp.imaging.grid import blank_volume
 
 _LOG: Final = logging.getLogger(__name__)
+_LISTED: Final = 5
+_FILES: Final = frozenset({Kind.NIFTI, Kind.NRRD, Kind.SEG, Kind.RTSTRUCT})
+
 OWN_LABELS: Final = LabelMapping.parse(
     f"{label}={tissue.key}"
     for tissue in ABDOMINAL_TISSUES
@@ -37,104 +39,147 @@ OWN_LABELS: Final = LabelMapping.parse(
 
 
 @dataclass(frozen=True, slots=True)
-class MaskOptions:
-    """How masks are read.
+class MaskPair:
+    """Masks that were found, their truth, and the scan if one was given.
 
     Attributes:
-        scan: The scan that was labelled, a volume file or a folder of DICOM images, or for two
-            folders of masks the folder of all scans. It gives HU, and the grid that DICOM SEG and
-            RTSTRUCT need.
-        predicted_labels, truth_labels: What labels mean.
-        tissues: What is compared.
-        pixel_spacing_mm: Between rows and between columns, for NumPy arrays alone; None if not
-            known.
+        name: Of the case: the truth's file name without its suffix.
+        predicted, truth: Files.
+        scan: The scan that was labelled, a volume file or folder of DICOM images, or None. It gives
+            HU, and the grid that DICOM SEG and RTSTRUCT need.
     """
 
+    name: str
+    predicted: Path
+    truth: Path
     scan: Path | None = None
-    predicted_labels: LabelMapping = OWN_LABELS
-    truth_labels: LabelMapping = OWN_LABELS
-    tissues: tuple[Tissue, ...] = ABDOMINAL_TISSUES
-    pixel_spacing_mm: tuple[float, float] | None = None
 
 
-_DEFAULTS: Final = MaskOptions()
+# --- which file belongs to which truth ------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class MaskRun:
-    """Masks and their truth; iterating reads and compares them, one pair in memory at once.
+def pair_masks(predicted: Path, truth: Path, scan: Path | None = None) -> tuple[MaskPair, ...]:
+    """Return two files as one pair, or the files of two folders paired by name.
 
-    Attributes:
-        pairs: What belongs together.
-        tissues: What is compared.
-    """
-
-    pairs: tuple[MaskPair, ...]
-    tissues: tuple[Tissue, ...]
-    _options: MaskOptions = field(repr=False)
-
-    def __iter__(self) -> Iterator[SliceRecord]:
-        """Yield a record for every slice that the truth says something of.
-
-        Raises:
-            TrainingSetError: Arrays that cannot be compared.
-            SeriesError: A file that cannot be read, on another grid than its truth, or with a
-                label that has no meaning.
-            UsageError: A format that cannot be read without the scan.
-        """
-        return compare_cases(self._cases(), self.tissues)
-
-    def _cases(self) -> Iterator[SliceCase]:
-        for pair in self.pairs:
-            yield from _cases_of(pair, self._options)
-
-
-def evaluate_masks(predicted: Path, truth: Path, options: MaskOptions = _DEFAULTS) -> MaskRun:
-    """Pair masks with their truth to compare them; files are read while iterating.
-
-    Two ``.npy`` files, two label maps (NIfTI, NRRD; DICOM SEG and RTSTRUCT with the scan), or two
-    folders of such files paired by name. A label map need not have the truth's order of axes, but
-    must lie on the same grid. Of volumes only slices with a label in the truth are compared, as the
-    others may not have been annotated; of arrays all are. Each volume file counts as a patient.
-
-    Args:
-        predicted: Masks that were found.
-        truth: What is true.
-        options: How they are read.
+    Suffixes do not count: ``case7.nii.gz`` belongs to ``case7.nrrd``. In a folder of scans a case's
+    scan is the file or folder of its name.
 
     Raises:
         InputNotFoundError: Nothing is there.
-        UsageError: Files that do not pair.
+        UsageError: A file and a folder; a file without a partner; two files of one name.
     """
-    return MaskRun(pair_masks(predicted, truth, options.scan), options.tissues, options)
-
-
-def _cases_of(pair: MaskPair, options: MaskOptions) -> Iterator[SliceCase]:
-    arrays = [path.suffix == ARRAY_SUFFIX for path in (pair.predicted, pair.truth)]
-    if all(arrays):
-        found = open_mask_array(pair.predicted, options.predicted_labels)
-        true = open_truth_array(pair.truth, options.truth_labels)
-        return array_cases(found, true, pair.name, options.pixel_spacing_mm)
-    if any(arrays):
+    for path in (predicted, truth, *([scan] if scan else [])):
+        if not path.exists():
+            raise InputNotFoundError(f"expected a file or folder, found nothing at {path}")
+    if predicted.is_dir() != truth.is_dir():
         raise UsageError(
-            f"expected two NumPy arrays or two label maps, found {pair.predicted.name} and "
-            f"{pair.truth.name}",
-            hint="An array does not say where it lies; convert one of them.",
+            f"expected two files or two folders, found {predicted.name} and {truth.name}",
+            hint="Give the masks of one scan as one label map.",
         )
-    return _volume_cases(pair, options)
+    if truth.is_file():
+        return (MaskPair(structure_name(truth), predicted, truth, scan),)
+    found, true = _by_name(predicted), _by_name(truth)
+    _check_partners(found, true, predicted, truth)
+    scans = _by_name(scan, folders=True) if scan else {}
+    missing = [name for name in true if scan and name not in scans]
+    if missing:
+        raise InputNotFoundError(
+            f"expected a scan in {scan} for each truth, found none for {_some(missing)}",
+            hint="A scan has the name of its case, as a volume file or a folder of DICOM images.",
+        )
+    return tuple(MaskPair(name, found[name], true[name], scans.get(name)) for name in sorted(true))
 
 
-def _volume_cases(pair: MaskPair, options: MaskOptions) -> Iterator[SliceCase]:
+def _by_name(folder: Path, *, folders: bool = False) -> dict[str, Path]:
+    """Return name -> file with masks or a scan; others, such as notes, are passed over."""
+    paths: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        is_read = (
+            folders if path.is_dir() else path.suffix == ARRAY_SUFFIX or kind_of(path) in _FILES
+        )
+        if path.name.startswith(".") or not is_read:
+            continue
+        name = path.name if path.is_dir() else structure_name(path)
+        if name in paths:
+            raise UsageError(
+                f"{folder}: expected one file for each case, found {paths[name].name} and "
+                f"{path.name}",
+                hint="Remove one of them.",
+            )
+        paths[name] = path
+    return paths
+
+
+def _check_partners(
+    found: Mapping[str, Path], true: Mapping[str, Path], predicted: Path, truth: Path
+) -> None:
+    if not true:
+        raise InputNotFoundError(f"expected files with masks in {truth}, found none")
+    alone = [
+        f"{side[name].name} only in {folder}"
+        for side, folder in ((found, predicted), (true, truth))
+        for name in side
+        if name not in found or name not in true
+    ]
+    if alone:
+        raise UsageError(
+            f"expected files of the same names in both folders, found {_some(alone)}",
+            hint="Names are compared without .nii, .nii.gz, .nrrd, .seg.nrrd, .npy or .dcm.",
+        )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+# --- their slices ---------------------------------------------------------------------------------
+
+
+def open_masks(pairs: Iterable[MaskPair], truth_labels: LabelMapping) -> Iterator[SliceMasks]:
+    """Yield the slices of every pair, one pair in memory at once.
+
+    A label map need not have the truth's order of axes, but must lie on the same grid. Of volumes
+    only slices with a label in the truth are compared, as the others may not have been annotated;
+    of arrays all are. Each volume file counts as a patient. Masks that were found have the
+    project's own labels.
+
+    Args:
+        pairs: What belongs together.
+        truth_labels: What the truth's labels mean.
+
+    Raises:
+        TrainingSetError: Arrays that cannot be compared.
+        SeriesError: A file that cannot be read, on another grid than its truth, or with a label
+            that has no meaning.
+        UsageError: A format that cannot be read without the scan.
+    """
+    for pair in pairs:
+        arrays = [path.suffix == ARRAY_SUFFIX for path in (pair.predicted, pair.truth)]
+        if all(arrays):
+            found = open_mask_array(pair.predicted, OWN_LABELS)
+            yield from array_slices(found, open_truth_array(pair.truth, truth_labels), pair.name)
+        elif any(arrays):
+            raise UsageError(
+                f"expected two NumPy arrays or two label maps, found {pair.predicted.name} and "
+                f"{pair.truth.name}",
+                hint="An array does not say where it lies; convert one of them.",
+            )
+        else:
+            yield from _volume_slices(pair, truth_labels)
+
+
+def _volume_slices(pair: MaskPair, truth_labels: LabelMapping) -> Iterator[SliceMasks]:
     scan = read_scan(pair.scan, min_slices=1) if pair.scan else _without_scan(pair.truth)
-    truth = read_masks([pair.truth], scan, options.truth_labels)
-    found = read_masks([pair.predicted], scan, options.predicted_labels)
+    truth = read_masks([pair.truth], scan, truth_labels)
+    found = read_masks([pair.predicted], scan, OWN_LABELS)
     for note in dict.fromkeys((*scan.notes, *truth.notes, *found.notes)):
         _LOG.warning("%s", note)
-    annotated: Sequence[int] = [int(index) for index in np.flatnonzero(truth.annotated)]
+    annotated = [int(index) for index in np.flatnonzero(truth.annotated)]
     if not annotated:
         raise SeriesError(f"{pair.truth.name}: expected labels, found none on any slice")
     for index in annotated:
-        yield SliceCase(
+        yield SliceMasks(
             source=pair.name,
             index=index,
             patient=pair.name,

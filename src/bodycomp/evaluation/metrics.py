@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from bodycomp.agreement.bootstrap import Verdict, verdict
+from bodycomp.agreement.intervals import Interval
+from bodycomp.agreement.masks import MaskAgreement
 from bodycomp.agreement.statistics import MEAN, Statistic, difference_of
+from bodycomp.errors import ModelError
 from bodycomp.evaluation.estimates import (
     SHARE_UNIT,
     BootstrapOptions,
@@ -35,6 +37,8 @@ class OfPatient(Protocol):
 
 
 Row = TypeVar("Row", bound=OfPatient)
+Key = TypeVar("Key", bound=Hashable)
+AnyRow = TypeVar("AnyRow")
 
 
 class Better(StrEnum):
@@ -46,7 +50,7 @@ class Better(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Metric(Generic[Row]):
+class CaseMetric(Generic[Row]):
     """One metric over cases.
 
     Attributes:
@@ -76,40 +80,93 @@ class Metric(Generic[Row]):
 
 def share_metric(
     key: str, value: Callable[[Row], bool | None], better: Better = Better.NEITHER
-) -> Metric[Row]:
+) -> CaseMetric[Row]:
     """Return the share of rows, among those that say yes or no, that say yes."""
-
-    def values(row: Row) -> Sequence[float] | None:
-        said = value(row)
-        return None if said is None else (float(said),)
-
-    return Metric(key, SHARE_UNIT, MEAN, values, better, is_share=True)
+    return CaseMetric(key, SHARE_UNIT, MEAN, _single(value), better, is_share=True)
 
 
-def summarise(
-    metrics: Sequence[Metric[Row]], rows: Sequence[Row], options: BootstrapOptions
+def value_metric(
+    key: str,
+    unit: str,
+    value: Callable[[Row], float | None],
+    better: Better = Better.NEITHER,
+    statistic: Statistic = MEAN,
+) -> CaseMetric[Row]:
+    """Return the mean, or another statistic, of one value per row."""
+    return CaseMetric(key, unit, statistic, _single(value), better)
+
+
+def _single(value: Callable[[Row], float | None]) -> Callable[[Row], tuple[float] | None]:
+    return lambda row: None if (one := value(row)) is None else (float(one),)
+
+
+def absolute(value: Callable[[Row], float | None]) -> Callable[[Row], float | None]:
+    """Return the value without its sign."""
+    return lambda row: None if (one := value(row)) is None else abs(one)
+
+
+def overlap_metrics(of: Callable[[Row], MaskAgreement]) -> tuple[CaseMetric[Row], ...]:
+    """Return the means of what says how well two masks overlap."""
+    return (
+        value_metric("mean_dice", "1", lambda r: of(r).dice.value, Better.LARGER),
+        value_metric("mean_jaccard", "1", lambda r: of(r).jaccard.value, Better.LARGER),
+        value_metric(
+            "mean_hausdorff95_mm", "mm", lambda r: of(r).hausdorff95_mm.value, Better.SMALLER
+        ),
+        value_metric(
+            "mean_surface_distance_mm",
+            "mm",
+            lambda r: of(r).surface_distance_mm.value,
+            Better.SMALLER,
+        ),
+    )
+
+
+def group_by(rows: Iterable[AnyRow], key: Callable[[AnyRow], Key]) -> dict[Key, list[AnyRow]]:
+    """Return key -> its rows, in the order of their first row."""
+    groups: dict[Key, list[AnyRow]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def summarize(
+    metrics: Sequence[CaseMetric[Row]], rows: Sequence[Row], options: BootstrapOptions
 ) -> dict[str, Any]:
     """Return key -> estimate of every metric, JSON-ready."""
     return {metric.key: metric.over(rows, options).to_dict() for metric in metrics}
 
 
-VERDICTS: Final[Mapping[Verdict, str]] = {
-    Verdict.FIRST: "models",
-    Verdict.SECOND: "against",
-    Verdict.UNDECIDED: "undecided",
-}
-"""How ``evaluation.json`` names which of two pairs of models is better."""
+# --- two pairs of models on the same cases --------------------------------------------------------
+
+
+def paired(
+    models: Sequence[Sequence[Row]], key: Callable[[Row], Hashable], what: str
+) -> list[tuple[Row, Row]]:
+    """Return the rows that both models have.
+
+    Raises:
+        ModelError: There are none, as the models do not know the same levels or tissues.
+    """
+    first, second = models
+    others = {key(row): row for row in second}
+    pairs = [(row, other) for row in first if (other := others.get(key(row))) is not None]
+    if first and not pairs:
+        raise ModelError(
+            f"expected models that have {what} in common, found none",
+            hint="Two models can be compared where they do the same.",
+        )
+    return pairs
 
 
 def compare(
-    metrics: Sequence[Metric[Row]],
+    metrics: Sequence[CaseMetric[Row]],
     pairs: Sequence[tuple[Row, Row]],
     options: BootstrapOptions,
 ) -> dict[str, Any]:
     """Return key -> difference, first minus second, on the cases that both have values for.
 
-    Only metrics that are better in one way are compared; ``better`` is ``models``, ``against`` or
-    ``undecided``, the last wherever the interval holds 0 or is missing.
+    Only metrics that are better in one way are compared; ``better`` is as ``better_model`` says.
     """
     return {
         metric.key: _difference(metric, pairs, options)
@@ -119,7 +176,7 @@ def compare(
 
 
 def _difference(
-    metric: Metric[Row], pairs: Sequence[tuple[Row, Row]], options: BootstrapOptions
+    metric: CaseMetric[Row], pairs: Sequence[tuple[Row, Row]], options: BootstrapOptions
 ) -> dict[str, Any]:
     patients: list[str | None] = []
     values: list[list[float]] = []
@@ -131,12 +188,35 @@ def _difference(
     columns = metric.statistic.columns
     table = np.asarray(values, np.float64).reshape(len(values), 2 * columns)
     interval = interval_of(difference_of(metric.statistic), table, patients, options)
-    sides = (metric.statistic.of(part) for part in (table[:, :columns], table[:, columns:]))
+    sides = (metric.statistic.of(side) for side in (table[:, :columns], table[:, columns:]))
     first_value, second_value = (v if np.isfinite(v) else None for v in sides)
-    found = verdict(interval, larger_is_better=metric.better is Better.LARGER)
     return {
         "models": first_value,
         "against": second_value,
         "difference": of_interval(interval, metric.unit).to_dict(),
-        "better": VERDICTS[found],
+        "better": better_model(interval, metric.better),
     }
+
+
+def better_model(difference: Interval, better: Better) -> str:
+    """Return which model is better by the interval of first minus second.
+
+    ``models`` or ``against``; ``undecided`` where the interval holds 0 or is missing.
+    """
+    low, high = difference.low, difference.high
+    if low is None or high is None or low <= 0 <= high:
+        return "undecided"
+    return "models" if (low > 0) == (better is Better.LARGER) else "against"
+
+
+def comparisons(section: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    """Return every comparison of one metric in a section, with where it stands.
+
+    >>> comparisons({"L3": {"found": {"difference": {}, "better": "undecided"}}})[0][0]
+    ('L3', 'found')
+    """
+    if not isinstance(section, Mapping):
+        return []
+    if "better" in section and "difference" in section:
+        return [(path, section)]
+    return [found for key, value in section.items() for found in comparisons(value, (*path, key))]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.analysis.quality_flags import FLAG_KINDS
 from bodycomp.anatomy import tissue_by_key
-from bodycomp.evaluation.page_plots import evaluation_plots
 from bodycomp.networks.model_folder import (
     CARD_NAME,
     SEGMENTATION_FOLDER,
@@ -17,7 +16,16 @@ from bodycomp.networks.model_folder import (
     find_in_pair,
     model_folder,
 )
-from bodycomp.report.page_content import Column, PageCase, PageContent, Tile
+from bodycomp.report.page_content import (
+    Axis,
+    Column,
+    PageCase,
+    PageContent,
+    Plot,
+    PlotLine,
+    PlotPoint,
+    Tile,
+)
 from bodycomp.report.page_vocabulary import SHORT_TITLES
 from bodycomp.report.review_page import write_review_page
 
@@ -52,7 +60,7 @@ def write_evaluation_page(
             cases=cases,
             columns=_columns(tissues),
             order="absolute_error_mm",
-            plots=evaluation_plots(document, cases, tissues),
+            plots=_plots(document, cases, tissues),
             evaluation=document,
             flag_rules={kind.key: kind.rule for kind in FLAG_KINDS},
             notices=_notices(document),
@@ -71,12 +79,12 @@ def _subtitle(document: Mapping[str, Any]) -> str:
 
 
 def _notices(document: Mapping[str, Any]) -> list[str]:
-    told = [f"{warning[:1].upper()}{warning[1:]}." for warning in document["warnings"]]
+    notices = [f"{warning[:1].upper()}{warning[1:]}." for warning in document["warnings"]]
     for level, section in document.get("end_to_end", {}).items():
         missed = section["counts"]["cases_not_found"]
         if missed:
-            told.append(f"{level} was not found in {', '.join(missed)}: no area there.")
-    return told
+            notices.append(f"{level} was not found in {', '.join(missed)}: no area there.")
+    return notices
 
 
 def _cards(models: Path) -> dict[str, Mapping[str, Any]]:
@@ -145,8 +153,118 @@ def _columns(tissues: Sequence[str]) -> list[Column]:
             Column(f"{key}_total_error_cm2", f"{title} error", "cm²", about="Measured minus true"),
             Column(f"{key}_slice_error_cm2", f"{title} slice", "cm²", about="The slice's part"),
             Column(
-                f"{key}_outline_error_cm2", f"{title} outline", "cm²", about="The outline's part"
+                f"{key}_segmentation_error_cm2",
+                f"{title} segmentation",
+                "cm²",
+                about="The segmentation's part",
             ),
             Column(f"{key}_dice", f"{title} Dice", digits=3, about="At the true level"),
         ]
     return [*columns, Column("quality_flags", "Flags", kind="flags", about="Quality flags")]
+
+
+# --- plots, a click on a point of which opens its case --------------------------------------------
+
+
+def _plots(
+    document: Mapping[str, Any], cases: Sequence[PageCase], tissues: Sequence[str]
+) -> list[Plot]:
+    """Return agreement of areas, errors of levels, and calibration; only those with points."""
+    levels = document.get("end_to_end", {})
+    plots: list[Plot] = []
+    for level, section in levels.items():
+        own = [case for case in cases if case.cells.get("level") == level]
+        for key in tissues:
+            if key in section["tissues"]:
+                plots += _area_plots(level, key, section["tissues"][key]["area"], own)
+    plots.append(_level_plot(cases))
+    plots += _calibration_plots(document["slice_selection"]["cases"])
+    return [plot for plot in plots if plot.points]
+
+
+def _area_plots(
+    level: str, key: str, area: Mapping[str, Any], cases: Sequence[PageCase]
+) -> Iterator[Plot]:
+    title = tissue_by_key(key).title
+    pairs = [
+        (case.key, float(true), float(true) + float(error))
+        for case in cases
+        if isinstance(true := case.cells.get(f"{key}_true_area_cm2"), float | int)
+        and isinstance(error := case.cells.get(f"{key}_total_error_cm2"), float | int)
+    ]
+    lines = [
+        PlotLine(area[name]["value"], label, dashed=name != "bias_cm2")
+        for name, label in (
+            ("bias_cm2", "bias"),
+            ("lower_limit_cm2", "-1.96 SD"),
+            ("upper_limit_cm2", "+1.96 SD"),
+        )
+        if area[name]["value"] is not None
+    ]
+    yield Plot(
+        "bland_altman",
+        f"{title} at {level}: difference from the truth",
+        Axis("mean of measured and true area", "cm²"),
+        Axis("measured minus true", "cm²"),
+        [PlotPoint((true + found) / 2, found - true, name) for name, true, found in pairs],
+        [PlotLine(0.0), *lines],
+        "Points around 0 agree; dashed are the limits that 95 % of differences lie within.",
+    )
+    yield Plot(
+        "scatter",
+        f"{title} at {level}: measured against true",
+        Axis("true area", "cm²"),
+        Axis("measured area", "cm²"),
+        [PlotPoint(true, found, name) for name, true, found in pairs],
+        [PlotLine(0.0, "equal", slope=1.0)],
+        "Points on the line agree.",
+    )
+
+
+def _level_plot(cases: Sequence[PageCase]) -> Plot:
+    points = [
+        PlotPoint(float(error), case=case.key)
+        for case in cases
+        if isinstance(error := case.cells.get("error_mm"), float | int)
+    ]
+    return Plot(
+        "histogram",
+        "Error of the level",
+        Axis("found minus true", "mm"),
+        Axis("cases"),
+        points,
+        [PlotLine(0.0, upright=True)],
+        "Positive errors lie towards the head; levels that were not found are not in it.",
+    )
+
+
+def _calibration_plots(section: Mapping[str, Any]) -> Iterator[Plot]:
+    scores = [
+        PlotPoint(one["mean_true_mm"], one["mean_estimated_mm"], series=level)
+        for level, bins in section["score_calibration"].items()
+        for one in bins
+        if one["n"]
+    ]
+    yield Plot(
+        "calibration",
+        "Scores of slices",
+        Axis("true offset from the level", "mm"),
+        Axis("offset by the network", "mm"),
+        scores,
+        [PlotLine(0.0, "equal", slope=1.0)],
+        "Mean over the slices of every 10 mm. Scores saturate: far slices seem nearer.",
+    )
+    confidence = [
+        PlotPoint(one["mean_confidence"], one["share_right"]["value"], label=f"{one['n']} levels")
+        for one in section["confidence_calibration"]["bins"]
+        if one["n"]
+    ]
+    yield Plot(
+        "calibration",
+        "Confidence",
+        Axis("confidence", limits=(0.0, 1.0)),
+        Axis("share within 10 mm", limits=(0.0, 1.0)),
+        confidence,
+        [PlotLine(0.0, "equal", slope=1.0)],
+        "On the line, a confidence of 0.8 is right in 80 of 100 cases.",
+    )

@@ -10,13 +10,16 @@ from typing import Final
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.errors import OutputError, RunInterruptedError
 from bodycomp.evaluation.case_keeper import CaseKeeper
-from bodycomp.evaluation.document import EVALUATION_NAME, Evaluation, write_document
+from bodycomp.evaluation.document import (
+    EVALUATION_NAME,
+    EvaluationDocument,
+    write_evaluation,
+)
 from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.evaluation.page import PAGE_NAME, write_evaluation_page
-from bodycomp.evaluation.run_cases import LoadAnalyzer, case_cells, run_cases
-from bodycomp.evaluation.run_segmentation import run_masks, run_segmentation_set
-from bodycomp.evaluation.run_slice_selection import run_slice_set, set_cells
-from bodycomp.evaluation.tables import SLICE_SELECTION_CSV, Cells, write_cells
+from bodycomp.evaluation.run_cases import LoadAnalyzer, evaluate_cases
+from bodycomp.evaluation.segmentation import evaluate_masks, evaluate_segmentation_set
+from bodycomp.evaluation.slice_selection import evaluate_slice_set
 from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
 from bodycomp.storage import atomic_folder, refuse_existing, remove_interrupted
@@ -27,12 +30,12 @@ VIEWS_FOLDER: Final = ".views"
 
 def evaluate(
     options: EvaluateOptions, progress: Progress, load: LoadAnalyzer = load_analyzer
-) -> Evaluation:
+) -> EvaluationDocument:
     """Evaluate, and write ``evaluation.json`` and its tables into ``options.out``.
 
     Args:
         options: What, against what, and how.
-        progress: Told how far every stage is.
+        progress: Called with how far every stage is.
         load: Loads the models that run on cases.
 
     Raises:
@@ -56,29 +59,23 @@ def _interrupted(options: EvaluateOptions, number: int) -> RunInterruptedError:
     )
 
 
-def _evaluate(options: EvaluateOptions, progress: Progress, load: LoadAnalyzer) -> Evaluation:
-    evaluation = Evaluation()
+def _evaluate(
+    options: EvaluateOptions, progress: Progress, load: LoadAnalyzer
+) -> EvaluationDocument:
+    document = EvaluationDocument()
     with atomic_folder(options.out, overwrite=options.overwrite) as folder:
-        run_segmentation_set(options, folder, progress, evaluation)
-        run_masks(options, folder, progress, evaluation)
-        in_set = run_slice_set(options, progress, evaluation)
+        evaluate_segmentation_set(options, progress, document)
+        evaluate_masks(options, progress, document)
+        evaluate_slice_set(options, progress, document)
         views = folder / VIEWS_FOLDER
         views.mkdir()
         keeper = CaseKeeper(views)
-        in_cases = run_cases(options, folder, progress, evaluation, load, keeper)
-        rows: list[list[Cells]] = [[], []]
-        for model, own in enumerate(in_set):
-            rows[model] += [set_cells(row) for row in own]
-        for model, own in enumerate(in_cases):
-            rows[model] += [case_cells(row) for row in own]
-        write_cells(folder / SLICE_SELECTION_CSV, rows)
-        document = evaluation.to_dict(options.bootstrap)
-        write_document(folder, document)
-        if options.models is not None and in_cases:
-            page = folder / PAGE_NAME
-            write_evaluation_page(page, document, keeper.cases, options.models)
+        evaluate_cases(options, progress, document, load, keeper)
+        content = write_evaluation(folder, document, options.bootstrap)
+        if options.models is not None and options.truths.cases is not None:
+            write_evaluation_page(folder / PAGE_NAME, content, keeper.cases, options.models)
         shutil.rmtree(views)
-    return evaluation
+    return document
 
 
 def check_replaced(options: EvaluateOptions) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.analysis.pipeline import Analyzer
@@ -12,28 +11,16 @@ from bodycomp.digests import text_digest
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.case_run import CaseEvaluator, CaseOutcomes, CaseSeen
 from bodycomp.evaluation.chosen_cases import ChosenCases, check_columns, choose_cases
-from bodycomp.evaluation.comparison import paired
-from bodycomp.evaluation.document import Evaluation
-from bodycomp.evaluation.end_to_end import compare_tissues, end_to_end_section
-from bodycomp.evaluation.level_rows import LevelRow
+from bodycomp.evaluation.document import CASES_CSV, EvaluationDocument, count_steps
+from bodycomp.evaluation.end_to_end import add_tissues
 from bodycomp.evaluation.options import EvaluateOptions
-from bodycomp.evaluation.slice_selection import compare_levels, slice_selection_section
-from bodycomp.evaluation.subgroups import Grouping, groups_of, subgroups_section
-from bodycomp.evaluation.tables import (
-    CASES_CSV,
-    END_TO_END_CSV,
-    level_cells,
-    tissue_cells,
-    write_case_table,
-    write_rows,
-)
-from bodycomp.preparation.report_files import write_refused
+from bodycomp.evaluation.slice_selection import add_levels
+from bodycomp.evaluation.subgroups import SubgroupColumn, groups_of, subgroups_section
 from bodycomp.progress import Progress
 from bodycomp.report.result_rows import Cell
 from bodycomp.study.patients import PatientTable, read_patients
 
-STAGE = "cases"
-SOURCE = "cases"
+STAGE: Final = "cases"
 
 
 class LoadAnalyzer(Protocol):
@@ -44,58 +31,57 @@ class LoadAnalyzer(Protocol):
         ...
 
 
-def run_cases(
+def evaluate_cases(
     options: EvaluateOptions,
-    folder: Path,
     progress: Progress,
-    evaluation: Evaluation,
+    document: EvaluationDocument,
     load: LoadAnalyzer = load_analyzer,
     seen: CaseSeen | None = None,
-) -> list[list[LevelRow]]:
-    """Evaluate on a cases table and return the levels of each pair of models.
+) -> None:
+    """Evaluate on a cases table.
 
     Raises:
         CasesError, UsageError: The table, the split or a column to group by cannot be used.
         ModelError: A model cannot be used.
     """
     if options.truths.cases is None or options.models is None:
-        return []
+        return
     chosen = choose_cases(
         options.truths.cases,
         options.truths.split,
         options.form,
         identifiers=options.identifiers,
     )
-    groupings = [Grouping.parse(text) for text in options.by]
-    check_columns([grouping.column for grouping in groupings], chosen)
+    columns = [SubgroupColumn.parse(text) for text in options.by]
+    check_columns([column.column for column in columns], chosen)
     analyzers = [
         load(models, device=options.device, engine=options.engine)
         for models in (options.models, options.against)
         if models
     ]
-    names = tuple(grouping.column for grouping in groupings)
-    done = 0
-
-    def step(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(STAGE, done, len(chosen.cases))
-
-    progress(STAGE, 0, len(chosen.cases))
+    step = count_steps(progress, STAGE, len(chosen.cases))
+    step(0)
     patients = read_patient_table(options.patients)
+    names = tuple(column.column for column in columns)
     evaluator = CaseEvaluator(analyzers, chosen.form, patients, names, seen)
     outcomes = evaluator.run(chosen.cases, step)
-    for role in ("slice_selection", "segmentation"):
-        digests = tuple(
-            (a.scorer if role == "slice_selection" else a.segmenter).digest for a in analyzers
-        )
-        evaluation.add_digests(role, digests)
-    evaluation.data[STAGE] = _data(chosen, outcomes)
-    evaluation.warn(*chosen.warnings, *_refused_words(outcomes))
-    evaluation.refused += outcomes.refused
-    _summarise(options, evaluation, outcomes, groupings)
-    _write(folder, outcomes, len(analyzers), [groups_of(outcomes, g) for g in groupings])
-    return [outcomes.levels(model) for model in range(len(analyzers))]
+    document.add_digests("slice_selection", tuple(a.scorer.digest for a in analyzers))
+    document.add_digests("segmentation", tuple(a.segmenter.digest for a in analyzers))
+    document.data[STAGE] = _data(chosen, outcomes)
+    document.warn(*chosen.warnings, *_refused_words(outcomes))
+    document.refused += outcomes.refused
+    models = range(len(analyzers))
+    bootstrap = options.bootstrap
+    add_levels(document, STAGE, [outcomes.levels(model) for model in models], bootstrap)
+    tissues = [outcomes.tissues(model) for model in models]
+    add_tissues(document, tissues, outcomes.without_mask(), bootstrap)
+    if columns:
+        document.sections["subgroups"] = subgroups_section(outcomes, columns, bootstrap)
+    groups = dict(groups_of(outcomes, column) for column in columns)
+    document.tables[CASES_CSV] = [
+        case.cells({column: own[index] for column, own in groups.items()})
+        for index, case in enumerate(outcomes.cases)
+    ]
 
 
 def read_patient_table(path: Path | None) -> PatientTable:
@@ -112,51 +98,6 @@ def read_patient_table(path: Path | None) -> PatientTable:
             hint="'study' is a name that a run of bodycomp analyze gave; an evaluation has none.",
         )
     return table
-
-
-def _summarise(
-    options: EvaluateOptions,
-    evaluation: Evaluation,
-    outcomes: CaseOutcomes,
-    groupings: Sequence[Grouping],
-) -> None:
-    bootstrap, sections = options.bootstrap, evaluation.sections
-    levels = slice_selection_section(outcomes.levels(), bootstrap)
-    sections.setdefault("slice_selection", {})[SOURCE] = levels
-    if outcomes.tissues():
-        sections["end_to_end"] = end_to_end_section(outcomes, bootstrap)
-    if groupings:
-        sections["subgroups"] = subgroups_section(outcomes, groupings, bootstrap)
-    if options.against is None:
-        return
-    pairs = paired(
-        [outcomes.levels(0), outcomes.levels(1)], lambda row: (row.case, row.level), "levels"
-    )
-    compared = compare_levels(pairs, bootstrap)
-    evaluation.comparison.setdefault("slice_selection", {})[SOURCE] = compared
-    tissues = paired(
-        [outcomes.tissues(0), outcomes.tissues(1)],
-        lambda row: (row.case, row.level, row.tissue),
-        "tissues",
-    )
-    if tissues:
-        evaluation.comparison["end_to_end"] = compare_tissues(tissues, bootstrap)
-
-
-def _write(
-    folder: Path,
-    outcomes: CaseOutcomes,
-    models: int,
-    groups: Sequence[tuple[str, Sequence[str]]],
-) -> None:
-    tissues = [outcomes.tissues(model) for model in range(models)]
-    write_rows(folder / END_TO_END_CSV, tissues, tissue_cells)
-    of_case: list[Mapping[str, str]] = [
-        {column: own[index] for column, own in groups} for index in range(len(outcomes.cases))
-    ]
-    write_case_table(folder / CASES_CSV, outcomes, of_case)
-    if outcomes.refused:
-        write_refused(folder, outcomes.refused)
 
 
 def _data(chosen: ChosenCases, outcomes: CaseOutcomes) -> dict[str, Cell]:
@@ -176,8 +117,3 @@ def _refused_words(outcomes: CaseOutcomes) -> list[str]:
         return []
     cases = "1 case was" if count == 1 else f"{count} cases were"
     return [f"{cases} refused, and in no number; refused.csv says why"]
-
-
-def case_cells(row: LevelRow) -> dict[str, Cell]:
-    """Return a row of ``slice_selection.csv``."""
-    return {"source": SOURCE, **level_cells(row)}

@@ -1,170 +1,205 @@
-"""A segmentation model against a training set's split, slice by slice."""
+"""Slices with masks: a model against a training set's split, or masks made anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bodycomp.analysis.segmentation import NetworkSegmenter
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
-from bodycomp.data.arrays import read_samples
-from bodycomp.data.issues import as_error
-from bodycomp.data.layout import SPLITS, images_path, masks_path
-from bodycomp.data.segmentation_set import SAMPLE_SHAPE, SplitHeaders, inspect_segmentation_split
-from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
-from bodycomp.evaluation.sample_origin import SampleOrigins, read_origins
-from bodycomp.evaluation.slice_records import SliceCase, SliceRecord, compare_cases
-from bodycomp.imaging.volume import Volume
+from bodycomp.agreement.statistics import MEDIAN
+from bodycomp.analysis.loading import model_path
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.data.layout import segmentation_files
+from bodycomp.data.set_digest import data_digest
+from bodycomp.errors import UsageError
+from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings
+from bodycomp.evaluation.document import (
+    SEGMENTATION_CSV,
+    EvaluationDocument,
+    count_steps,
+)
+from bodycomp.evaluation.estimates import BootstrapOptions
+from bodycomp.evaluation.mask_files import OWN_LABELS, open_masks, pair_masks
+from bodycomp.evaluation.metrics import (
+    Better,
+    CaseMetric,
+    absolute,
+    compare,
+    group_by,
+    overlap_metrics,
+    paired,
+    summarize,
+    value_metric,
+)
+from bodycomp.evaluation.options import EvaluateOptions
+from bodycomp.evaluation.segmentation_set import SegmentedSet, open_segmented_set
+from bodycomp.evaluation.slice_masks import (
+    QUANTITIES,
+    SegmentationRow,
+    compare_slices,
+    without_names,
+)
 from bodycomp.networks.checkpoint import load_model
-from bodycomp.networks.names import AUTO_ENGINE
+from bodycomp.networks.model_folder import SEGMENTATION_FOLDER
+from bodycomp.progress import Progress
+from bodycomp.results import Quantity
 
-_BATCH: Final = 8
-_LABELS: Final = np.array([0, *(tissue.label for tissue in ABDOMINAL_TISSUES)])
-
-
-@dataclass(frozen=True, eq=False)
-class SegmenterRun:
-    """A model's agreement with the truth of one split; iterating runs the network once.
-
-    Attributes:
-        tissues: What the model labels and what is compared.
-        model: Digest of the weights.
-        runs_as: How the network is run, in words.
-        split: The split.
-        patients_known: Whether a manifest says whose the samples are.
-        spacing_known: Whether a manifest states the size of pixels.
-    """
-
-    tissues: tuple[Tissue, ...]
-    model: str
-    runs_as: str
-    split: str
-    patients_known: bool
-    spacing_known: bool
-    _samples: _Samples = field(repr=False)
-    _segmenter: NetworkSegmenter = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __iter__(self) -> Iterator[SliceRecord]:
-        """Yield a record for every sample with an annotated pixel, in order.
-
-        Raises:
-            TrainingSetError: A mask holds unknown labels, or an image NaN or infinity.
-            ModelError: The network gave something other than numbers.
-        """
-        return compare_cases(self._cases(), self.tissues)
-
-    def _cases(self) -> Iterator[SliceCase]:
-        samples = self._samples
-        for start in range(0, len(samples), _BATCH):
-            images, masks = samples.read(start, min(start + _BATCH, len(samples)))
-            # Slices of a set are what networks see, square in mm: only their number matters here.
-            volume = Volume(images, (1.0, 1.0), np.arange(len(images), dtype=np.float64))
-            found = self._segmenter(volume, range(len(images)))
-            for place, truth in enumerate(masks):
-                yield SliceCase(
-                    source=self.split,
-                    index=start + place,
-                    patient=samples.origins.patient(start + place),
-                    mask=found[place],
-                    truth=truth,
-                    pixel_spacing_mm=samples.origins.pixel_spacing_mm(start + place),
-                    hu=images[place],
-                )
+STAGE: Final = "segmentation"
+_HU: Final = "[hnsf'U]"
 
 
-def evaluate_segmenter(
-    model: Path, data_dir: Path, split: str, *, device: str = "auto", engine: str = AUTO_ENGINE
-) -> SegmenterRun:
-    """Open a model and a split to compare them; nothing is computed before the first record.
+def _dice(row: SegmentationRow) -> float | None:
+    return row.agreement.dice.value
 
-    Samples are read in small batches, so that memory does not grow with their number. Patients
-    and the size of pixels come from ``manifest.csv`` if there is one; without it areas and
-    distances in mm are undefined.
 
-    Args:
-        model: Model folder, run folder or Keras file of a segmentation model.
-        data_dir: Segmentation training set.
-        split: One of ``data.naming.SPLITS``.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        engine: One of ``networks.names.ENGINES``.
+def _area_error(row: SegmentationRow) -> float | None:
+    return row.agreement.area_error_cm2.value
+
+
+def _relative_error(row: SegmentationRow) -> float | None:
+    return row.agreement.relative_area_error.value
+
+
+def _hu_error(row: SegmentationRow) -> float | None:
+    return row.agreement.mean_hu_error.value
+
+
+METRICS: Final[tuple[CaseMetric[SegmentationRow], ...]] = (
+    *overlap_metrics(lambda row: row.agreement),
+    value_metric("median_dice", "1", _dice, Better.LARGER, MEDIAN),
+    value_metric("mean_area_error_cm2", "cm2", _area_error),
+    value_metric("mean_absolute_area_error_cm2", "cm2", absolute(_area_error), Better.SMALLER),
+    value_metric("mean_relative_area_error", "1", _relative_error),
+    value_metric(
+        "mean_absolute_relative_area_error", "1", absolute(_relative_error), Better.SMALLER
+    ),
+    value_metric("mean_hu_error", _HU, _hu_error),
+    value_metric("mean_absolute_hu_error", _HU, absolute(_hu_error), Better.SMALLER),
+)
+
+
+def evaluate_segmentation_set(
+    options: EvaluateOptions, progress: Progress, document: EvaluationDocument
+) -> None:
+    """Evaluate segmentation models on a set; see ``open_segmented_set`` for what is refused."""
+    data_dir, split = options.truths.segmentation, options.truths.split or TEST_SPLIT
+    if data_dir is None or options.models is None:
+        return
+    _check_kind(data_dir)
+    places = [model_path(m, SEGMENTATION_FOLDER) for m in (options.models, options.against) if m]
+    sets = [
+        open_segmented_set(path, data_dir, split, device=options.device, engine=options.engine)
+        for path in places
+    ]
+    done = count_steps(progress, STAGE, sum(len(one) for one in sets))
+    models = [list(compare_slices(one, one.tissues, done)) for one in sets]
+    document.add_digests(STAGE, tuple(one.model for one in sets))
+    digest = data_digest(data_dir, segmentation_files(data_dir), {})
+    _add(
+        options,
+        models,
+        document,
+        {
+            "kind": "segmentation training set",
+            "digest": digest,
+            "split": split,
+            "is_training_set_of_the_model": _is_trained_on(places[0], digest),
+        },
+    )
+    document.warn(*split_warnings(split), *_unknown(sets[0]))
+
+
+def evaluate_masks(
+    options: EvaluateOptions, progress: Progress, document: EvaluationDocument
+) -> None:
+    """Evaluate masks made anywhere; see ``pair_masks`` and ``open_masks`` for what is refused."""
+    truths = options.truths
+    if truths.masks is None or truths.truth is None:
+        return
+    pairs = pair_masks(truths.masks, truths.truth, truths.scan)
+    slices = open_masks(pairs, options.form.mapping or OWN_LABELS)
+    rows = list(compare_slices(slices, ABDOMINAL_TISSUES, count_steps(progress, STAGE)))
+    _add(options, [rows], document, {"kind": "masks", "files": len(pairs)})
+
+
+def _add(
+    options: EvaluateOptions,
+    models: Sequence[list[SegmentationRow]],
+    document: EvaluationDocument,
+    data: dict[str, Any],
+) -> None:
+    """Note what the rows of one or two models come to."""
+    if not options.identifiers:
+        models = [without_names(rows) for rows in models]
+    first = models[0]
+    section = segmentation_section(first, options.bootstrap)
+    counts = section["counts"]
+    document.data[STAGE] = data | {"cases": counts["slices"], "patients": counts["patients"]}
+    document.sections[STAGE] = section
+    if len(models) > 1:
+        pairs = paired(models, lambda row: (row.case, row.tissue), "tissues")
+        document.comparison[STAGE] = {
+            tissue: compare(METRICS, own, options.bootstrap)
+            for tissue, own in group_by(pairs, lambda pair: pair[0].tissue).items()
+        }
+    document.add_rows(SEGMENTATION_CSV, [[row.cells() for row in rows] for rows in models])
+
+
+def segmentation_section(
+    rows: Sequence[SegmentationRow], options: BootstrapOptions
+) -> dict[str, Any]:
+    """Return counts, and tissue -> metrics and why slices are missing from them."""
+    known = {row.patient for row in rows if row.patient is not None}
+    return {
+        "counts": {"slices": len({row.case for row in rows}), "patients": len(known) or None},
+        "tissues": {
+            tissue: {"metrics": summarize(METRICS, own, options), "undefined": _undefined(own)}
+            for tissue, own in group_by(rows, lambda row: row.tissue).items()
+        },
+    }
+
+
+def _undefined(rows: Sequence[SegmentationRow]) -> dict[str, dict[str, int]]:
+    """Return quantity -> reason -> slices on which it is undefined for that reason."""
+    undefined: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for name in QUANTITIES:
+            found: Quantity = getattr(row.agreement, name)
+            if found.value is None:
+                reasons = undefined.setdefault(name, {})
+                reasons[found.reason] = reasons.get(found.reason, 0) + 1
+    return undefined
+
+
+def _check_kind(data_dir: Path) -> None:
+    """Refuse a set of the other kind with words that say so.
 
     Raises:
-        InputNotFoundError: The model or the split is not there.
-        ModelError: It is no segmentation model, or damaged.
-        TrainingSetError: A file of the split cannot be used.
-        UsageError: The split is unknown, the device is not there, or the engine does not run the
-            model on it.
+        UsageError: It is a slice-selection set.
     """
-    samples = _open_samples(data_dir, split)
-    segmenter = NetworkSegmenter(
-        load_model(model, task="segmentation"), device=device, batch_size=_BATCH, engine=engine
-    )
-    return SegmenterRun(
-        tissues=segmenter.tissues,
-        model=segmenter.digest,
-        runs_as=segmenter.runs_as,
-        split=split,
-        patients_known=samples.origins.patients is not None,
-        spacing_known=samples.origins.spacing_mm is not None,
-        _samples=samples,
-        _segmenter=segmenter,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Samples:
-    """Images and masks of a split, read in pieces."""
-
-    headers: SplitHeaders
-    origins: SampleOrigins
-
-    def __len__(self) -> int:
-        return self.headers.images.shape[0]
-
-    def read(self, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return (sample, row, column) HU, as int16 or float32, and labels."""
-        shape = (stop - start, *SAMPLE_SHAPE[:2])
-        images = read_samples(self.headers.images, start, stop).reshape(shape)
-        masks = read_samples(self.headers.masks, start, stop).reshape(shape)
-        for place, (image, mask) in enumerate(zip(images, masks, strict=True)):
-            self._check(start + place, image, mask)
-        return images if images.dtype == np.int16 else images.astype(np.float32), masks
-
-    def _check(self, index: int, image: NDArray[Any], mask: NDArray[np.uint8]) -> None:
-        wrong = mask[mask > _LABELS[-1]]
-        if self.headers.has_not_annotated:
-            wrong = wrong[wrong != NOT_ANNOTATED_LABEL]
-        if wrong.size:
-            raise TrainingSetError(
-                f"{self.headers.masks.path}, sample {index}: expected labels "
-                f"{', '.join(map(str, _LABELS))}, found {int(wrong.max())}",
-                hint="bodycomp validate lists all that is wrong with a set.",
-            )
-        if image.dtype.kind == "f" and not np.isfinite(image).all():
-            raise TrainingSetError(
-                f"{self.headers.images.path}, sample {index}: expected HU, found NaN or infinity",
-                hint="bodycomp validate lists all that is wrong with a set.",
-            )
-
-
-def _open_samples(data_dir: Path, split: str) -> _Samples:
-    if split not in SPLITS:
-        raise UsageError(f"unknown split {split!r}", hint=f"Splits are {', '.join(SPLITS)}.")
-    headers, issues = inspect_segmentation_split(data_dir, split)
-    if issues:
-        raise as_error(issues[0], data_dir / issues[0].where)
-    if headers is None:
-        names = " and ".join(path(data_dir, split).name for path in (images_path, masks_path))
-        raise InputNotFoundError(
-            f"expected {names} in {data_dir}, found neither",
-            hint=f"Choose another split of {', '.join(SPLITS)}.",
+    if (data_dir / "images").is_dir() and (data_dir / "meta").is_dir():
+        raise UsageError(
+            f"expected a segmentation training set, found one for slice selection: {data_dir}",
+            hint="Give it as --slice-selection.",
         )
-    return _Samples(headers, read_origins(data_dir, split, headers.images.shape[0]))
+
+
+def _is_trained_on(model: Path, digest: str) -> bool | None:
+    """Return whether the model's card names this set; None where it names none."""
+    named = load_model(model).card.training.get("data", {}).get("digest", "")
+    return named == digest if named else None
+
+
+def _unknown(one: SegmentedSet) -> list[str]:
+    unknown = []
+    if one.origins.patients is None:
+        unknown.append(
+            "the segmentation set has no manifest that says whose slices these are: its numbers "
+            "have no intervals"
+        )
+    if one.origins.spacing_mm is None:
+        unknown.append(
+            "the segmentation set has no manifest that states the size of pixels: areas and "
+            "distances are undefined"
+        )
+    return unknown

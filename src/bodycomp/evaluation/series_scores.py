@@ -1,4 +1,4 @@
-"""Scores of one series' slices, each made once: for locating levels and for judging the scores."""
+"""Scores of one series' slices, each made once, to locate levels and to evaluate the scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bodycomp.analysis.choice_options import SATURATION_SCALES
 from bodycomp.analysis.coarse_to_fine import ScoreSlices
 from bodycomp.analysis.pipeline import SliceScorer
-from bodycomp.evaluation.level_rows import NearSlices
+from bodycomp.evaluation.level_rows import NO_SLICES, Floats
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.targets import NEAR_MM, target_to_offset
 from bodycomp.progress import Progress, no_progress
@@ -46,21 +46,19 @@ class SeriesScores:
 
     def near(
         self, column: int, slice_z_mm: NDArray[np.float64], true_z_mm: float | None
-    ) -> NearSlices:
-        """Return what the network says of every slice near a level.
+    ) -> tuple[Floats, Floats]:
+        """Return true offset and the network's of every slice near a level, (slice,) each.
 
         Slices that locating did not need are scored now: without them the series that went wrong
         would be missing.
         """
-        if true_z_mm is None:
-            return NearSlices(np.empty(0, np.float32), np.empty(0, np.float32))
-        true_mm = slice_z_mm - true_z_mm
+        true_mm = slice_z_mm - (np.nan if true_z_mm is None else true_z_mm)
         near = np.flatnonzero(np.abs(true_mm) <= NEAR_MM)
         if not near.size:
-            return NearSlices(np.empty(0, np.float32), np.empty(0, np.float32))
+            return NO_SLICES
         limit_mm = SATURATION_SCALES * self._scale_mm
         offsets_mm = target_to_offset(self(near.tolist())[:, column], self._scale_mm)
-        return NearSlices(
+        return (
             true_mm[near].astype(np.float32),
             np.clip(offsets_mm, -limit_mm, limit_mm).astype(np.float32),
         )

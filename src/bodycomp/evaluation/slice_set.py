@@ -18,8 +18,13 @@ from bodycomp.data.png import read_grey_png
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.data.table import read_table
 from bodycomp.errors import TrainingSetError
-from bodycomp.evaluation.level_rows import LevelRow, LevelTruth, SeriesNames, level_row
-from bodycomp.evaluation.naming import name_series
+from bodycomp.evaluation.level_rows import (
+    LevelRow,
+    LevelTruth,
+    SeriesNames,
+    level_row,
+    name_series,
+)
 from bodycomp.evaluation.series_scores import SeriesScores
 
 

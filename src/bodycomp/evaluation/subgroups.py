@@ -23,11 +23,11 @@ NOT_STATED: Final = "not stated"
 
 
 @dataclass(frozen=True, slots=True)
-class Grouping:
+class SubgroupColumn:
     """A column to make subgroups by.
 
     Attributes:
-        column: Its name, or the name of a fact that scans tell.
+        column: Its name, or the name of a fact that scans state.
         edges: Where numbers are divided; a value at an edge belongs to the group above it. None
             for one group per value, or thirds of many numbers.
     """
@@ -42,7 +42,7 @@ class Grouping:
         Raises:
             UsageError: Edges that are no ascending numbers.
 
-        >>> Grouping.parse("bmi:25,30").edges
+        >>> SubgroupColumn.parse("bmi:25,30").edges
         (25.0, 30.0)
         """
         column, colon, listed = (part.strip() for part in text.partition(":"))
@@ -82,7 +82,7 @@ class Grouping:
 
 
 def subgroups_section(
-    outcomes: CaseOutcomes, groupings: Sequence[Grouping], options: BootstrapOptions
+    outcomes: CaseOutcomes, groupings: Sequence[SubgroupColumn], options: BootstrapOptions
 ) -> list[dict[str, Any]]:
     """Return one entry per column and group: counts, a warning where few, and sections."""
     return [
@@ -91,20 +91,20 @@ def subgroups_section(
             "group": group,
             **_counts(own),
             "slice_selection": levels_section(own.levels(), options),
-            "end_to_end": end_to_end_section(own, options),
+            "end_to_end": end_to_end_section(own.tissues(), own.without_mask(), options),
         }
         for grouping in groupings
         for group, own in split_by(outcomes, grouping).items()
     ]
 
 
-def groups_of(outcomes: CaseOutcomes, grouping: Grouping) -> tuple[str, list[str]]:
+def groups_of(outcomes: CaseOutcomes, grouping: SubgroupColumn) -> tuple[str, list[str]]:
     """Return a column and the group of every case in it."""
     values = [case.facts.get(grouping.column, "") for case in outcomes.cases]
     return grouping.column, grouping.groups(values)
 
 
-def split_by(outcomes: CaseOutcomes, grouping: Grouping) -> Mapping[str, CaseOutcomes]:
+def split_by(outcomes: CaseOutcomes, grouping: SubgroupColumn) -> Mapping[str, CaseOutcomes]:
     """Return group -> its cases, numbers in ascending order and what is not stated last."""
     _, groups = groups_of(outcomes, grouping)
     values = [case.facts.get(grouping.column, "") for case in outcomes.cases]

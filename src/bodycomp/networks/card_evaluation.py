@@ -13,7 +13,8 @@ from bodycomp.networks.card_metrics import Metric, MetricTable
 from bodycomp.networks.card_words import Task
 
 SCHEMA: Final = "bodycomp.evaluation"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSIONS: Final = (1, 2)
+"""The second one says segmentation where the first one said outline, which no card takes."""
 
 AREAS: Final = frozenset(
     {
@@ -111,10 +112,11 @@ def _read(path: Path) -> Mapping[str, Any]:
     except ValueError as error:
         raise UsageError(f"{path}: expected JSON ({error})") from error
     kind = document.get("schema") if isinstance(document, dict) else None
-    if kind != SCHEMA or document.get("schema_version") != SCHEMA_VERSION:
+    if kind != SCHEMA or document.get("schema_version") not in SCHEMA_VERSIONS:
+        version = document.get("schema_version") if isinstance(document, dict) else None
         raise UsageError(
-            f"{path}: expected {SCHEMA} of version {SCHEMA_VERSION}, found {kind!r} of version "
-            f"{document.get('schema_version') if isinstance(document, dict) else None!r}"
+            f"{path}: expected {SCHEMA} of version {SCHEMA_VERSIONS[-1]} or earlier, "
+            f"found {kind!r} of version {version!r}"
         )
     return dict(document)
 

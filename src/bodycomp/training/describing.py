@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bodycomp.agreement.shares import share
+from bodycomp.agreement.intervals import wilson_interval
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.data.manifest import Manifest, read_manifest
 from bodycomp.errors import TrainingSetError
@@ -98,7 +98,7 @@ def _metric(name: str, value: float | None, count: int | None, size: SplitSize) 
     )
     if value is None or not count or not name.startswith(SHARE):
         return metric
-    found = share(round(value * count), count)
+    found = wilson_interval(round(value * count), count)
     return replace(metric, low=found.low, high=found.high)
 
 

@@ -17,7 +17,8 @@ from bodycomp.errors import (
     TrainingSetError,
     UsageError,
 )
-from bodycomp.evaluation.segmentation import evaluate_segmenter
+from bodycomp.evaluation.segmentation_set import SegmentedSet, open_segmented_set
+from bodycomp.evaluation.slice_masks import SegmentationRow, compare_slices
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.checkpoint import build_network, load_model, save_model
@@ -66,24 +67,32 @@ def own_set(data_dir: Path, tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def test_records_are_what_the_network_says_of_every_sample(model: Path, own_set: Path) -> None:
+def agreements(opened: SegmentedSet) -> dict[int, dict[str, SegmentationRow]]:
+    """Return sample -> tissue -> its row."""
+    samples: dict[int, dict[str, SegmentationRow]] = {}
+    for row in compare_slices(opened, opened.tissues):
+        samples.setdefault(row.index, {})[row.tissue] = row
+    return samples
+
+
+def test_rows_are_what_the_network_says_of_every_sample(model: Path, own_set: Path) -> None:
     write_manifest(own_set)
-    run = evaluate_segmenter(model, own_set, "test", device="cpu", engine="reference")
-    records = list(run)
+    run = open_segmented_set(model, own_set, "test", device="cpu", engine="reference")
+    samples = agreements(run)
     split = open_segmentation_split(own_set, "test")
     assert split is not None
     network = load_model(model).network.eval()
     dataset = SegmentationDataset(split, PREPROCESSING)
-    assert len(run) == len(records) == len(dataset)
-    assert (run.patients_known, run.spacing_known) == (True, True)
-    for index, record in enumerate(records):
+    assert len(run) == len(dataset)
+    assert list(samples) == list(range(len(dataset)))
+    for index, rows in samples.items():
         image, truth = dataset[index]
         with torch.inference_mode():
             labels = network(image[None]).argmax(dim=1)[0].numpy().astype(np.uint8)
         hu = split.images[index, :, :, 0]
         expected = compare_masks(labels, truth.numpy(), ABDOMINAL_TISSUES, (0.7, 0.9), hu)
         for key, agreement in expected.items():
-            found = record.agreement[key]
+            found = rows[key].agreement
             # Batches round otherwise than single slices: a few pixels in 10,000 are undecided.
             assert found.dice.value == pytest.approx(agreement.dice.value, abs=1e-4)
             assert found.area_cm2.value == pytest.approx(agreement.area_cm2.value, rel=1e-3)
@@ -91,18 +100,18 @@ def test_records_are_what_the_network_says_of_every_sample(model: Path, own_set:
             assert found.mean_hu_error.value == pytest.approx(
                 agreement.mean_hu_error.value, abs=0.5
             )
-        assert (record.source, record.index) == ("test", index)
-        assert record.patient == f"p{index // 2}"
-    assert any(record.agreement["all"].dice.value for record in records)
+            assert rows[key].source == "test"
+            assert rows[key].patient == f"p{index // 2}"
+    assert any(rows["all"].agreement.dice.value for rows in samples.values())
 
 
 def test_without_a_manifest_patients_and_millimetres_are_unknown(
     model: Path, data_dir: Path
 ) -> None:
-    run = evaluate_segmenter(model, data_dir, "test", device="cpu")
-    record = next(iter(run))
-    assert (run.patients_known, run.spacing_known, record.patient) == (False, False, None)
-    everything = record.agreement["all"]
+    run = open_segmented_set(model, data_dir, "test", device="cpu")
+    everything = agreements(run)[0]["all"]
+    assert (run.origins.patients, run.origins.spacing_mm, everything.patient) == (None, None, None)
+    everything = everything.agreement
     assert everything.dice.value is not None
     assert everything.hausdorff95_mm.reason == "the pixel spacing is not known"
     assert everything.area_error_cm2.reason == "the pixel spacing is not known"
@@ -114,53 +123,53 @@ def test_a_cell_without_a_spacing_leaves_only_its_sample_without(
     write_manifest(own_set)
     text = (own_set / "manifest.csv").read_text().replace("test,1,p0,0.7,0.9", "test,1,p0,,0.9")
     (own_set / "manifest.csv").write_text(text)
-    records = list(evaluate_segmenter(model, own_set, "test", device="cpu"))
-    known = [record.agreement["all"].true_area_cm2.value is not None for record in records]
+    samples = agreements(open_segmented_set(model, own_set, "test", device="cpu"))
+    known = [s["all"].agreement.true_area_cm2.value is not None for s in samples.values()]
     assert known == [True, False, *[True] * 17]
 
 
-def test_images_of_any_number_format_give_the_same_records(model: Path, own_set: Path) -> None:
+def test_images_of_any_number_format_give_the_same_rows(model: Path, own_set: Path) -> None:
     images = np.load(own_set / "test_images.npy")
-    before = list(evaluate_segmenter(model, own_set, "test", device="cpu"))
+    before = agreements(open_segmented_set(model, own_set, "test", device="cpu"))
     for other in (images.astype(">i4"), np.asfortranarray(images.astype(np.float64))):
         np.save(own_set / "test_images.npy", other)
-        assert list(evaluate_segmenter(model, own_set, "test", device="cpu")) == before
+        assert agreements(open_segmented_set(model, own_set, "test", device="cpu")) == before
 
 
 def test_a_thoracic_model_is_compared_in_its_own_tissues(data_dir: Path, tmp_path: Path) -> None:
     thoracic = make_model(tmp_path / "thoracic", THORACIC_TISSUES)
-    run = evaluate_segmenter(thoracic, data_dir, "val", device="cpu")
+    run = open_segmented_set(thoracic, data_dir, "val", device="cpu")
     assert run.tissues == THORACIC_TISSUES
-    assert list(next(iter(run)).agreement) == ["muscle", "subcutaneous_fat", "all"]
+    assert list(agreements(run)[0]) == ["muscle", "subcutaneous_fat", "all"]
 
 
-def test_what_cannot_be_evaluated_is_told_before_anything_runs(
+def test_what_cannot_be_evaluated_is_refused_before_anything_runs(
     model: Path, own_set: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="unknown split 'tset'"):
-        evaluate_segmenter(model, own_set, "tset")
+        open_segmented_set(model, own_set, "tset")
     with pytest.raises(InputNotFoundError, match="expected a model"):
-        evaluate_segmenter(tmp_path / "nothing", own_set, "test")
+        open_segmented_set(tmp_path / "nothing", own_set, "test")
     write_manifest(own_set, rows=7)
     with pytest.raises(TrainingSetError, match="expected 19 rows of test, found 7"):
-        evaluate_segmenter(model, own_set, "test")
+        open_segmented_set(model, own_set, "test")
     for name in ("test_images.npy", "test_masks.npy"):
         (own_set / name).unlink()
     with pytest.raises(InputNotFoundError, match=r"test_images.npy and test_masks.npy"):
-        evaluate_segmenter(model, own_set, "test")
+        open_segmented_set(model, own_set, "test")
 
 
-def test_damaged_samples_are_told_by_their_number(model: Path, own_set: Path) -> None:
+def test_damaged_samples_are_named_by_their_number(model: Path, own_set: Path) -> None:
     masks = np.load(own_set / "test_masks.npy", mmap_mode="r+")
     masks[11, 0, 0] = 9
     masks.flush()
     with pytest.raises(TrainingSetError, match="sample 11: expected labels 0, 1, 2, 3, found 9"):
-        list(evaluate_segmenter(model, own_set, "test", device="cpu"))
+        agreements(open_segmented_set(model, own_set, "test", device="cpu"))
     images = np.load(own_set / "test_images.npy").astype(np.float32)
     images[4, 3, 3] = np.nan
     np.save(own_set / "test_images.npy", images)
     with pytest.raises(TrainingSetError, match="sample 4: expected HU, found NaN"):
-        list(evaluate_segmenter(model, own_set, "test", device="cpu"))
+        agreements(open_segmented_set(model, own_set, "test", device="cpu"))
 
 
 def test_a_model_that_finds_levels_is_refused(data_dir: Path, tmp_path: Path) -> None:
@@ -174,7 +183,7 @@ def test_a_model_that_finds_levels_is_refused(data_dir: Path, tmp_path: Path) ->
     )
     save_model(tmp_path / "other", build_network(card), card)
     with pytest.raises(ModelError, match="expected a model for segmentation"):
-        evaluate_segmenter(tmp_path / "other", data_dir, "test")
+        open_segmented_set(tmp_path / "other", data_dir, "test")
 
 
 def test_samples_that_are_annotated_in_part_or_not_at_all(model: Path, own_set: Path) -> None:
@@ -183,10 +192,10 @@ def test_samples_that_are_annotated_in_part_or_not_at_all(model: Path, own_set: 
     masks[2, :200], masks[3] = NOT_ANNOTATED_LABEL, NOT_ANNOTATED_LABEL
     masks.flush()
     with pytest.raises(TrainingSetError, match="found 255"):
-        list(evaluate_segmenter(model, own_set, "test", device="cpu"))
+        agreements(open_segmented_set(model, own_set, "test", device="cpu"))
     declare_not_annotated(own_set)
-    records = {r.index: r for r in evaluate_segmenter(model, own_set, "test", device="cpu")}
-    assert set(records) == set(range(COUNTS["test"])) - {3}
-    assert records[2].agreement["all"].dice.value is not None
-    assert records[2].agreement["all"].area_error_cm2.value is None
-    assert records[4].agreement["all"].area_error_cm2.value is not None
+    samples = agreements(open_segmented_set(model, own_set, "test", device="cpu"))
+    assert set(samples) == set(range(COUNTS["test"])) - {3}
+    assert samples[2]["all"].agreement.dice.value is not None
+    assert samples[2]["all"].agreement.area_error_cm2.value is None
+    assert samples[4]["all"].agreement.area_error_cm2.value is not None

@@ -1,4 +1,4 @@
-"""Confidence intervals by resampling whole patients, and what they allow to say of two models.
+"""Confidence intervals by resampling whole patients, and of shares.
 
 Cases of one patient resemble one another. Intervals that took them for independent would be too
 narrow, so patients are drawn with all of their cases (Davison & Hinkley, Bootstrap Methods and
@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from math import sqrt
 from typing import Any, Final
 
@@ -37,16 +36,11 @@ from bodycomp.results import Quantity
 MIN_DEFINED: Final = 0.95
 """Share of the resamples in which the statistic must be defined."""
 
+WILSON_LEVEL: Final = 0.95
+"""Confidence of the intervals of shares."""
+
 _CELLS_AT_ONCE: Final = 2_000_000
 """Weights in memory at once; 16 MB."""
-
-
-class Verdict(StrEnum):
-    """Which of two models is better on the same cases."""
-
-    FIRST = "first better"
-    SECOND = "second better"
-    UNDECIDED = "not told apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +94,39 @@ def bootstrap(
         return Interval(
             Quantity(None, statistic.undefined), None, None, count, patients, statistic.undefined
         )
-    reason, low, high = _too_few(patients, statistic.min_patients), None, None
-    if not reason:
-        drawn = _drawn(statistic, table, patient, (resamples, seed))
-        without = _without_each(statistic, table, patient)
-        reason, low, high = _bca(value, drawn, without, _tail(level, patients))
+    if patients < statistic.min_patients:
+        reason = f"an interval needs {statistic.min_patients} patients, there are {patients}"
+        return Interval(Quantity(value), None, None, count, patients, reason)
+    drawn = _drawn(statistic, table, patient, (resamples, seed))
+    without = _without_each(statistic, table, patient)
+    reason, low, high = _bca(value, drawn, without, _tail(level, patients))
     return Interval(Quantity(value), low, high, count, patients, reason)
 
 
-def verdict(difference: Interval, *, larger_is_better: bool) -> Verdict:
-    """Return which model is better, given the interval of first minus second.
+def wilson_interval(hits: int, cases: int) -> Interval:
+    """Return the share of hits with its 95 % interval after Wilson (JASA 22, 1927).
 
-    Get it from ``bootstrap`` with ``statistics.difference_of``. One is called better only where the
-    interval is there and excludes 0.
+    It holds for few cases and for shares of 0 and 1; cases count as independent.
+
+    Raises:
+        UsageError: Not 0 <= hits <= cases.
+
+    >>> wilson_interval(9, 10).value.value
+    0.9
     """
-    if difference.low is None or difference.high is None:
-        return Verdict.UNDECIDED
-    if difference.low <= 0 <= difference.high:
-        return Verdict.UNDECIDED
-    return Verdict.FIRST if (difference.low > 0) == larger_is_better else Verdict.SECOND
+    if not 0 <= hits <= cases:
+        raise UsageError(f"expected a count within 0..{cases}, found {hits}")
+    if cases == 0:
+        reason = "there are no cases"
+        return Interval(Quantity(None, reason), None, None, 0, 0, reason)
+    z = float(ndtri((1 + WILSON_LEVEL) / 2))
+    share = hits / cases
+    middle = (share + z**2 / (2 * cases)) / (1 + z**2 / cases)
+    half = z / (1 + z**2 / cases) * sqrt(share * (1 - share) / cases + z**2 / (4 * cases**2))
+    # Its ends are 0 and 1 exactly for shares of 0 and 1, but for rounding.
+    low = 0.0 if hits == 0 else middle - half
+    high = 1.0 if hits == cases else middle + half
+    return Interval(Quantity(share), low, high, cases, cases)
 
 
 def _drawn(
@@ -129,11 +137,11 @@ def _drawn(
     generator = np.random.default_rng(seed)
     patients = int(patient.max()) + 1
     values = []
-    for part in _parts(resamples, max(patients, len(table))):
-        chosen = generator.integers(0, patients, (len(part), patients))
-        places = chosen + patients * np.arange(len(part))[:, None]
-        times = np.bincount(places.ravel(), minlength=len(part) * patients)
-        weights = times.reshape(len(part), patients).astype(np.float64)[:, patient]
+    for chunk in _chunks(resamples, max(patients, len(table))):
+        chosen = generator.integers(0, patients, (len(chunk), patients))
+        places = chosen + patients * np.arange(len(chunk))[:, None]
+        times = np.bincount(places.ravel(), minlength=len(chunk) * patients)
+        weights = times.reshape(len(chunk), patients).astype(np.float64)[:, patient]
         values.append(statistic.formula(table, weights))
     return np.concatenate(values)
 
@@ -141,13 +149,13 @@ def _drawn(
 def _without_each(statistic: Statistic, table: Floats, patient: NDArray[np.intp]) -> Floats:
     """Return the statistic without each patient in turn."""
     values = []
-    for part in _parts(int(patient.max()) + 1, len(table)):
-        weights = (patient[None, :] != np.asarray(part)[:, None]).astype(np.float64)
+    for chunk in _chunks(int(patient.max()) + 1, len(table)):
+        weights = (patient[None, :] != np.asarray(chunk)[:, None]).astype(np.float64)
         values.append(statistic.formula(table, weights))
     return np.concatenate(values)
 
 
-def _parts(rows: int, columns: int) -> Iterator[range]:
+def _chunks(rows: int, columns: int) -> Iterator[range]:
     step = max(1, _CELLS_AT_ONCE // columns)
     for start in range(0, rows, step):
         yield range(start, min(start + step, rows))
@@ -179,12 +187,6 @@ def _tail(level: float, patients: int) -> float:
     """Return the share of resamples beyond each end, smaller for few patients."""
     student = stdtrit(patients - 1, (1 + level) / 2)
     return float(ndtr(-student * sqrt(patients / (patients - 1))))
-
-
-def _too_few(patients: int, needed: int) -> str:
-    if patients >= needed:
-        return ""
-    return f"an interval needs {needed} patients, there are {patients}"
 
 
 def _check(

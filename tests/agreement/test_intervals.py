@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bodycomp.agreement import statistics as catalogue
-from bodycomp.agreement.bootstrap import Verdict, bootstrap, verdict
+from bodycomp.agreement.intervals import bootstrap, wilson_interval
 from bodycomp.agreement.statistics import (
     BIAS,
     DIFFERENCE_SD,
@@ -17,15 +17,15 @@ from bodycomp.agreement.statistics import (
     MEAN,
     MEDIAN,
     PEARSON,
-    SD,
     UPPER_LIMIT,
     Statistic,
     difference_of,
     quantile,
 )
 from bodycomp.errors import UsageError
+from bodycomp.evaluation.metrics import Better, better_model
 
-OF_ONE = {"mean": MEAN, "median": MEDIAN, "sd": SD, "p90": quantile(0.9), "low": quantile(0.2)}
+OF_ONE = {"mean": MEAN, "median": MEDIAN, "p90": quantile(0.9), "low": quantile(0.2)}
 OF_PAIRS = {
     "bias": BIAS,
     "difference sd": DIFFERENCE_SD,
@@ -115,13 +115,13 @@ def test_cases_that_repeat_their_patient_tell_nothing_new() -> None:
     assert naive.high - naive.low < 0.5 * (often.high - often.low)
 
 
-def test_large_sets_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_sets_are_resampled_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     values, patients = np.random.default_rng(0).normal(size=(2, 90))
     patients = np.repeat(names(30), 3)
     whole = bootstrap(MEAN, values, patients, resamples=300)
-    monkeypatch.setattr("bodycomp.agreement.bootstrap._CELLS_AT_ONCE", 1000)
-    in_parts = bootstrap(MEAN, values, patients, resamples=300)
-    assert (in_parts.low, in_parts.high) == pytest.approx((whole.low, whole.high))
+    monkeypatch.setattr("bodycomp.agreement.intervals._CELLS_AT_ONCE", 1000)
+    in_chunks = bootstrap(MEAN, values, patients, resamples=300)
+    assert (in_chunks.low, in_chunks.high) == pytest.approx((whole.low, whole.high))
 
 
 def clustered(rng: np.random.Generator, patients: int) -> tuple[np.ndarray, np.ndarray]:
@@ -203,6 +203,30 @@ def test_wrong_input_is_refused(
         bootstrap(statistic, np.array(values), ["a", "b"], **options)
 
 
+# --- shares -----------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+def test_intervals_of_shares_agree_with_scipy(count: int, of: int) -> None:
+    count = min(count, of)
+    expected = stats.binomtest(count, of).proportion_ci(0.95, method="wilson")
+    found = wilson_interval(count, of)
+    assert found.value.value == pytest.approx(count / of)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_a_share_of_no_cases_is_undefined() -> None:
+    found = wilson_interval(0, 0)
+    assert found.value.value is None
+    assert found.value.reason == "there are no cases"
+    assert found.low is None
+
+
+def test_counts_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"0\.\.2"):
+        wilson_interval(3, 2)
+
+
 # --- two models ---------------------------------------------------------------------------------
 
 
@@ -212,22 +236,22 @@ def two_models(shift: float) -> np.ndarray:
     return np.stack([0.9 + difficulty + shift + rng.normal(0, 0.004, 40), 0.9 + difficulty], axis=1)
 
 
-def test_a_clear_difference_is_told_and_chance_is_not() -> None:
+def test_a_clear_difference_is_named_and_chance_is_not() -> None:
     better, same = (
         bootstrap(difference_of(MEAN), two_models(shift), names(40)) for shift in (0.01, 0.0)
     )
-    assert verdict(better, larger_is_better=True) == Verdict.FIRST
-    assert verdict(better, larger_is_better=False) == Verdict.SECOND
-    assert verdict(same, larger_is_better=True) == Verdict.UNDECIDED
+    assert better_model(better, Better.LARGER) == "models"
+    assert better_model(better, Better.SMALLER) == "against"
+    assert better_model(same, Better.LARGER) == "undecided"
 
 
-def test_pairing_tells_what_two_separate_intervals_hide() -> None:
+def test_pairing_shows_what_two_separate_intervals_hide() -> None:
     table = two_models(0.01)
     first, second = (bootstrap(MEAN, table[:, i], names(40)) for i in (0, 1))
     assert first.low < second.high
     difference = bootstrap(difference_of(MEAN), table, names(40))
     assert difference.value.value == pytest.approx((table[:, 0] - table[:, 1]).mean())
-    assert verdict(difference, larger_is_better=True) == Verdict.FIRST
+    assert better_model(difference, Better.LARGER) == "models"
 
 
 def test_statistics_of_pairs_are_compared_as_well() -> None:
@@ -240,12 +264,12 @@ def test_statistics_of_pairs_are_compared_as_well() -> None:
     assert found.value.value == pytest.approx(
         LIN_CONCORDANCE.of(table[:, :2]) - LIN_CONCORDANCE.of(table[:, 2:])
     )
-    assert verdict(found, larger_is_better=True) == Verdict.FIRST
+    assert better_model(found, Better.LARGER) == "models"
 
 
-def test_without_an_interval_nothing_is_told() -> None:
+def test_without_an_interval_nothing_is_better() -> None:
     few = bootstrap(difference_of(MEAN), two_models(0.1)[:5], names(5))
-    assert verdict(few, larger_is_better=True) == Verdict.UNDECIDED
+    assert better_model(few, Better.LARGER) == "undecided"
 
 
 def test_every_statistic_is_tested_here() -> None:

@@ -1,0 +1,192 @@
+"""A segmentation model on a training set's split, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.analysis.segmentation import NetworkSegmenter
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
+from bodycomp.data.arrays import read_samples
+from bodycomp.data.issues import as_error
+from bodycomp.data.layout import SPLITS, images_path, masks_path
+from bodycomp.data.manifest import MANIFEST_NAME, read_manifest
+from bodycomp.data.segmentation_set import SAMPLE_SHAPE, SplitHeaders, inspect_segmentation_split
+from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
+from bodycomp.evaluation.slice_masks import SliceMasks
+from bodycomp.imaging.volume import Volume
+from bodycomp.networks.checkpoint import load_model
+from bodycomp.networks.names import AUTO_ENGINE
+
+_BATCH: Final = 8
+_LABELS: Final = np.array([0, *(tissue.label for tissue in ABDOMINAL_TISSUES)])
+_SPACING_COLUMNS: Final = ("row_spacing_mm", "column_spacing_mm")
+
+
+@dataclass(frozen=True, eq=False)
+class SampleOrigins:
+    """What the manifest of a set says of the samples of one split, if there is one.
+
+    Attributes:
+        patients: (sample,) pseudonyms; None without a manifest.
+        spacing_mm: (sample, 2) between rows and between columns, NaN where not stated; None
+            without a manifest or its columns.
+    """
+
+    patients: tuple[str, ...] | None = None
+    spacing_mm: NDArray[np.float64] | None = None
+
+    def patient(self, index: int) -> str | None:
+        """Return whose sample it is, None if nothing says so."""
+        return (self.patients[index] or None) if self.patients else None
+
+    def pixel_spacing_mm(self, index: int) -> tuple[float, float] | None:
+        """Return the distance between rows and between columns, None unless both are stated."""
+        if self.spacing_mm is None or not (self.spacing_mm[index] > 0).all():
+            return None
+        row_mm, column_mm = self.spacing_mm[index]
+        return float(row_mm), float(column_mm)
+
+
+def read_origins(data_dir: Path, split: str, count: int) -> SampleOrigins:
+    """Read what the manifest beside a split says of its samples.
+
+    Raises:
+        TrainingSetError: The manifest is damaged or lists another number of samples.
+    """
+    manifest = read_manifest(data_dir)
+    if manifest is None:
+        return SampleOrigins()
+    rows = manifest.of(split)
+    if len(rows) != count:
+        raise TrainingSetError(
+            f"{data_dir / MANIFEST_NAME}: expected {count} rows of {split}, found {len(rows)}",
+            hint="Prepare the set again, or remove the manifest if the set was changed by hand.",
+        )
+    spacing = None
+    if all(name in rows for name in _SPACING_COLUMNS):
+        spacing = np.stack([rows.numbers(name) for name in _SPACING_COLUMNS], axis=1)
+    return SampleOrigins(rows.texts("patient"), spacing)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedSet:
+    """One split with masks by a model; iterating runs the network, few samples at once.
+
+    Attributes:
+        split: Its name.
+        headers: Its files.
+        origins: Whose its samples are.
+        segmenter: The model.
+    """
+
+    split: str
+    headers: SplitHeaders
+    origins: SampleOrigins
+    segmenter: NetworkSegmenter = field(repr=False)
+
+    @property
+    def tissues(self) -> tuple[Tissue, ...]:
+        """What the model labels and what is compared."""
+        return self.segmenter.tissues
+
+    @property
+    def model(self) -> str:
+        """Digest of the weights."""
+        return self.segmenter.digest
+
+    def __len__(self) -> int:
+        return self.headers.images.shape[0]
+
+    def __iter__(self) -> Iterator[SliceMasks]:
+        """Yield every sample, in order.
+
+        Raises:
+            TrainingSetError: A mask holds unknown labels, or an image NaN or infinity.
+            ModelError: The network gave something other than numbers.
+        """
+        for start in range(0, len(self), _BATCH):
+            images, masks = self._read(start, min(start + _BATCH, len(self)))
+            # Slices of a set are what networks see, square in mm: only their number matters here.
+            volume = Volume(images, (1.0, 1.0), np.arange(len(images), dtype=np.float64))
+            found = self.segmenter(volume, range(len(images)))
+            for place, truth in enumerate(masks):
+                yield SliceMasks(
+                    source=self.split,
+                    index=start + place,
+                    patient=self.origins.patient(start + place),
+                    mask=found[place],
+                    truth=truth,
+                    pixel_spacing_mm=self.origins.pixel_spacing_mm(start + place),
+                    hu=images[place],
+                )
+
+    def _read(self, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return (sample, row, column) HU, as int16 or float32, and labels."""
+        shape = (stop - start, *SAMPLE_SHAPE[:2])
+        images = read_samples(self.headers.images, start, stop).reshape(shape)
+        masks = read_samples(self.headers.masks, start, stop).reshape(shape)
+        for place, (image, mask) in enumerate(zip(images, masks, strict=True)):
+            self._check(start + place, image, mask)
+        return images if images.dtype == np.int16 else images.astype(np.float32), masks
+
+    def _check(self, index: int, image: NDArray[Any], mask: NDArray[np.uint8]) -> None:
+        wrong = mask[mask > _LABELS[-1]]
+        if self.headers.has_not_annotated:
+            wrong = wrong[wrong != NOT_ANNOTATED_LABEL]
+        if wrong.size:
+            raise TrainingSetError(
+                f"{self.headers.masks.path}, sample {index}: expected labels "
+                f"{', '.join(map(str, _LABELS))}, found {int(wrong.max())}",
+                hint="bodycomp validate lists all that is wrong with a set.",
+            )
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            raise TrainingSetError(
+                f"{self.headers.images.path}, sample {index}: expected HU, found NaN or infinity",
+                hint="bodycomp validate lists all that is wrong with a set.",
+            )
+
+
+def open_segmented_set(
+    model: Path, data_dir: Path, split: str, *, device: str = "auto", engine: str = AUTO_ENGINE
+) -> SegmentedSet:
+    """Open a model and a split; nothing is computed before the first sample.
+
+    Patients and the size of pixels come from ``manifest.csv`` if there is one; without it areas
+    and distances in mm are undefined.
+
+    Args:
+        model: Model folder, run folder or Keras file of a segmentation model.
+        data_dir: Segmentation training set.
+        split: One of ``data.layout.SPLITS``.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        engine: One of ``networks.names.ENGINES``.
+
+    Raises:
+        InputNotFoundError: The model or the split is not there.
+        ModelError: It is no segmentation model, or damaged.
+        TrainingSetError: A file of the split cannot be used.
+        UsageError: The split is unknown, the device is not there, or the engine does not run the
+            model on it.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"unknown split {split!r}", hint=f"Splits are {', '.join(SPLITS)}.")
+    headers, issues = inspect_segmentation_split(data_dir, split)
+    if issues:
+        raise as_error(issues[0], data_dir / issues[0].where)
+    if headers is None:
+        names = " and ".join(path(data_dir, split).name for path in (images_path, masks_path))
+        raise InputNotFoundError(
+            f"expected {names} in {data_dir}, found neither",
+            hint=f"Choose another split of {', '.join(SPLITS)}.",
+        )
+    origins = read_origins(data_dir, split, headers.images.shape[0])
+    segmenter = NetworkSegmenter(
+        load_model(model, task="segmentation"), device=device, batch_size=_BATCH, engine=engine
+    )
+    return SegmentedSet(split, headers, origins, segmenter)

@@ -1,0 +1,138 @@
+"""Masks that were found and their truth, slice by slice, compared while the next ones are made."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.agreement.masks import MaskAgreement, compare_masks
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue
+from bodycomp.preparation.splits import pseudonyms
+from bodycomp.report.result_rows import Cell
+
+QUANTITIES: Final = MaskAgreement.__slots__
+"""Names of the quantities of a ``MaskAgreement``, in its order."""
+
+_THREADS: Final = 2
+_WAITING: Final = 16
+"""Slices between the network and the metrics; each is about 1 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class SliceMasks:
+    """One slice to compare.
+
+    Attributes:
+        source: Split of a training set, or name of a mask file without its suffix.
+        index: Sample in the split, or slice in the volume, feet to head.
+        patient: Whose it is; None if nothing says so.
+        mask, truth: (row, column) labels; the truth may be ``NOT_ANNOTATED_LABEL``.
+        pixel_spacing_mm: Distance between rows and between columns; None if nothing states it.
+        hu: (row, column), or None.
+    """
+
+    source: str
+    index: int
+    patient: str | None
+    mask: NDArray[np.uint8] = field(repr=False)
+    truth: NDArray[np.uint8] = field(repr=False)
+    pixel_spacing_mm: tuple[float, float] | None = None
+    hu: NDArray[Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationRow:
+    """One tissue on one slice, a row of ``segmentation.csv``.
+
+    Attributes:
+        source, index, patient: As of its ``SliceMasks``.
+        tissue: Key, or ``agreement.masks.ALL_TISSUES``.
+        agreement: Of both masks.
+    """
+
+    source: str
+    index: int
+    patient: str | None
+    tissue: str
+    agreement: MaskAgreement
+
+    @property
+    def case(self) -> str:
+        """Name of the slice."""
+        return f"{self.source}/{self.index}"
+
+    def cells(self) -> Mapping[str, Cell]:
+        """Return a row of the table."""
+        return {
+            "source": self.source,
+            "index": self.index,
+            "patient": self.patient,
+            "tissue": self.tissue,
+            **{name: getattr(self.agreement, name).value for name in QUANTITIES},
+        }
+
+
+def compare_slices(
+    slices: Iterable[SliceMasks],
+    tissues: Sequence[Tissue],
+    done: Callable[[int], None] = lambda _: None,
+) -> Iterator[SegmentationRow]:
+    """Yield the rows of every slice, in order; few slices are in memory at once.
+
+    A slice of which no pixel is annotated has none.
+
+    Threads compare while ``slices`` makes the next ones: SciPy and NumPy let go of Python's lock
+    where they spend their time.
+
+    Args:
+        slices: Made while the earlier ones are compared.
+        tissues: What is compared.
+        done: Called with 1 after every slice.
+    """
+    waiting: deque[Future[list[SegmentationRow]]] = deque()
+
+    def next_rows() -> list[SegmentationRow]:
+        rows = waiting.popleft().result()
+        done(1)
+        return rows
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        try:
+            for one in slices:
+                if (one.truth == NOT_ANNOTATED_LABEL).all():
+                    continue
+                waiting.append(threads.submit(_compare, one, tissues))
+                if len(waiting) >= _WAITING:
+                    yield from next_rows()
+            while waiting:
+                yield from next_rows()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _compare(one: SliceMasks, tissues: Sequence[Tissue]) -> list[SegmentationRow]:
+    agreements = compare_masks(one.mask, one.truth, tissues, one.pixel_spacing_mm, one.hu)
+    return [
+        SegmentationRow(one.source, one.index, one.patient, tissue, agreement)
+        for tissue, agreement in agreements.items()
+    ]
+
+
+def without_names(rows: Sequence[SegmentationRow]) -> list[SegmentationRow]:
+    """Return the rows with numbers for the names of patients, and of the files named after them."""
+    numbers = pseudonyms({row.patient for row in rows if row.patient is not None}, seed=0)
+    return [
+        replace(
+            row,
+            source=numbers.get(row.source, row.source),
+            patient=numbers.get(row.patient or ""),
+        )
+        for row in rows
+    ]

@@ -358,7 +358,7 @@ def test_a_kill_leaves_all_or_nothing(run, monkeypatch, moment):
         if moment == "before the history":
             patch.setattr(session, "write_history", kill)
         elif moment == "in the folders":
-            patch.setattr("bodycomp.review.reviewed_table.write_table", kill)
+            patch.setattr("bodycomp.review.session.write_table", kill)
         stop = {"after the history": 1, "before the history": 1, "in the folders": 2}[moment]
         calls = []
 

@@ -11,21 +11,12 @@ from pathlib import Path
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
 from bodycomp.progress import Progress, no_progress
-from bodycomp.review.correcting import (
-    FoundScans,
-    check_segmenter,
-    corrected_event,
-    found_scans,
-    now,
-    run_segmenter,
-    stage_correction,
-)
 from bodycomp.review.correction import Corrector, LevelChange
 from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.review.found_scans import found_scans, segmenter_of
 from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.plan import PlannedRow, Step, plan_review
 from bodycomp.review.review_csv import ReviewRow, read_review
-from bodycomp.review.reviewed_table import row_in_effect
 from bodycomp.review.session import ReviewSession, opened_session
 from bodycomp.study.measured_run import Case
 
@@ -83,7 +74,7 @@ def apply_review(
 
     Args:
         options: The review and what it is applied to.
-        progress: Told about each step.
+        progress: Called at each step.
         segmenter: Used instead of the model in ``options.scans.models_dir``.
 
     Raises:
@@ -95,12 +86,12 @@ def apply_review(
     """
     with opened_session(options.scans.out_dir) as session:
         rows = read_review(options.review, options.reviewer)
-        plan = plan_review(session.run, session.states, rows, options.review.name)
+        plan = plan_review(session, rows, options.review.name)
         waiting = 0 if options.move else sum(each.step is Step.MOVE for each in plan.rows)
         planned = plan.rows if options.move else tuple(map(_without_move, plan.rows))
         moves = [each.row for each in planned if each.step is Step.MOVE]
         moved = _measure_moves(session, options, moves, progress, segmenter) if moves else {}
-        events = [moved.get(each.row.case) or _verdict_event(session, each) for each in planned]
+        events = [moved.get(each.row.case) or _verdict_event(each) for each in planned]
         return ReviewOutcome(
             table=session.finish(events),
             moved=len(moved),
@@ -118,7 +109,7 @@ def _without_move(planned: PlannedRow) -> PlannedRow:
     return replace(planned, step=Step.KEEP) if planned.step is Step.MOVE else planned
 
 
-def _verdict_event(session: ReviewSession, planned: PlannedRow) -> ReviewEvent:
+def _verdict_event(planned: PlannedRow) -> ReviewEvent:
     row = planned.row
     return ReviewEvent(
         case=row.case,
@@ -128,8 +119,6 @@ def _verdict_event(session: ReviewSession, planned: PlannedRow) -> ReviewEvent:
         verdict=row.verdict,
         comment=row.comment,
         change=Change.RESTORED if planned.step is Step.RESTORE else Change.NONE,
-        original=session.run.row_digest(row.case),
-        applied_at=now(),
     )
 
 
@@ -145,7 +134,6 @@ def _measure_moves(
     Raises:
         ReviewError: The scans or the models are not given.
     """
-    run = session.run
     if not options.scans.inputs:
         raise ReviewError(
             f"expected the scans, to measure {len(rows)} levels where they were moved to, the "
@@ -153,34 +141,29 @@ def _measure_moves(
             hint="Name the files or folders that were measured after the review, or leave the "
             "moves for another time with --no-scans.",
         )
-    segment = segmenter or run_segmenter(run, options.scans.models_dir, options.scans.device)
-    check_segmenter(run, segment)
-    with found_scans(run, options.scans, progress) as scans:
+    segment = segmenter_of(session.run, options.scans, segmenter)
+    with found_scans(session.run, options.scans, progress) as scans:
         scans.check_there(row.case for row in rows)
         events: dict[Case, ReviewEvent] = {}
         by_series = sorted(rows, key=lambda row: row.case[:2])
         for _, members in groupby(by_series, key=lambda row: row.case[:2]):
             same = list(members)
-            corrector = Corrector(run, scans.load(scans.source(same[0].case)), segment)
+            _, loaded = scans.load(same[0].case)
+            corrector = Corrector(session.run, loaded, scans.outputs, segment)
             for row in same:
-                events[row.case] = _move(session, scans, corrector, row)
+                events[row.case] = _move(session, corrector, row)
                 progress("series", len(events), len(rows))
         return events
 
 
-def _move(
-    session: ReviewSession, scans: FoundScans, corrector: Corrector, row: ReviewRow
-) -> ReviewEvent:
-    case = row.case
-    corrector.check_same_scan(case)
+def _move(session: ReviewSession, corrector: Corrector, row: ReviewRow) -> ReviewEvent:
     change = LevelChange(
-        case=case,
+        case=row.case,
         slice_index=row.moved_to_slice,
         by=row.reviewer,
         at=row.reviewed_at,
         reason=row.comment,
     )
-    choice = corrector.choice(change, row_in_effect(session.run, case, session.state(case)))
-    staged = stage_correction(scans, corrector, change, corrector.measure(change, choice))
-    event = corrected_event(session.run, change, EventKind.REVIEW, staged)
+    choice = corrector.choice(change, session.row(row.case))
+    event = corrector.event(change, choice, EventKind.REVIEW)
     return replace(event, verdict=row.verdict)

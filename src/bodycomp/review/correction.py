@@ -1,4 +1,4 @@
-"""A level that a person moved, or a mask that they drew anew -> what is measured then.
+"""A level that a person moved, or a mask that they corrected -> what is measured then.
 
 Moving a level in a review and giving back a corrected mask are both done here, so that both give
 the numbers that the analysis would have given at that slice and with that mask.
@@ -20,43 +20,31 @@ from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import ReviewError
-from bodycomp.report.result_rows import Cell
-from bodycomp.report.review_rows import tissues_of
+from bodycomp.report.result_rows import Cell, result_rows
+from bodycomp.report.review_rows import correction_cells, tissues_of
 from bodycomp.results import (
     Correction,
+    LevelResult,
     LevelStatus,
     Quantity,
     SeriesResult,
     SliceChoice,
 )
+from bodycomp.review.given_mask import GivenMask
+from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.recorded_level import (
     file_digest,
     recorded_choice,
     recorded_masks,
     recorded_subject,
 )
+from bodycomp.review.session import new_stage
+from bodycomp.storage import flush_folder
 from bodycomp.study.measured_run import Case, MeasuredRun
-from bodycomp.study.outputs import LABELS_NAME, RESULT_NAME
+from bodycomp.study.outputs import LABELS_NAME, RESULT_NAME, OutputChoice, write_series
 from bodycomp.study.sources import LoadedVolume
 
 MOVED_REASON: Final = "level moved by a reviewer"
-
-
-@dataclass(frozen=True, eq=False)
-class GivenMask:
-    """A mask that a person gave back.
-
-    Attributes:
-        labels: (slice, row, column) on the scan's grid.
-        annotated: (slice,) whether it has a label there.
-        digest: Of its file, as ``recorded_level.file_digest``.
-        notes: How it was read; nothing identifying.
-    """
-
-    labels: NDArray[np.uint8] = field(repr=False)
-    annotated: NDArray[np.bool_] = field(repr=False)
-    digest: str
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,25 +77,14 @@ class Corrector:
     Attributes:
         run: What is corrected.
         loaded: The series.
+        outputs: What is written for corrected levels.
         segmenter: Labels slices for which no mask is given.
     """
 
     run: MeasuredRun
     loaded: LoadedVolume
+    outputs: OutputChoice
     segmenter: Segmenter | None = None
-
-    def check_same_scan(self, case: Case) -> None:
-        """Check that the scan has the slices that it had when it was measured.
-
-        Raises:
-            ReviewError: It has fewer or more.
-        """
-        expected, found = self.run.rows[case]["slices"], len(self.loaded.volume)
-        if expected != found:
-            raise ReviewError(
-                f"{case}: expected {expected} slices as when it was measured, found {found}",
-                hint="Give the files that were measured.",
-            )
 
     def choice(self, change: LevelChange, row: Mapping[str, Cell]) -> SliceChoice:
         """Return where the level lies after a change.
@@ -149,26 +126,44 @@ class Corrector:
         """Return the slices that are measured for a level."""
         return self._measurer(case).slices_of(choice)
 
-    def measure(self, change: LevelChange, choice: SliceChoice) -> SeriesResult:
-        """Return the result of one level, with the correction and nothing else of its series.
+    def event(self, change: LevelChange, choice: SliceChoice, kind: EventKind) -> ReviewEvent:
+        """Measure a level, write its results into a hidden folder, and return the event of it.
 
         Raises:
             ReviewError: The given mask has no label on a slice of the level.
         """
+        level = self._measured(change, choice)
+        row, context = self.run.rows[change.case], self.loaded.context
+        slice_selection, segmentation = self.run.models
+        result = SeriesResult(  # of this level alone
+            tissues=tissues_of(row),
+            levels=(level,),
+            models={"slice_selection": slice_selection, "segmentation": segmentation},
+            subject=recorded_subject(row, context.subject),
+            acquisition=context.acquisition,
+        )
+        stage = new_stage(self.run, change.case)
+        facts = write_series(stage, self.loaded, result, self.outputs)
+        flush_folder(stage)
+        (cells,) = result_rows(facts, result)
+        return ReviewEvent(
+            case=change.case,
+            kind=kind,
+            at=change.at,
+            by=change.by,
+            comment=change.reason,
+            change=Change.CORRECTED,
+            row=cells | (correction_cells(level.correction) if level.correction else {}),
+            stage=stage.name,
+        )
+
+    def _measured(self, change: LevelChange, choice: SliceChoice) -> LevelResult:
         measurer = self._measurer(change.case)
-        indices = measurer.slices_of(choice)
-        masks = self._masks(change, indices)
+        masks = self._masks(change, measurer.slices_of(choice))
         level = measurer.measure(choice, masks)
         if change.mask is None and self.segmenter and self.run.settings.get("intervals"):
             level = with_intervals(level, self.segmenter, self.loaded.volume, measurer.tissues)
-        slice_selection, segmentation = self.run.models
-        return SeriesResult(
-            tissues=measurer.tissues,
-            levels=(replace(level, correction=self._correction(change, choice, masks)),),
-            models={"slice_selection": slice_selection, "segmentation": segmentation},
-            subject=measurer.context.subject,
-            acquisition=measurer.context.acquisition,
-        )
+        return replace(level, correction=self._correction(change, choice, masks))
 
     def _measurer(self, case: Case) -> LevelMeasurer:
         row, context = self.run.rows[case], self.loaded.context
@@ -196,7 +191,7 @@ class Corrector:
         if empty:
             raise ReviewError(
                 f"{change.case} is measured on slice {', '.join(map(str, empty))}: expected "
-                f"labels there in the mask, found {slices_in_words(mask)}",
+                f"labels there in the mask, found {mask.where}",
                 hint="Counted from 0 at the feet. If the level lies elsewhere say so with --level "
                 "and --slice.",
             )
@@ -227,20 +222,11 @@ class Corrector:
             mask_digest=change.mask.digest if change.mask else "",
             dice=_undefined(tissues, "the level was moved to slices without a mask of the networks")
             if is_moved and there is None
-            else dice_of(masks, recorded_masks(labels, self.loaded.volume), tissues),
+            else _dice(masks, recorded_masks(labels, self.loaded.volume), tissues),
         )
 
 
-def slices_in_words(mask: GivenMask) -> str:
-    """Return where a mask has labels, in few words."""
-    drawn = np.flatnonzero(mask.annotated)
-    if not len(drawn):
-        return "none"
-    first, last = int(drawn[0]), int(drawn[-1])
-    return f"some on slice {first} alone" if first == last else f"some on slices {first} to {last}"
-
-
-def dice_of(
+def _dice(
     masks: Mapping[int, NDArray[np.uint8]],
     networks: NDArray[np.uint8] | None,
     tissues: tuple[Tissue, ...],

@@ -3,19 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import MaskVolume, read_masks
 from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError
-from bodycomp.review.correction import GivenMask
 from bodycomp.review.recorded_level import file_digest
 
 _AUTOMATIC_NAME: Final = "Segment_{}"
 """What 3D Slicer calls the segments of a label map that has no names."""
+
+
+@dataclass(frozen=True, eq=False)
+class GivenMask:
+    """A mask that a person gave back.
+
+    Attributes:
+        labels: (slice, row, column) on the scan's grid.
+        annotated: (slice,) whether it has a label there.
+        digest: Of its file, as ``recorded_level.file_digest``.
+        notes: How it was read; nothing identifying.
+    """
+
+    labels: NDArray[np.uint8] = field(repr=False)
+    annotated: NDArray[np.bool_] = field(repr=False)
+    digest: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """On which slices it has labels, in few words."""
+        found = np.flatnonzero(self.annotated)
+        if not len(found):
+            return "none"
+        first, last = int(found[0]), int(found[-1])
+        return (
+            f"some on slice {first} alone" if first == last else f"some on slices {first} to {last}"
+        )
 
 
 def given_mask(path: Path, labels: Sequence[str], scan: Scan, levels: Sequence[str]) -> GivenMask:
@@ -26,7 +57,7 @@ def given_mask(path: Path, labels: Sequence[str], scan: Scan, levels: Sequence[s
         labels: What its labels mean, as ``LabelMapping.parse`` has it. If empty they are those of
             ``labels.nii.gz`` and of the DICOM segmentations that ``analyze`` writes; a segment of
             another name is refused, whatever its number.
-        scan: What it was drawn on.
+        scan: What it was annotated on.
         levels: Levels of the run, after which the segments of its DICOM segmentations are named.
 
     Raises:
@@ -64,6 +95,6 @@ def _given(path: Path, found: MaskVolume) -> GivenMask:
         raise SeriesError(
             f"{path.name}: expected slices whose pixels are all annotated, found "
             f"{int(found.partial.sum())} with pixels that are marked as not annotated",
-            hint="Areas are those of whole slices: draw all of it, or none of the slice.",
+            hint="Areas are those of whole slices: annotate all of a slice, or none of it.",
         )
     return GivenMask(found.labels, found.annotated, file_digest(path), found.notes)

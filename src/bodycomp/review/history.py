@@ -18,9 +18,12 @@ from bodycomp import __version__
 from bodycomp.errors import OutputError
 from bodycomp.report.result_rows import Cell
 from bodycomp.storage import atomic_file
+from bodycomp.study.journal import plain_number
 from bodycomp.study.measured_run import Case, MeasuredRun
 from bodycomp.study.out_folder import HISTORY_NAME
 
+ACCEPT: Final = "accept"
+REJECT: Final = "reject"
 EVENT_SCHEMA: Final = "bodycomp.review-event"
 EVENT_SCHEMA_VERSION: Final = 1
 
@@ -54,7 +57,7 @@ class ReviewEvent:
         row: The corrected row, with the columns of corrections; None unless corrected.
         stage: Name of the folder that held the corrected results before they counted.
         original: ``MeasuredRun.row_digest`` of what it is about.
-        applied_at: When the tool took it in.
+        applied_at: When the tool took it in; this and ``original`` are known once it counts.
     """
 
     case: Case
@@ -66,8 +69,8 @@ class ReviewEvent:
     change: Change = Change.NONE
     row: Mapping[str, Cell] | None = field(default=None, repr=False)
     stage: str = ""
-    original: str
-    applied_at: str
+    original: str = ""
+    applied_at: str = ""
 
     def to_line(self) -> str:
         """Return the event as one line of JSON."""
@@ -75,7 +78,9 @@ class ReviewEvent:
         head = {"schema": EVENT_SCHEMA, "schema_version": EVENT_SCHEMA_VERSION}
         document = head | {"software": __version__} | self.case._asdict() | own
         del document["case"]
-        return json.dumps(document, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+        return (
+            json.dumps(document, ensure_ascii=False, allow_nan=False, default=plain_number) + "\n"
+        )
 
     @classmethod
     def from_line(cls, line: str) -> ReviewEvent:
@@ -113,8 +118,13 @@ class CaseState:
     corrected: ReviewEvent | None = None
     at: str = ""
 
+    @property
+    def row(self) -> Mapping[str, Cell] | None:
+        """The corrected row; None if that of the networks counts."""
+        return None if self.corrected is None else self.corrected.row
+
     def after(self, event: ReviewEvent) -> CaseState:
-        """Return the state once an event counts; a correction alone waits to be judged anew."""
+        """Return the state once an event counts; a correction alone waits to be reviewed anew."""
         corrected = {Change.NONE: self.corrected, Change.CORRECTED: event, Change.RESTORED: None}
         is_review = event.kind is EventKind.REVIEW
         words = (event.verdict, event.comment, event.by, event.at) if is_review else ("",) * 4
@@ -162,8 +172,3 @@ def states_of(run: MeasuredRun, events: Sequence[ReviewEvent]) -> dict[Case, Cas
         if event.case in run.rows and event.original == run.row_digest(event.case):
             states[event.case] = states.get(event.case, CaseState()).after(event)
     return states
-
-
-def _plain(value: Any) -> Any:
-    """Return a NumPy scalar as Python's own number, which keeps every digit."""
-    return value.item()

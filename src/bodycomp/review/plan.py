@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bodycomp.report.result_rows import Cell
 from bodycomp.review.history import CaseState
 from bodycomp.review.review_csv import Faults, ReviewRow
-from bodycomp.review.reviewed_table import row_in_effect
+from bodycomp.review.session import ReviewSession
 from bodycomp.study.measured_run import Case, MeasuredRun
 
 
@@ -44,12 +44,7 @@ class ReviewPlan:
     older: int
 
 
-def plan_review(
-    run: MeasuredRun,
-    states: Mapping[Case, CaseState],
-    rows: Sequence[ReviewRow],
-    name: str,
-) -> ReviewPlan:
+def plan_review(session: ReviewSession, rows: Sequence[ReviewRow], name: str) -> ReviewPlan:
     """Check every row against the run and say what it asks for.
 
     The last word counts, by the time when it was given, so that reviews can be applied in any
@@ -57,8 +52,7 @@ def plan_review(
     one stays, and the networks' slice comes back in its place.
 
     Args:
-        run: What was reviewed.
-        states: What counts so far.
+        session: What was reviewed, and what counts so far.
         rows: The review.
         name: Its file, for messages.
 
@@ -69,13 +63,13 @@ def plan_review(
     planned: list[PlannedRow] = []
     repeated = older = 0
     for row in rows:
-        if not _fits(run, row, faults):
+        if not _fits(session.run, row, faults):
             continue
-        state = states.get(row.case, CaseState())
+        state = session.state(row.case)
         if state.is_newer_than(row.reviewed_at):
             older += 1
             continue
-        step = _step(run, state, row, faults)
+        step = _step(session, row, faults)
         if step is Step.KEEP and _says_the_same(row, state):
             repeated += 1
         else:
@@ -120,9 +114,9 @@ def _unknown_name(run: MeasuredRun, case: Case) -> str:
     return "level" if any(known[:2] == case[:2] for known in run.rows) else "series"
 
 
-def _step(run: MeasuredRun, state: CaseState, row: ReviewRow, faults: Faults) -> Step:
-    now = row_in_effect(run, row.case, state)["slice_index"]
-    networks = run.rows[row.case]["slice_index"]
+def _step(session: ReviewSession, row: ReviewRow, faults: Faults) -> Step:
+    now = session.row(row.case)["slice_index"]
+    networks = session.run.rows[row.case]["slice_index"]
     if row.moved_to_slice is not None and row.moved_to_slice == now:
         return Step.KEEP
     if row.shown_slice not in (now, networks):

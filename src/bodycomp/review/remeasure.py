@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
 from bodycomp.progress import Progress, no_progress
 from bodycomp.report.result_rows import Cell
-from bodycomp.review.correcting import (
-    check_segmenter,
-    found_scans,
-    run_segmenter,
-)
-from bodycomp.review.correction import Corrector
-from bodycomp.review.given_mask import given_mask
+from bodycomp.report.review_rows import CORRECTED
+from bodycomp.review.correction import Corrector, LevelChange
+from bodycomp.review.found_scans import found_scans, segmenter_of
+from bodycomp.review.given_mask import GivenMask, given_mask
+from bodycomp.review.history import Change, EventKind, ReviewEvent
+from bodycomp.review.recorded_level import recorded_masks
 from bodycomp.review.remeasure_options import RemeasureOptions
-from bodycomp.review.reviewed_table import row_in_effect
-from bodycomp.review.series_correction import SeriesCorrection
-from bodycomp.review.session import opened_session
+from bodycomp.review.session import ReviewSession, corrected_folder, now, opened_session
 from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.outputs import LABELS_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def remeasure(
 
     Args:
         options: What is corrected.
-        progress: Told about each step.
+        progress: Called at each step.
         segmenter: Used instead of the model in ``options.scans.models_dir``.
 
     Returns:
@@ -66,31 +67,22 @@ def remeasure(
     """
     with opened_session(options.scans.out_dir) as session:
         cases = _cases(session.run, options)
-        if options.mask is None and segmenter is None:
-            scans_of = options.scans
-            segmenter = run_segmenter(session.run, scans_of.models_dir, scans_of.device)
-        if segmenter is not None:
-            check_segmenter(session.run, segmenter)
+        if options.mask is None or segmenter is not None:
+            segmenter = segmenter_of(session.run, options.scans, segmenter)
         with found_scans(session.run, options.scans, progress) as scans:
-            source = scans.source(cases[0])
-            loaded = scans.load(source)
-            corrector = Corrector(session.run, loaded, segmenter)
-            corrector.check_same_scan(cases[0])
+            source, loaded = scans.load(cases[0])
             mask = None
             if options.mask is not None:
                 levels = sorted({case.level for case in session.run.rows})
                 mask = given_mask(options.mask, options.labels, source.scan(loaded), levels)
-                corrector = replace(corrector, loaded=loaded.with_notes(mask.notes))
-            work = SeriesCorrection(session, scans, corrector, options, mask)
+                loaded = loaded.with_notes(mask.notes)
+            corrector = Corrector(session.run, loaded, scans.outputs, segmenter)
+            work = _SeriesCorrection(session, corrector, options, mask)
             events = [event for case in cases if (event := work.event(case)) is not None]
             work.check_some_was_covered()
         session.finish(events)
         return tuple(
-            Remeasured(
-                event.case,
-                session.run.rows[event.case],
-                row_in_effect(session.run, event.case, session.state(event.case)),
-            )
+            Remeasured(event.case, session.run.rows[event.case], session.row(event.case))
             for event in events
         )
 
@@ -122,3 +114,139 @@ def _cases(run: MeasuredRun, options: RemeasureOptions) -> list[Case]:
             hint="Say which one is moved with --level.",
         )
     return cases
+
+
+class _SeriesCorrection:
+    """What a person gave for one series, taken to its levels one after the other.
+
+    Args:
+        session: The run and what counts so far.
+        corrector: Measures this series.
+        options: What the person gave.
+        mask: The mask among it, on the series' grid.
+    """
+
+    def __init__(
+        self,
+        session: ReviewSession,
+        corrector: Corrector,
+        options: RemeasureOptions,
+        mask: GivenMask | None,
+    ) -> None:
+        self._session = session
+        self._corrector = corrector
+        self._options = options
+        self._mask = mask
+        self._at = now()
+        self._covered = False
+        self._measured: set[int] = set()
+
+    def event(self, case: Case) -> ReviewEvent | None:
+        """Measure a level anew and stage its results; None if nothing changes.
+
+        Raises:
+            ReviewError: It cannot be measured there.
+        """
+        run, state = self._session.run, self._session.state(case)
+        in_effect, networks = self._session.row(case), run.rows[case]
+        row, change = self._change(case, in_effect)
+        if not (row["slice_index"] is not None or change.slice_index is not None or self._is_named):
+            return None  # not found by the networks either
+        choice = self._corrector.choice(change, row)
+        indices = self._corrector.slices_of(case, choice)
+        self._measured.update(indices)
+        if not (self._is_named or self._covers(indices)):
+            return None
+        self._covered = True
+        place = (choice.slice_index, choice.z_mm)
+        now_in = corrected_folder(run, case) if state.corrected else run.folder(case)
+        if place == _place(in_effect) and self._is_mask_of(now_in, indices):
+            return None
+        if place == _place(networks) and self._is_mask_of(run.folder(case), indices):
+            return ReviewEvent(
+                case=case,
+                kind=EventKind.REMEASURE,
+                at=change.at,
+                by=change.by,
+                comment=change.reason,
+                change=Change.RESTORED,
+            )
+        return self._corrector.event(change, choice, EventKind.REMEASURE)
+
+    def check_some_was_covered(self) -> None:
+        """Check that the mask was good for any level.
+
+        Raises:
+            ReviewError: It has labels on no slice of any level.
+        """
+        if self._covered:
+            return
+        measured = sorted(self._measured)
+        found = "none" if self._mask is None else self._mask.where
+        raise ReviewError(
+            f"expected labels where a level is measured (slice {', '.join(map(str, measured))}), "
+            f"found {found}",
+            hint="Counted from 0 at the feet. If a level lies there say so with --level and "
+            "--slice.",
+        )
+
+    def _change(
+        self, case: Case, in_effect: Mapping[str, Cell]
+    ) -> tuple[Mapping[str, Cell], LevelChange]:
+        """Return the row from which the level is moved, and the change.
+
+        A move to the slice where the level lies is none; one to the networks' slice takes their
+        place between slices, too.
+        """
+        row, index, z_mm = in_effect, self._options.slice_index, self._options.z_mm
+        networks = self._session.run.rows[case]
+        if z_mm is not None:
+            index = self._slice_at(z_mm)
+        elif index is not None and index in (in_effect["slice_index"], networks["slice_index"]):
+            row, index = in_effect if index == in_effect["slice_index"] else networks, None
+        return row, LevelChange(
+            case=case,
+            slice_index=index,
+            z_mm=z_mm,
+            mask=self._mask,
+            networks_labels=self._networks_labels(case, in_effect) if index is None else None,
+            by=self._options.by.strip(),
+            at=self._at,
+            reason=self._options.reason,
+        )
+
+    def _networks_labels(self, case: Case, in_effect: Mapping[str, Cell]) -> Path | None:
+        """Return the network's masks where a level was moved to, unless a person changed them."""
+        if in_effect.get(CORRECTED) != "level":
+            return None
+        return corrected_folder(self._session.run, case) / LABELS_NAME
+
+    def _slice_at(self, z_mm: float) -> int:
+        volume = self._corrector.loaded.volume
+        low, high = float(volume.slice_z_mm[0]), float(volume.slice_z_mm[-1])
+        if not low <= z_mm <= high:
+            raise ReviewError(f"expected a z from {low:.1f} to {high:.1f} mm, found {z_mm:g}")
+        return volume.nearest_slice(z_mm)
+
+    @property
+    def _is_named(self) -> bool:
+        """Whether the person named the level, so that it is never passed over."""
+        return bool(self._options.level)
+
+    def _covers(self, indices: tuple[int, ...]) -> bool:
+        """Whether the mask has labels on any of these slices; none given covers all."""
+        return self._mask is None or bool(self._mask.annotated[list(indices)].any())
+
+    def _is_mask_of(self, folder: Path, indices: tuple[int, ...]) -> bool:
+        """Whether the mask is the one that was measured there; none given is the same."""
+        if self._mask is None:
+            return True
+        recorded = recorded_masks(folder / LABELS_NAME, self._corrector.loaded.volume)
+        given = self._mask.labels
+        return recorded is not None and all(
+            np.array_equal(given[index], recorded[index]) for index in indices
+        )
+
+
+def _place(row: Mapping[str, Cell]) -> tuple[Cell, Cell]:
+    return row["slice_index"], row["level_z_mm"]

@@ -15,6 +15,7 @@ from typing import Final
 
 from bodycomp.errors import InputNotFoundError, ReviewError
 from bodycomp.report.tables import unguarded
+from bodycomp.review.history import ACCEPT, REJECT
 from bodycomp.study.measured_run import Case
 from bodycomp.user_table import SheetRow, sheet_rows
 
@@ -30,8 +31,6 @@ COLUMNS: Final = (
     "slice_index",
     "models",
 )
-ACCEPT: Final = "accept"
-REJECT: Final = "reject"
 VERDICTS: Final = (ACCEPT, REJECT, "")
 _SHOWN_FAULTS: Final = 20
 CLOCKS_APART: Final = timedelta(minutes=10)
@@ -70,7 +69,7 @@ class ReviewRow:
 
 
 class Faults:
-    """What is wrong with a file, collected so that all of it can be told at once."""
+    """What is wrong with a file, collected so that all of it is reported at once."""
 
     def __init__(self, name: str) -> None:
         self._name = name

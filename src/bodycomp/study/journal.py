@@ -45,7 +45,7 @@ class StudyRecord:
             "analysed": dict(self.analysed),
             "refused": [asdict(item) for item in self.refused],
         }
-        return json.dumps(document, default=_plain).encode() + b"\n"
+        return json.dumps(document, default=plain_number).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> StudyRecord:
@@ -120,6 +120,6 @@ def refuse_running(path: Path) -> None:
             lock_file(file, path.parent)
 
 
-def _plain(value: Any) -> Any:
+def plain_number(value: Any) -> Any:
     """Return a NumPy scalar as Python's own number, which keeps every digit."""
     return value.item()

@@ -1,4 +1,4 @@
-"""Scans of a run found again, corrected, and their results written to wait for the history."""
+"""The scans and the models of a run, found again to correct its levels."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from bodycomp.analysis.pipeline import Segmenter
@@ -15,17 +13,10 @@ from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKe
 from bodycomp.errors import BodycompError, ModelError, ReviewError
 from bodycomp.networks.names import AUTO_ENGINE
 from bodycomp.progress import Progress
-from bodycomp.report.result_rows import Cell, result_rows
-from bodycomp.report.review_rows import correction_cells
-from bodycomp.results import SeriesResult
-from bodycomp.review.corrected_folders import new_stage
-from bodycomp.review.correction import Corrector, LevelChange
 from bodycomp.review.correction_options import CorrectionOptions
-from bodycomp.review.history import Change, EventKind, ReviewEvent
-from bodycomp.storage import flush_folder
 from bodycomp.study.measured_run import Case, MeasuredRun
 from bodycomp.study.options import AnalyzeOptions, DicomObject
-from bodycomp.study.outputs import OutputChoice, write_series
+from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.pseudonyms import key_path, read_key, with_pseudonyms
 from bodycomp.study.search import opened_work
 from bodycomp.study.sources import LoadedVolume, Source
@@ -40,21 +31,12 @@ class FoundScans:
     Attributes:
         run: The run.
         sources: Study and series -> source, under the run's pseudonyms.
-        choice: What is written for corrected levels.
+        outputs: What is written for corrected levels.
     """
 
     run: MeasuredRun
     sources: Mapping[tuple[str, str], Source] = field(repr=False)
-    choice: OutputChoice
-
-    def source(self, case: Case) -> Source:
-        """Return the series of a case.
-
-        Raises:
-            ReviewError: It is not among the inputs.
-        """
-        self.check_there([case])
-        return self.sources[case[:2]]
+    outputs: OutputChoice
 
     def check_there(self, cases: Iterable[Case]) -> None:
         """Check that the series of all cases are among the inputs.
@@ -71,17 +53,27 @@ class FoundScans:
                 "content, a DICOM series by its images.",
             )
 
-    def load(self, source: Source) -> LoadedVolume:
-        """Read a series.
+    def load(self, case: Case) -> tuple[Source, LoadedVolume]:
+        """Read the series of a case.
 
         Raises:
-            ReviewError: It cannot be read.
+            ReviewError: It is not among the inputs, cannot be read, or has other slices than when
+                it was measured.
         """
+        self.check_there([case])
+        source = self.sources[case[:2]]
         try:
-            return source.load(identifiers=bool(self.run.settings["identifiers"]))
+            loaded = source.load(identifiers=bool(self.run.settings["identifiers"]))
         except (BodycompError, OSError) as error:
             reason = error.message if isinstance(error, BodycompError) else type(error).__name__
             raise ReviewError(f"{source.series} cannot be read: {reason}") from error
+        expected, found = self.run.rows[case]["slices"], len(loaded.volume)
+        if expected != found:
+            raise ReviewError(
+                f"{case}: expected {expected} slices as when it was measured, found {found}",
+                hint="Give the files that were measured.",
+            )
+        return source, loaded
 
 
 @contextmanager
@@ -107,10 +99,10 @@ def found_scans(
     with opened_work(search, progress) as found:
         work = with_pseudonyms(found, key)
         sources = {(source.study, source.series): source for source in work.sources}
-        yield FoundScans(run, sources, _choice(run, options, key))
+        yield FoundScans(run, sources, _outputs(run, options, key))
 
 
-def _choice(run: MeasuredRun, options: CorrectionOptions, key: PseudonymKey) -> OutputChoice:
+def _outputs(run: MeasuredRun, options: CorrectionOptions, key: PseudonymKey) -> OutputChoice:
     settings = run.settings
     dicom = options.dicom
     if dicom is None:
@@ -120,14 +112,36 @@ def _choice(run: MeasuredRun, options: CorrectionOptions, key: PseudonymKey) -> 
     return OutputChoice(dicom, identity, previews)
 
 
-def run_segmenter(run: MeasuredRun, models_dir: Path | None, device: str) -> Segmenter:
-    """Load the segmentation model of a run, to be run as it was then.
+def segmenter_of(
+    run: MeasuredRun, options: CorrectionOptions, given: Segmenter | None = None
+) -> Segmenter:
+    """Return the segmentation model of a run, to be run as it was then.
+
+    Args:
+        run: The run.
+        options: Where its models are.
+        given: Taken in place of them.
 
     Raises:
         ReviewError: No models are named.
         ModelError: They are not those of the run, or cannot be used.
     """
-    if models_dir is None:
+    runs_as, expected = str(run.settings["engines"]["segmentation"]), run.models[1]
+    segmenter = given or _load_segmenter(options, runs_as.partition(" on ")[0] or AUTO_ENGINE)
+    if segmenter.digest != expected:
+        raise ModelError(
+            f"expected the segmentation model {expected} that the run was made with, found "
+            f"{segmenter.digest}",
+            hint="Name the folder of the models that were used.",
+        )
+    if segmenter.runs_as != runs_as:
+        words = "the run's network ran as %s, now as %s; last digits may differ"
+        _LOG.warning(words, runs_as, segmenter.runs_as)
+    return segmenter
+
+
+def _load_segmenter(options: CorrectionOptions, engine: str) -> Segmenter:
+    if options.models_dir is None:
         raise ReviewError(
             "expected the models of the run, to segment slices that levels were moved to; found "
             "none",
@@ -135,70 +149,4 @@ def run_segmenter(run: MeasuredRun, models_dir: Path | None, device: str) -> Seg
         )
     from bodycomp.analysis.loading import load_segmenter  # noqa: PLC0415 - torch takes seconds
 
-    runs_as = str(run.settings["engines"]["segmentation"])
-    engine = runs_as.partition(" on ")[0] or AUTO_ENGINE
-    segmenter = load_segmenter(models_dir, device=device, engine=engine)
-    check_segmenter(run, segmenter)
-    if segmenter.runs_as != runs_as:
-        words = "the run's network ran as %s, now as %s; last digits may differ"
-        _LOG.warning(words, runs_as, segmenter.runs_as)
-    return segmenter
-
-
-def check_segmenter(run: MeasuredRun, segmenter: Segmenter) -> None:
-    """Check that a segmenter is that of a run.
-
-    Raises:
-        ModelError: It is another one.
-    """
-    expected = run.models[1]
-    if segmenter.digest != expected:
-        raise ModelError(
-            f"expected the segmentation model {expected} that the run was made with, found "
-            f"{segmenter.digest}",
-            hint="Name the folder of the models that were used.",
-        )
-
-
-def stage_correction(
-    scans: FoundScans, corrector: Corrector, change: LevelChange, result: SeriesResult
-) -> tuple[str, dict[str, Cell]]:
-    """Write the results of a corrected level into a hidden folder.
-
-    Returns:
-        The folder's name, and the level's row.
-    """
-    stage = new_stage(scans.run, change.case)
-    facts = write_series(stage, corrector.loaded, result, scans.choice)
-    flush_folder(stage)
-    (row,) = result_rows(facts, result)
-    correction = result.levels[0].correction
-    return stage.name, row | (correction_cells(correction) if correction else {})
-
-
-def corrected_event(
-    run: MeasuredRun, change: LevelChange, kind: EventKind, staged: tuple[str, dict[str, Cell]]
-) -> ReviewEvent:
-    """Return the event of a correction whose results are staged."""
-    stage, row = staged
-    return ReviewEvent(
-        case=change.case,
-        kind=kind,
-        at=change.at,
-        by=change.by,
-        comment=change.reason,
-        change=Change.CORRECTED,
-        row=row,
-        stage=stage,
-        original=run.row_digest(change.case),
-        applied_at=now(),
-    )
-
-
-def now() -> str:
-    """Return this moment, ISO 8601 in UTC.
-
-    >>> now().endswith("+00:00")
-    True
-    """
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return load_segmenter(options.models_dir, device=options.device, engine=engine)

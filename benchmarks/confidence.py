@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.confidence import calibrated, confidence_basis
 from bodycomp.analysis.confidence_fit import fit_calibration
+from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.slice_selection import choose_slice
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.networks.checkpoint import Model, load_model

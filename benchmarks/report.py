@@ -17,18 +17,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from bodycomp.report.case_file import write_case_view
 
 from benchmarks.timing import best_s
 from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.imaging.volume import Volume
 from bodycomp.phantom import Torso, sample_patient, sample_scan
-from bodycomp.report.case_file import write_case_view
 from bodycomp.report.case_view import CaseView, make_case_view
 from bodycomp.report.page_content import PageCase, PageContent
 from bodycomp.report.reformat import coronal_and_sagittal
-from bodycomp.report.result_rows import SeriesFacts
+from bodycomp.report.result_rows import SeriesKey
 from bodycomp.report.review_page import write_review_page
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult, SliceChoice
+from bodycomp.scan import Scan
 
 CASES = (100, 500)
 SEEDS = range(4)
@@ -40,7 +40,7 @@ document.querySelector('thead th[data-key=muscle_area_cm2] button').click();
 document.body.offsetHeight; return performance.now() - began; }"""
 
 
-def phantom_case(seed: int) -> tuple[Volume, SeriesResult, SeriesFacts]:
+def phantom_case(seed: int) -> tuple[Scan, SeriesResult, SeriesKey]:
     """Return a phantom with the true labels of its middle slice as result."""
     patient = sample_patient(seed, seed)
     volume, labels = Torso(patient).render(sample_scan(patient))
@@ -49,8 +49,8 @@ def phantom_case(seed: int) -> tuple[Volume, SeriesResult, SeriesFacts]:
     offsets = np.clip(volume.slice_z_mm - z_mm, -50, 50).astype(np.float32)
     choice = SliceChoice("L3", LevelStatus.FOUND, "", middle, z_mm, offsets, offsets, 1, 0.9)
     level = LevelResult(choice, (middle,), masks={middle: labels[middle]})
-    facts = SeriesFacts(study=f"study-{seed}", series=f"series-{seed}", slices=len(volume))
-    return volume, SeriesResult(ABDOMINAL_TISSUES, (level,), MODELS), facts
+    key = SeriesKey(f"study-{seed}", f"series-{seed}")
+    return Scan(volume), SeriesResult(ABDOMINAL_TISSUES, (level,), MODELS), key
 
 
 def copies(cases: list[CaseView], folder: Path, count: int) -> list[PageCase]:
@@ -105,12 +105,12 @@ def written(folder: Path, page: Path) -> str:
 def run() -> list[tuple[str, str]]:
     """Return rows of (what, result)."""
     made = [phantom_case(seed) for seed in SEEDS]
-    volume, result, facts = made[0]
-    views = coronal_and_sagittal(volume)
+    scan, result, key = made[0]
+    views = coronal_and_sagittal(scan.volume)
     level = result.levels[0]
-    seconds = best_s(lambda: make_case_view(volume, result, level, facts, views=views), repeats=5)
-    rows = [(f"report, case of {len(volume)} slices", f"{1e3 * seconds:.0f} ms")]
-    cases = [make_case_view(v, r, r.levels[0], f) for v, r, f in made]
+    seconds = best_s(lambda: make_case_view(scan, result, level, key, views=views), repeats=5)
+    rows = [(f"report, case of {len(scan.volume)} slices", f"{1e3 * seconds:.0f} ms")]
+    cases = [make_case_view(s, r, r.levels[0], k) for s, r, k in made]
     with tempfile.TemporaryDirectory() as name:
         for count in CASES:
             folder, page = Path(name) / str(count), Path(name) / f"{count}.html"

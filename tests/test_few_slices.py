@@ -10,7 +10,6 @@ import pytest
 
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.read_scan import read_scan
 from bodycomp.cli import main
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.dicom.header import SeriesHeader
@@ -21,6 +20,7 @@ from bodycomp.imaging.volume import MIN_SLICES, Volume
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, SplitOptions
 from bodycomp.preparation.run import prepare
+from bodycomp.reading.read_scan import read_scan
 from bodycomp.study import AnalyzeOptions, analyze_inputs
 from support.annotation_files import index_to_lps, save_nifti, save_nrrd
 from support.factories import torso_slice
@@ -71,7 +71,7 @@ def test_a_level_is_found_in_ten_slices_or_more(tmp_path: Path, write: Write, sl
     report = analyze_inputs(options, analyzer=Analyzer(LevelAt(20.0), BodyIsMuscle()))
     expected = [] if slices >= MIN_SLICES else [f"expected at least 10 slices, found {slices}"]
     assert [refused.reason.partition(". ")[0] for refused in report.refused] == expected
-    assert len(report.analysed) == (slices >= MIN_SLICES)
+    assert len(report.analyzed) == (slices >= MIN_SLICES)
 
 
 def one_case(folder: Path, scan: Path, labels: np.ndarray, volume: Volume) -> Path:

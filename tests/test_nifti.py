@@ -11,7 +11,7 @@ import pytest
 
 from bodycomp.errors import ImageError, InputNotFoundError, OutputError, SeriesError
 from bodycomp.imaging.grid import Grid
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import (
     read_nifti_grid,
@@ -68,7 +68,7 @@ def test_any_axis_order_gives_the_same_patient(
     """In the standard view (right on the left, front on top) all layouts are one picture."""
     source = save(tmp_path / "ct.nii.gz", data, affine)
     volume = read_nifti_volume(source)
-    standard = Turn.from_orientation(volume.orientation).apply(volume.hu)
+    standard = OrientationTransform.from_orientation(volume.orientation).apply(volume.hu)
     # RAS x runs to the right, so the left of the picture is the largest x; y likewise.
     np.testing.assert_array_equal(standard, HU[::-1, ::-1].transpose(2, 1, 0))
     np.testing.assert_allclose(volume.slice_z_mm, -300 + 5.0 * np.arange(5))

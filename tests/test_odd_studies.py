@@ -11,10 +11,10 @@ import pydicom
 import pytest
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
-from bodycomp.annotation.read_scan import read_scan
 from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.progress import no_progress
+from bodycomp.reading.read_scan import read_scan
 from bodycomp.study import analyze_inputs
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.search import find_work
@@ -36,15 +36,15 @@ def read_all(given: Path, folder: Path) -> tuple[list[Volume], list[str], str]:
     said = [row.reason for row in (*work.refused, *work.series)]
     volumes = []
     for source in work.sources:
-        for one in (source, *work.spares.get(source.study, ())):
+        for one in (source, *work.fallbacks.get(source.study, ())):
             try:
-                loaded = one.load(identifiers=False)
+                loaded = one.load()
             except SeriesError as error:
                 kinds.append("not readable")
                 said.append(error.message)
                 continue
             volumes.append(loaded.volume)
-            said.append(loaded.facts.notes)
+            said.append("; ".join(loaded.notes))
             break
     return volumes, sorted(kinds), "\n".join(said)
 

@@ -71,7 +71,7 @@ def table(path):
 def test_study_leaves_table_json_preview_and_masks(tmp_path, study):
     report = analyze(tmp_path, previews=True)
 
-    (series,) = report.analysed
+    (series,) = report.analyzed
     assert report.levels_found == 1
     assert series.folder.parent.parent == tmp_path / "out"
     names = ["case-L3.json", "labels.nii.gz", "preview-L3.png", "results.json"]
@@ -90,7 +90,7 @@ def test_study_leaves_table_json_preview_and_masks(tmp_path, study):
 
 
 def test_masks_lie_on_the_source_grid(tmp_path, study):
-    (series,) = analyze(tmp_path).analysed
+    (series,) = analyze(tmp_path).analyzed
 
     image = nib.load(series.folder / "labels.nii.gz")
     labels = np.asarray(image.dataobj)
@@ -142,7 +142,7 @@ def test_identifiers_are_written_on_request(tmp_path, study):
 
 def test_dicom_objects_are_written_on_request_and_note_what_they_cannot_be(tmp_path, study):
     every = frozenset(DicomObject)
-    (series,) = analyze(tmp_path, dicom=every, identifiers=True).analysed
+    (series,) = analyze(tmp_path, dicom=every, identifiers=True).analyzed
 
     names = {path.name for path in series.folder.glob("*.dcm")}
     assert names == {"segmentation.dcm", "labelmap.dcm", "measurements.dcm", "overlay-L3.dcm"}
@@ -156,14 +156,14 @@ def test_dicom_objects_are_written_on_request_and_note_what_they_cannot_be(tmp_p
         dataset = pydicom.dcmread(path)
         dataset.SOPInstanceUID = None
         dataset.save_as(path)
-    (series,) = analyze(tmp_path, dicom=every, overwrite=True).analysed
+    (series,) = analyze(tmp_path, dicom=every, overwrite=True).analyzed
     assert "expected source slices with SOPInstanceUID" in series.rows[0]["notes"]
     assert series.rows[0]["status"] == "found"
     assert not list(series.folder.glob("*.dcm"))
 
 
 def test_a_report_alone_brings_its_segmentation(tmp_path, study):
-    (series,) = analyze(tmp_path, dicom=frozenset({DicomObject.SR})).analysed
+    (series,) = analyze(tmp_path, dicom=frozenset({DicomObject.SR})).analyzed
     report = pydicom.dcmread(series.folder / "measurements.dcm")
     seg = pydicom.dcmread(series.folder / "segmentation.dcm")
     named = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
@@ -172,15 +172,15 @@ def test_a_report_alone_brings_its_segmentation(tmp_path, study):
 
 
 def test_pseudonyms_follow_the_key_beside_the_results(tmp_path, study):
-    first = analyze(tmp_path).analysed[0].study
+    first = analyze(tmp_path).analyzed[0].study
     key = tmp_path / "out.pseudonym-key"
     assert key.stat().st_mode & 0o777 == 0o600
-    assert analyze(tmp_path, overwrite=True).analysed[0].study == first
+    assert analyze(tmp_path, overwrite=True).analyzed[0].study == first
 
     key.rename(tmp_path / "kept")
-    assert analyze(tmp_path, overwrite=True).analysed[0].study != first
+    assert analyze(tmp_path, overwrite=True).analyzed[0].study != first
     again = analyze(tmp_path, overwrite=True, pseudonym_key=tmp_path / "kept")
-    assert again.analysed[0].study == first
+    assert again.analyzed[0].study == first
 
     (tmp_path / "kept").write_text("short")
     with pytest.raises(UsageError, match="key of 32 bytes"):
@@ -194,11 +194,11 @@ def test_best_series_of_a_study_is_analysed_and_the_other_one_listed(tmp_path, s
 
     report = analyze(tmp_path)
 
-    assert len(report.analysed) == 1
+    assert len(report.analyzed) == 1
     (other,) = table(tmp_path / "out" / "refused.csv")
     assert other["kind"] == "not chosen"
     assert "--all-series" in other["reason"]
-    assert other["study"] == report.analysed[0].study
+    assert other["study"] == report.analyzed[0].study
 
 
 def test_every_series_has_a_row_with_its_rank_and_reason(tmp_path, study):
@@ -238,7 +238,7 @@ def test_next_series_is_measured_where_the_best_one_cannot_be_read(tmp_path, stu
 
     report = analyze(tmp_path)
 
-    assert [series.rows[0]["slices"] for series in report.analysed] == [30]
+    assert [series.rows[0]["slices"] for series in report.analyzed] == [30]
     assert [refusal.kind for refusal in report.refused] == ["not readable"]
 
 
@@ -247,8 +247,8 @@ def test_all_series_of_a_study_are_analysed_on_request(tmp_path, study):
 
     report = analyze(tmp_path, all_series=True)
 
-    assert len({series.folder for series in report.analysed}) == 2
-    assert len({series.study for series in report.analysed}) == 1
+    assert len({series.folder for series in report.analyzed}) == 2
+    assert len({series.study for series in report.analyzed}) == 1
     assert len(table(tmp_path / "out" / "results.csv")) == 2
     assert report.not_chosen == ()
 
@@ -260,7 +260,7 @@ def test_series_that_does_not_qualify_is_refused_with_its_reason(tmp_path, study
     report = analyze(tmp_path)
 
     (refused,) = report.refused
-    assert refused.study == report.analysed[0].study
+    assert refused.study == report.analyzed[0].study
     (row,) = table(tmp_path / "out" / "refused.csv")
     assert (row["kind"], row["files"]) == ("too few slices", "2")
     assert row["what"] == "series 3, 2 images"
@@ -272,7 +272,7 @@ def test_series_that_cannot_be_decoded_is_refused_and_the_others_go_on(tmp_path,
 
     report = analyze(tmp_path)
 
-    assert len(report.analysed) == 1
+    assert len(report.analyzed) == 1
     assert [refusal.kind for refusal in report.refused] == ["not readable"]
     assert len(list((tmp_path / "out").glob("study-*"))) == 1
 
@@ -315,7 +315,7 @@ def test_unexpected_fault_costs_one_series_only(tmp_path, study):
 
     report = analyze(tmp_path, analyzer=replace(ANALYZER, scorer=Odd(60.0)))
 
-    assert len(report.analysed) == 1
+    assert len(report.analyzed) == 1
     assert [refusal.kind for refusal in report.refused] == ["fault"]
     assert len(table(tmp_path / "out" / "refused.csv")) == 1
 
@@ -344,7 +344,7 @@ def test_run_that_ends_early_lists_what_was_finished(tmp_path, study, error):
 def test_absent_level_is_a_row_with_a_reason_and_a_preview_but_no_mask(tmp_path, study):
     report = analyze(tmp_path, analyzer=replace(ANALYZER, scorer=LevelAt(-400.0)), previews=True)
 
-    (series,) = report.analysed
+    (series,) = report.analyzed
     assert report.levels_found == 0
     (row,) = table(tmp_path / "out" / "results.csv")
     assert row["status"] == "absent"
@@ -399,7 +399,7 @@ def test_overwrite_replaces_earlier_results_and_nothing_else(tmp_path, study):
         "mine.txt",
         *FILES,
         "report.html",
-        report.analysed[0].study,
+        report.analyzed[0].study,
     }
 
 
@@ -450,7 +450,7 @@ def models(tmp_path):
 
 def test_models_folder_runs_end_to_end(tmp_path, study, models):
     report = analyze(tmp_path, analyzer=None, range_mm=20.0, device="cpu")
-    assert report.analysed[0].rows[0]["status"] in {"found", "absent", "uncertain"}
+    assert report.analyzed[0].rows[0]["status"] in {"found", "absent", "uncertain"}
 
 
 def test_missing_models_are_refused_before_anything_is_written(tmp_path, study):
@@ -462,14 +462,14 @@ def test_missing_models_are_refused_before_anything_is_written(tmp_path, study):
 @needs_real
 def test_real_torso_and_head_run_through(tmp_path, models):
     report = analyze(tmp_path, REAL / "torso_ct", REAL / "head_chest", analyzer=None, device="cpu")
-    assert sorted(row["slices"] for series in report.analysed for row in series.rows) == [24, 99]
+    assert sorted(row["slices"] for series in report.analyzed for row in series.rows) == [24, 99]
 
 
 @needs_real
 def test_real_torso_is_measured_on_its_own_grid(tmp_path):
     scorer = LevelAt(-657.0)  # L3 by eye
     report = analyze(tmp_path, REAL / "torso_ct", analyzer=replace(ANALYZER, scorer=scorer))
-    (row,) = report.analysed[0].rows
+    (row,) = report.analyzed[0].rows
     assert row["status"] == "found"
     assert 600 < row["muscle_area_cm2"] < 800  # the whole cross-section
     assert row["muscle_border_fraction"] < 0.002  # the table alone reaches the circle
@@ -478,6 +478,6 @@ def test_real_torso_is_measured_on_its_own_grid(tmp_path):
 @needs_real
 def test_real_reformats_are_refused(tmp_path):
     report = analyze(tmp_path, REAL / "reformats")
-    assert report.analysed == ()
+    assert report.analyzed == ()
     assert report.refused
     assert table(tmp_path / "out" / "results.csv") == []

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.annotation.grid import pixel_positions, slice_heights_mm
 from bodycomp.dicom.header import SeriesHeader
-from bodycomp.dicom.read import LoadedSeries, load_series
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume, write_nifti_labels
 from bodycomp.results import LevelStatus
+from bodycomp.scan import Scan
 from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
 from support.annotation_files import simpleitk
 from support.stand_ins import BodyIsMuscle, LevelAt
@@ -60,11 +61,11 @@ def elliptic_cylinder(degrees: float, feed_mm: float = 5.0) -> Volume:
     )
 
 
-def read(folder: Path) -> LoadedSeries:
+def read(folder: Path) -> Scan:
     search = find_series([folder])
     assert search.refusals == ()
     (candidate,) = search.candidates
-    return load_series(candidate)
+    return read_series(candidate)
 
 
 @pytest.mark.parametrize("degrees", TILTS)
@@ -87,7 +88,7 @@ def test_area_is_that_of_the_tilted_slice_and_the_volume_that_of_the_body(
     """The area on a tilted slice times the cosine is that of the upright one."""
     options = AnalysisOptions(range_mm=range_mm)
     analyzer = Analyzer(LevelAt(84.0), BodyIsMuscle(), options)
-    (level,) = analyzer.analyze(elliptic_cylinder(degrees)).levels
+    (level,) = analyzer.analyze(Scan(elliptic_cylinder(degrees))).levels
     assert level.choice.status is LevelStatus.FOUND
     assert level.choice.z_mm == pytest.approx(84.0, abs=0.1)  # along the table
     assert level.choice.slice_index == 15
@@ -108,7 +109,7 @@ def test_dicom_objects_and_masks_lie_on_the_tilted_slices(tmp_path: Path) -> Non
         report=False,
     )
     analyzer = Analyzer(LevelAt(84.0), BodyIsMuscle(), AnalysisOptions())
-    (series,) = analyze_inputs(options, analyzer=analyzer).analysed
+    (series,) = analyze_inputs(options, analyzer=analyzer).analyzed
     source = pydicom.dcmread(files[15])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

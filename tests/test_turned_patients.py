@@ -16,7 +16,7 @@ from bodycomp.analysis.segmentation import NetworkSegmenter
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model, ModelCard
@@ -64,7 +64,7 @@ def supine() -> Volume:
 
 def in_position(volume: Volume, orientation: tuple[int, ...]) -> Volume:
     """The same patient on a grid whose rows and columns run otherwise."""
-    hu = np.ascontiguousarray(Turn.from_orientation(orientation).undo(volume.hu))
+    hu = np.ascontiguousarray(OrientationTransform.from_orientation(orientation).undo(volume.hu))
     x, y, z = volume.first_pixel_mm
     far_y, far_x = (np.array(volume.slice_shape) - 1) * volume.pixel_spacing_mm
     to_left, to_back = np.add(orientation[:3], orientation[3:])[:2]
@@ -90,7 +90,7 @@ def analyse(folder: Path, volume: Volume, position: str) -> tuple[np.ndarray, np
         inputs=(folder / "in",), models_dir=folder, out_dir=folder / "out", previews=False
     )
     report = analyze_inputs(options, analyzer=Analyzer(level, segmenter, AnalysisOptions()))
-    image = nib.load(report.analysed[0].folder / "labels.nii.gz")
+    image = nib.load(report.analyzed[0].folder / "labels.nii.gz")
     voxels = np.argwhere(np.asarray(image.dataobj) == 1)
     return network.seen[0], nib.affines.apply_affine(image.affine, voxels)
 

@@ -147,7 +147,7 @@ class Correction:
     """What a person changed of a level, and what it was before.
 
     Attributes:
-        what: ``level`` if the slice was moved, ``mask`` if the outline was drawn anew, or both.
+        what: ``level`` if the slice was moved, ``mask`` if the segmentation was made anew, or both.
         by: Who did it, as they call themselves.
         at: When, ISO 8601 with the offset from UTC.
         reason: Why, in the person's words; may be empty.

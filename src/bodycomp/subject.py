@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,12 @@ SEXES: Final = ("F", "M")
 
 NO_CONTRAST_WORDS: Final = frozenset({"no", "none", "without", "n"})
 """What some scanners write as the contrast agent where there was none."""
+
+SHARP_KERNELS: Final = frozenset(
+    {"BONE", "BONEPLUS", "LUNG", "EDGE", "DETAIL", "CHEST", "ULTRA", "D", "E", "L", "YA", "YB",
+     "YC", "YD"}
+)  # fmt: skip
+"""Names of kernels of GE and Philips for bone or lung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,8 @@ class Acquisition:
     """How a series was made, as far as its files say.
 
     Attributes:
-        kvp: Tube voltage, on which every density depends.
-        kernel: Convolution kernel.
-        sharp_kernel: Whether the kernel is known to be one for bone or lung.
+        kvp: Tube voltage, on which every HU depends.
+        kernel: Convolution kernel; several values are joined by a backslash.
         slice_thickness_mm: Thickness of a slice, not the distance to the next one.
         contrast_agent: Intravenous or oral agent; empty means that none is stated.
         exposure_mas: Exposure.
@@ -82,12 +88,28 @@ class Acquisition:
 
     kvp: float | None = None
     kernel: str = ""
-    sharp_kernel: bool = False
     slice_thickness_mm: float | None = None
     contrast_agent: str = ""
     exposure_mas: float | None = None
     manufacturer: str = ""
     scanner_model: str = ""
+
+    @property
+    def sharp_kernel(self) -> bool:
+        """Whether the kernel is known to be made for bone or lung, and therefore noisy.
+
+        Known are the names of GE and Philips, the number in Siemens' (50 and up, as in B70f, Br64)
+        and in Canon's (FC30 and up). An unknown kernel counts as soft.
+
+        >>> [Acquisition(kernel=name).sharp_kernel for name in ("B70f", "STANDARD", "FC51")]
+        [True, False, True]
+        """
+        name = self.kernel.split("\\", maxsplit=1)[0].strip().upper()
+        if canon := re.fullmatch(r"FC(\d+)\w*", name):
+            return int(canon[1]) >= 30
+        if siemens := re.match(r"[A-Z][A-Z]?(\d{2})", name):
+            return int(siemens[1]) >= 50
+        return name in SHARP_KERNELS
 
     @property
     def names_contrast(self) -> bool:

@@ -12,9 +12,9 @@ from bodycomp.analysis.measurement import measure_tissues
 from bodycomp.analysis.quality_flags import CONTRAST_AGENT
 from bodycomp.analysis.skin_line import trunk_mask
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE
-from bodycomp.dicom.read import load_series
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import find_series
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.phantom.materials import materials_of
 from bodycomp.phantom.patient import sample_patient
 from bodycomp.phantom.scan import sample_scan
@@ -99,9 +99,13 @@ def test_quantity_is_the_same_however_the_source_is_turned():
         measured = measure_tissues(slices.hu[0], slices.labels[0], ABDOMINAL_TISSUES, 1.0)
         return derive(slices, measured, Subject())["aortic_hu"].value
 
-    upright = quantity(Turn())
+    upright = quantity(OrientationTransform())
     assert upright == pytest.approx(150, abs=3)
-    for turn in (Turn(True), Turn(False, True, False), Turn(True, True, True)):
+    for turn in (
+        OrientationTransform(True),
+        OrientationTransform(False, True, False),
+        OrientationTransform(True, True, True),
+    ):
         assert quantity(turn) == pytest.approx(upright, abs=1)
 
 
@@ -137,7 +141,7 @@ def test_phantoms_with_contrast_agent_are_told_from_those_without():
 def test_real_scans_show_agent_where_it_was_given(scan, level, shares):
     """torso_ct has none; in jpeg2000 the aorta, with plaque in its wall, has about 150 HU."""
     (candidate,) = find_series([REAL / scan]).candidates
-    volume = load_series(candidate).volume
+    volume = read_series(candidate).volume
     none = np.zeros(volume.slice_shape, np.uint8)
     found = []
     for hu in volume.hu[:: max(1, len(volume) // 20)]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.confidence import CLOSE_MM
+from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.slice_selection import choose_slice
 from bodycomp.results import LevelStatus
 from support.simulated_curves import simulate_curve

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.confidence import calibrated
 from bodycomp.analysis.confidence_fit import FEWEST_SERIES, fit_calibration
+from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.slice_selection import choose_slice
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.training.located_series import locate_in_series

@@ -1,4 +1,4 @@
-"""Indices, girth, fat between muscles, volumes: against closed forms of ellipses and discs."""
+"""Indices, waist, fat between muscles, volumes: against closed forms of ellipses and discs."""
 
 from dataclasses import replace
 
@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.analysis.derived import derive, judge
-from bodycomp.analysis.intermuscular_fat import intermuscular_fat
+from bodycomp.analysis.derived import derive, evaluate_cut_offs, intermuscular_fat
 from bodycomp.analysis.level_slices import LevelSlices
-from bodycomp.analysis.measurement import measure_tissues, within_hu
+from bodycomp.analysis.measurement import measure_tissues, slice_heights_mm, volume_ml, within_hu
 from bodycomp.analysis.noise import global_noise_hu
 from bodycomp.analysis.skin_line import tape_length_cm, trunk_mask
-from bodycomp.analysis.volumes import slice_heights_mm, volume_ml
 from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
 from bodycomp.quantities import CUT_OFFS, QUANTITIES, quantities_for
 from bodycomp.subject import Subject
@@ -225,7 +223,7 @@ def outcome(key, level="L3", subject=SUBJECT, scale=1.0):
     measured, found = derived(hu, labels, subject)
     found = {k: replace(q, value=None if q.value is None else q.value * scale)
              for k, q in found.items()}  # fmt: skip
-    return judge(level, measured, found, subject)[key]
+    return evaluate_cut_offs(level, measured, found, subject)[key]
 
 
 def test_cut_offs_depend_on_sex_and_body_mass_index():

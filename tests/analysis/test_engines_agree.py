@@ -14,6 +14,7 @@ from bodycomp.networks.card import ModelCard
 from bodycomp.networks.losses import segmentation_loss, slice_selection_loss
 from bodycomp.networks.model import Model, build_network
 from bodycomp.networks.targets import offset_to_target
+from bodycomp.scan import Scan
 from support.factories import torso_slice
 
 SIDE = 128
@@ -101,7 +102,7 @@ def test_the_same_slice_is_chosen_and_the_same_area_measured(models, engine):
     )
     for seed in range(8):
         volume = series(seed)
-        (reference,), (level,) = (each.analyze(volume).levels for each in (expected, found))
+        (reference,), (level,) = (each.analyze(Scan(volume)).levels for each in (expected, found))
         assert reference.choice.slice_index is not None
         assert abs(reference.choice.z_mm) < 20  # the network has learnt where the level is
         assert level.choice.slice_index == reference.choice.slice_index

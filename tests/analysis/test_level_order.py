@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.analysis.level_order import check_levels_together
+from bodycomp.analysis.locating import check_levels_together
 from bodycomp.anatomy import VERTEBRAE
 from bodycomp.results import LevelStatus, SliceChoice
 

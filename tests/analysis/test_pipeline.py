@@ -11,6 +11,7 @@ from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.targets import offset_to_target
 from bodycomp.results import LevelStatus
+from bodycomp.scan import Scan
 
 
 @dataclass
@@ -61,7 +62,7 @@ def volume():
 
 
 def test_level_is_found_segmented_and_measured(volume):
-    result = Analyzer(KnownLevels({"L3": 80.5}), MuscleBlock()).analyze(volume)
+    result = Analyzer(KnownLevels({"L3": 80.5}), MuscleBlock()).analyze(Scan(volume))
 
     (level,) = result.levels
     assert level.choice.status is LevelStatus.FOUND
@@ -78,7 +79,7 @@ def test_level_is_found_segmented_and_measured(volume):
 def test_range_averages_the_slices_around_the_level(volume):
     analyzer = Analyzer(KnownLevels({"L3": 81.0}), MuscleBlock(), AnalysisOptions(range_mm=16))
 
-    (level,) = analyzer.analyze(volume).levels
+    (level,) = analyzer.analyze(Scan(volume)).levels
 
     assert level.slice_indices == (19, 20, 21, 22)
     assert level.measurements["muscle"].area_cm2 == pytest.approx(10 + 20.5)
@@ -86,13 +87,13 @@ def test_range_averages_the_slices_around_the_level(volume):
 
 def test_range_smaller_than_the_spacing_still_measures_the_nearest_slice(volume):
     analyzer = Analyzer(KnownLevels({"L3": 82.0}), MuscleBlock(), AnalysisOptions(range_mm=1))
-    assert len(analyzer.analyze(volume).levels[0].slice_indices) == 1
+    assert len(analyzer.analyze(Scan(volume)).levels[0].slice_indices) == 1
 
 
 def test_absent_level_is_neither_segmented_nor_measured(volume):
     segmenter = MuscleBlock()
 
-    result = Analyzer(KnownLevels({"L3": -500.0}), segmenter).analyze(volume)
+    result = Analyzer(KnownLevels({"L3": -500.0}), segmenter).analyze(Scan(volume))
 
     assert result.levels[0].choice.status is LevelStatus.ABSENT
     assert result.levels[0].measurements == {}
@@ -105,7 +106,7 @@ def test_slices_shared_by_two_levels_are_segmented_once(volume):
         KnownLevels({"L2": 100.0, "L3": 80.0}), segmenter, AnalysisOptions(range_mm=30)
     )
 
-    result = analyzer.analyze(volume)
+    result = analyzer.analyze(Scan(volume))
 
     assert len(segmenter.asked) == 1
     assert len(segmenter.asked[0]) == len(set(segmenter.asked[0]))
@@ -113,14 +114,14 @@ def test_slices_shared_by_two_levels_are_segmented_once(volume):
 
 
 def test_levels_out_of_anatomical_order_are_uncertain(volume):
-    result = Analyzer(KnownLevels({"T12": 40.0, "L3": 120.0}), MuscleBlock()).analyze(volume)
+    result = Analyzer(KnownLevels({"T12": 40.0, "L3": 120.0}), MuscleBlock()).analyze(Scan(volume))
 
     assert [level.choice.status for level in result.levels] == [LevelStatus.UNCERTAIN] * 2
     assert all(not level.measurements for level in result.levels)
 
 
 def test_scale_comes_from_the_model(volume):
-    result = Analyzer(KnownLevels({"L3": 80.0}, scale_mm=25.0), MuscleBlock()).analyze(volume)
+    result = Analyzer(KnownLevels({"L3": 80.0}, scale_mm=25.0), MuscleBlock()).analyze(Scan(volume))
     assert result.levels[0].choice.offset_mm.min() == pytest.approx(-80, abs=0.1)
 
 
@@ -133,9 +134,9 @@ def test_only_slices_that_matter_are_scored_unless_all_are_asked_for():
     long = Volume(np.zeros((400, 16, 16), np.int16), (10.0, 10.0), np.arange(400) * 2.0)
     quick, full = KnownLevels({"L3": 301.0}), KnownLevels({"L3": 301.0})
 
-    (found,) = Analyzer(quick, MuscleBlock()).analyze(long).levels
+    (found,) = Analyzer(quick, MuscleBlock()).analyze(Scan(long)).levels
     options = AnalysisOptions(score_all=True)
-    (expected,) = Analyzer(full, MuscleBlock(), options).analyze(long).levels
+    (expected,) = Analyzer(full, MuscleBlock(), options).analyze(Scan(long)).levels
 
     assert full.asked == [list(range(400))]
     asked = [index for indices in quick.asked for index in indices]
@@ -150,7 +151,7 @@ def test_intervals_are_given_when_asked_for(volume):
     def level(intervals):
         options = AnalysisOptions(intervals=intervals)
         (found,) = (
-            Analyzer(KnownLevels({"L3": 80.0}), MuscleBlock(), options).analyze(volume).levels
+            Analyzer(KnownLevels({"L3": 80.0}), MuscleBlock(), options).analyze(Scan(volume)).levels
         )
         return found.measurements["muscle"]
 

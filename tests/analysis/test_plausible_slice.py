@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
+from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import LevelStatus, SliceChoice
+from bodycomp.scan import Scan
 
 SHAPE = (100, 200)
 
@@ -25,7 +26,7 @@ def measured(*circles, by_hand=False):
     volume = Volume(hu, (2.0, 2.0), np.array([0.0, 5.0, 10.0]))
     zeros = np.zeros(3, np.float32)
     choice = SliceChoice("L3", LevelStatus.FOUND, "", 1, 5.0, zeros, zeros, 1, confidence=0.9)
-    measurer = LevelMeasurer(volume, ABDOMINAL_TISSUES, 0.0, ScanContext(), by_hand=by_hand)
+    measurer = LevelMeasurer(Scan(volume), ABDOMINAL_TISSUES, 0.0, by_hand=by_hand)
     return measurer.measure(choice, {1: (hu[1] > 0).astype(np.uint8)})
 
 

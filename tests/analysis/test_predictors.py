@@ -10,11 +10,12 @@ from bodycomp.analysis.segmentation import NetworkSegmenter, labels_at_size
 from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
 from bodycomp.errors import InputNotFoundError, ModelError, UsageError
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model, ModelCard, build_network, save_model
 from bodycomp.results import LevelStatus
+from bodycomp.scan import Scan
 from support.factories import NOT_SQUARE, SIDEWAYS, cylinder
 
 SCALE = {"target_scale_mm": 10.0, "task": "slice_selection", "architecture": "densenet"}
@@ -65,7 +66,7 @@ def test_scorer_feeds_exactly_the_preprocessed_slice_in_the_standard_view(orient
     NetworkSliceScorer(model, device="cpu", batch_size=3)(ct)
 
     seen = torch.cat(model.network.seen).numpy()
-    turn = Turn.from_orientation(orientation)
+    turn = OrientationTransform.from_orientation(orientation)
     expected = [model.card.preprocessing.from_hu(turn.apply(image)) for image in ct.hu]
     np.testing.assert_array_equal(seen[:, 0], np.stack(expected))
     assert [len(batch) for batch in model.network.seen] == [3, 3, 1]
@@ -96,7 +97,7 @@ def test_segmenter_feeds_the_standard_view_and_turns_the_mask_back(orientation):
 
     masks = NetworkSegmenter(model, device="cpu")(ct, [1, 3])
 
-    turn = Turn.from_orientation(orientation)
+    turn = OrientationTransform.from_orientation(orientation)
     seen = model.network.seen[0].numpy()[:, 0]
     for place, index in enumerate([1, 3]):
         expected = model.card.preprocessing.from_hu(turn.apply(ct.hu[index]))
@@ -200,7 +201,7 @@ def test_models_folder_gives_an_analyzer_that_runs(tmp_path, cards):
         save_model(tmp_path / name / "model", build_network(card), card)  # as in a run folder
 
     analyzer = load_analyzer(tmp_path, device="cpu")
-    result = analyzer.analyze(volume())
+    result = analyzer.analyze(Scan(volume()))
 
     assert [level.choice.level for level in result.levels] == ["T12", "L3"]
     assert all(level.choice.status in LevelStatus for level in result.levels)

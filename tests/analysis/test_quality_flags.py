@@ -51,7 +51,7 @@ def test_tissue_at_the_edge_or_of_odd_density_names_its_own_columns():
 
 
 def test_how_the_series_was_made_raises_flags():
-    acquisition = Acquisition(80.0, "B70f", True, 7.0, "agent")
+    acquisition = Acquisition(80.0, "B70f", 7.0, "agent")
     raised = flags(acquisition=acquisition)
     assert set(raised) == {"sharp_kernel", "thick_slices", "tube_voltage", "contrast_agent"}
     assert raised["tube_voltage"].value == 80.0

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bodycomp.annotation.kinds import Kind, kind_of, volume_header
 from bodycomp.annotation.levels import read_levels
 from bodycomp.annotation.masks import read_masks
 from bodycomp.annotation.reference import referenced_series
 from bodycomp.errors import BodycompError
 from bodycomp.imaging.volume import Volume
+from bodycomp.reading.kinds import Kind, kind_of, volume_header
 from support.annotation_files import (
     TISSUE_NAMES,
     TISSUES,

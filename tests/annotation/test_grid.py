@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bodycomp.annotation.grid import find_place, place_label_map
+from bodycomp.annotation.grid import align_grid, place_label_map
 from bodycomp.annotation.masks import read_masks
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.grid import Grid
@@ -182,7 +182,7 @@ def test_any_aligned_part_lands_where_it_was_cut_out(
 
 def test_a_scan_of_one_slice_has_a_place_too() -> None:
     one = replace(VOLUME, hu=HU[:1], slice_z_mm=VOLUME.slice_z_mm[:1])
-    place = find_place(Grid.of_volume(one), one, "m", cropped=False)
+    place = align_grid(Grid.of_volume(one), one, "m", cropped=False)
     assert place.slices.tolist() == [0]
 
 

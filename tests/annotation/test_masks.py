@@ -12,8 +12,8 @@ from scipy.spatial.distance import dice
 
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import MaskVolume, read_masks
-from bodycomp.annotation.read_scan import read_scan
 from bodycomp.errors import InputNotFoundError, SeriesError
+from bodycomp.reading.read_scan import read_scan
 from support.annotation_files import (
     TISSUE_NAMES,
     TISSUES,

@@ -52,7 +52,8 @@ def test_names_that_mean_no_slice_are_refused_with_the_rule(
 
 
 def test_instance_numbers_that_repeat_say_nothing(tmp_path: Path, case: Case) -> None:
-    scan = replace(case.scan, instance_numbers=(1,) * 12)
+    slices = tuple(replace(item, instance_number=1) for item in case.scan.slices)
+    scan = replace(case.scan, slices=slices)
     path = png_folder(tmp_path / "png", case.labels[:1], ["i1"])
     with pytest.raises(
         SeriesError, match="InstanceNumber of its own for every slice, found 1 in 12"

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bodycomp.annotation.read_scan import read_scan
-from bodycomp.annotation.scan import Scan
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import InputNotFoundError, SeriesError, UsageError
 from bodycomp.imaging.volume import Volume
+from bodycomp.reading.read_scan import read_scan
+from bodycomp.scan import Scan
 from support.annotation_files import every_layout, index_to_lps, save_nifti, save_nrrd
 
 VOLUME = Volume(
@@ -177,9 +177,9 @@ def test_several_series_need_a_choice(tmp_path: Path) -> None:
     )
     assert "Choose one by its SeriesInstanceUID" in refusal.value.hint
     for chosen in (header.uid("series"), "3"):
-        assert read_scan(tmp_path / "ct", series_uid=chosen).series_uid == header.uid("series")
+        assert read_scan(tmp_path / "ct", series=chosen).series_uid == header.uid("series")
     with pytest.raises(SeriesError, match="expected the series that was chosen, found"):
-        read_scan(tmp_path / "ct", series_uid="1.2.3")
+        read_scan(tmp_path / "ct", series="1.2.3")
 
 
 def test_what_is_no_scan_is_refused(tmp_path: Path) -> None:
@@ -197,4 +197,4 @@ def test_what_is_no_scan_is_refused(tmp_path: Path) -> None:
         read_scan(tmp_path / "few")
     path = save_nifti(tmp_path / "ct.nii", VOLUME.hu.transpose(2, 1, 0), index_to_lps(VOLUME))
     with pytest.raises(UsageError, match="can be chosen from DICOM folders alone"):
-        read_scan(path, series_uid="1")
+        read_scan(path, series="1")

@@ -16,7 +16,7 @@ from rich.console import Console
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.cli import main
 from bodycomp.cli.analyze import _reasons, _table
-from bodycomp.study.options import AnalysedSeries, StudyReport
+from bodycomp.study.options import AnalyzedSeries, StudyReport
 from support.kill_harness import TABLES, make_cohort
 
 
@@ -145,7 +145,7 @@ def test_table_of_the_terminal_fits_into_80_columns() -> None:
     for tissue in ABDOMINAL_TISSUES:
         row |= {f"{tissue.key}_area_cm2": None, f"{tissue.key}_mean_hu": None}
         found |= {f"{tissue.key}_area_cm2": 123.4, f"{tissue.key}_mean_hu": -105.6}
-    series = AnalysedSeries("study-0123456789ab", "series-0123456789ab", Path(), (found, row))
+    series = AnalyzedSeries("study-0123456789ab", "series-0123456789ab", Path(), (found, row))
     report = StudyReport((series,), (), (), Path("out"), 1, 0)
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(_table(report))

@@ -12,16 +12,16 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES, tissues_for
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.levels import LevelOptions, read_levels
 from bodycomp.annotation.masks import read_masks
-from bodycomp.annotation.read_scan import read_scan
 from bodycomp.cohort import CohortOptions, read_truth, write_cohort
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split
-from bodycomp.dicom.read import read_volume
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import find_series
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
 from bodycomp.preparation.cases_file import read_cases
+from bodycomp.reading.read_scan import read_scan
 from bodycomp.validation.segmentation import check_segmentation_set
 from bodycomp.validation.slices import survey_slice_set
 from support.phantom_sets import few_patients
@@ -41,7 +41,7 @@ def test_each_study_has_a_main_series_with_the_truth_on_its_grid(cohort: Path) -
     for truth in read_truth(cohort):
         search = find_series([cohort / "dicom" / truth.patient])
         main = next(s for s in search.candidates if s.series_uid == truth.series_uid)
-        volume = read_volume(main)
+        volume = read_series(main).volume
         labels = nibabel.load(cohort / "truth" / truth.patient / "labels.nii.gz")
         mask = np.asarray(labels.dataobj)
         assert mask.shape == (*volume.slice_shape[::-1], len(volume))
@@ -58,7 +58,8 @@ def test_training_slices_are_what_the_network_sees_of_the_study(cohort: Path) ->
     split = open_slice_split(cohort / "slice-selection", "train", ("L3",))
     assert split is not None
     search = find_series([cohort / "dicom" / truth.patient])
-    volume = read_volume(next(s for s in search.candidates if s.series_uid == truth.series_uid))
+    series = next(s for s in search.candidates if s.series_uid == truth.series_uid)
+    volume = read_series(series).volume
     heights = volume.slice_z_mm - truth.level_z_mm["L3"]
     dataset = SliceDataset(split, SLICE_SELECTION_PREPROCESSING)
     for index in range(0, len(dataset), 10):
@@ -119,7 +120,7 @@ def test_the_cases_table_leads_from_every_scan_to_its_truth(cohort: Path) -> Non
     )
     mapping = LabelMapping.parse(f"{tissue.label}={tissue.key}" for tissue in ABDOMINAL_TISSUES)
     for case, truth in zip(table.cases, read_truth(cohort), strict=True):
-        scan = read_scan(case.scan, series_uid=case.series)
+        scan = read_scan(case.scan, series=case.series)
         masks = read_masks(case.masks, scan, mapping)
         marks = read_levels(case.levels, scan, LevelOptions(case=case.patient))
         assert scan.series_uid == truth.series_uid

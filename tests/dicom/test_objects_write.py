@@ -17,7 +17,7 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT, VISCER
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.dicom.measured import MeasuredSeries
-from bodycomp.dicom.read import load_series
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.secondary_capture import overlay_of
 from bodycomp.dicom.seg import read_seg
 from bodycomp.dicom.seg_write import segmentation_of
@@ -79,10 +79,10 @@ def level(name: str, indices: tuple[int, ...], shape: tuple[int, int]) -> LevelR
 def measured(tmp_path: Path, volume: Volume) -> MeasuredSeries:
     write_ct_series(tmp_path / "ct", volume, HEADER)
     (candidate,) = find_series([tmp_path / "ct"]).candidates
-    loaded = load_series(candidate)
+    loaded = read_series(candidate)
     levels = (level("L3", (7,), volume.slice_shape), level("T12", (11, 12), volume.slice_shape))
     result = SeriesResult(ABDOMINAL_TISSUES, levels, {"segmentation": "abcdef012345"})
-    return MeasuredSeries(loaded.volume, loaded.slices, result, KeptIdentity(), 5.0)
+    return MeasuredSeries(loaded, result, KeptIdentity())
 
 
 @pytest.fixture
@@ -183,9 +183,9 @@ def test_oblique_source_keeps_its_grid(tmp_path, volume) -> None:
     tilted = replace(volume, orientation=(cos, sin, 0.0, -sin, cos, 0.0))
     write_ct_series(tmp_path / "ct", tilted, HEADER)
     (candidate,) = find_series([tmp_path / "ct"]).candidates
-    loaded = load_series(candidate)
+    loaded = read_series(candidate)
     result = SeriesResult(ABDOMINAL_TISSUES, (level("L3", (7,), volume.slice_shape),), {})
-    oblique = MeasuredSeries(loaded.volume, loaded.slices, result, KeptIdentity())
+    oblique = MeasuredSeries(loaded, result, KeptIdentity())
     frame, _ = read_seg(stored(segmentation_of(oblique, "seg"), tmp_path / "seg.dcm")).frames
     np.testing.assert_allclose(frame.grid.affine[:3, 3], loaded.slices[7].position_mm)
     np.testing.assert_allclose(frame.grid.directions[:, 0], [cos, sin, 0], atol=1e-8)
@@ -326,8 +326,8 @@ def test_levels_that_share_a_slice_make_no_label_map(measured) -> None:
 def test_frames_of_an_enhanced_image_are_named_one_by_one(measured, tmp_path, verify) -> None:
     enhanced([item.path for item in measured.slices], tmp_path / "enhanced" / "ct.dcm")
     (candidate,) = find_series([tmp_path / "enhanced"]).candidates
-    loaded = load_series(candidate)
-    frames = replace(measured, volume=loaded.volume, slices=loaded.slices)
+    loaded = read_series(candidate)
+    frames = replace(measured, scan=loaded)
 
     seg = segmentation_of(frames, "seg")
     report = report_of(frames, seg)

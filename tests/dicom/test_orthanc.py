@@ -18,9 +18,8 @@ import pytest
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.identity import KeptIdentity
-from bodycomp.dicom.measured import MeasuredSeries
-from bodycomp.dicom.read import load_series
-from bodycomp.dicom.save import save_object
+from bodycomp.dicom.measured import MeasuredSeries, save_object
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.secondary_capture import overlay_of
 from bodycomp.dicom.seg_write import segmentation_of
 from bodycomp.dicom.series import find_series
@@ -85,7 +84,7 @@ def orthanc(tmp_path: Path) -> Iterator[Request]:
 @pytest.fixture
 def measured(tmp_path: Path, volume) -> MeasuredSeries:
     write_ct_series(tmp_path / "ct", volume, HEADER)
-    loaded = load_series(find_series([tmp_path / "ct"]).candidates[0])
+    loaded = read_series(find_series([tmp_path / "ct"]).candidates[0])
     curve = np.zeros(len(volume), np.float32)
     level = LevelResult(
         SliceChoice("L3", LevelStatus.FOUND, "", 7, 0.0, curve, curve, 1),
@@ -94,7 +93,7 @@ def measured(tmp_path: Path, volume) -> MeasuredSeries:
         {7: np.random.default_rng(3).integers(0, 4, volume.slice_shape).astype(np.uint8)},
     )
     result = SeriesResult(ABDOMINAL_TISSUES, (level,), {"segmentation": "abcdef012345"})
-    return MeasuredSeries(loaded.volume, loaded.slices, result, KeptIdentity(), 5.0)
+    return MeasuredSeries(loaded, result, KeptIdentity())
 
 
 def test_archive_returns_objects_unchanged_in_the_patients_study(

@@ -12,14 +12,15 @@ import pytest
 
 from bodycomp.dicom.file_header import read_headers
 from bodycomp.dicom.header import PixelFormat, SeriesHeader
-from bodycomp.dicom.pixels import connected_to_border, decode_hu, rescale
+from bodycomp.dicom.pixels import connected_to_border, rescale
 from bodycomp.dicom.qualify import find_defect
-from bodycomp.dicom.read import read_volume
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import CandidateSeries, find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from support.dicom_files import enhanced, store
+from support.stored_images import decode_hu
 
 Find = Callable[[Path], CandidateSeries]
 
@@ -31,7 +32,7 @@ def test_enhanced_multi_frame_equals_simpleitk(
     files = write_ct_series(tmp_path / "raw", volume, SeriesHeader(seed="s", kernel="B30f"))
     enhanced(files if order == "feet to head" else files[::-1], tmp_path / "in" / "one.dcm")
     series = only_candidate(tmp_path / "in")
-    read = read_volume(series)
+    read = read_series(series).volume
     np.testing.assert_array_equal(read.hu, volume.hu)
     image = sitk.ReadImage(str(tmp_path / "in" / "one.dcm"))
     values = sitk.GetArrayFromImage(image)
@@ -39,7 +40,7 @@ def test_enhanced_multi_frame_equals_simpleitk(
     np.testing.assert_array_equal(values if headwards else values[::-1], read.hu)
     lowest = image.TransformIndexToPhysicalPoint((0, 0, 0 if headwards else 15))
     np.testing.assert_allclose(read.first_pixel_mm, lowest, atol=1e-4)
-    assert (series.scanner.kernel, series.scanner.kvp) == ("B30f", 120)
+    assert (series.acquisition.kernel, series.acquisition.kvp) == ("B30f", 120)
     numbers = [item.frame_number for item in series.slices]
     assert numbers == list(range(1, 17) if order == "feet to head" else range(16, 0, -1))
 
@@ -119,7 +120,7 @@ def test_frames_beyond_the_pixels_cost_slices_alone(tmp_path: Path, volume: Volu
     joined.PixelData = joined.PixelData[: 14 * 2 * 36 * 40]
     joined.save_as(tmp_path / "in" / "one.dcm")
     (series,) = find_series([tmp_path / "in"]).candidates
-    np.testing.assert_array_equal(read_volume(series).hu, volume.hu[:14])
+    np.testing.assert_array_equal(read_series(series).volume.hu, volume.hu[:14])
 
 
 @pytest.mark.parametrize("dtype", ["<i2", "<u2", ">i2", "<i4", "u1"])

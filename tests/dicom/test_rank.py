@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from bodycomp.dicom.header import SeriesHeader
-from bodycomp.dicom.rank import is_sharp_kernel, preferred, rank_series, why_behind
+from bodycomp.dicom.rank import preferred, rank_series, why_behind
 from bodycomp.dicom.series import CandidateSeries, find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
+from bodycomp.subject import Acquisition
 
 
 @pytest.fixture
@@ -24,16 +25,16 @@ def base(
 
 
 def test_rule_in_its_order_and_its_words(base: CandidateSeries) -> None:
-    scanner = base.scanner
+    made = base.acquisition
     better_first = {
-        "derived from other images": replace(base, doubts=("derived from other images",)),
+        "derived from other images": replace(base, penalties=("derived from other images",)),
         "names another part of the body": replace(base, region="Thorax HR"),
         "covers 2 cm, against covers 8 cm": replace(base, coverage_mm=base.coverage_mm - 50),
         "12 degrees from axial": replace(
             base, orientation=(1, 0, 0, 0, math.cos(math.radians(12)), math.sin(math.radians(12)))
         ),
-        "sharp kernel, against soft": replace(base, scanner=replace(scanner, kernel="B70f")),
-        "slices of 1 mm": replace(base, scanner=replace(scanner, slice_thickness_mm=1.0)),
+        "sharp kernel, against soft": replace(base, acquisition=replace(made, kernel="B70f")),
+        "slices of 1 mm": replace(base, acquisition=replace(made, slice_thickness_mm=1.0)),
         "contrast phase arterial": replace(base, region="Abdomen arteriell"),
         "15 slices, against 16 slices": replace(base, slices=base.slices[1:]),
         "smaller series number": replace(base, series_number=2),
@@ -60,4 +61,4 @@ def test_one_series_per_study_is_preferred(tmp_path: Path, volume: Volume) -> No
      ("SOFT", False), ("FC08-H", False), ("FC30", True), ("B", False), ("YC", True), ("", False)],
 )  # fmt: skip
 def test_kernels_of_the_makers(kernel: str, *, sharp: bool) -> None:
-    assert is_sharp_kernel(kernel) is sharp
+    assert Acquisition(kernel=kernel).sharp_kernel is sharp

@@ -14,13 +14,14 @@ import pydicom
 import pytest
 
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
-from bodycomp.dicom.pixels import decode_hu, rescale
-from bodycomp.dicom.read import load_series, read_volume
+from bodycomp.dicom.pixels import rescale
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import CandidateSeries, find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from support.dicom_files import edit
+from support.stored_images import decode_hu
 
 Find = Callable[[Path], CandidateSeries]
 
@@ -88,21 +89,21 @@ def shuffled_copy(source: Path, target: Path) -> Path:
 def test_real_scans_equal_simpleitk(
     real: Path, name: str, sitk: ModuleType, only_candidate: Find, tmp_path: Path
 ) -> None:
-    volume = read_volume(only_candidate(real / name))
+    volume = read_series(only_candidate(real / name)).volume
     assert_equals_sitk(volume, read_with_sitk(real / name, sitk), sitk)
     shuffled = shuffled_copy(real / name, tmp_path / name)
-    assert_same_volume(volume, read_volume(only_candidate(shuffled)))
+    assert_same_volume(volume, read_series(only_candidate(shuffled)).volume)
 
 
 def test_real_padding_stays_below_air(real: Path, only_candidate: Find) -> None:
-    volume = read_volume(only_candidate(real / "torso_ct"))
+    volume = read_series(only_candidate(real / "torso_ct")).volume
     assert (volume.hu.dtype, volume.hu.min(), volume.hu[0, 0, 0]) == (np.int16, -3024, -3024)
     assert volume.slice_spacing_mm == 4.25
 
 
 def test_scan_without_the_level_is_still_a_candidate(real: Path, only_candidate: Find) -> None:
     series = only_candidate(real / "head_chest")
-    assert (len(series), series.scanner.kvp, series.is_original) == (24, 140, True)
+    assert (len(series), series.acquisition.kvp, series.is_original) == (24, 140, True)
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS.values(), ids=ORIENTATIONS)
@@ -117,11 +118,11 @@ def test_written_series_come_back_and_equal_simpleitk(
 ) -> None:
     volume = replace(volume, orientation=orientation)
     write_ct_series(tmp_path / "a", volume, SeriesHeader(seed="s", first_instance=first))
-    read = read_volume(only_candidate(tmp_path / "a"))
+    read = read_series(only_candidate(tmp_path / "a")).volume
     assert_same_volume(read, volume)
     assert_equals_sitk(read, read_with_sitk(tmp_path / "a", sitk), sitk)
     shuffled = shuffled_copy(tmp_path / "a", tmp_path / "b")
-    assert_same_volume(read, read_volume(only_candidate(shuffled)))
+    assert_same_volume(read, read_series(only_candidate(shuffled)).volume)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_rescale_does_not_show(
     tmp_path: Path, volume: Volume, only_candidate: Find, pixels: PixelFormat
 ) -> None:
     write_ct_series(tmp_path, volume, SeriesHeader(seed="s", pixels=pixels))
-    assert_same_volume(read_volume(only_candidate(tmp_path)), volume)
+    assert_same_volume(read_series(only_candidate(tmp_path)).volume, volume)
 
 
 def test_rescale_may_change_from_slice_to_slice(
@@ -145,7 +146,7 @@ def test_rescale_may_change_from_slice_to_slice(
 ) -> None:
     files = write_ct_series(tmp_path, volume, SeriesHeader(seed="s"))
     edit(files[2], RescaleIntercept="-1000", RescaleSlope="2")
-    read = read_volume(only_candidate(tmp_path))
+    read = read_series(only_candidate(tmp_path)).volume
     np.testing.assert_array_equal(read.hu[2], (volume.hu[2] + 1024) * 2 - 1000)
     np.testing.assert_array_equal(read.hu[3], volume.hu[3])
 
@@ -155,7 +156,7 @@ def test_fractional_rescale_gives_float(
 ) -> None:
     pixels = PixelFormat(slope_hu=0.5, intercept_hu=-1024.25)
     write_ct_series(tmp_path, volume, SeriesHeader(seed="s", pixels=pixels))
-    read = read_volume(only_candidate(tmp_path))
+    read = read_series(only_candidate(tmp_path)).volume
     assert read.hu.dtype == np.float32
     np.testing.assert_allclose(read.hu, volume.hu, atol=0.25)
 
@@ -168,7 +169,7 @@ def test_truncated_file_costs_one_slice(
     files[4].write_bytes(files[4].read_bytes()[:-100])
     series = only_candidate(tmp_path)
     with caplog.at_level(logging.DEBUG):
-        loaded = load_series(series)
+        loaded = read_series(series)
     np.testing.assert_array_equal(loaded.volume.hu, np.delete(volume.hu, 4, axis=0))
     assert loaded.slices == series.slices[:4] + series.slices[5:]
     assert loaded.notes[0].startswith("1 of 16 slices cannot be decoded and were left out: pixels")
@@ -190,7 +191,7 @@ def test_too_many_broken_files_are_refused(
     for index in broken:
         files[index].write_bytes(files[index].read_bytes()[:-100])
     with pytest.raises(SeriesError, match=message):
-        load_series(only_candidate(tmp_path))
+        read_series(only_candidate(tmp_path))
 
 
 LOSSLESS = ["LittleEndianImplicit", "BigEndian", "Deflated", "RLELossless", "JPEGLSLossless",

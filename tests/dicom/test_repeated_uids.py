@@ -14,13 +14,13 @@ from pydicom.uid import RLELossless
 
 from bodycomp.annotation.levels import read_levels
 from bodycomp.annotation.masks import read_masks
-from bodycomp.annotation.read_scan import read_scan
 from bodycomp.dicom.header import SeriesHeader
-from bodycomp.dicom.read import load_series
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
+from bodycomp.reading.read_scan import read_scan
 from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
 from bodycomp.study.run import Analyzer
 from support.annotation_files import TISSUES, png_folder
@@ -65,7 +65,7 @@ def analyzed(tmp_path: Path) -> tuple[Path, str]:
         dicom=frozenset(DicomObject), identifiers=True, previews=False, report=False,
     )  # fmt: skip
     report = analyze_inputs(options, analyzer=Analyzer(LevelAt(33.0), BodyIsMuscle()))
-    (series,) = report.analysed
+    (series,) = report.analyzed
     return series.folder, (tmp_path / "out/results.csv").read_text()
 
 
@@ -97,7 +97,7 @@ def test_overlapping_acquisitions_under_the_same_uids_are_two_series(tmp_path: P
     write_ct_series(tmp_path / "b", late, replace(HEADER, acquisition_number=2))
     first, second = find_series([tmp_path]).candidates
     assert first.key != second.key
-    found = {s.acquisition_number: load_series(s).volume.hu for s in (first, second)}
+    found = {s.acquisition_number: read_series(s).volume.hu for s in (first, second)}
     np.testing.assert_array_equal(found[1], body().hu)
     np.testing.assert_array_equal(found[2], late.hu)
 
@@ -112,7 +112,7 @@ def test_copies_of_a_slice_count_once_under_any_uid_and_compression(tmp_path: Pa
     packed.save_as(tmp_path / "ct/packed")
     (series,) = find_series([tmp_path]).candidates
     assert series.notes[0] == "duplicate slices left out, of equal place and pixels: 3"
-    np.testing.assert_array_equal(load_series(series).volume.hu, body().hu)
+    np.testing.assert_array_equal(read_series(series).volume.hu, body().hu)
 
 
 def test_one_pixel_makes_two_slices_of_a_place_different(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.identity import KeptIdentity
 from bodycomp.dicom.measured import MeasuredSeries
-from bodycomp.dicom.read import load_series
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.seg_write import segmentation_of
 from bodycomp.dicom.series import find_series
 from bodycomp.dicom.write import write_ct_series
@@ -47,12 +47,12 @@ def test_overlay_of_an_independent_reader_is_the_mask(script, tmp_path):
     volume = Volume(np.stack(hu), spacing_mm, z_mm, first_pixel_mm=scan.first_pixel_mm)
     write_ct_series(tmp_path / "ct", volume, SeriesHeader(seed="one", patient_id="P1"))
     (candidate,) = find_series([tmp_path / "ct"]).candidates
-    loaded = load_series(candidate)
+    loaded = read_series(candidate)
     curve = np.zeros(11, np.float32)
     choice = SliceChoice("L3", LevelStatus.FOUND, "", 5, float(z_mm[5]), curve, curve, 1)
     level = LevelResult(choice, (5,), {}, {5: labels[5]})
     result = SeriesResult(ABDOMINAL_TISSUES, (level,), {"segmentation": "abcdef012345"})
-    measured = MeasuredSeries(loaded.volume, loaded.slices, result, KeptIdentity(), 5.0)
+    measured = MeasuredSeries(loaded, result, KeptIdentity())
     segmentation_of(measured, "seg").save_as(tmp_path / "segmentation.dcm")
 
     ((source, segments),) = script.read_overlays(tmp_path / "segmentation.dcm", tmp_path / "ct")

@@ -12,7 +12,7 @@ import pytest
 from pydicom.uid import EnhancedCTImageStorage, SecondaryCaptureImageStorage
 
 from bodycomp.dicom.header import PixelFormat, SeriesHeader
-from bodycomp.dicom.read import read_volume
+from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import CandidateSeries, RefusalKind, find_series
 from bodycomp.dicom.write import write_ct_series, write_localizer
 from bodycomp.errors import InputNotFoundError
@@ -107,7 +107,7 @@ def test_missing_slices_are_noted(tmp_path: Path, volume: Volume, only_candidate
     files[5].unlink()
     series = only_candidate(tmp_path)
     assert series.notes == ("uneven slice distances: 5.00 to 10.00 mm, median 5.00 mm",)
-    assert read_volume(series).slice_spacing_mm == 5
+    assert read_series(series).volume.slice_spacing_mm == 5
 
 
 def test_wide_gaps_divide_a_series(tmp_path: Path, volume: Volume) -> None:
@@ -138,7 +138,7 @@ def test_entangled_series_are_taken_apart(tmp_path: Path, volume: Volume) -> Non
     assert [refusal.kind for refusal in search.refusals] == [RefusalKind.LOCALIZER]
     found = {series.acquisition_number: series for series in search.candidates}
     for number, part in enumerate((volume, late, small), start=1):
-        np.testing.assert_array_equal(read_volume(found[number]).hu, part.hu)
+        np.testing.assert_array_equal(read_series(found[number]).volume.hu, part.hu)
     assert "one of 2 overlapping acquisitions" in found[1].notes[0]
 
 
@@ -193,7 +193,7 @@ def test_bare_datasets_without_part_10_header_are_read(
         dataset = pydicom.dcmread(file)
         pydicom.dcmwrite(file, pydicom.Dataset(dataset), implicit_vr=True, little_endian=True)
         assert file.read_bytes()[128:132] != b"DICM"
-    np.testing.assert_array_equal(read_volume(only_candidate(tmp_path)).hu, volume.hu)
+    np.testing.assert_array_equal(read_series(only_candidate(tmp_path)).volume.hu, volume.hu)
 
 
 def test_scanner_fields(tmp_path: Path, volume: Volume, only_candidate: Find) -> None:
@@ -203,10 +203,10 @@ def test_scanner_fields(tmp_path: Path, volume: Volume, only_candidate: Find) ->
         series_description="Abdomen", series_number=4, pixels=PixelFormat(padding=-2000),
     )  # fmt: skip
     series = only_candidate(tmp_path)
-    scanner = series.scanner
-    assert (scanner.manufacturer, scanner.model, scanner.kernel) == ("Maker", "M1", "Br38f\\3")
-    assert (scanner.kvp, scanner.exposure_mas, scanner.slice_thickness_mm) == (100, 80, 6.5)
-    assert scanner.contrast_agent == "Iohexol"
+    made = series.acquisition
+    assert (made.manufacturer, made.scanner_model, made.kernel) == ("Maker", "M1", "Br38f\\3")
+    assert (made.kvp, made.exposure_mas, made.slice_thickness_mm) == (100, 80, 6.5)
+    assert made.contrast_agent == "Iohexol"
     assert (series.patient_id, series.description, series.series_number) == ("P1", "Abdomen", 4)
     assert (series.slice_spacing_mm, series.coverage_mm) == (5, 75)
 

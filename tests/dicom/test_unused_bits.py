@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydicom.uid import JPEGLSLossless, RLELossless
 
 from bodycomp.dicom.header import PixelFormat, SeriesHeader
-from bodycomp.dicom.pixels import decode_hu
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
+from support.stored_images import decode_hu
 
 SIZE = 16
 few = settings(

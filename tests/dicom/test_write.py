@@ -12,10 +12,10 @@ import pytest
 from pydicom.uid import UID
 
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
-from bodycomp.dicom.pixels import decode_hu
 from bodycomp.dicom.write import write_ct_series, write_localizer
 from bodycomp.errors import OutputError, UsageError
 from bodycomp.imaging.volume import Volume
+from support.stored_images import decode_hu
 
 # Attributes of Type 1 and 2 in the modules of the CT Image IOD (PS3.3 A.3): 1 needs a value.
 TYPE_1 = (

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bodycomp.annotation.read_scan import read_scan
 from bodycomp.imaging.hu_range import hu_sample, implausible_hu, why_not_hu
+from bodycomp.reading.read_scan import read_scan
 
 REAL = Path(__file__).parents[2] / "../shared/real"
 

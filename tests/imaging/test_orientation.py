@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bodycomp.errors import ImageError
-from bodycomp.imaging.axial import obliquity_degrees, slice_normal
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
+from bodycomp.imaging.volume import obliquity_degrees, slice_normal
 
 AXES = [np.array(axis) * sign for axis in ((1, 0, 0), (0, 1, 0)) for sign in (1, -1)]
 AXIAL = [(*a, *b) for a, b in itertools.product(AXES, AXES) if a @ b == 0]
@@ -28,7 +28,7 @@ def test_all_eight_axial_orientations_reach_the_standard_view(
     orientation: tuple[int, ...],
 ) -> None:
     source = picture(orientation, (4, 7))
-    turn = Turn.from_orientation(orientation)
+    turn = OrientationTransform.from_orientation(orientation)
     turned = turn.apply(source)
     # The patient's left is on the right of the picture and the back below.
     np.testing.assert_array_equal(turned, picture((1, 0, 0, 0, 1, 0), turned.shape))
@@ -37,13 +37,13 @@ def test_all_eight_axial_orientations_reach_the_standard_view(
 
 def test_leading_axes_are_left_alone() -> None:
     stack = np.arange(2 * 3 * 4).reshape(2, 3, 4)
-    turn = Turn(transpose=True, flip_rows=True)
+    turn = OrientationTransform(transpose=True, flip_rows=True)
     np.testing.assert_array_equal(turn.apply(stack)[1], turn.apply(stack[1]))
 
 
 def test_coronal_slices_have_no_turn() -> None:
     with pytest.raises(ImageError, match="expected an axial slice"):
-        Turn.from_orientation((1, 0, 0, 0, 0, -1))
+        OrientationTransform.from_orientation((1, 0, 0, 0, 0, -1))
 
 
 @pytest.mark.parametrize("degrees", [0, 10, 25, 60])

@@ -10,18 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bodycomp.errors import ImageError
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.square_field import AIR_HU, SquareField
 from bodycomp.imaging.volume import Volume
 
-TURNS = [Turn(*each) for each in itertools.product([False, True], repeat=3)]
+TURNS = [OrientationTransform(*each) for each in itertools.product([False, True], repeat=3)]
 SIDES = st.integers(20, 60)
 SPACINGS_MM = st.floats(0.5, 1.5)
 
 
 @given(SIDES, SIDES, SPACINGS_MM, SPACINGS_MM, st.sampled_from(TURNS), st.sampled_from([0, AIR_HU]))
 def test_fields_are_square_and_images_come_back_exactly(
-    rows: int, columns: int, row_mm: float, column_mm: float, turn: Turn, fill: float
+    rows: int,
+    columns: int,
+    row_mm: float,
+    column_mm: float,
+    turn: OrientationTransform,
+    fill: float,
 ) -> None:
     field = SquareField.of_grid((rows, columns), (row_mm, column_mm), turn)
     image = np.random.default_rng(rows).integers(1, 100, (rows, columns)).astype(np.int16)
@@ -35,7 +40,7 @@ def test_fields_are_square_and_images_come_back_exactly(
 
 
 @given(SIDES, SIDES, st.sampled_from(TURNS))
-def test_air_is_the_same_on_both_sides(rows: int, columns: int, turn: Turn) -> None:
+def test_air_is_the_same_on_both_sides(rows: int, columns: int, turn: OrientationTransform) -> None:
     field = SquareField.of_grid((rows, columns), (1.0, 1.0), turn)
     there = np.argwhere(field.apply(np.ones((rows, columns), np.uint8), 0))
     before, after = there.min(axis=0), np.array(field.shape) - 1 - there.max(axis=0)
@@ -48,7 +53,7 @@ def test_air_is_the_same_on_both_sides(rows: int, columns: int, turn: Turn) -> N
     [((512, 512), (0.7, 0.7)), ((400, 512), (1.28, 1.0)), ((512, 512), (0.7, 0.7006))],
 )
 def test_square_fields_pass_without_a_copy(
-    turn: Turn, shape: tuple[int, int], spacing_mm: tuple[float, float]
+    turn: OrientationTransform, shape: tuple[int, int], spacing_mm: tuple[float, float]
 ) -> None:
     """To half a pixel: headers round spacings."""
     field = SquareField.of_grid(shape, spacing_mm, turn)

@@ -14,14 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, slice_of_number
-from bodycomp.annotation.read_scan import read_scan
-from bodycomp.annotation.scan import Scan
 from bodycomp.cli import main
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.preparation.landmarks import find_landmarks
 from bodycomp.preparation.level_evidence import LevelEvidence, level_evidence
 from bodycomp.preparation.level_warnings import ALL_CASES, LevelWarning, level_warnings
+from bodycomp.reading.read_scan import read_scan
+from bodycomp.scan import Scan
 from support.annotated_cases import make_cases
 
 SEED, PATIENTS, SPACING_MM = 4711, 6, 10.0
@@ -63,8 +63,7 @@ def _patient(number: int) -> Patient:
 
 
 def scan_of(volume: Volume) -> Scan:
-    count = len(volume)
-    return Scan(volume, "NIfTI", (Path("s.nii"),) * count, ("",) * count)
+    return Scan(volume, "NIfTI", Path("s.nii"))
 
 
 def warnings_of(

@@ -14,14 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.read_scan import read_scan
-from bodycomp.annotation.scan import Scan
 from bodycomp.cli import main
 from bodycomp.cohort import PatientTruth, read_truth
 from bodycomp.data.layout import SPLITS
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split
 from bodycomp.nifti import write_nifti_labels
+from bodycomp.reading.read_scan import read_scan
+from bodycomp.scan import Scan
 from support.annotation_files import TISSUE_NAMES, dicom_seg, rtstruct, seg_nrrd, slice_outlines
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cohort")]
@@ -50,7 +50,7 @@ def studies(cohort: Path) -> list[Study]:
     found = []
     for truth in read_truth(cohort):
         folder = cohort / "dicom" / truth.patient
-        scan = read_scan(folder, series_uid=truth.series_uid)
+        scan = read_scan(folder, series=truth.series_uid)
         whole = cohort / "truth" / truth.patient / "labels.nii.gz"
         labels = read_masks([whole], scan, LabelMapping.parse(BY_NUMBER)).labels.copy()
         labels[np.abs(scan.volume.slice_z_mm - truth.level_z_mm["L3"]) > REACH_MM] = 0

@@ -10,15 +10,16 @@ from PIL import Image
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE
 from bodycomp.errors import OutputError
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW
 from bodycomp.report.case_view import CaseTruth, make_case_view, read_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
-from bodycomp.report.result_rows import SeriesFacts
+from bodycomp.report.result_rows import SeriesKey
 from bodycomp.results import QualityFlag, Quantity, SeriesResult
+from bodycomp.scan import Scan
 from support.report_cases import cylinder, found_at, not_found
 
-FACTS = SeriesFacts(study="study-1", series="series-2")
+KEY = SeriesKey("study-1", "series-2")
 
 
 def decoded(picture):
@@ -28,7 +29,7 @@ def decoded(picture):
 
 def case_of(volume, level, **more):
     result = SeriesResult(ABDOMINAL_TISSUES, (level,), {"segmentation": "5e9"})
-    return make_case_view(volume, result, level, FACTS, **more)
+    return make_case_view(Scan(volume), result, level, KEY, **more)
 
 
 @pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), (0, 1, 0, -1, 0, 0)])
@@ -40,7 +41,7 @@ def test_pictures_are_in_the_standard_view_and_masks_lie_on_them(orientation):
 
     shown = case["slices"][case["shown"]]
     grey, mask = decoded(shown["picture"]), decoded(shown["mask"])
-    expected = Turn.from_orientation(orientation).apply(level.masks[3])
+    expected = OrientationTransform.from_orientation(orientation).apply(level.masks[3])
     size_mm = np.array([1, 1]) * 4.0 * np.sqrt((expected > 0).sum())
     assert grey.shape == mask.shape
     assert set(np.unique(mask)) == {0, MASK_STEP, 2 * MASK_STEP}

@@ -8,12 +8,20 @@ import pytest
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
 from bodycomp.errors import OutputError
+from bodycomp.imaging.volume import Volume
 from bodycomp.report.result_json import write_result_json
-from bodycomp.report.result_rows import SeriesFacts, result_columns, result_rows
+from bodycomp.report.result_rows import SeriesKey, result_columns, result_rows
 from bodycomp.report.tables import open_table
 from bodycomp.results import LevelResult, LevelStatus, Measurement, SeriesResult, SliceChoice
+from bodycomp.scan import Scan
+from bodycomp.subject import Acquisition
 
-FACTS = SeriesFacts(study="study-1", series="series-2", slices=3, kvp=120.0, kernel="B30f")
+KEY = SeriesKey("study-1", "series-2")
+SCAN = Scan(
+    Volume(np.zeros((3, 4, 4), np.int16), (1.0, 1.0), np.arange(3.0)),
+    "DICOM",
+    acquisition=Acquisition(kvp=120.0, kernel="B30f"),
+)
 
 
 @pytest.fixture
@@ -34,9 +42,9 @@ def result():
     )
 
 
-def write(path, result, facts=FACTS, identifiers=()):
+def write(path, result, key=KEY, identifiers=()):
     with open_table(path, result_columns(ABDOMINAL_TISSUES, identifiers)) as table:
-        for row in result_rows(facts, result):
+        for row in result_rows(key, SCAN, result):
             table.append(row)
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -65,14 +73,14 @@ def test_what_was_not_measured_is_empty_and_zero_is_zero(tmp_path, result):
 def test_rows_fill_exactly_the_columns(result):
     columns = result_columns(ABDOMINAL_TISSUES)
     assert len(set(columns)) == len(columns)
-    assert all(set(row) == set(columns) for row in result_rows(FACTS, result))
+    assert all(set(row) == set(columns) for row in result_rows(KEY, SCAN, result))
     assert not any("visceral" in column for column in result_columns(THORACIC_TISSUES))
 
 
 def test_identifiers_are_columns_only_when_given(tmp_path, result):
     assert "patient_id" not in write(tmp_path / "a.csv", result)[0]
-    facts = SeriesFacts(study="s", series="t", identifiers={"patient_id": "P7"})
-    assert write(tmp_path / "b.csv", result, facts, ["patient_id"])[0]["patient_id"] == "P7"
+    key = SeriesKey("s", "t", {"patient_id": "P7"})
+    assert write(tmp_path / "b.csv", result, key, ["patient_id"])[0]["patient_id"] == "P7"
 
 
 def test_unknown_column_is_refused_and_no_table_is_left(tmp_path):
@@ -85,7 +93,7 @@ def test_unknown_column_is_refused_and_no_table_is_left(tmp_path):
 
 
 def test_json_holds_the_curve_and_the_measurements(tmp_path, result):
-    write_result_json(tmp_path / "results.json", FACTS, result)
+    write_result_json(tmp_path / "results.json", KEY, SCAN, result)
 
     document = json.loads((tmp_path / "results.json").read_text())
     assert (document["schema"], document["schema_version"]) == ("bodycomp.series-result", 1)

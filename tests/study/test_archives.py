@@ -15,7 +15,7 @@ from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.study import AnalyzeOptions, analyze_inputs
 from bodycomp.study.journal import JOURNAL_NAME, open_journal
 from bodycomp.study.out_folder import held_folder
-from bodycomp.study.sources import VolumeFileSource
+from bodycomp.study.sources import volume_source
 from support.kill_harness import make_cohort, start
 from support.stand_ins import BodyIsMuscle, LevelAt
 
@@ -68,7 +68,7 @@ def test_unpacked_scans_of_a_killed_run_are_removed_by_the_next_one(tmp_path, mo
 def test_a_run_killed_while_it_unpacks_leaves_a_folder_like_a_new_one(tmp_path) -> None:
     out = tmp_path / "out"
     (out / ".unpacked.000001.part" / "0000").mkdir(parents=True)
-    assert len(analyze(zipped(tmp_path, 1), out).analysed) == 1
+    assert len(analyze(zipped(tmp_path, 1), out).analyzed) == 1
     assert unpacked(out) == []
 
 
@@ -88,7 +88,7 @@ def test_what_a_run_unpacks_before_its_journal_opens_is_left_alone(tmp_path) -> 
         with pytest.raises(OutputError, match="another run"):
             analyze(archive, out)
         assert unpacked(out)
-    assert len(analyze(archive, out).analysed) == 1
+    assert len(analyze(archive, out).analyzed) == 1
     assert unpacked(out) == []
 
 
@@ -109,7 +109,7 @@ def test_names_of_series_without_uids_depend_on_the_place_in_the_archive(tmp_pat
         dataset.save_as(path)
     archive = Path(shutil.make_archive(str(tmp_path / "in"), "zip", tmp_path / "cohort"))
     names = [
-        [(item.study, item.series) for item in analyze(archive, tmp_path / out).analysed]
+        [(item.study, item.series) for item in analyze(archive, tmp_path / out).analyzed]
         for out in ("a", "b")
     ]
     assert names[0] == names[1]
@@ -128,5 +128,5 @@ def test_name_of_a_detached_nrrd_depends_on_its_content_alone(tmp_path) -> None:
         (tmp_path / place).mkdir()
         (tmp_path / place / "scan.nhdr").write_text(header)
         (tmp_path / place / "voxels.raw").write_bytes(np.full(8, value, "<i2").tobytes())
-        names.append(VolumeFileSource(tmp_path / place / "scan.nhdr", 1, 1).study)
+        names.append(volume_source(tmp_path / place / "scan.nhdr", 1, 1).study)
     assert names[0] == names[1] != names[2]

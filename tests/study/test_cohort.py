@@ -61,7 +61,7 @@ def test_killed_cohort_ends_like_an_undisturbed_one(tmp_path) -> None:
 def test_reading_ahead_and_writing_behind_change_nothing(cohort) -> None:
     analyze(cohort, "in turn", workers=0)
     report = analyze(cohort, "overlapped", workers=2)
-    assert len(report.analysed) == 4
+    assert len(report.analyzed) == 4
     assert [refusal.kind for refusal in report.refused] == ["not readable"]
     assert differences(cohort.parent / "in turn", cohort.parent / "overlapped") == []
 
@@ -103,7 +103,7 @@ def test_interrupted_run_is_resumed_and_repeats_nothing(cohort, workers) -> None
 
     counting = Failing(seen=10)
     report = analyze(cohort, "out", replace(ANALYZER, scorer=counting), resume=True)
-    assert (report.resumed_count, len(report.analysed), counting.seen) == (2, 4, 12)
+    assert (report.resumed_count, len(report.analyzed), counting.seen) == (2, 4, 12)
     analyze(cohort, "undisturbed")
     assert differences(cohort.parent / "out", cohort.parent / "undisturbed") == []
 
@@ -129,12 +129,12 @@ def test_resumed_run_takes_up_new_and_changed_studies_and_keeps_the_rest(cohort)
     counting = Failing(seen=10)
     report = analyze(cohort, "out", replace(ANALYZER, scorer=counting), resume=True)
     assert counting.seen == 12
-    assert len(report.analysed) == 5
-    assert {item.study for item in first.analysed} < {item.study for item in report.analysed}
+    assert len(report.analyzed) == 5
+    assert {item.study for item in first.analyzed} < {item.study for item in report.analyzed}
 
 
 def test_removed_results_are_made_again(cohort) -> None:
-    first = analyze(cohort, "out").analysed[0]
+    first = analyze(cohort, "out").analyzed[0]
     (first.folder / "results.json").unlink()
     for path in first.folder.iterdir():
         path.unlink()
@@ -195,7 +195,7 @@ def test_fault_while_writing_costs_one_series(cohort, monkeypatch) -> None:
 
     monkeypatch.setattr(writing, "write_series", odd)
     report = analyze(cohort, "out", workers=1)
-    assert len(report.analysed) == 3
+    assert len(report.analyzed) == 3
     assert sorted(refusal.kind for refusal in report.refused) == ["fault", "not readable"]
 
 
@@ -217,7 +217,7 @@ def test_full_disk_ends_the_run_and_leaves_nothing_half_written(
 def test_file_that_brings_a_decoder_down_costs_its_series_alone() -> None:
     sources = [Numbered(n, deadly=n == 1) for n in range(4)]
     found = []
-    with ReadAhead(sources, 2, identifiers=False) as ahead:
+    with ReadAhead(sources, 2) as ahead:
         for source in sources:
             try:
                 found.append(ahead.take(source))

@@ -28,12 +28,12 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.read_scan import read_scan
-from bodycomp.annotation.scan import Scan
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom import Torso, sample_patient, sample_scan
+from bodycomp.reading.read_scan import read_scan
+from bodycomp.scan import Scan
 
 TISSUES = LabelMapping.parse(
     [

@@ -173,7 +173,7 @@ def read(options: AnalyzeOptions) -> tuple[int, int]:
     loaded = 0
     for source in work.sources:
         try:
-            source.load(identifiers=False)
+            source.load()
         except BodycompError:
             continue
         loaded += 1
@@ -185,7 +185,7 @@ def analyse(options: AnalyzeOptions) -> tuple[int, int]:
     report = analyze_inputs(options, analyzer=analyzer)
     faults = [row for row in report.refused if row.kind == "fault"]
     assert not faults, faults
-    return len(report.analysed), len(report.refused)
+    return len(report.analyzed), len(report.refused)
 
 
 def main() -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from bodycomp.dicom.file_header import FileHeader, ScannerInfo
+from bodycomp.dicom.file_header import FileHeader
+from bodycomp.subject import Acquisition
 
 _BASE = FileHeader(
     path=Path("image"),
@@ -42,7 +43,7 @@ _BASE = FileHeader(
     units="",
     region="",
     phase_marks=(None, None),
-    scanner=ScannerInfo(),
+    acquisition=Acquisition(),
 )
 
 

@@ -3,16 +3,14 @@
 import os
 import signal
 
-from bodycomp.study.sources import Source
 
-
-class Numbered(Source):
+class Numbered:
     """Loads its number; some end the process that loads them, as a broken decoder can."""
 
     def __init__(self, number: int, *, deadly: bool = False) -> None:
         self.number, self.deadly = number, deadly
 
-    def load(self, *, identifiers: bool) -> int:
+    def load(self) -> int:
         if self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         return self.number

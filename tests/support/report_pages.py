@@ -18,8 +18,10 @@ from bodycomp.report.page_content import (
     PlotPoint,
     Tile,
 )
-from bodycomp.report.result_rows import SeriesFacts
+from bodycomp.report.result_rows import SeriesKey
 from bodycomp.results import QualityFlag, SeriesResult
+from bodycomp.scan import Scan
+from bodycomp.subject import Acquisition
 from support.report_cases import cylinder, found_at, not_found
 
 HOSTILE = '</script><script>document.title="pwned"</script><img src=x onerror=alert(1)>'
@@ -38,12 +40,13 @@ def page_cases(folder: Path) -> list[PageCase]:
             level.choice, level="L3", confidence=0.9 - 0.2 * number if number < 3 else None
         )
         level = replace(level, choice=choice, flags=(FLAG,) if number == 1 else ())
-        facts = SeriesFacts(study=f"study-{number}", series=f"series-{number}", kernel=HOSTILE)
+        key = SeriesKey(f"study-{number}", f"series-{number}")
+        scan = Scan(volume, acquisition=Acquisition(kernel=HOSTILE))
         result = SeriesResult(ABDOMINAL_TISSUES, (level,), MODELS)
         drawn = np.ones(volume.slice_shape, np.uint8)
         truth = CaseTruth({22: drawn}, z_mm=55.0) if number == 2 else None
         path = folder / f"study-{number}" / case_name("L3")
-        case = make_case_view(volume, result, level, facts, truth)
+        case = make_case_view(scan, result, level, key, truth)
         write_case_view(path, case)
         cases.append(PageCase(case["cells"], path))
     bare = {"study": HOSTILE, "series": "s", "level": "L3", "status": "uncertain"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bodycomp.analysis.choice_options import ChoiceOptions
+from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.networks.card_description import SplitSize, TrainingData
 from bodycomp.training.describing import metric_table

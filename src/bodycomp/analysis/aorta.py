@@ -1,4 +1,4 @@
-"""Density of the aorta on one slice, found by its shape in front of the spine, without a network.
+"""Attenuation (HU) of the aorta on one slice, found by its shape before the spine, by no network.
 
 The vertebral body is the largest disc of bone near the middle of the back; the aorta is the round,
 even region in front of it, on its left or in the middle, that is denser than muscle. Where blood
@@ -97,7 +97,7 @@ def find_aorta(
         hu: (row, column), Hounsfield units, in the standard view (front on top, left on the right).
         trunk: Same shape, where the trunk is.
         pixel_spacing_mm: Distance between rows, between columns.
-        muscle_hu: Density of muscle on this slice.
+        muscle_hu: Muscle attenuation on this slice.
         level: Level of the slice; at one that is no vertebra the loin's narrower search is made.
     """
     rows = np.flatnonzero(trunk.any(axis=1))

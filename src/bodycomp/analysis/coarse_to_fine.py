@@ -13,8 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.choice_options import ChoiceOptions
-from bodycomp.analysis.level_verdict import NEAR_SCALES
+from bodycomp.analysis.level_verdict import NEAR_SCALES, ChoiceOptions
 from bodycomp.analysis.slice_selection import choose_slice
 from bodycomp.networks.targets import target_to_offset
 from bodycomp.results import LevelStatus, SliceChoice

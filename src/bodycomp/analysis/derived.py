@@ -1,26 +1,27 @@
-"""Slices, labels and measurements of a level -> every quantity of ``bodycomp.quantities``."""
+"""Slices, labels and measurements of a level -> derived quantities, and cut-offs that they meet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bodycomp.analysis.aorta import find_aorta
-from bodycomp.analysis.cut_off_body import TOUCHING_MM
-from bodycomp.analysis.cut_offs import apply_cut_off
-from bodycomp.analysis.indices import area_ratio, muscle_gauge, per_height_squared
-from bodycomp.analysis.intermuscular_fat import intermuscular_fat
+from bodycomp.analysis.field_of_view import TOUCHING_MM
 from bodycomp.analysis.level_slices import LevelSlices
 from bodycomp.analysis.measurement import within_hu
 from bodycomp.analysis.noise import global_noise_hu
-from bodycomp.analysis.skin_line import tape_length_cm
-from bodycomp.anatomy import MUSCLE
+from bodycomp.analysis.skin_line import closed, tape_length_cm
+from bodycomp.anatomy import BACKGROUND_LABEL, MUSCLE, SUBCUTANEOUS_FAT
 from bodycomp.quantities import (
     MUSCLE_KEY,
     SAT_KEY,
     VAT_KEY,
+    CutOff,
+    Limit,
     cut_offs_for,
     quantities_for,
 )
@@ -54,7 +55,7 @@ def derive(
     return {kind.key: found[kind.key] for kind in quantities_for(slices.tissue_keys)}
 
 
-def judge(
+def evaluate_cut_offs(
     level: str,
     measured: Mapping[str, Measurement],
     quantities: Mapping[str, Quantity],
@@ -78,25 +79,30 @@ def _typical_cm2(measured: Mapping[str, Measurement], key: str) -> float:
 
 
 def _indices(measured: Mapping[str, Measurement], subject: Subject) -> dict[str, Quantity]:
+    """Return areas per height squared and the muscle gauge, index times attenuation.
+
+    Sources: Prado et al., Lancet Oncol 9:629, 2008; Shachar et al., Clin Cancer Res 23:658, 2017.
+    """
     gauge = "skeletal_muscle_gauge_cm2_hu_m2"
     height_m = subject.height_m
     if height_m is None:
         return dict.fromkeys((*_INDICES, gauge), Quantity(None, subject.height_note))
     found = {
-        name: Quantity(per_height_squared(_typical_cm2(measured, key), height_m))
-        for name, key in _INDICES.items()
+        name: Quantity(_typical_cm2(measured, key) / height_m**2) for name, key in _INDICES.items()
     }
     muscle = measured.get(MUSCLE_KEY)
     mean_hu = muscle.hu_range_mean_hu if muscle else None
     if mean_hu is None:
         return {**found, gauge: Quantity(None, "no muscle pixel lies within -29..150 HU")}
-    index = per_height_squared(_typical_cm2(measured, MUSCLE_KEY), height_m)
-    return {**found, gauge: Quantity(muscle_gauge(index, mean_hu))}
+    index = _typical_cm2(measured, MUSCLE_KEY) / height_m**2
+    return {**found, gauge: Quantity(index * mean_hu)}
 
 
 def _fat_ratio(measured: Mapping[str, Measurement]) -> Quantity:
-    ratio = area_ratio(_typical_cm2(measured, VAT_KEY), _typical_cm2(measured, SAT_KEY))
-    return Quantity(ratio, "" if ratio is not None else "there is no subcutaneous fat")
+    subcutaneous_cm2 = _typical_cm2(measured, SAT_KEY)
+    if not subcutaneous_cm2 > 0:
+        return Quantity(None, "there is no subcutaneous fat")
+    return Quantity(_typical_cm2(measured, VAT_KEY) / subcutaneous_cm2)
 
 
 def _muscle(slices: LevelSlices) -> dict[str, Quantity]:
@@ -116,29 +122,29 @@ def _muscle(slices: LevelSlices) -> dict[str, Quantity]:
 
 
 def _body(slices: LevelSlices) -> dict[str, Quantity]:
-    """Area and girth of the trunk, where all of it is seen, and what is not seen of it."""
-    area, girth, cut_off = "body_area_cm2", "waist_circumference_cm", "cut_off_area_cm2"
+    """Return area and waist circumference where all of the trunk is seen, and what is not."""
+    area, waist, cut_off = "body_area_cm2", "waist_circumference_cm", "cut_off_area_cm2"
     view, trunk = slices.field_of_view, slices.trunk
     if not trunk.any():
-        return dict.fromkeys((area, girth, cut_off), Quantity(None, "no body is seen"))
+        return dict.fromkeys((area, waist, cut_off), Quantity(None, "no body is seen"))
     touched_mm = view.touched_mm(trunk)
     if touched_mm >= TOUCHING_MM:
         reason = f"the trunk reaches the edge of the field of view along {touched_mm:.0f} mm"
         outside = view.cut_off_area_cm2(trunk)
         return {
-            **dict.fromkeys((area, girth), Quantity(None, reason)),
+            **dict.fromkeys((area, waist), Quantity(None, reason)),
             cut_off: Quantity(outside, "" if outside is not None else "too little skin is seen"),
         }
     length_cm = tape_length_cm(trunk, slices.pixel_spacing_mm)
     return {
         area: Quantity(slices.area_cm2(trunk)),
-        girth: Quantity(length_cm, "" if length_cm is not None else "no body is seen"),
+        waist: Quantity(length_cm, "" if length_cm is not None else "no body is seen"),
         cut_off: Quantity(0.0),
     }
 
 
 def _aorta(slices: LevelSlices) -> Quantity:
-    """Return the density of the aorta on the level's own slice, where it stands out."""
+    """Return the attenuation (HU) of the aorta on the level's own slice, where it stands out."""
     hu, labels, turn = slices.hu[slices.middle], slices.labels[slices.middle], slices.turn
     muscle = hu[labels == MUSCLE.label]
     if not muscle.size:
@@ -163,3 +169,81 @@ def _image(slices: LevelSlices) -> dict[str, Quantity]:
         "metal_area_cm2": Quantity(slices.area_cm2(trunk & (np.asarray(hu) >= METAL_HU))),
         "outside_body_area_cm2": Quantity(slices.area_cm2((labels > 0) & ~trunk)),
     }
+
+
+GAP_RADIUS_MM: Final = 5.0
+"""Gaps between muscles into which no disc of this radius fits lie inside the fascia."""
+
+
+def intermuscular_fat(
+    hu: NDArray[np.generic], labels: NDArray[np.uint8], pixel_spacing_mm: tuple[float, float]
+) -> NDArray[np.bool_]:
+    """Return the pixels of fat inside the muscle fascia of a slice.
+
+    The rule: a pixel of -190..-30 HU counts if it is labelled muscle, or if it has no label and
+    lies in a gap between muscle pixels into which no disc of 5 mm radius fits. What is labelled
+    subcutaneous or visceral fat lies outside the fascia by the label.
+
+    Args:
+        hu: (row, column), Hounsfield units.
+        labels: Same shape.
+        pixel_spacing_mm: Distance between rows, between columns.
+    """
+    muscle = labels == MUSCLE.label
+    gaps = closed(muscle, GAP_RADIUS_MM, pixel_spacing_mm) & (labels == BACKGROUND_LABEL)
+    fat: NDArray[np.bool_] = (muscle | gaps) & within_hu(hu, SUBCUTANEOUS_FAT.hu_range)
+    return fat
+
+
+_RELATIONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def apply_cut_off(
+    cut_off: CutOff, value: float | None, level: str, subject: Subject
+) -> CutOffOutcome:
+    """Compare a value with the limit that holds for this person at this level.
+
+    >>> from bodycomp.quantities import CUT_OFFS
+    >>> apply_cut_off(CUT_OFFS[0], 50.0, "L3", Subject(sex="M"))
+    CutOffOutcome(met=True, limit=52.4, reason='')
+    >>> apply_cut_off(CUT_OFFS[0], 50.0, "L3", Subject()).reason
+    'the cut-off depends on sex, which is not known'
+    """
+    if level not in cut_off.levels:
+        found = " and ".join(cut_off.levels)
+        return CutOffOutcome(None, reason=f"the cut-off was found at {found}, not at {level}")
+    if value is None:
+        return CutOffOutcome(None, reason=f"{cut_off.quantity} was not measured")
+    needed = _missing(cut_off, subject)
+    if needed:
+        return CutOffOutcome(None, reason=f"the cut-off depends on {needed}, which is not known")
+    limit = next(limit.value for limit in cut_off.limits if _holds(limit, subject))
+    return CutOffOutcome(_RELATIONS[cut_off.relation](value, limit), limit)
+
+
+def _missing(cut_off: CutOff, subject: Subject) -> str:
+    """Return what must be known of the subject and is not; empty if one limit holds."""
+    if any(_holds(limit, subject) for limit in cut_off.limits):
+        return ""
+    if not subject.sex and all(limit.sex for limit in cut_off.limits):
+        return "sex"
+    return "body mass index (height and weight)"
+
+
+def _holds(limit: Limit, subject: Subject) -> bool:
+    """Whether a limit is the one for this subject."""
+    if limit.sex and limit.sex != subject.sex:
+        return False
+    if limit.bmi_from is None and limit.bmi_below is None:
+        return True
+    bmi = subject.bmi_kg_m2
+    if bmi is None:
+        return False
+    return (limit.bmi_from is None or bmi >= limit.bmi_from) and (
+        limit.bmi_below is None or bmi < limit.bmi_below
+    )

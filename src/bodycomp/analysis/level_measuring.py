@@ -3,54 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.derived import derive, judge
-from bodycomp.analysis.level_slices import LevelSlices
-from bodycomp.analysis.measurement import measure_tissues
-from bodycomp.analysis.plausible_slice import why_no_trunk
+from bodycomp.analysis.derived import derive, evaluate_cut_offs
+from bodycomp.analysis.level_slices import LevelSlices, why_no_trunk
+from bodycomp.analysis.measurement import measure_tissues, slice_heights_mm, volume_ml
 from bodycomp.analysis.quality_flags import quality_flags
-from bodycomp.analysis.volumes import slice_heights_mm, volume_ml
 from bodycomp.anatomy import Tissue
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import LevelResult, LevelStatus, Measurement, SliceChoice
-from bodycomp.subject import Acquisition, Subject
-
-
-@dataclass(frozen=True, slots=True)
-class ScanContext:
-    """What measuring needs to know beside the pixels.
-
-    Attributes:
-        subject: Height, weight, sex.
-        acquisition: How the series was made.
-    """
-
-    subject: Subject = field(default_factory=Subject)
-    acquisition: Acquisition = field(default_factory=Acquisition)
+from bodycomp.scan import Scan
 
 
 @dataclass(frozen=True)
 class LevelMeasurer:
-    """Measures levels of one volume.
+    """Measures levels of one scan.
 
     Attributes:
-        volume: The series.
+        scan: The scan.
         tissues: Tissues that masks may hold.
         range_mm: Height over which slices are averaged; 0 for one slice.
-        context: What is known beside the pixels.
         by_hand: A person placed the levels, which are then measured wherever they lie.
     """
 
-    volume: Volume
+    scan: Scan
     tissues: tuple[Tissue, ...]
     range_mm: float
-    context: ScanContext
     by_hand: bool = False
+
+    @property
+    def volume(self) -> Volume:
+        """The scan's."""
+        return self.scan.volume
 
     def slices_of(self, choice: SliceChoice) -> tuple[int, ...]:
         """Return the slices to measure for a level, ascending; none unless it was found."""
@@ -84,22 +72,22 @@ class LevelMeasurer:
             indices.index(choice.slice_index),
             self.volume.pixel_spacing_mm,
             self.tissues,
-            Turn.from_orientation(self.volume.orientation),
+            OrientationTransform.from_orientation(self.volume.orientation),
         )
         reason = "" if self.by_hand else why_no_trunk(slices)
         if reason:
             return LevelResult(_refused(choice, reason))
         measured = measure_tissues(hu, labels, self.tissues, self.volume.pixel_area_mm2)
         measured = self._with_volumes(measured, labels, indices, choice)
-        quantities = derive(slices, measured, self.context.subject)
+        quantities = derive(slices, measured, self.scan.subject)
         return LevelResult(
             choice,
             indices,
             measured,
             own,
             quantities=quantities,
-            cut_offs=judge(choice.level, measured, quantities, self.context.subject),
-            flags=quality_flags(self.tissues, measured, quantities, self.context.acquisition),
+            cut_offs=evaluate_cut_offs(choice.level, measured, quantities, self.scan.subject),
+            flags=quality_flags(self.tissues, measured, quantities, self.scan.acquisition),
         )
 
     def _with_volumes(

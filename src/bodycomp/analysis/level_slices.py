@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.cut_off_body import FieldOfView
-from bodycomp.analysis.field_of_view import border_pixels, field_of_view_radius_px
+from bodycomp.analysis.field_of_view import FieldOfView, border_pixels, field_of_view_radius_px
 from bodycomp.analysis.skin_line import trunk_mask
 from bodycomp.anatomy import Tissue
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class LevelSlices:
     middle: int
     pixel_spacing_mm: tuple[float, float]
     tissues: Sequence[Tissue]
-    turn: Turn = field(default_factory=Turn)
+    turn: OrientationTransform = field(default_factory=OrientationTransform)
 
     @property
     def tissue_keys(self) -> tuple[str, ...]:
@@ -64,3 +64,22 @@ class LevelSlices:
         """Return the area of all pixels of a mask."""
         row_mm, column_mm = self.pixel_spacing_mm
         return int(np.count_nonzero(mask)) * row_mm * column_mm / 100
+
+
+MOST_OUTSIDE: Final = 1 / 3
+"""Largest share of labels outside the trunk. Both forearms beside the trunk, labelled whole, are
+about a fifth; two upper arms beside a neck are 0.6 of the labels on a real scan."""
+
+
+def why_no_trunk(slices: LevelSlices) -> str:
+    """Return why the level's own slice cannot be one through the trunk; empty if it can."""
+    labelled = slices.labels[slices.middle] > 0
+    if not labelled.any():
+        return ""
+    share = float((labelled & ~slices.trunk).sum() / labelled.sum())
+    if share <= MOST_OUTSIDE:
+        return ""
+    return (
+        f"{share:.0%} of what is labelled there lies outside the trunk (at most "
+        f"{MOST_OUTSIDE:.0%} expected), as on arms beside a neck"
+    )

@@ -7,16 +7,52 @@ doubtful is reported as such, never guessed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.choice_options import SATURATION_SCALES, ChoiceOptions
 from bodycomp.analysis.confidence import CurveSigns, curve_signs
 from bodycomp.analysis.expected_curve import ExpectedCurve, slice_extents_mm
-from bodycomp.networks.targets import offset_to_target
+from bodycomp.errors import UsageError
+from bodycomp.networks.confidence_calibration import LevelCalibration
+from bodycomp.networks.targets import DEFAULT_SCALE_MM, offset_to_target
 from bodycomp.results import LevelStatus
+
+SATURATION_SCALES = 5.0
+"""A slice farther away than this many scales scores within 0.7 % of 0 or 1: it says no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceOptions:
+    """When a level counts as found.
+
+    Attributes:
+        scale_mm: Scale of the target that the network was trained on (its model card).
+        smoothing_mm: Standard deviation of the smoothing along z; 0 for none.
+        max_misfit: Largest mean difference between the scores and the expected curve, over the
+            series and around the level; 0.22 lets a step pass, 0.29 would let noise pass.
+        margin_mm: By how much a second position, farther than two scales away, must fit worse.
+        calibrations: Level -> calibration of its confidence (the model card); levels that are
+            missing have the confidence of the curve's signs alone.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    scale_mm: float = DEFAULT_SCALE_MM
+    smoothing_mm: float = 4.0
+    max_misfit: float = 0.25
+    margin_mm: float = 10.0
+    calibrations: Mapping[str, LevelCalibration] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (self.scale_mm > 0 and self.smoothing_mm >= 0 and self.margin_mm >= 0):
+            raise UsageError("expected a positive scale, smoothing and margin of at least 0 mm")
+        if not 0 < self.max_misfit < 1:
+            raise UsageError(f"expected a misfit within 0..1, found {self.max_misfit}")
+
 
 RIVAL_SHARE = 0.3
 """A second position must fit worse by at least this share of the best one's misfit."""
@@ -28,7 +64,7 @@ CLEAR_SCALES = 1.5
 """Half of them must at least score like this offset, 0.82, or the body part is another one."""
 
 NEAR_SCALES = 3.0
-"""Slices farther from a level than this neither place it nor judge how the scores rise there."""
+"""Slices farther from a level than this neither place it nor tell how the scores rise there."""
 
 LEAST_SLOPE = 0.35
 """Scores that rise less than this share of the expected slope are not those of a level."""
@@ -48,7 +84,7 @@ class Verdict:
     signs: CurveSigns | None = None
 
 
-def judge(
+def verdict_of(
     curve: ExpectedCurve, crossings_mm: NDArray[np.float64], options: ChoiceOptions
 ) -> Verdict:
     """Decide whether the best position is inside the series, alone, and good enough.

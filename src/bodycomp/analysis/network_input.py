@@ -1,4 +1,4 @@
-"""Slices of a volume -> batches of network input, through the one road of ``Preprocessing``."""
+"""Slices of a volume -> batches of network input, by ``Preprocessing``."""
 
 from __future__ import annotations
 

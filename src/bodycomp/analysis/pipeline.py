@@ -1,4 +1,4 @@
-"""One volume -> one result: score, choose, check, segment, measure, in this order."""
+"""One scan -> one result: score, choose, check, segment, measure, in this order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.area_interval import with_intervals
-from bodycomp.analysis.choice_options import ChoiceOptions
-from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
+from bodycomp.analysis.level_measuring import LevelMeasurer
+from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.locating import locate_levels
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
@@ -19,6 +19,7 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.progress import Progress, no_progress
 from bodycomp.results import LevelResult, SeriesResult, SliceChoice
+from bodycomp.scan import Scan
 
 
 class SliceScorer(Protocol):
@@ -117,7 +118,7 @@ class AnalysisOptions:
 
 @dataclass(frozen=True)
 class Analyzer:
-    """Finds the levels in a volume and measures the tissues there.
+    """Finds the levels in a scan and measures the tissues there.
 
     Attributes:
         scorer: Scores the slices.
@@ -129,28 +130,16 @@ class Analyzer:
     segmenter: Segmenter
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
 
-    def analyze(
-        self,
-        volume: Volume,
-        progress: Progress = no_progress,
-        context: ScanContext | None = None,
-    ) -> SeriesResult:
-        """Analyse one volume.
-
-        Args:
-            volume: The series.
-            progress: Told about each step.
-            context: What is known of the person and the scan; nothing if None.
+    def analyze(self, scan: Scan, progress: Progress = no_progress) -> SeriesResult:
+        """Analyze one scan.
 
         Raises:
             ImageError: The slices cannot be brought into the standard view.
             ModelError: The networks gave something other than numbers.
         """
-        context = context or ScanContext()
+        volume = scan.volume
         choices = self._choose(volume, progress)
-        measurer = LevelMeasurer(
-            volume, tuple(self.segmenter.tissues), self.options.range_mm, context
-        )
+        measurer = LevelMeasurer(scan, tuple(self.segmenter.tissues), self.options.range_mm)
         needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})
         masks = self.segmenter(volume, needed, progress) if needed else {}
         return SeriesResult(
@@ -159,8 +148,8 @@ class Analyzer:
                 self._with_intervals(volume, measurer.measure(choice, masks)) for choice in choices
             ),
             models={"slice_selection": self.scorer.digest, "segmentation": self.segmenter.digest},
-            subject=context.subject,
-            acquisition=context.acquisition,
+            subject=scan.subject,
+            acquisition=scan.acquisition,
         )
 
     def _with_intervals(self, volume: Volume, level: LevelResult) -> LevelResult:

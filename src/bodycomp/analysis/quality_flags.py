@@ -94,7 +94,7 @@ TUBE_VOLTAGE: Final = FlagKind(
 )
 CONTRAST_AGENT: Final = FlagKind(
     "contrast_agent",
-    "the files name a contrast agent, or density of the aorta in HU",
+    "the files name a contrast agent, or attenuation of the aorta in HU",
     80.0,
     _MUSCLE_DENSITY,
 )

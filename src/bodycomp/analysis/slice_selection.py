@@ -1,6 +1,6 @@
 """Scores along a series -> the slice of a vertebral level, or the reason why there is none.
 
-The smoothed curve's ascending zero crossings are the candidates, of which ``level_verdict`` judges.
+The smoothed curve's ascending zero crossings are candidates; ``level_verdict`` decides.
 """
 
 from __future__ import annotations
@@ -8,11 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.choice_options import SATURATION_SCALES, ChoiceOptions
 from bodycomp.analysis.confidence import confidence_basis, confidence_of
 from bodycomp.analysis.expected_curve import ExpectedCurve
-from bodycomp.analysis.level_verdict import judge
-from bodycomp.analysis.smoothing import smooth_along_z
+from bodycomp.analysis.level_verdict import SATURATION_SCALES, ChoiceOptions, verdict_of
 from bodycomp.errors import ModelError
 from bodycomp.networks.targets import offset_to_target, target_to_offset
 from bodycomp.results import SliceChoice
@@ -52,7 +50,7 @@ def choose_slice(
     smooth_score = np.clip(smooth_along_z(score, z_mm, options.smoothing_mm), 0.0, 1.0)
     smooth = np.clip(target_to_offset(smooth_score, options.scale_mm), -limit_mm, limit_mm)
     crossings_mm = zero_crossings_mm(smooth_score - 0.5, z_mm)
-    verdict = judge(ExpectedCurve(score, z_mm, options.scale_mm), crossings_mm, options)
+    verdict = verdict_of(ExpectedCurve(score, z_mm, options.scale_mm), crossings_mm, options)
     calibration, signs = options.calibrations.get(level), verdict.signs
     return SliceChoice(
         level=level,
@@ -81,3 +79,34 @@ def zero_crossings_mm(
     share = -values[below] / (values[below + 1] - values[below])
     crossings: NDArray[np.float64] = z_mm[below] + share * np.diff(z_mm)[below]
     return crossings
+
+
+def smooth_along_z(
+    values: NDArray[np.floating], z_mm: NDArray[np.float64], sd_mm: float
+) -> NDArray[np.float64]:
+    """Smooth by a straight line fitted around each slice under a Gaussian weight in mm.
+
+    A line, unlike a weighted mean, bends the curve neither at the ends of a series nor where the
+    slice spacing changes: values that rise evenly come back unchanged.
+
+    Args:
+        values: (slice,), one value per slice.
+        z_mm: (slice,), ascending positions, evenly spaced or not.
+        sd_mm: Standard deviation of the Gaussian; 0 leaves the values as they are.
+
+    Returns:
+        (slice,) smoothed values, not limited to the range of the input.
+    """
+    given = np.asarray(values, dtype=np.float64)
+    if sd_mm <= 0 or given.size < 2:
+        return given
+    away = z_mm[None, :] - z_mm[:, None]
+    weight = np.exp(-0.5 * (away / sd_mm) ** 2)
+    mass, first, second = (np.sum(weight * away**power, axis=1) for power in (0, 1, 2))
+    mean, moment = weight @ given, (weight * away) @ given
+    spread = mass * second - first**2
+    # Where no neighbour lies within reach there is no line to fit: the slice keeps its value.
+    lonely = spread <= 1e-6 * sd_mm**2 * mass**2
+    safe = np.where(lonely, 1.0, spread)
+    line: NDArray[np.float64] = np.where(lonely, given, (second * mean - first * moment) / safe)
+    return line

@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 from bodycomp.annotation.contours import fill_contours, fill_region
 from bodycomp.annotation.grid import (
     TOLERANCE_VOXELS,
-    find_place,
+    align_grid,
     pixel_positions,
     slice_heights_mm,
 )
-from bodycomp.annotation.kinds import dicom_file
-from bodycomp.annotation.labels import Structure
-from bodycomp.annotation.layer import Layer, Wanted, everything, values_in
+from bodycomp.annotation.labels import Layer, Structure, Wanted, everything, values_in
 from bodycomp.annotation.reference import check_reference
-from bodycomp.annotation.scan import Scan
 from bodycomp.dicom.rtstruct import Region, StructureSet, read_structure_set
 from bodycomp.dicom.seg import SegFile, SegFrame, read_seg
 from bodycomp.errors import SeriesError
+from bodycomp.reading.kinds import dicom_file
+from bodycomp.scan import Scan
 
 _CONTOUR_TOLERANCE: Final = 2 * TOLERANCE_VOXELS
 """How far a contour may lie from its slice, as a share of the distance of slices."""
@@ -42,11 +41,11 @@ def seg_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[
     for number, frames in by_segment.items():
         segment = None if number is None else _structure(number, seg)
         if segment is None:
-            labels = _lay(frames, scan, file.name)
+            labels = _place(frames, scan, file.name)
             structures = {value: _structure(value, seg) for value in values_in(labels)}
             yield Layer(labels, structures, notes)
         elif wanted(segment):
-            labels = _lay(frames, scan, file.name)
+            labels = _place(frames, scan, file.name)
             yield Layer((labels > 0).astype(np.uint8), {1: segment}, notes)
 
 
@@ -70,11 +69,11 @@ def _structure(number: int, seg: SegFile) -> Structure:
     return Structure(*seg.segments.get(number, (number, "")))
 
 
-def _lay(frames: list[SegFrame], scan: Scan, where: str) -> NDArray[np.uint16]:
+def _place(frames: list[SegFrame], scan: Scan, where: str) -> NDArray[np.uint16]:
     target = np.zeros(scan.volume.hu.shape, np.uint16)
     for frame in frames:
         labels = frame.labels.astype(np.uint16)
-        find_place(frame.grid, scan.volume, where, cropped=True).add(labels, target)
+        align_grid(frame.grid, scan.volume, where, cropped=True).add(labels, target)
     return target
 
 

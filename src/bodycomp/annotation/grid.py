@@ -1,4 +1,4 @@
-"""Whether an annotation lies on a scan's grid, and the turn that lays it there.
+"""Whether an annotation lies on a scan's grid, and the change of axes that puts it there.
 
 Axes may come in any order and direction; nothing is ever resampled. What does not land on the
 scan's own pixels is refused, with both frames printed.
@@ -12,12 +12,10 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.annotation.frames import other_frame
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.axial import slice_normal
-from bodycomp.imaging.grid import Grid
+from bodycomp.imaging.grid import RAS_TO_LPS, Grid
 from bodycomp.imaging.label_map import LabelMap, LabelValues
-from bodycomp.imaging.volume import Volume
+from bodycomp.imaging.volume import Volume, slice_normal
 
 Label = TypeVar("Label", bound=np.generic)
 
@@ -30,7 +28,7 @@ _GAP_FACTOR: Final = 1.5
 
 
 @dataclass(frozen=True, eq=False)
-class Placement:
+class GridAlignment:
     """How an array on a grid becomes pixels of a scan.
 
     Attributes:
@@ -51,7 +49,7 @@ class Placement:
     where: str
 
     def add(self, values: NDArray[Label], target: NDArray[Label]) -> None:
-        """Lay non-zero ``values`` into ``target``, an array of the scan's shape.
+        """Put non-zero ``values`` into ``target``, an array of the scan's shape.
 
         Raises:
             SeriesError: Labelled voxels lie outside the scan.
@@ -88,15 +86,15 @@ def place_label_map(labels: LabelMap, volume: Volume, where: str, *, cropped: bo
         cropped: Whether it may cover another extent of the scan's grid than the scan itself.
 
     Raises:
-        SeriesError: As for ``find_place``, or labelled voxels outside the scan.
+        SeriesError: As for ``align_grid``, or labelled voxels outside the scan.
     """
-    place = find_place(labels.grid, volume, where, cropped=cropped)
+    place = align_grid(labels.grid, volume, where, cropped=cropped)
     target = np.zeros(volume.hu.shape, labels.values.dtype)
     place.add(labels.values, target)
     return target
 
 
-def find_place(grid: Grid, volume: Volume, where: str, *, cropped: bool) -> Placement:
+def align_grid(grid: Grid, volume: Volume, where: str, *, cropped: bool) -> GridAlignment:
     """Return how arrays on ``grid`` lie on the scan.
 
     Raises:
@@ -124,7 +122,7 @@ def find_place(grid: Grid, volume: Volume, where: str, *, cropped: bool) -> Plac
         problem = "they have no slice in common"
     if problem:
         raise other_frame(grid, volume, where, problem)
-    return Placement(
+    return GridAlignment(
         order=(slice_axis, row_axis, column_axis),
         flips=flips,
         slices=slices,
@@ -224,3 +222,43 @@ def _overlap(first: int, count: int, limit: int) -> tuple[slice, slice]:
     """Return the same pixels counted in the scan and in the array that begins at ``first``."""
     start, end = max(first, 0), max(min(first + count, limit), first, 0)
     return slice(start, end), slice(start - first, end - first)
+
+
+def other_frame(grid: Grid, volume: Volume, where: str, problem: str) -> SeriesError:
+    """Return the refusal of an annotation that does not lie on the scan's grid."""
+    scan = Grid.of_volume(volume)
+    return SeriesError(
+        f"{where}: expected it on the grid of the scan, found that {problem}"
+        f"{_differences(grid, scan)}\n  scan: {scan}\n  {where}: {grid}",
+        hint="Export the annotation on the grid of this very series; nothing is resampled here.",
+    )
+
+
+def _differences(grid: Grid, scan: Grid) -> str:
+    """Return size, spacing and place of the corner where they differ, as the end of a sentence."""
+    said = []
+    if sorted(grid.shape) != sorted(scan.shape):
+        said.append("the sizes differ")
+    spacings = np.sort(grid.spacing_mm), np.sort(scan.spacing_mm)
+    if not np.allclose(*spacings, rtol=1e-3, atol=0):
+        said.append("the spacings differ")
+    boxes = [_box_mm(g) for g in (grid, scan)]
+    shift = boxes[0] - boxes[1]
+    if not said and np.abs(shift).max() > 1e-3:
+        said.append(
+            "its first corner lies "
+            + ", ".join(f"{x:.2f}" for x in shift + 0.0)
+            + " mm to the left, back and head of the scan's"
+        )
+    mirrored = _box_mm(Grid(grid.shape, RAS_TO_LPS @ grid.affine))
+    if np.abs(shift[:2]).max() > 1e-3 and np.allclose(mirrored, boxes[1], atol=1e-2):
+        said.append("the two are mirrored as when RAS is taken for LPS")
+    return "".join(f"; {text}" for text in said)
+
+
+def _box_mm(grid: Grid) -> NDArray[np.float64]:
+    """Return the smallest LPS coordinates of the voxels' centres."""
+    ends = np.stack(np.meshgrid(*((0, n - 1) for n in grid.shape), indexing="ij"), -1)
+    corners: NDArray[np.float64] = ends.reshape(-1, 3) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+    smallest: NDArray[np.float64] = corners.min(axis=0)
+    return smallest

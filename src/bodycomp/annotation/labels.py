@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Final, Self
 
+import numpy as np
+
 from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
 from bodycomp.errors import SeriesError, UsageError
+from bodycomp.imaging.label_map import LabelValues
 
 IGNORED: Final = "ignore"
 """Takes the place of a tissue for labels that are known and not wanted: they become background."""
@@ -196,3 +199,41 @@ def _key(label: str) -> str:
     plain = _form(_form(label).casefold().strip())
     letters = "".join(c for c in plain if c not in " -_")
     return letters if _number(letters) is None else plain
+
+
+Wanted = Callable[[Structure], bool]
+"""Whether a structure with a name is worth reading."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Labels of an annotation that do not overlap.
+
+    Attributes:
+        labels: (slice, row, column) on the scan's grid, 0 for the background.
+        structures: What every other value that occurs stands for. The values are the layer's own:
+            numbers of a file may be negative, zero, or shared by several structures.
+        notes: How they were read; nothing identifying.
+    """
+
+    labels: LabelValues = field(repr=False)
+    structures: Mapping[int, Structure]
+    notes: tuple[str, ...] = ()
+
+
+def everything(structure: Structure) -> bool:
+    """Want every structure."""
+    del structure
+    return True
+
+
+def values_in(labels: LabelValues) -> list[int]:
+    """Return the labels that occur, without the background.
+
+    >>> values_in(np.array([[[0, 7, 2]]], np.uint8))
+    [2, 7]
+    """
+    counts = np.zeros(1 + int(labels.max(initial=0)), np.intp)
+    for plane in labels:  # bincount makes a copy eight times as large
+        counts += np.bincount(plane.reshape(-1), minlength=len(counts))
+    return [int(value) for value in np.flatnonzero(counts) if value]

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.annotation.dicom_layers import rtstruct_layers, seg_layers
-from bodycomp.annotation.kinds import Kind, kind_of, no_annotation
-from bodycomp.annotation.layer import Layer, Wanted, everything
+from bodycomp.annotation.labels import Layer, Wanted, everything
 from bodycomp.annotation.png_layers import png_layers
-from bodycomp.annotation.scan import Scan
 from bodycomp.annotation.volume_layers import mask_folder_layers, nifti_layers, nrrd_layers
+from bodycomp.reading.kinds import Kind, kind_of, no_annotation
+from bodycomp.scan import Scan
 
 _READERS: Final[dict[Kind, Callable[[Path, Scan, Wanted], Iterator[Layer]]]] = {
     Kind.SEG: seg_layers,

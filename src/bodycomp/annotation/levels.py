@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from bodycomp.annotation.kinds import Kind, kind_of, no_annotation
 from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, marks_inside
 from bodycomp.annotation.level_table import read_level_table
 from bodycomp.annotation.markups import read_markups
-from bodycomp.annotation.scan import Scan
 from bodycomp.annotation.vertebrae import read_vertebrae
 from bodycomp.errors import SeriesError
+from bodycomp.reading.kinds import Kind, kind_of, no_annotation
+from bodycomp.scan import Scan
 
 __all__ = ["LevelMarks", "LevelOptions", "read_levels"]
 

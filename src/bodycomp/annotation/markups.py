@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from bodycomp.annotation.grid import pixel_positions
 from bodycomp.annotation.level_marks import z_of_heights
-from bodycomp.annotation.scan import Scan
 from bodycomp.errors import InputNotFoundError, SeriesError, UsageError
 from bodycomp.level_names import level_named
+from bodycomp.scan import Scan
 
 _AUTOMATIC_LABEL: Final = re.compile(r".*[-_][0-9]+")
 """How Slicer labels a point that nobody named: its list's name and a number, such as ``F-1``."""

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
-from bodycomp.annotation.labels import LabelMapping, Structure
-from bodycomp.annotation.layer import Layer
+from bodycomp.annotation.labels import LabelMapping, Layer, Structure
 from bodycomp.annotation.layers import read_layers
-from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError
+from bodycomp.scan import Scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +83,7 @@ class _Merged:
         self._first_clash = ""
 
     def add(self, layer: Layer, mapping: LabelMapping, where: str) -> None:
-        """Lay one layer over the others; labels without a meaning wait for ``end_of``."""
+        """Put one layer over the others; labels without a meaning wait for ``end_of``."""
         self.structures += layer.structures.values()
         self.notes += layer.notes
         lut = np.zeros(1 + max(layer.structures), np.uint8)

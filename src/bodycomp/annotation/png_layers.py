@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from bodycomp.annotation.kinds import visible_files
-from bodycomp.annotation.labels import Structure
-from bodycomp.annotation.layer import Layer, Wanted, everything, values_in
-from bodycomp.annotation.scan import Scan
+from bodycomp.annotation.labels import Layer, Structure, Wanted, everything, values_in
 from bodycomp.errors import SeriesError
+from bodycomp.reading.kinds import visible_files
+from bodycomp.scan import Scan
 
 _FORMS: Final = {
     "SOPInstanceUID": re.compile(r"[0-9]+(?:\.[0-9]+)+"),

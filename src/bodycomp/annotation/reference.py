@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bodycomp.annotation.kinds import Kind, dicom_file, kind_of
-from bodycomp.annotation.scan import Scan
 from bodycomp.dicom.reference import SeriesReference, read_reference
 from bodycomp.errors import SeriesError
+from bodycomp.reading.kinds import Kind, dicom_file, kind_of
+from bodycomp.scan import Scan
 
 __all__ = ["SeriesReference", "check_reference", "referenced_series"]
 

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bodycomp.annotation.grid import slice_heights_mm
-from bodycomp.annotation.labels import Structure
-from bodycomp.annotation.layer import Layer
+from bodycomp.annotation.labels import Layer, Structure
 from bodycomp.annotation.layers import read_layers
 from bodycomp.annotation.level_marks import LevelOptions, z_of_heights
-from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.level_names import vertebra_named
+from bodycomp.scan import Scan
 
 TOTALSEGMENTATOR_LABELS: Final = {
     "S1": 26,
@@ -108,7 +107,7 @@ def _body_height_mm(vertebra: NDArray[np.bool_], slices: slice, scan: Scan) -> f
         None where the vertebra goes on above the scan, or its body below it. Processes that go on
         below it do not matter.
     """
-    rows = Turn.from_orientation(scan.volume.orientation).apply(vertebra)
+    rows = OrientationTransform.from_orientation(scan.volume.orientation).apply(vertebra)
     reach = np.cumsum(rows.sum(axis=(0, 2)))  # voxels from the front up to each row
     front, back = np.searchsorted(reach, reach[-1] * np.array([_STRAY, 1 - _STRAY]))
     depth = round(float(back - front + 1) * _FRONT)

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.annotation.grid import place_label_map
-from bodycomp.annotation.kinds import Kind, kind_of, structure_name, visible_files
-from bodycomp.annotation.labels import Structure
-from bodycomp.annotation.layer import Layer, Wanted, everything, values_in
-from bodycomp.annotation.scan import Scan
+from bodycomp.annotation.labels import Layer, Structure, Wanted, everything, values_in
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.label_map import LabelMap
 from bodycomp.nifti import read_nifti_labels
 from bodycomp.nrrd import Segment, read_nrrd_labels
+from bodycomp.reading.kinds import Kind, kind_of, structure_name, visible_files
+from bodycomp.scan import Scan
 
 _MASK_LABELS: Final = frozenset({1, 255})
 

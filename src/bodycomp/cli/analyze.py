@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bodycomp.report.result_rows import Cell
     from bodycomp.study import StudyReport
-    from bodycomp.study.options import AnalysedSeries
+    from bodycomp.study.options import AnalyzedSeries
 
 DESCRIPTION = """\
 Find every CT series in the inputs, find each vertebral level that the model knows, and measure
@@ -202,20 +202,20 @@ def run(arguments: argparse.Namespace) -> int:
         report = analyze_inputs(options, progress)
     refresh_reviewed(options.out_dir)
     console = Console()
-    if report.analysed:
+    if report.analyzed:
         console.print(_table(report))
     for reason in _reasons(report):
         console.print(reason, highlight=False, markup=False)
     for refused in report.refused:
         console.print(f"refused: {refused.what}: {refused.reason}", highlight=False, markup=False)
     console.print(
-        f"{len(report.analysed)} series measured, {len(report.refused)} refused, "
+        f"{len(report.analyzed)} series measured, {len(report.refused)} refused, "
         f"{len(report.not_chosen)} not chosen, {report.unreadable_count} files unreadable; "
         f"results in {report.out_dir}",
         highlight=False,
         markup=False,
     )
-    return 0 if report.analysed else 1
+    return 0 if report.analyzed else 1
 
 
 def _table(report: StudyReport) -> Table:
@@ -251,8 +251,8 @@ def _reasons(report: StudyReport) -> Iterator[str]:
             yield f"{series.study}, {row['level']} {row['status']}: {row['reason']}"
 
 
-def _rows(report: StudyReport) -> list[tuple[AnalysedSeries, Mapping[str, Cell]]]:
-    return [(series, row) for series in report.analysed for row in series.rows]
+def _rows(report: StudyReport) -> list[tuple[AnalyzedSeries, Mapping[str, Cell]]]:
+    return [(series, row) for series in report.analyzed for row in series.rows]
 
 
 def _number(value: object) -> str:

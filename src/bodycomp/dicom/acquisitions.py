@@ -21,8 +21,8 @@ MAX_SHARED_SLICES: Final = 2
 _DIVIDERS: Final[tuple[Callable[[FileHeader], Hashable], ...]] = (
     lambda header: header.acquisition_number,
     lambda header: header.phase_marks,
-    lambda header: header.scanner.kvp,
-    lambda header: header.scanner.kernel,
+    lambda header: header.acquisition.kvp,
+    lambda header: header.acquisition.kernel,
     lambda header: header.image_type,
 )
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from bodycomp.dicom.file_header import ScannerInfo
 from bodycomp.digests import key_of
+from bodycomp.scan import SliceFile
+from bodycomp.subject import Acquisition, Subject
 
 
 class RefusalKind(StrEnum):
@@ -17,7 +18,7 @@ class RefusalKind(StrEnum):
     SECONDARY = "secondary capture or rendered image"
     MULTI_FRAME = "multi-frame"
     MATERIAL = "material map or altered values"
-    COLOUR = "colour"
+    COLOR = "colour"
     LOCALIZER = "localizer"
     NO_GEOMETRY = "missing geometry"
     REFORMAT = "not axial"
@@ -57,26 +58,6 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceFile:
-    """One slice of a candidate: where it is on disk and in the patient, and its rescale.
-
-    Attributes:
-        frame_number: Its place in a multi-frame file, from 1; None in a file of one image.
-        filled: Attributes that the file lacks and others of its series state, with their values.
-    """
-
-    path: Path = field(repr=False)
-    sop_class_uid: str
-    sop_instance_uid: str = field(repr=False)
-    instance_number: int | None
-    position_mm: tuple[float, float, float]
-    slope_hu: float
-    intercept_hu: float
-    frame_number: int | None = None
-    filled: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class CandidateSeries:
     """A stack of axial CT slices that can be read as one volume.
 
@@ -92,15 +73,14 @@ class CandidateSeries:
         shape: Rows, columns.
         slice_spacing_mm: Median distance between slices along the stack; None for one slice.
         coverage_mm: Distance between the first and the last slice along the stack.
-        scanner: How it was made, from the slice nearest to the feet.
+        acquisition: How it was made, from the slice nearest to the feet.
+        subject: Height, weight and sex; what cannot be right is left out.
         notes: What a reader of the result should know; nothing identifying.
-        doubts: What speaks against measuring it, so that it is ranked last; nothing identifying.
+        penalties: What speaks against measuring it, so that it is ranked last; nothing identifying.
         region: Words of the header that may name the part of the body.
         folder: Name of the folder that the first slice lies in.
         marks: What keeps its images apart from others that may have the same UIDs and places.
-        patient_sex: ``F``, ``M``, ``O`` or empty, as the header says.
-        patient_height_m: Patient's Size as the header says, right or wrong; None without.
-        patient_weight_kg: Likewise.
+        study_date: ``YYYYMMDD``.
     """
 
     slices: tuple[SliceFile, ...] = field(repr=False)
@@ -117,16 +97,15 @@ class CandidateSeries:
     acquisition_number: int | None
     description: str = field(repr=False)
     image_type: tuple[str, ...]
-    scanner: ScannerInfo
+    acquisition: Acquisition
     stack_direction: tuple[float, float, float] | None = None
     notes: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
+    penalties: tuple[str, ...] = ()
     region: str = field(default="", repr=False)
     folder: str = field(default="", repr=False)
     marks: tuple[str, ...] = field(default=(), repr=False)
-    patient_sex: str = field(default="", repr=False)
-    patient_height_m: float | None = field(default=None, repr=False)
-    patient_weight_kg: float | None = field(default=None, repr=False)
+    subject: Subject = field(default_factory=Subject, repr=False)
+    study_date: str = field(default="", repr=False)
 
     def __len__(self) -> int:
         return len(self.slices)

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bodycomp.dicom.candidate import SliceFile
 from bodycomp.dicom.file_header import FileHeader
 from bodycomp.dicom.geometry import SAME_POSITION_MM, header_heights_mm, same_place
 from bodycomp.dicom.pixels import HuReader
 from bodycomp.errors import SeriesError
+from bodycomp.scan import SliceFile
 
 
 def slice_file(header: FileHeader, filled: tuple[tuple[str, str], ...] = ()) -> SliceFile:

@@ -18,6 +18,7 @@ from bodycomp.dicom.deflated import check_inflated_size
 from bodycomp.dicom.frames import FUNCTIONAL_GROUPS, frame_datasets
 from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.values import integer, number, numbers, positive, text, unit_vectors
+from bodycomp.subject import Acquisition
 
 _TAGS: Final = [
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
@@ -28,31 +29,10 @@ _TAGS: Final = [
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "BitsStored",
     "RescaleSlope", "RescaleIntercept", "RescaleType",
     "Manufacturer", "ManufacturerModelName", "KVP", "ConvolutionKernel", "SliceThickness",
-    "ContrastBolusAgent", "Exposure", "ReconstructionDiameter",
+    "ContrastBolusAgent", "Exposure",
     "BodyPartExamined", "ProtocolName", "LossyImageCompression", "Units",
     "TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase", *FUNCTIONAL_GROUPS,
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class ScannerInfo:
-    """How a series was made, as its files say; empty or None where they do not.
-
-    Attributes:
-        kernel: Convolution kernel; several values are joined by a backslash.
-        contrast_agent: Text of Contrast/Bolus Agent; empty means that none is stated.
-        study_date: ``YYYYMMDD``; identifying, so it leaves only on request.
-    """
-
-    manufacturer: str = ""
-    model: str = ""
-    kvp: float | None = None
-    kernel: str = ""
-    exposure_mas: float | None = None
-    slice_thickness_mm: float | None = None
-    reconstruction_diameter_mm: float | None = None
-    contrast_agent: str = ""
-    study_date: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +49,7 @@ class FileHeader:
         units: Units of the values, as nuclear medicine states them.
         region: Words that may name the part of the body: body part, protocol, description.
         phase_marks: What tells images of one place apart in time.
+        study_date: ``YYYYMMDD``.
         folder: Name of the folder that it lies in; ``series.find_series`` gives it.
     """
 
@@ -106,7 +87,8 @@ class FileHeader:
     units: str
     region: str = field(repr=False)
     phase_marks: tuple[int | None, float | None]
-    scanner: ScannerInfo
+    acquisition: Acquisition
+    study_date: str = field(default="", repr=False)
     folder: str = field(default="", repr=False)
 
 
@@ -212,19 +194,18 @@ def _header(
             integer(dataset, "TemporalPositionIdentifier"),
             number(dataset, "NominalPercentageOfCardiacPhase"),
         ),
-        scanner=_scanner(dataset),
+        acquisition=_acquisition(dataset),
+        study_date=text(dataset, "StudyDate"),
     )
 
 
-def _scanner(dataset: Dataset) -> ScannerInfo:
-    return ScannerInfo(
-        manufacturer=text(dataset, "Manufacturer"),
-        model=text(dataset, "ManufacturerModelName"),
+def _acquisition(dataset: Dataset) -> Acquisition:
+    return Acquisition(
         kvp=number(dataset, "KVP"),
         kernel=text(dataset, "ConvolutionKernel"),
-        exposure_mas=number(dataset, "Exposure"),
         slice_thickness_mm=number(dataset, "SliceThickness"),
-        reconstruction_diameter_mm=number(dataset, "ReconstructionDiameter"),
         contrast_agent=text(dataset, "ContrastBolusAgent"),
-        study_date=text(dataset, "StudyDate"),
+        exposure_mas=number(dataset, "Exposure"),
+        manufacturer=text(dataset, "Manufacturer"),
+        scanner_model=text(dataset, "ManufacturerModelName"),
     )

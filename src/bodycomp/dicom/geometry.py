@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.dicom.file_header import FileHeader
-from bodycomp.imaging.axial import MAX_SHEAR_DEGREES, slice_normal
+from bodycomp.imaging.volume import MAX_SHEAR_DEGREES, slice_normal
 
 SAME_POSITION_MM: Final = 0.01
 _JITTER_MM: Final = 1.0

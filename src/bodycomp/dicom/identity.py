@@ -10,10 +10,10 @@ from typing import Final, Protocol
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from bodycomp.dicom.candidate import SliceFile
 from bodycomp.dicom.file_header import open_dicom
 from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
+from bodycomp.scan import SliceFile
 
 CODE_LENGTH: Final = 12
 _PATIENT: Final = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")

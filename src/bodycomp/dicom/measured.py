@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,11 +18,13 @@ from pydicom.uid import generate_uid
 
 from bodycomp import __version__
 from bodycomp.anatomy import CodedConcept, Tissue
-from bodycomp.dicom.candidate import SliceFile
 from bodycomp.dicom.identity import Identity, source_header
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import LevelResult, SeriesResult
+from bodycomp.scan import Scan, SliceFile
+from bodycomp.storage import atomic_file
 
 MANUFACTURER: Final = "bodycomp"
 MODEL_NAME: Final = "bodycomp"
@@ -60,19 +63,25 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredSeries:
-    """A result and the files that it was measured on.
+    """A scan from DICOM with its result.
 
     Attributes:
-        slices: (slice,) the file of every slice of the volume.
         identity: Whom the objects name.
-        slice_thickness_mm: None where the files do not say.
     """
 
-    volume: Volume
-    slices: tuple[SliceFile, ...] = field(repr=False)
+    scan: Scan
     result: SeriesResult
     identity: Identity
-    slice_thickness_mm: float | None = None
+
+    @property
+    def volume(self) -> Volume:
+        """The scan's."""
+        return self.scan.volume
+
+    @property
+    def slices(self) -> tuple[SliceFile, ...]:
+        """(slice,) the file of every slice of the volume."""
+        return self.scan.slices
 
     @cached_property
     def slice_indices(self) -> tuple[int, ...]:
@@ -181,8 +190,9 @@ class MeasuredSeries:
     @property
     def thickness_mm(self) -> float | None:
         """Slice thickness, or else the distance between slices along their normal."""
-        if self.slice_thickness_mm or self.volume.slice_spacing_mm is None:
-            return self.slice_thickness_mm
+        stated = self.scan.acquisition.slice_thickness_mm
+        if stated or self.volume.slice_spacing_mm is None:
+            return stated
         return self.volume.slice_spacing_mm * self.volume.depth_per_z
 
 
@@ -194,3 +204,13 @@ def code(concept: CodedConcept) -> Code:
 def corrected_in_words(level: LevelResult) -> str:
     """Return what a person changed of a level, without who it was; empty if nobody did."""
     return " and ".join(level.correction.what) if level.correction else ""
+
+
+def save_object(dataset: Dataset, path: Path) -> None:
+    """Write an object with the header of part 10; the file appears whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with quiet_pydicom(), atomic_file(path) as temporary:
+        dataset.save_as(temporary, enforce_file_format=True)

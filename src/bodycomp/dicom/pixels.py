@@ -12,11 +12,11 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, JPEGExtended12Bit
 from scipy import ndimage
 
-from bodycomp.dicom.candidate import SliceFile
 from bodycomp.dicom.file_header import open_dicom
 from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.stored import StoredImage, decode_stored
 from bodycomp.errors import SeriesError
+from bodycomp.scan import SliceFile
 
 _INT16: Final = np.iinfo(np.int16)
 _AIR_HU: Final = -900.0
@@ -122,30 +122,19 @@ class HuReader:
         return self._dataset
 
 
-def decode_hu(
-    path: Path, slope_hu: float, intercept_hu: float
-) -> NDArray[np.int16] | NDArray[np.float32]:
-    """Return one file's (row, column) pixels in HU.
-
-    Raises:
-        SeriesError: As for ``HuReader.read``.
-    """
-    return HuReader().read(SliceFile(path, "", "", None, (0, 0, 0), slope_hu, intercept_hu))
-
-
 def _to_hu(
     image: StoredImage, slope_hu: float, intercept_hu: float
 ) -> NDArray[np.int16] | NDArray[np.float32]:
     hu = rescale(image.values, slope_hu, intercept_hu)
     # Scanners pad with values below air, which stay as they are.
-    if image.padding is not None and _is_loud(image, slope_hu, intercept_hu):
+    if image.padding is not None and _is_out_of_range(image, slope_hu, intercept_hu):
         low, high = image.padding
-        loud = (image.raw >= low) & (image.raw <= high) & (hu > _AIR_HU)
-        hu[connected_to_border(loud)] = _OUTSIDE_HU
+        stray = (image.raw >= low) & (image.raw <= high) & (hu > _AIR_HU)
+        hu[connected_to_border(stray)] = _OUTSIDE_HU
     return hu
 
 
-def _is_loud(image: StoredImage, slope_hu: float, intercept_hu: float) -> bool:
+def _is_out_of_range(image: StoredImage, slope_hu: float, intercept_hu: float) -> bool:
     """Whether padding can look like something denser than air."""
     cut_off = image.raw is not image.values  # bits of padding are lost, so that it may be anything
     return cut_off or any(

@@ -1,15 +1,22 @@
-"""Which images may be measured: the rules, each with its reason."""
+"""Which images may be measured, each rule with its reason, and what makes a series rank last."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from bodycomp.dicom.candidate import RefusalKind
+from pydicom.uid import (
+    JPEG2000,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+)
+
+from bodycomp.dicom.candidate import RefusalKind, is_original
 from bodycomp.dicom.file_header import FileHeader
 from bodycomp.dicom.frames import ENHANCED_CT
 from bodycomp.dicom.pixels import why_not_decodable
-from bodycomp.imaging.axial import MAX_OBLIQUITY_DEGREES, obliquity_degrees
-from bodycomp.imaging.volume import implausible_pixels
+from bodycomp.imaging.volume import MAX_OBLIQUITY_DEGREES, implausible_pixels, obliquity_degrees
 
 Defect = tuple[RefusalKind, str]
 
@@ -28,7 +35,7 @@ MATERIAL_WORDS: Final = frozenset(
 _HU_TYPES: Final = frozenset({"", "HU", "HU_MOD", "US"})  # US says "unspecified"
 _HU_UNITS: Final = frozenset({"", "HU"})
 MAX_INTERCEPT_HU: Final = 32768.0
-"""Beyond this no 16-bit value is a density of the body."""
+"""Beyond this no 16-bit value is a value of the body."""
 MAX_STEP_HU: Final = 8.0
 """A coarser grey level moves a tissue's mean and its share within an HU range."""
 
@@ -63,7 +70,7 @@ def _kind_of_object(header: FileHeader) -> Defect | None:
 def _kind_of_picture(header: FileHeader) -> Defect | None:
     if header.samples_per_pixel != 1 or not header.photometric.startswith("MONOCHROME"):
         found = header.photometric or "no photometric interpretation"
-        return RefusalKind.COLOUR, f"expected monochrome images, found {found}"
+        return RefusalKind.COLOR, f"expected monochrome images, found {found}"
     words = frozenset(header.image_type)
     if words & _LOCALIZER_WORDS:
         return RefusalKind.LOCALIZER, "a localizer (scout view), not cross-sections"
@@ -117,3 +124,43 @@ def _values(header: FileHeader) -> Defect | None:
         return RefusalKind.COARSE, f"{allowed}, {found}"
     why = why_not_decodable(header.transfer_syntax_uid, header.bits_stored)
     return None if why is None else (RefusalKind.UNDECODABLE, f"{why}; decompress it first")
+
+
+_MAY_LOSE_DETAIL: Final = frozenset(
+    {JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless}
+)
+# Image types of multi-energy CT (Supplement 188) and of makers.
+_MONOENERGETIC_WORDS: Final = frozenset({"VMI", "MONO_E", "MONOENERGETIC", "MONO"})
+_MODIFIED_WORDS: Final = frozenset({"MAT_REMOVED", "MAT_MODIFIED", "VNC", "VUE"})
+_MONOENERGETIC: Final = re.compile(
+    r"\d\s*kev\b|\bmono[\s_-]*(energetic|chromatic|e\b|\+|\d)", re.IGNORECASE
+)
+_MODIFIED: Final = re.compile(r"\bvnc\b|\bvirtual[\s_-]*(non|un)|\bvue\b", re.IGNORECASE)
+_MAP: Final = re.compile(
+    r"\biodine|\bjod\b|\bz[\s_-]?eff|electron[\s_-]?densit|\bperfusion\b|\bcb[fv]\b|\bmtt\b"
+    r"|subtract|bone[\s_-]?remov|\buric|\bcalcium[\s_-]?(map|only)",
+    re.IGNORECASE,
+)  # fmt: skip
+
+
+def ranking_penalties(header: FileHeader) -> tuple[str, ...]:
+    """Return what makes a series rank last, from one of its images; nothing identifying.
+
+    The words are hints: they never make a series usable, and where nothing better is there it is
+    measured all the same, with these in its notes.
+    """
+    words = frozenset(header.image_type)
+    text = header.region
+    stated = header.rescale_type
+    penalties = {
+        "derived from other images": not is_original(header.image_type),
+        "lossy compression": header.is_lossy or header.transfer_syntax_uid in _MAY_LOSE_DETAIL,
+        "monoenergetic images of dual-energy CT, whose HU depend on the energy chosen": bool(
+            words & _MONOENERGETIC_WORDS or _MONOENERGETIC.search(text)
+        ),
+        "virtual non-contrast or otherwise modified HU": bool(
+            words & _MODIFIED_WORDS or stated == "HU_MOD" or _MODIFIED.search(text)
+        ),
+        "its description names a map rather than HU": bool(_MAP.search(text)),
+    }
+    return tuple(reason for reason, holds in penalties.items() if holds)

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from bodycomp.dicom.candidate import CandidateSeries
-from bodycomp.imaging.axial import obliquity_degrees
+from bodycomp.imaging.volume import obliquity_degrees
 from bodycomp.subject import NO_CONTRAST_WORDS
 
 _BEST_THICKNESS_MM: Final = (3.0, 5.0)
 _COVERAGE_STEP_MM: Final = 50.0
 _OBLIQUITY_STEP_DEGREES: Final = 5.0
-_SHARP_NAMES: Final = frozenset(
-    {"BONE", "BONEPLUS", "LUNG", "EDGE", "DETAIL", "CHEST", "ULTRA", "D", "E", "L", "YA", "YB",
-     "YC", "YD"}
-)  # fmt: skip
 _LUMBAR_REGION: Final = re.compile(
     r"abd|pelv|beck|bauch|lumb|lend|l-?spine|lws|torso|trunk|rumpf|whole|ganz|liver|leber|kidney"
     r"|niere|renal|urin|colon|aort|bowel|\bcap\b|\btap\b|\bctap\b",
@@ -37,23 +33,6 @@ _PHASES: Final = (
 _PHASE_ORDER: Final = ("unenhanced", "venous", "not stated", "delayed", "arterial")
 
 
-def is_sharp_kernel(kernel: str) -> bool:
-    """Whether a convolution kernel is made for bone or lung and therefore noisy.
-
-    Known are the names of GE and Philips, the number in Siemens' (50 and up, as in B70f, Br64)
-    and in Canon's (FC30 and up). An unknown kernel counts as soft.
-
-    >>> is_sharp_kernel("B70f"), is_sharp_kernel("STANDARD"), is_sharp_kernel("FC51")
-    (True, False, True)
-    """
-    name = kernel.split("\\", maxsplit=1)[0].strip().upper()
-    if canon := re.fullmatch(r"FC(\d+)\w*", name):
-        return int(canon[1]) >= 30
-    if siemens := re.match(r"[A-Z][A-Z]?(\d{2})", name):
-        return int(siemens[1]) >= 50
-    return name in _SHARP_NAMES
-
-
 def names_other_region(region: str) -> bool:
     """Whether the words of a header name parts of the body, but none that holds lumbar spine.
 
@@ -68,7 +47,7 @@ def contrast_phase(series: CandidateSeries) -> str:
     for phase, words in _PHASES:
         if words.search(series.region):
             return phase
-    agent = series.scanner.contrast_agent.strip().casefold()
+    agent = series.acquisition.contrast_agent.strip().casefold()
     return "unenhanced" if agent in NO_CONTRAST_WORDS else "not stated"
 
 
@@ -86,7 +65,7 @@ class Criterion:
 
 
 def _thickness_mm(series: CandidateSeries) -> float:
-    return series.scanner.slice_thickness_mm or series.slice_spacing_mm or 0.0
+    return series.acquisition.slice_thickness_mm or series.slice_spacing_mm or 0.0
 
 
 def _beside_best_thickness_mm(series: CandidateSeries) -> float:
@@ -96,7 +75,7 @@ def _beside_best_thickness_mm(series: CandidateSeries) -> float:
 
 
 RULE: Final = (
-    Criterion(lambda s: len(s.doubts), lambda s: ", ".join(s.doubts) or "no doubts"),
+    Criterion(lambda s: len(s.penalties), lambda s: ", ".join(s.penalties) or "nothing against it"),
     Criterion(
         lambda s: names_other_region(s.region),
         lambda s: (
@@ -114,8 +93,8 @@ RULE: Final = (
         lambda s: f"{obliquity_degrees(s.orientation):.0f} degrees from axial",
     ),
     Criterion(
-        lambda s: is_sharp_kernel(s.scanner.kernel),
-        lambda s: "sharp kernel" if is_sharp_kernel(s.scanner.kernel) else "soft or unknown kernel",
+        lambda s: s.acquisition.sharp_kernel,
+        lambda s: "sharp kernel" if s.acquisition.sharp_kernel else "soft or unknown kernel",
     ),
     Criterion(_beside_best_thickness_mm, lambda s: f"slices of {_thickness_mm(s):.3g} mm"),
     Criterion(
@@ -126,7 +105,7 @@ RULE: Final = (
 )
 """Compared in this order:
 
-1. nothing that speaks against it (``doubts``): derived, lossy, dual-energy, named as a map;
+1. no ranking penalty: derived, lossy, dual-energy, named as a map;
 2. not named after a part of the body without lumbar spine;
 3. coverage in steps of 5 cm, more is better, so that the level is in it;
 4. axial in steps of 5 degrees;

@@ -1,54 +1,34 @@
-"""A candidate series -> Volume in HU, slices from feet to head on the source pixel grid."""
+"""A candidate series -> a scan in HU, slices from feet to head on the source pixel grid."""
 
 from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.dicom.candidate import CandidateSeries, SliceFile
+from bodycomp.dicom.candidate import CandidateSeries
 from bodycomp.dicom.geometry import heights_mm, largest_allowed_gap_mm, spacing_note
 from bodycomp.dicom.pixels import HuReader, is_integral
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.hu_range import HU_HINT, why_not_hu
 from bodycomp.imaging.volume import MIN_SLICES, Volume, too_few_slices
+from bodycomp.scan import Scan, SliceFile
 
 _LOG: Final = logging.getLogger(__name__)
 MAX_VOXELS: Final = 4 << 30
 """Eight gigabytes: beyond any scan of a patient, and what a damaged header soon asks for."""
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedSeries:
-    """A volume and the files it was made of.
-
-    Attributes:
-        volume: The pixels.
-        slices: (slice,) the file of every slice of the volume, in its order.
-        notes: Those of the candidate, and what was lost while reading; nothing identifying.
-    """
-
-    volume: Volume
-    slices: tuple[SliceFile, ...]
-    notes: tuple[str, ...]
-
-
-def read_volume(series: CandidateSeries) -> Volume:
-    """Return the volume of ``load_series``."""
-    return load_series(series).volume
-
-
-def load_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> LoadedSeries:
+def read_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Scan:
     """Decode a candidate series.
 
     HU are int16 when every slice's rescale is integral, else float32. The orientation stays as it
-    is on disk; ``imaging.orientation.Turn`` turns slices for the networks. Padding stays as the
-    HU that its stored value gives, which lie below air. A file whose pixels cannot be decoded
-    costs one slice and a note, as does one whose pixels contradict its header.
+    is on disk. Padding stays as the HU that its stored value gives, which lie below air. A file
+    whose pixels cannot be decoded costs one slice and a note, as does one whose pixels contradict
+    its header.
 
     Args:
         series: What to decode.
@@ -87,7 +67,19 @@ def load_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Loa
         first_pixel_mm=kept[0].position_mm,
         stack_direction=series.stack_direction,
     )
-    return LoadedSeries(volume, tuple(kept), (*series.notes, *notes))
+    return Scan(
+        volume,
+        "DICOM",
+        slices=tuple(kept),
+        subject=series.subject,
+        acquisition=series.acquisition,
+        study_uid=series.study_uid,
+        series_uid=series.series_uid,
+        frame_of_reference_uid=series.frame_of_reference_uid,
+        patient_id=series.patient_id,
+        study_date=series.study_date,
+        notes=(*series.notes, *notes),
+    )
 
 
 def _check_hu(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:

@@ -20,8 +20,8 @@ from bodycomp.dicom.reference import (
     reference_of,
 )
 from bodycomp.errors import ImageError, SeriesError
-from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.grid import Grid
+from bodycomp.imaging.volume import slice_normal
 
 FRACTION: Final = 0.5
 """Share or probability from which a pixel of a fractional segmentation counts."""

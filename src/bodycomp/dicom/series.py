@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bodycomp.dicom.candidate import CandidateSeries, Refusal, RefusalKind, SliceFile
-from bodycomp.dicom.file_header import FileHeader, ScannerInfo, read_headers
+from bodycomp.dicom.candidate import CandidateSeries, Refusal, RefusalKind
+from bodycomp.dicom.file_header import FileHeader, read_headers
 from bodycomp.dicom.file_list import list_files
 from bodycomp.dicom.grouping import group_files
 from bodycomp.dicom.split_uids import refuse_split_series
@@ -17,16 +17,6 @@ from bodycomp.dicom.stacks import qualify
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import MIN_SLICES
 from bodycomp.progress import StepProgress
-
-__all__ = [
-    "CandidateSeries",
-    "Refusal",
-    "RefusalKind",
-    "ScannerInfo",
-    "SeriesSearch",
-    "SliceFile",
-    "find_series",
-]
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -50,17 +40,12 @@ class SeriesSearch:
     unreadable_count: int
 
 
-def folder_name(path: Path) -> str:
-    """Return the name of a file's folder."""
-    return str(path.parent)
-
-
 def find_series(
     inputs: Sequence[Path],
     *,
     min_slices: int = MIN_SLICES,
     progress: StepProgress | None = None,
-    folder_of: Callable[[Path], str] = folder_name,
+    folder_of: Callable[[Path], str] = lambda path: str(path.parent),
 ) -> SeriesSearch:
     """Search files and folders, at any depth and under any file names, for axial CT series.
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from bodycomp.dicom.acquisitions import divider_values, split_acquisitions
 from bodycomp.dicom.candidate import CandidateSeries, Refusal, RefusalKind
-from bodycomp.dicom.doubts import find_doubts
 from bodycomp.dicom.duplicates import (
     drop_duplicates,
     repeated_positions,
@@ -19,10 +18,10 @@ from bodycomp.dicom.duplicates import (
 from bodycomp.dicom.file_header import FileHeader
 from bodycomp.dicom.geometry import spacing_note, stacking_of
 from bodycomp.dicom.grouping import Group, split_at_gaps
-from bodycomp.dicom.qualify import Defect
+from bodycomp.dicom.qualify import Defect, ranking_penalties
 from bodycomp.dicom.series_identity import IDENTITY
-from bodycomp.imaging.axial import tilt_note
-from bodycomp.imaging.volume import too_few_slices
+from bodycomp.imaging.volume import tilt_note, too_few_slices
+from bodycomp.subject import subject_from
 
 
 def qualify(group: Group, min_slices: int) -> list[CandidateSeries | Refusal]:
@@ -118,9 +117,13 @@ def _qualify_stack(
     if (uneven := spacing_note(along_mm)) is not None:
         notes.append(uneven)
     row_mm, column_mm = first.pixel_spacing_mm or ()
-    doubts = tuple(dict.fromkeys(doubt for header in stack for doubt in find_doubts(header)))
+    penalties = tuple(
+        dict.fromkeys(penalty for header in stack for penalty in ranking_penalties(header))
+    )
     shared = {name: _stated(stack, name) for name in (*IDENTITY.values(), "series_number")}
-    subject = ("patient_sex", "patient_height_m", "patient_weight_kg")
+    height_m, weight_kg, sex = (
+        _stated(stack, f"patient_{name}") for name in ("height_m", "weight_kg", "sex")
+    )
     return CandidateSeries(
         slices=tuple(slice_file(header, _filled(header, shared)) for header in stack),
         orientation=(a, b, c, d, e, f),
@@ -133,13 +136,14 @@ def _qualify_stack(
         folder=first.folder,
         description=first.description,
         image_type=first.image_type,
-        scanner=first.scanner,
-        notes=(*notes, *doubts),
-        doubts=doubts,
+        acquisition=first.acquisition,
+        subject=subject_from(height_m, weight_kg, sex),
+        study_date=first.study_date,
+        notes=(*notes, *penalties),
+        penalties=penalties,
         region=first.region,
         marks=_marks(first),
         **shared,
-        **{name: _stated(stack, name) for name in subject},
     )
 
 

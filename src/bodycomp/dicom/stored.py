@@ -1,6 +1,6 @@
 """Stored pixels of one image, and what its header gets wrong about their bits.
 
-PS3.5 8.1.1 lays a stored value of Bits Stored bits into Bits Allocated ones, its top at High Bit.
+PS3.5 8.1.1 puts a stored value of Bits Stored bits into Bits Allocated ones, its top at High Bit.
 Writers left-justify it, put overlays into the unused bits, leave them blank or extend the sign into
 them, store more bits than they declare, or swap bytes.
 """

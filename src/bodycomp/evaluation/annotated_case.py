@@ -13,13 +13,13 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.levels import LevelOptions, read_levels
 from bodycomp.annotation.masks import MaskVolume, read_masks
-from bodycomp.annotation.read_scan import read_scan
-from bodycomp.annotation.scan import Scan
 from bodycomp.data.manifest import pixel_digest
 from bodycomp.errors import CasesError, SeriesError
 from bodycomp.evaluation.level_rows import LevelTruth
 from bodycomp.evaluation.mask_files import OWN_LABELS
 from bodycomp.preparation.cases import Case
+from bodycomp.reading.read_scan import read_scan
+from bodycomp.scan import Scan
 
 MASK_REACH_MM: Final = 5.0
 """A mask farther from a level than this is not taken for the mask of the level."""
@@ -43,18 +43,16 @@ class AnnotatedCase:
     """A scan and its truth.
 
     Attributes:
-        scan: The scan.
+        scan: The scan; its notes say how all of it was read.
         levels: Where levels lie.
         masks: Annotated tissues; None if there are none.
         tissues: Tissues that the masks could hold.
-        notes: How they were read; nothing identifying.
     """
 
     scan: Scan
     levels: LevelTruth
     masks: MaskVolume | None
     tissues: tuple[Tissue, ...]
-    notes: tuple[str, ...]
 
     def digest(self) -> str:
         """Return a digest of the pixels, the masks and the levels."""
@@ -89,20 +87,21 @@ def read_case(case: Case, form: AnnotationFormat) -> AnnotatedCase:
     """
     if not case.masks and case.levels is None:
         raise CasesError("expected masks or levels to compare with, found neither")
-    scan = read_scan(case.scan, series_uid=case.series)
-    truth, notes = LevelTruth({}), scan.notes
+    scan = read_scan(case.scan, series=case.series)
+    truth = LevelTruth({})
     if case.levels is not None:
         marks = read_levels(case.levels, scan, replace(form.levels, case=case.patient))
-        truth, notes = LevelTruth(marks.z_mm, marks.outside_z_mm), (*notes, *marks.notes)
+        truth = LevelTruth(marks.z_mm, marks.outside_z_mm)
+        scan = scan.with_notes(marks.notes)
     masks = None
     if case.masks:
         masks = read_masks(case.masks, scan, form.mapping or OWN_LABELS)
-        notes = (*notes, *masks.notes)
+        scan = scan.with_notes(masks.notes)
         if form.mapping is None:
             _check_named(masks)
     mapped = set((form.mapping or OWN_LABELS).labels.values())
     tissues = tuple(tissue for tissue in ABDOMINAL_TISSUES if tissue.label in mapped)
-    return AnnotatedCase(scan, truth, masks, tissues, notes)
+    return AnnotatedCase(scan, truth, masks, tissues)
 
 
 def _check_named(masks: MaskVolume) -> None:

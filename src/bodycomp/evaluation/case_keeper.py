@@ -16,7 +16,7 @@ from bodycomp.evaluation.tissue_rows import TissueRow
 from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.reformat import coronal_and_sagittal
-from bodycomp.report.result_rows import Cell, SeriesFacts
+from bodycomp.report.result_rows import Cell, SeriesKey
 from bodycomp.results import LevelResult, SeriesResult
 
 SERIES: Final = "scan"
@@ -36,14 +36,13 @@ class CaseKeeper:
 
     def __call__(self, outcome: CaseOutcome, case: AnnotatedCase, result: SeriesResult) -> None:
         """Keep one case; see ``case_run.CaseSeen``."""
-        volume = case.scan.volume
-        facts = _facts(outcome.names.case, case)
-        views = coronal_and_sagittal(volume)
+        key = SeriesKey(outcome.names.case, SERIES)
+        views = coronal_and_sagittal(case.scan.volume)
         number = len(self.cases)
         for level, row in zip(result.levels, outcome.models[0].levels, strict=True):
             if row.is_present is None or not (row.is_present or row.is_found):
                 continue
-            view = make_case_view(volume, result, level, facts, _truth(case, level), views)
+            view = make_case_view(case.scan, result, level, key, _truth(case, level), views)
             own = [t for t in outcome.models[0].tissues if t.level == row.level]
             cells = {**view["cells"], **evaluation_cells(row, own)}
             path = self._folder / f"{number}-{case_name(row.level)}"
@@ -69,29 +68,6 @@ def evaluation_cells(row: LevelRow, tissues: list[TissueRow]) -> Mapping[str, Ce
             f"{tissue.tissue}_dice": tissue.agreement.dice.value,
         }
     return cells
-
-
-def _facts(name: str, case: AnnotatedCase) -> SeriesFacts:
-    """Return what the page says of a scan."""
-    volume, made = case.scan.volume, case.scan.acquisition
-    return SeriesFacts(
-        study=name,
-        series=SERIES,
-        source=case.scan.source,
-        slices=len(volume),
-        slice_spacing_mm=volume.slice_spacing_mm,
-        slice_thickness_mm=made.slice_thickness_mm,
-        pixel_spacing_mm=volume.pixel_spacing_mm[0],
-        rows=volume.slice_shape[0],
-        columns=volume.slice_shape[1],
-        manufacturer=made.manufacturer,
-        scanner_model=made.scanner_model,
-        kvp=made.kvp,
-        kernel=made.kernel,
-        exposure_mas=made.exposure_mas,
-        contrast_agent=made.contrast_agent,
-        notes="; ".join(case.notes),
-    )
 
 
 def _truth(case: AnnotatedCase, level: LevelResult) -> CaseTruth:

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.level_measuring import ScanContext
 from bodycomp.analysis.pipeline import Analyzer
-from bodycomp.annotation.scan import Scan
 from bodycomp.errors import CasesError, ModelError
 from bodycomp.evaluation.annotated_case import (
     AnnotatedCase,
@@ -27,6 +25,7 @@ from bodycomp.preparation.faults import fault_of
 from bodycomp.preparation.report_files import RefusedCase
 from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelResult, SeriesResult
+from bodycomp.scan import Scan
 from bodycomp.study.patients import PatientTable
 from bodycomp.subject import Subject
 
@@ -153,7 +152,7 @@ class CaseEvaluator:
             without_mask=tuple(
                 level for level in sorted(levels) if has_masks and read.mask_slice(level) is None
             ),
-            notes=read.notes,
+            notes=read.scan.notes,
         )
         if self.seen is not None:
             self.seen(outcome, read, results[0][0])
@@ -175,8 +174,7 @@ class CaseEvaluator:
     ) -> tuple[SeriesResult, ModelOutcome]:
         volume = case.scan.volume
         scorer = RememberingScorer(analyzer.scorer, volume)
-        context = ScanContext(case.scan.subject, case.scan.acquisition)
-        result = replace(analyzer, scorer=scorer).analyze(volume, context=context)
+        result = replace(analyzer, scorer=scorer).analyze(case.scan)
         levels = [
             level_row(
                 names,

@@ -11,11 +11,8 @@ from typing import Final
 import numpy as np
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.annotation.kinds import Kind, kind_of, structure_name, volume_header
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import read_masks
-from bodycomp.annotation.read_scan import read_scan
-from bodycomp.annotation.scan import Scan
 from bodycomp.errors import InputNotFoundError, SeriesError, UsageError
 from bodycomp.evaluation.mask_arrays import (
     ARRAY_SUFFIX,
@@ -25,6 +22,9 @@ from bodycomp.evaluation.mask_arrays import (
 )
 from bodycomp.evaluation.slice_masks import SliceMasks
 from bodycomp.imaging.grid import blank_volume
+from bodycomp.reading.kinds import Kind, kind_of, structure_name, volume_header
+from bodycomp.reading.read_scan import read_scan
+from bodycomp.scan import Scan
 
 _LOG: Final = logging.getLogger(__name__)
 _LISTED: Final = 5
@@ -198,6 +198,4 @@ def _without_scan(truth: Path) -> Scan:
             f"{truth.name}: expected a label map as NIfTI or NRRD, found {kind_of(truth)}",
             hint="Name the scan as well: this format lies on the scan's grid.",
         )
-    volume = blank_volume(grid, truth.name)
-    count = len(volume)
-    return Scan(volume, "labels", (truth,) * count, ("",) * count)
+    return Scan(blank_volume(grid, truth.name), "labels", truth)

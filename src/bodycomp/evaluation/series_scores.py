@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.choice_options import SATURATION_SCALES
 from bodycomp.analysis.coarse_to_fine import ScoreSlices
+from bodycomp.analysis.level_verdict import SATURATION_SCALES
 from bodycomp.analysis.pipeline import SliceScorer
 from bodycomp.evaluation.level_rows import NO_SLICES, Floats
 from bodycomp.imaging.volume import Volume

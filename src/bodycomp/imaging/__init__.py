@@ -1,1 +1,1 @@
-"""Pixels and millimetres: volumes, windows, resizing and the road to the network's input."""
+"""Pixels and millimetres: volumes, windows, resizing and the pipeline to the network's input."""

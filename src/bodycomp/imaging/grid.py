@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.errors import ImageError, SeriesError
-from bodycomp.imaging.axial import (
+from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, why_not_hu
+from bodycomp.imaging.volume import (
     MAX_OBLIQUITY_DEGREES,
     MAX_SHEAR_DEGREES,
+    Volume,
+    implausible_pixels,
     obliquity_degrees,
     tilt_note,
 )
-from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, why_not_hu
-from bodycomp.imaging.volume import Volume, implausible_pixels
 
 RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SHEAR_TOLERANCE: Final = 1e-3

@@ -19,10 +19,10 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class OrientationTransform:
     """Transpose first, then flip rows and columns: source grid -> standard view.
 
-    >>> turn = Turn.from_orientation((0, 1, 0, 1, 0, 0))
+    >>> turn = OrientationTransform.from_orientation((0, 1, 0, 1, 0, 0))
     >>> turn.transpose
     True
     """

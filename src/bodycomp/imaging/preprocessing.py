@@ -1,4 +1,4 @@
-"""The one road from Hounsfield units to a network's input, shared by training and running.
+"""The one pipeline from Hounsfield units to a network's input, shared by training and running.
 
 Both networks see the soft-tissue window of a slice's ``SquareField``, scaled to ``[0, input_max]``:
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.errors import ImageError
-from bodycomp.imaging.orientation import Pixel, Turn
+from bodycomp.imaging.orientation import OrientationTransform, Pixel
 from bodycomp.imaging.volume import Volume
 
 AIR_HU: Final = -1024.0
@@ -39,21 +39,24 @@ class SquareField:
     (512, 512)
     """
 
-    turn: Turn
+    turn: OrientationTransform
     inner_shape: tuple[int, int]
     spacing_mm: tuple[float, float]
     shape: tuple[int, int]
 
     @classmethod
     def of_grid(
-        cls, shape: tuple[int, int], spacing_mm: tuple[float, float], turn: Turn | None = None
+        cls,
+        shape: tuple[int, int],
+        spacing_mm: tuple[float, float],
+        turn: OrientationTransform | None = None,
     ) -> Self:
         """Return the field of slices with this matrix and spacing on the source grid.
 
         Raises:
             ImageError: One side is more than ``MAX_ASPECT`` times as long as the other.
         """
-        turn = turn or Turn()
+        turn = turn or OrientationTransform()
         rows, columns = shape[::-1] if turn.transpose else shape
         row_mm, column_mm = spacing_mm[::-1] if turn.transpose else spacing_mm
         high_mm, wide_mm = rows * row_mm, columns * column_mm
@@ -73,7 +76,7 @@ class SquareField:
         Raises:
             ImageError: The slices are not near axial, or as in ``of_grid``.
         """
-        turn = Turn.from_orientation(volume.orientation)
+        turn = OrientationTransform.from_orientation(volume.orientation)
         return cls.of_grid(volume.slice_shape, volume.pixel_spacing_mm, turn)
 
     def apply(self, image: NDArray[Pixel], fill: float = AIR_HU) -> NDArray[Pixel]:

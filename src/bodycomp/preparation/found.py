@@ -13,17 +13,16 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.annotation.kinds import Kind, is_passed_over, kind_of, structure_name, volume_header
 from bodycomp.annotation.level_table import cases_of_table
-from bodycomp.annotation.read_scan import read_scan
 from bodycomp.dicom.candidate import CandidateSeries
 from bodycomp.dicom.series import find_series
 from bodycomp.errors import ImageError
-from bodycomp.imaging.axial import slice_normal
 from bodycomp.imaging.grid import Grid
-from bodycomp.imaging.volume import MIN_SLICES
+from bodycomp.imaging.volume import MIN_SLICES, slice_normal
 from bodycomp.nifti import read_nifti_labels
 from bodycomp.nrrd import read_nrrd_labels
+from bodycomp.reading.kinds import Kind, is_passed_over, kind_of, structure_name, volume_header
+from bodycomp.reading.read_scan import read_scan
 
 Role = Literal["masks", "levels"]
 GENERIC: Final = frozenset(
@@ -211,7 +210,7 @@ def _grid(series: CandidateSeries) -> Grid:
     affine = np.eye(4)
     affine[:3, 0] = np.array(series.orientation[:3]) * series.pixel_spacing_mm[1]
     affine[:3, 1] = np.array(series.orientation[3:]) * series.pixel_spacing_mm[0]
-    thickness_mm = series.scanner.slice_thickness_mm or 1.0
+    thickness_mm = series.acquisition.slice_thickness_mm or 1.0
     one = slice_normal(series.orientation) * thickness_mm
     affine[:3, 2] = (last - first) / (len(series) - 1) if len(series) > 1 else one
     affine[:3, 3] = first

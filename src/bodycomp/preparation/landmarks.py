@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.imaging.body_mask import MATTER_ABOVE_HU, STEP, body_mask
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 
 LUNG_HU: Final = (-950.0, -500.0)
@@ -49,7 +49,7 @@ class Landmarks:
 def find_landmarks(volume: Volume) -> Landmarks:
     """Return the landmarks of a scan; none where lungs and pelvis are too near for a body."""
     step = max(1, int(EVERY_MM / (volume.slice_spacing_mm or EVERY_MM)))
-    turn = Turn.from_orientation(volume.orientation)
+    turn = OrientationTransform.from_orientation(volume.orientation)
     row_mm, column_mm = volume.pixel_spacing_mm
     spacing_mm = (column_mm, row_mm) if turn.transpose else (row_mm, column_mm)
     seen = [_shares(turn.apply(hu), spacing_mm) for hu in volume.hu[::step]]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, slice_of_number
-from bodycomp.annotation.scan import Scan
 from bodycomp.level_names import vertebra_rank
 from bodycomp.preparation.landmarks import Landmarks, find_landmarks
+from bodycomp.scan import Scan
 
 MOST_ANNOTATED: Final = 5
 """Of a longer stretch of annotated slices the middle says nothing of a level."""

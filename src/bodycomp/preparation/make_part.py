@@ -16,8 +16,6 @@ from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.layers import read_layers
 from bodycomp.annotation.levels import LevelMarks, LevelOptions, read_levels
 from bodycomp.annotation.masks import read_masks
-from bodycomp.annotation.read_scan import read_scan
-from bodycomp.annotation.scan import Scan
 from bodycomp.data.manifest import pixel_digest
 from bodycomp.data.samples import (
     level_sample,
@@ -29,7 +27,7 @@ from bodycomp.data.samples import (
 )
 from bodycomp.digests import file_digest, text_digest
 from bodycomp.errors import ImageError, OutputError
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.square_field import SquareField
 from bodycomp.imaging.volume import MIN_SLICES
@@ -45,6 +43,8 @@ from bodycomp.preparation.part import (
     store_mask_sample,
     write_record,
 )
+from bodycomp.reading.read_scan import read_scan
+from bodycomp.scan import Scan
 from bodycomp.storage import atomic_folder
 
 MASK_SAMPLE_BYTES: Final = 600_000
@@ -93,7 +93,7 @@ def _make(job: PartJob) -> None:
     task = job.task
     # Segmentation is trained slice by slice; levels are found in a stack.
     min_slices = 1 if isinstance(task, SegmentationTask) else MIN_SLICES
-    scan = read_scan(job.case.scan, series_uid=job.case.series, min_slices=min_slices)
+    scan = read_scan(job.case.scan, series=job.case.series, min_slices=min_slices)
     with atomic_folder(job.part) as folder:
         source = _Source(scan)
         if isinstance(task, SegmentationTask):
@@ -242,10 +242,10 @@ def _record(source: _Source, made: _Made) -> PartRecord:
     )
 
 
-def turn_words(turn: Turn) -> str:
+def turn_words(turn: OrientationTransform) -> str:
     """Return a turn as the manifest states it.
 
-    >>> turn_words(Turn(transpose=True, flip_columns=True))
+    >>> turn_words(OrientationTransform(transpose=True, flip_columns=True))
     'transpose flip_columns'
     """
     names = ("transpose", "flip_rows", "flip_columns")

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bodycomp.annotation.kinds import Kind
 from bodycomp.annotation.reference import referenced_series
 from bodycomp.errors import BodycompError
 from bodycomp.preparation.found import FoundAnnotation, FoundScan, plain_name, telling_name
+from bodycomp.reading.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True)

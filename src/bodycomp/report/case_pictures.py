@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.resize import resize_grey, resize_image, resize_labels
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import Window
@@ -81,7 +81,7 @@ class Framing:
         pixel_mm: The finer of both pixel spacings.
     """
 
-    turn: Turn
+    turn: OrientationTransform
     rows: tuple[int, int]
     columns: tuple[int, int]
     size_mm: tuple[float, float]
@@ -99,7 +99,7 @@ class Framing:
             (rows[1] - rows[0]) * picture.row_mm,
             (columns[1] - columns[0]) * picture.column_mm,
         )
-        turn = Turn.from_orientation(volume.orientation)
+        turn = OrientationTransform.from_orientation(volume.orientation)
         return cls(turn, rows, columns, size_mm, min(picture.row_mm, picture.column_mm))
 
     def cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:

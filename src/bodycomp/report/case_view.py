@@ -19,9 +19,10 @@ from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.report.case_pictures import Framing, SliceImage, ViewImage, slice_image, view_images
 from bodycomp.report.reformat import Reformat, coronal_and_sagittal
-from bodycomp.report.result_rows import Cell, SeriesFacts, result_rows
+from bodycomp.report.result_rows import Cell, SeriesKey, result_rows
 from bodycomp.report.tables import rounded_cells
 from bodycomp.results import LevelResult, SeriesResult
+from bodycomp.scan import Scan
 from bodycomp.storage import atomic_file
 
 CASE_SCHEMA: Final = "bodycomp.case"
@@ -135,25 +136,25 @@ def _checked(case: dict[str, Any]) -> CaseView:
 
 
 def make_case_view(
-    volume: Volume,
+    scan: Scan,
     result: SeriesResult,
     level: LevelResult,
-    facts: SeriesFacts,
+    key: SeriesKey,
     truth: CaseTruth | None = None,
     views: tuple[Reformat, Reformat] | None = None,
 ) -> CaseView:
     """Make the case of one level, found or not.
 
     Args:
-        volume: The series that was analysed.
+        scan: What was analyzed.
         result: Its result.
         level: One of its levels.
-        facts: Whom it belongs to, and how it was made.
+        key: What it is called.
         truth: What a person says of it.
         views: Of ``coronal_and_sagittal``, if they are there already.
     """
-    truth = truth or CaseTruth()
-    rows = dict(zip((id(one) for one in result.levels), result_rows(facts, result), strict=True))
+    truth, volume = truth or CaseTruth(), scan.volume
+    place = next(index for index, one in enumerate(result.levels) if one is level)
     first = level.choice.slice_index
     shown = len(volume) // 2 if first is None else first
     framing = Framing.around_body(volume, shown, level.masks.get(shown))
@@ -164,7 +165,7 @@ def make_case_view(
     return CaseView(
         schema=CASE_SCHEMA,
         schema_version=CASE_SCHEMA_VERSION,
-        cells=rows[id(level)],
+        cells=result_rows(key, scan, result)[place],
         curve=_curve(volume, level),
         shown=indices.index(shown),
         slices=[

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import Window
 from bodycomp.report.canvas import (
@@ -179,7 +179,7 @@ def _draw_slices(
 ) -> None:
     """Draw the chosen slice bare and with its labels."""
     bottom, height = BOTTOM_ROW
-    turn = Turn.from_orientation(volume.orientation)
+    turn = OrientationTransform.from_orientation(volume.orientation)
     picture = SlicePicture.from_volume(volume, shown, level.masks[shown])
     colours = colour_mask(turn.apply(level.masks[shown]), result.tissues)
     titles = (f"Slice {shown + 1}, window 40 / 400 HU", "The same with labels")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import Window
 
@@ -56,7 +56,7 @@ def coronal_and_sagittal(volume: Volume) -> tuple[Reformat, Reformat]:
 
     Coronal has the patient's right on the left of the picture; sagittal has the front on the left.
     """
-    turn = Turn.from_orientation(volume.orientation)
+    turn = OrientationTransform.from_orientation(volume.orientation)
     row_mm, column_mm = volume.pixel_spacing_mm
     if turn.transpose:
         row_mm, column_mm = column_mm, row_mm
@@ -76,7 +76,7 @@ def coronal_and_sagittal(volume: Volume) -> tuple[Reformat, Reformat]:
     )
 
 
-def _spine_column(volume: Volume, turn: Turn) -> int:
+def _spine_column(volume: Volume, turn: OrientationTransform) -> int:
     """Return the column with most bone near the body's middle, standard view."""
     columns = int(turn.apply(volume.hu[0]).shape[1])
     bone = np.zeros(columns)

@@ -9,21 +9,22 @@ from typing import Any, Final
 from bodycomp import __version__
 from bodycomp.json_file import write_json
 from bodycomp.quantities import CUT_OFFS
-from bodycomp.report.result_rows import SUBJECT_COLUMNS, SeriesFacts
+from bodycomp.report.result_rows import SUBJECT_COLUMNS, SeriesKey, scan_cells
 from bodycomp.report.tables import DECIMALS
 from bodycomp.results import Correction, LevelResult, SeriesResult, SliceChoice
+from bodycomp.scan import Scan
 
 RESULT_SCHEMA: Final = "bodycomp.series-result"
 RESULT_SCHEMA_VERSION: Final = 1
 
 
-def write_result_json(path: Path, facts: SeriesFacts, result: SeriesResult) -> None:
+def write_result_json(path: Path, key: SeriesKey, scan: Scan, result: SeriesResult) -> None:
     """Write everything about one series but its masks."""
     document = {
         "schema": RESULT_SCHEMA,
         "schema_version": RESULT_SCHEMA_VERSION,
         "software": {"name": "bodycomp", "version": __version__},
-        "series": facts.cells(),
+        "series": scan_cells(key, scan),
         "models": dict(result.models),
         "tissues": [{"label": tissue.label, "key": tissue.key} for tissue in result.tissues],
         "subject": {name: getattr(result.subject, name) for name in SUBJECT_COLUMNS},

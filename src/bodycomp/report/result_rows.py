@@ -3,56 +3,55 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Final
 
 from bodycomp.anatomy import Tissue
 from bodycomp.quantities import CUT_OFFS, cut_offs_for, quantities_for
 from bodycomp.results import LevelResult, Measurement, SeriesResult
+from bodycomp.scan import Scan
 
 Cell = str | int | float | None
 """None is an empty cell: not measured, or not stated."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesFacts:
-    """What is known of a series beside its result; the columns of the table, in their order.
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """What a series is called in tables.
 
     Attributes:
         study, series: Pseudonyms.
-        source: "DICOM", "NIfTI" or "NRRD".
-        slices: Number of slices.
-        contrast_agent: As the files state it; empty means that none is stated.
-        notes: What a reader should know, for instance that slices were lost.
         identifiers: Column -> value of identifying fields, only if the user asked for them.
     """
 
     study: str
     series: str
-    source: str = "DICOM"
-    slices: int | None = None
-    slice_spacing_mm: float | None = None
-    slice_thickness_mm: float | None = None
-    pixel_spacing_mm: float | None = None
-    rows: int | None = None
-    columns: int | None = None
-    manufacturer: str = ""
-    scanner_model: str = ""
-    kvp: float | None = None
-    kernel: str = ""
-    exposure_mas: float | None = None
-    contrast_agent: str = ""
-    notes: str = ""
-    identifiers: Mapping[str, str] = field(default_factory=dict)
+    identifiers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def cells(self) -> dict[str, Cell]:
-        """Return column -> value, identifiers last."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "identifiers"}
-        return own | dict(self.identifiers)
+    def __str__(self) -> str:
+        return f"{self.study} / {self.series}"
 
 
-FACT_COLUMNS: Final = tuple(f.name for f in fields(SeriesFacts) if f.name != "identifiers")
+_SCAN_COLUMNS: Final[Mapping[str, Callable[[Scan], Cell]]] = {
+    "source": lambda scan: scan.source,
+    "slices": lambda scan: len(scan.volume),
+    "slice_spacing_mm": lambda scan: scan.volume.slice_spacing_mm,
+    "slice_thickness_mm": lambda scan: scan.acquisition.slice_thickness_mm,
+    "pixel_spacing_mm": lambda scan: scan.volume.pixel_spacing_mm[0],
+    "rows": lambda scan: scan.volume.slice_shape[0],
+    "columns": lambda scan: scan.volume.slice_shape[1],
+    "manufacturer": lambda scan: scan.acquisition.manufacturer,
+    "scanner_model": lambda scan: scan.acquisition.scanner_model,
+    "kvp": lambda scan: scan.acquisition.kvp,
+    "kernel": lambda scan: scan.acquisition.kernel,
+    "exposure_mas": lambda scan: scan.acquisition.exposure_mas,
+    "contrast_agent": lambda scan: scan.acquisition.contrast_agent,
+    "notes": lambda scan: "; ".join(scan.notes),
+}
+"""What tables say of a scan beside its result; empty or None where its files do not say."""
+
+KEY_COLUMNS: Final = ("study", "series")
 LEVEL_COLUMNS: Final = (
     "level",
     "status",
@@ -73,7 +72,8 @@ MODEL_COLUMNS: Final = ("slice_selection_model", "segmentation_model")
 
 _WORDS: Final = frozenset(
     {
-        *(f.name for f in fields(SeriesFacts) if f.type == "str"),
+        *KEY_COLUMNS,
+        *("source", "manufacturer", "scanner_model", "kernel", "contrast_agent", "notes"),
         *("level", "status", "reason", "confidence_basis", "sex"),
         *FLAG_COLUMNS,
         *MODEL_COLUMNS,
@@ -103,12 +103,12 @@ def cell_from(column: str, text: str) -> Cell:
 def result_columns(tissues: Sequence[Tissue], identifiers: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the columns of ``results.csv``: who, where, what was measured, how it was made."""
     return (
-        *FACT_COLUMNS[:2],
+        *KEY_COLUMNS,
         *identifiers,
         *LEVEL_COLUMNS,
         *measured_columns(tissues),
         *SUBJECT_COLUMNS,
-        *FACT_COLUMNS[2:],
+        *_SCAN_COLUMNS,
         *MODEL_COLUMNS,
     )
 
@@ -124,14 +124,20 @@ def measured_columns(tissues: Sequence[Tissue]) -> tuple[str, ...]:
     )
 
 
-def result_rows(facts: SeriesFacts, result: SeriesResult) -> list[dict[str, Cell]]:
+def scan_cells(key: SeriesKey, scan: Scan) -> dict[str, Cell]:
+    """Return what tables say of a scan: column -> value, identifiers last."""
+    own = {column: cell_of(scan) for column, cell_of in _SCAN_COLUMNS.items()}
+    return {"study": key.study, "series": key.series} | own | dict(key.identifiers)
+
+
+def result_rows(key: SeriesKey, scan: Scan, result: SeriesResult) -> list[dict[str, Cell]]:
     """Return one row per level; what could not be measured is None."""
     models: dict[str, Cell] = {f"{role}_model": digest for role, digest in result.models.items()}
     subject = result.subject
     person: dict[str, Cell] = {name: getattr(subject, name) for name in SUBJECT_COLUMNS}
     around = person | models
     return [
-        facts.cells() | _level_cells(result, level) | _derived_cells(result, level) | around
+        scan_cells(key, scan) | _level_cells(result, level) | _derived_cells(result, level) | around
         for level in result.levels
     ]
 

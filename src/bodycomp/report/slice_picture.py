@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from bodycomp.imaging.orientation import Turn
+from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.report.reformat import BODY_HU
@@ -37,7 +37,7 @@ class SlicePicture:
         cls, volume: Volume, index: int, mask: NDArray[np.uint8] | None = None
     ) -> SlicePicture:
         """Take one slice; the frame holds the body and every label of ``mask``, source grid."""
-        turn = Turn.from_orientation(volume.orientation)
+        turn = OrientationTransform.from_orientation(volume.orientation)
         hu = turn.apply(volume.hu[index])
         row_mm, column_mm = volume.pixel_spacing_mm
         if turn.transpose:

@@ -148,8 +148,8 @@ def _measure_moves(
         by_series = sorted(rows, key=lambda row: row.case[:2])
         for _, members in groupby(by_series, key=lambda row: row.case[:2]):
             same = list(members)
-            _, loaded = scans.load(same[0].case)
-            corrector = Corrector(session.run, loaded, scans.outputs, segment)
+            key, scan = scans.load(same[0].case)
+            corrector = Corrector(session.run, key, scan, scans.outputs, segment)
             for row in same:
                 events[row.case] = _move(session, corrector, row)
                 progress("series", len(events), len(rows))

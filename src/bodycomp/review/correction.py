@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from bodycomp.agreement.masks import compare_masks
 from bodycomp.analysis.area_interval import with_intervals
-from bodycomp.analysis.level_measuring import LevelMeasurer, ScanContext
+from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import ReviewError
-from bodycomp.report.result_rows import Cell, result_rows
+from bodycomp.report.result_rows import Cell, SeriesKey, result_rows
 from bodycomp.report.review_rows import correction_cells, tissues_of
 from bodycomp.results import (
     Correction,
@@ -39,10 +39,10 @@ from bodycomp.review.recorded_level import (
     recorded_subject,
 )
 from bodycomp.review.session import new_stage
+from bodycomp.scan import Scan
 from bodycomp.storage import flush_folder
 from bodycomp.study.measured_run import Case, MeasuredRun
 from bodycomp.study.outputs import LABELS_NAME, RESULT_NAME, OutputChoice, write_series
-from bodycomp.study.sources import LoadedVolume
 
 MOVED_REASON: Final = "level moved by a reviewer"
 
@@ -76,13 +76,15 @@ class Corrector:
 
     Attributes:
         run: What is corrected.
-        loaded: The series.
+        key: What tables call the series.
+        scan: The series.
         outputs: What is written for corrected levels.
         segmenter: Labels slices for which no mask is given.
     """
 
     run: MeasuredRun
-    loaded: LoadedVolume
+    key: SeriesKey
+    scan: Scan
     outputs: OutputChoice
     segmenter: Segmenter | None = None
 
@@ -96,7 +98,7 @@ class Corrector:
         Raises:
             ReviewError: The slice is not in the scan, or the level lies nowhere.
         """
-        volume = self.loaded.volume
+        volume = self.scan.volume
         path = self.run.folder(change.case) / RESULT_NAME
         now = recorded_choice(path, row, volume.slice_z_mm)
         index = change.slice_index
@@ -133,19 +135,18 @@ class Corrector:
             ReviewError: The given mask has no label on a slice of the level.
         """
         level = self._measured(change, choice)
-        row, context = self.run.rows[change.case], self.loaded.context
         slice_selection, segmentation = self.run.models
         result = SeriesResult(  # of this level alone
-            tissues=tissues_of(row),
+            tissues=tissues_of(self.run.rows[change.case]),
             levels=(level,),
             models={"slice_selection": slice_selection, "segmentation": segmentation},
-            subject=recorded_subject(row, context.subject),
-            acquisition=context.acquisition,
+            subject=self._measurer(change.case).scan.subject,
+            acquisition=self.scan.acquisition,
         )
         stage = new_stage(self.run, change.case)
-        facts = write_series(stage, self.loaded, result, self.outputs)
+        scan = write_series(stage, self.key, self.scan, result, self.outputs)
         flush_folder(stage)
-        (cells,) = result_rows(facts, result)
+        (cells,) = result_rows(self.key, scan, result)
         return ReviewEvent(
             case=change.case,
             kind=kind,
@@ -162,19 +163,14 @@ class Corrector:
         masks = self._masks(change, measurer.slices_of(choice))
         level = measurer.measure(choice, masks)
         if change.mask is None and self.segmenter and self.run.settings.get("intervals"):
-            level = with_intervals(level, self.segmenter, self.loaded.volume, measurer.tissues)
+            level = with_intervals(level, self.segmenter, self.scan.volume, measurer.tissues)
         return replace(level, correction=self._correction(change, choice, masks))
 
     def _measurer(self, case: Case) -> LevelMeasurer:
-        row, context = self.run.rows[case], self.loaded.context
-        subject = recorded_subject(row, context.subject)
-        return LevelMeasurer(
-            self.loaded.volume,
-            tissues_of(row),
-            float(self.run.settings["range_mm"]),
-            ScanContext(subject, context.acquisition),
-            by_hand=True,
-        )
+        row = self.run.rows[case]
+        scan = replace(self.scan, subject=recorded_subject(row, self.scan.subject))
+        range_mm = float(self.run.settings["range_mm"])
+        return LevelMeasurer(scan, tissues_of(row), range_mm, by_hand=True)
 
     def _masks(
         self, change: LevelChange, indices: tuple[int, ...]
@@ -186,7 +182,7 @@ class Corrector:
                     f"{change.case}: expected the models or a mask, found neither",
                     hint="Name the models that were used with --models.",
                 )
-            return self.segmenter(self.loaded.volume, indices)
+            return self.segmenter(self.scan.volume, indices)
         empty = [index for index in indices if not mask.annotated[index]]
         if empty:
             raise ReviewError(
@@ -202,7 +198,7 @@ class Corrector:
     ) -> Correction:
         row = self.run.rows[change.case]
         before = recorded_choice(
-            self.run.folder(change.case) / RESULT_NAME, row, self.loaded.volume.slice_z_mm
+            self.run.folder(change.case) / RESULT_NAME, row, self.scan.volume.slice_z_mm
         )
         is_moved = (choice.slice_index, choice.z_mm) != (before.slice_index, before.z_mm)
         what = (("level",) if is_moved else ()) + (("mask",) if change.mask else ())
@@ -222,7 +218,7 @@ class Corrector:
             mask_digest=change.mask.digest if change.mask else "",
             dice=_undefined(tissues, "the level was moved to slices without a mask of the networks")
             if is_moved and there is None
-            else _dice(masks, recorded_masks(labels, self.loaded.volume), tissues),
+            else _dice(masks, recorded_masks(labels, self.scan.volume), tissues),
         )
 
 

@@ -13,13 +13,15 @@ from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKe
 from bodycomp.errors import BodycompError, ModelError, ReviewError
 from bodycomp.networks.names import AUTO_ENGINE
 from bodycomp.progress import Progress
+from bodycomp.report.result_rows import SeriesKey
 from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.scan import Scan
 from bodycomp.study.measured_run import Case, MeasuredRun
 from bodycomp.study.options import AnalyzeOptions, DicomObject
 from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.pseudonyms import key_path, read_key, with_pseudonyms
 from bodycomp.study.search import opened_work
-from bodycomp.study.sources import LoadedVolume, Source
+from bodycomp.study.sources import Source
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -53,8 +55,8 @@ class FoundScans:
                 "content, a DICOM series by its images.",
             )
 
-    def load(self, case: Case) -> tuple[Source, LoadedVolume]:
-        """Read the series of a case.
+    def load(self, case: Case) -> tuple[SeriesKey, Scan]:
+        """Read the series of a case; return what tables call it, and the scan.
 
         Raises:
             ReviewError: It is not among the inputs, cannot be read, or has other slices than when
@@ -63,17 +65,17 @@ class FoundScans:
         self.check_there([case])
         source = self.sources[case[:2]]
         try:
-            loaded = source.load(identifiers=bool(self.run.settings["identifiers"]))
+            scan = source.load()
         except (BodycompError, OSError) as error:
             reason = error.message if isinstance(error, BodycompError) else type(error).__name__
             raise ReviewError(f"{source.series} cannot be read: {reason}") from error
-        expected, found = self.run.rows[case]["slices"], len(loaded.volume)
+        expected, found = self.run.rows[case]["slices"], len(scan.volume)
         if expected != found:
             raise ReviewError(
                 f"{case}: expected {expected} slices as when it was measured, found {found}",
                 hint="Give the files that were measured.",
             )
-        return source, loaded
+        return source.key(identifiers=self.outputs.identifiers), scan
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.masks import MaskVolume, read_masks
-from bodycomp.annotation.scan import Scan
 from bodycomp.errors import SeriesError
 from bodycomp.review.recorded_level import file_digest
+from bodycomp.scan import Scan
 
 _AUTOMATIC_NAME: Final = "Segment_{}"
 """What 3D Slicer calls the segments of a label map that has no names."""

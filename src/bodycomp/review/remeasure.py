@@ -70,13 +70,13 @@ def remeasure(
         if options.mask is None or segmenter is not None:
             segmenter = segmenter_of(session.run, options.scans, segmenter)
         with found_scans(session.run, options.scans, progress) as scans:
-            source, loaded = scans.load(cases[0])
+            key, scan = scans.load(cases[0])
             mask = None
             if options.mask is not None:
                 levels = sorted({case.level for case in session.run.rows})
-                mask = given_mask(options.mask, options.labels, source.scan(loaded), levels)
-                loaded = loaded.with_notes(mask.notes)
-            corrector = Corrector(session.run, loaded, scans.outputs, segmenter)
+                mask = given_mask(options.mask, options.labels, scan, levels)
+                scan = scan.with_notes(mask.notes)
+            corrector = Corrector(session.run, key, scan, scans.outputs, segmenter)
             work = _SeriesCorrection(session, corrector, options, mask)
             events = [event for case in cases if (event := work.event(case)) is not None]
             work.check_some_was_covered()
@@ -222,7 +222,7 @@ class _SeriesCorrection:
         return corrected_folder(self._session.run, case) / LABELS_NAME
 
     def _slice_at(self, z_mm: float) -> int:
-        volume = self._corrector.loaded.volume
+        volume = self._corrector.scan.volume
         low, high = float(volume.slice_z_mm[0]), float(volume.slice_z_mm[-1])
         if not low <= z_mm <= high:
             raise ReviewError(f"expected a z from {low:.1f} to {high:.1f} mm, found {z_mm:g}")
@@ -241,7 +241,7 @@ class _SeriesCorrection:
         """Whether the mask is the one that was measured there; none given is the same."""
         if self._mask is None:
             return True
-        recorded = recorded_masks(folder / LABELS_NAME, self._corrector.loaded.volume)
+        recorded = recorded_masks(folder / LABELS_NAME, self._corrector.scan.volume)
         given = self._mask.labels
         return recorded is not None and all(
             np.array_equal(given[index], recorded[index]) for index in indices

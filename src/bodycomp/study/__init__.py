@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bodycomp.study.options import (
-    AnalysedSeries,
+    AnalyzedSeries,
     AnalyzeOptions,
     DicomObject,
     RefusedSeries,
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from bodycomp.study.run import analyze_inputs
 
 __all__ = [
-    "AnalysedSeries",
     "AnalyzeOptions",
+    "AnalyzedSeries",
     "DicomObject",
     "RefusedSeries",
     "StudyReport",

@@ -11,8 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.dicom.measured import MeasuredSeries
-from bodycomp.dicom.save import save_object
+from bodycomp.dicom.measured import MeasuredSeries, save_object
 from bodycomp.dicom.secondary_capture import overlay_of
 from bodycomp.dicom.seg_write import segmentation_of
 from bodycomp.dicom.sr_write import report_of

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.errors import SeriesError
-from bodycomp.study.archives import ARCHIVE_SUFFIX, UnpackedArchive
+from bodycomp.reading.archives import ARCHIVE_SUFFIX, UnpackedArchive
+from bodycomp.reading.kinds import VOLUME_SUFFIXES, is_volume_file
 from bodycomp.study.options import RefusedSeries
-from bodycomp.study.sources import VOLUME_SUFFIXES, is_volume_file
 
 ARCHIVE: Final = "archive"
 UNPACKED_FOLDERS: Final = ".unpacked.*.part"

@@ -28,13 +28,13 @@ class StudyRecord:
     Attributes:
         study: Pseudonym.
         sources: Pseudonyms of the series that were to be analysed.
-        analysed: Series -> its rows of ``results.csv``.
+        analyzed: Series -> its rows of ``results.csv``.
         refused: Series that could not be analysed.
     """
 
     study: str
     sources: tuple[str, ...]
-    analysed: Mapping[str, tuple[Mapping[str, Cell], ...]] = field(repr=False)
+    analyzed: Mapping[str, tuple[Mapping[str, Cell], ...]] = field(repr=False)
     refused: tuple[RefusedSeries, ...] = ()
 
     def to_line(self) -> bytes:
@@ -42,7 +42,7 @@ class StudyRecord:
         document = {
             "study": self.study,
             "sources": self.sources,
-            "analysed": dict(self.analysed),
+            "analysed": dict(self.analyzed),
             "refused": [asdict(item) for item in self.refused],
         }
         return json.dumps(document, default=plain_number).encode() + b"\n"

@@ -16,7 +16,7 @@ from bodycomp.study.options import (
     PARQUET_NAME,
     REFUSED_NAME,
     RESULTS_NAME,
-    AnalysedSeries,
+    AnalyzedSeries,
     RefusedSeries,
     StudyReport,
 )
@@ -54,7 +54,7 @@ class Ledger:
         if self._planned.get(record.study, record.sources) != record.sources:
             return False
         place = self._out_dir / record.study
-        return all((place / series).is_dir() for series in record.analysed)
+        return all((place / series).is_dir() for series in record.analyzed)
 
     def is_finished(self, study: str) -> bool:
         """Whether a study needs no more work."""
@@ -79,7 +79,7 @@ class Ledger:
         """Note that a study is finished; its folder must be on the disk already."""
         self._journal.append(record)
         self._records[record.study] = record
-        for row in chain.from_iterable(record.analysed.values()):
+        for row in chain.from_iterable(record.analyzed.values()):
             self._results.append(row)
         for refusal in record.refused:
             self._refused.append(asdict(refusal))
@@ -91,7 +91,7 @@ class Ledger:
     def result_rows(self) -> Iterator[Mapping[str, Cell]]:
         """Yield the rows of ``results.csv`` in the order of the worklist."""
         for record in self._in_order():
-            yield from chain.from_iterable(record.analysed.values())
+            yield from chain.from_iterable(record.analyzed.values())
 
     def series_rows(self) -> Iterator[SeriesRow]:
         """Yield the rows of ``series.csv``, as far as is known of each series."""
@@ -104,7 +104,7 @@ class Ledger:
         tried = {
             (record.study, series)
             for record in self._records.values()
-            for series in (*record.analysed, *(item.series for item in record.refused))
+            for series in (*record.analyzed, *(item.series for item in record.refused))
         }
         return tuple(
             item for item in self._work.not_chosen if (item.study, item.series) not in tried
@@ -122,12 +122,12 @@ class Ledger:
 
     def report(self) -> StudyReport:
         """Return what the run did, with what was finished before it was resumed."""
-        spares = chain.from_iterable(self._work.spares.values())
-        uids = {source.study: source.study_uid for source in (*self._work.sources, *spares)}
+        fallbacks = chain.from_iterable(self._work.fallbacks.values())
+        uids = {source.study: source.study_uid for source in (*self._work.sources, *fallbacks)}
         records = self._in_order()
         return StudyReport(
-            analysed=tuple(
-                AnalysedSeries(
+            analyzed=tuple(
+                AnalyzedSeries(
                     record.study,
                     series,
                     self._out_dir / record.study / series,
@@ -135,7 +135,7 @@ class Ledger:
                     uids.get(record.study, ""),
                 )
                 for record in records
-                for series, rows in record.analysed.items()
+                for series, rows in record.analyzed.items()
             ),
             refused=(*self._work.refused, *(item for record in records for item in record.refused)),
             not_chosen=self.not_chosen(),

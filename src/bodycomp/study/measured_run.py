@@ -82,7 +82,7 @@ def _rows(out_dir: Path, records: Mapping[str, StudyRecord]) -> dict[Case, Mappi
     return {
         Case(record.study, series, str(row["level"])): row
         for record in records.values()
-        for series, rows in record.analysed.items()
+        for series, rows in record.analyzed.items()
         if (out_dir / record.study / series).is_dir()
         for row in rows
     }

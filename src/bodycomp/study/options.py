@@ -97,7 +97,7 @@ class AnalyzeOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysedSeries:
+class AnalyzedSeries:
     """One series that was analysed.
 
     Attributes:
@@ -143,7 +143,7 @@ class StudyReport:
     """What a run did.
 
     Attributes:
-        analysed: Series with results, whether or not their levels were found.
+        analyzed: Series with results, whether or not their levels were found.
         refused: Series that could not be analysed.
         not_chosen: Series left out because another one of their study was preferred.
         out_dir: Holds results.csv, refused.csv and one folder per study.
@@ -151,7 +151,7 @@ class StudyReport:
         resumed_count: Studies that were finished before this run was resumed.
     """
 
-    analysed: tuple[AnalysedSeries, ...]
+    analyzed: tuple[AnalyzedSeries, ...]
     refused: tuple[RefusedSeries, ...]
     not_chosen: tuple[RefusedSeries, ...]
     out_dir: Path
@@ -162,4 +162,4 @@ class StudyReport:
     @property
     def levels_found(self) -> int:
         """Rows whose level was found and measured."""
-        return sum(row["status"] == "found" for series in self.analysed for row in series.rows)
+        return sum(row["status"] == "found" for series in self.analyzed for row in series.rows)

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from bodycomp.dicom.identity import Identity
+from bodycomp.dicom.identity import Identity, KeptIdentity
 from bodycomp.dicom.measured import MeasuredSeries
 from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
@@ -17,11 +17,11 @@ from bodycomp.nifti import write_nifti_labels
 from bodycomp.report.case_view import case_name, make_case_view, write_case_view
 from bodycomp.report.reformat import coronal_and_sagittal
 from bodycomp.report.result_json import write_result_json
-from bodycomp.report.result_rows import SeriesFacts
+from bodycomp.report.result_rows import SeriesKey
 from bodycomp.results import SeriesResult
+from bodycomp.scan import Scan
 from bodycomp.study.dicom_objects import write_dicom_objects
 from bodycomp.study.options import DicomObject
-from bodycomp.study.sources import LoadedVolume
 
 _LOG: Final = logging.getLogger(__name__)
 RESULT_NAME: Final = "results.json"
@@ -51,45 +51,47 @@ class OutputChoice:
     identity: Identity
     previews: bool = True
 
+    @property
+    def identifiers(self) -> bool:
+        """Whether tables say whom a series is of, as DICOM objects then do."""
+        return isinstance(self.identity, KeptIdentity)
+
 
 def write_series(
-    folder: Path, loaded: LoadedVolume, result: SeriesResult, choice: OutputChoice
-) -> SeriesFacts:
+    folder: Path, key: SeriesKey, scan: Scan, result: SeriesResult, choice: OutputChoice
+) -> Scan:
     """Write everything about one series into ``folder``.
 
     Returns:
-        The facts, with notes on masks and objects that could not be written.
+        The scan, with notes on masks and objects that could not be written.
     """
-    thickness_mm = loaded.facts.slice_thickness_mm
-    notes = _write_labels(folder / LABELS_NAME, loaded, result)
-    if loaded.slices:
-        measured = MeasuredSeries(
-            loaded.volume, loaded.slices, result, choice.identity, thickness_mm
-        )
+    notes = _write_labels(folder / LABELS_NAME, scan.volume, result)
+    if scan.slices:
+        measured = MeasuredSeries(scan, result, choice.identity)
         notes += write_dicom_objects(folder, measured, choice.dicom)
-    facts = loaded.with_notes(notes).facts
+    scan = scan.with_notes(notes)
     if choice.previews:
-        _write_previews(folder, loaded.volume, result, facts)
-    write_result_json(folder / RESULT_NAME, facts, result)
-    return facts
+        _write_previews(folder, key, scan, result)
+    write_result_json(folder / RESULT_NAME, key, scan, result)
+    return scan
 
 
-def _write_previews(folder: Path, volume: Volume, result: SeriesResult, facts: SeriesFacts) -> None:
+def _write_previews(folder: Path, key: SeriesKey, scan: Scan, result: SeriesResult) -> None:
     from bodycomp.report.preview import (  # noqa: PLC0415 - matplotlib takes half a second
         PreviewText,
         write_preview,
     )
 
-    text = PreviewText(f"{facts.study} / {facts.series}", _details(facts, result))
-    views = coronal_and_sagittal(volume)
+    text = PreviewText(str(key), _details(scan, result))
+    views = coronal_and_sagittal(scan.volume)
     for level in result.levels:
         name = level.choice.level
-        write_preview(folder / preview_name(name), volume, result, level, text, views)
-        case = make_case_view(volume, result, level, facts, views=views)
+        write_preview(folder / preview_name(name), scan.volume, result, level, text, views)
+        case = make_case_view(scan, result, level, key, views=views)
         write_case_view(folder / case_name(name), case)
 
 
-def _write_labels(path: Path, loaded: LoadedVolume, result: SeriesResult) -> tuple[str, ...]:
+def _write_labels(path: Path, volume: Volume, result: SeriesResult) -> tuple[str, ...]:
     """Write the masks of all levels as one label map on the source grid, if there are any.
 
     Returns:
@@ -98,7 +100,6 @@ def _write_labels(path: Path, loaded: LoadedVolume, result: SeriesResult) -> tup
     masks = {index: mask for level in result.levels for index, mask in level.masks.items()}
     if not masks:
         return ()
-    volume: Volume = loaded.volume
     labels = np.zeros(volume.hu.shape, dtype=np.uint8)
     for index, mask in masks.items():
         labels[index] = mask
@@ -110,14 +111,14 @@ def _write_labels(path: Path, loaded: LoadedVolume, result: SeriesResult) -> tup
     return ()
 
 
-def _details(facts: SeriesFacts, result: SeriesResult) -> str:
+def _details(scan: Scan, result: SeriesResult) -> str:
     """Return scanner and models in one line."""
-    spacing = facts.slice_spacing_mm
+    made, spacing = scan.acquisition, scan.volume.slice_spacing_mm
     parts = (
-        " ".join(part for part in (facts.manufacturer, facts.scanner_model) if part),
-        f"{facts.kvp:g} kVp" if facts.kvp else "",
-        facts.kernel,
-        f"{facts.slices} slices" + (f", {spacing:.4g} mm apart" if spacing else ""),
+        " ".join(part for part in (made.manufacturer, made.scanner_model) if part),
+        f"{made.kvp:g} kVp" if made.kvp else "",
+        made.kernel,
+        f"{len(scan.volume)} slices" + (f", {spacing:.4g} mm apart" if spacing else ""),
         "models " + " + ".join(digest[:8] for digest in result.models.values()),
     )
     return "  ·  ".join(part for part in parts if part)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -15,11 +14,12 @@ from bodycomp.storage import atomic_file
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX, RefusedSeries
 from bodycomp.study.search import Worklist
 from bodycomp.study.series_table import SeriesRow
+from bodycomp.study.sources import Source
 
 KEY_SUFFIX: Final = ".pseudonym-key"
 _KEY_BYTES: Final = 32
 _OWNER_ONLY: Final = 0o600
-Row = TypeVar("Row", RefusedSeries, SeriesRow)
+Row = TypeVar("Row", RefusedSeries, SeriesRow, Source)
 
 
 def key_path(out_dir: Path) -> Path:
@@ -73,13 +73,7 @@ def read_key(path: Path) -> PseudonymKey:
 
 
 def with_pseudonyms(work: Worklist, key: PseudonymKey) -> Worklist:
-    """Return the same work with every study and series named by the key.
-
-    Sources are renamed in place.
-    """
-    spares = {_study(key, study): sources for study, sources in work.spares.items()}
-    for source in (*work.sources, *chain.from_iterable(spares.values())):
-        source.study, source.series = _study(key, source.study), _series(key, source.series)
+    """Return the same work with every study and series named by the key."""
 
     def renamed(rows: Iterable[Row]) -> tuple[Row, ...]:
         return tuple(
@@ -89,7 +83,10 @@ def with_pseudonyms(work: Worklist, key: PseudonymKey) -> Worklist:
 
     return replace(
         work,
-        spares=spares,
+        sources=renamed(work.sources),
+        fallbacks={
+            _study(key, study): renamed(sources) for study, sources in work.fallbacks.items()
+        },
         series=renamed(work.series),
         refused=renamed(work.refused),
         not_chosen=renamed(work.not_chosen),

@@ -10,7 +10,8 @@ from typing import Self
 
 from bodycomp.errors import SeriesError
 from bodycomp.processes import helper_processes
-from bodycomp.study.sources import LoadedVolume, Source
+from bodycomp.scan import Scan
+from bodycomp.study.sources import Source
 
 
 class ReadAhead:
@@ -22,14 +23,12 @@ class ReadAhead:
     Args:
         sources: In the order in which they will be taken; some may be passed over.
         workers: Number of processes.
-        identifiers: See ``Source.load``.
     """
 
-    def __init__(self, sources: Sequence[Source], workers: int, *, identifiers: bool) -> None:
+    def __init__(self, sources: Sequence[Source], workers: int) -> None:
         self._workers = min(workers, max(len(sources) - 1, 0))
-        self._identifiers = identifiers
         self._waiting: Iterator[Source] = iter(sources)
-        self._running: dict[int, Future[LoadedVolume]] = {}
+        self._running: dict[int, Future[Scan]] = {}
         self._others = set(multiprocessing.active_children())
         self._pool: ProcessPoolExecutor | None = None
 
@@ -40,15 +39,15 @@ class ReadAhead:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._stop(at_once=error is not None)
 
-    def take(self, source: Source) -> LoadedVolume:
-        """Return a source's volume.
+    def take(self, source: Source) -> Scan:
+        """Return a source's scan.
 
         Raises:
             SeriesError: Reading it ended the process.
             Exception: What ``Source.load`` raises.
         """
         if not self._workers:
-            return source.load(identifiers=self._identifiers)
+            return source.load()
         future = self._running.pop(id(source), None)
         try:
             loaded = (future or self._submit(source)).result()
@@ -57,7 +56,7 @@ class ReadAhead:
         self._top_up()
         return loaded
 
-    def _take_alone(self, source: Source) -> LoadedVolume:
+    def _take_alone(self, source: Source) -> Scan:
         """Read one source while nothing else is read, which tells whether it is to blame."""
         self._stop(at_once=True)
         self._running.clear()  # those that are not to blame are read when they are taken
@@ -79,10 +78,10 @@ class ReadAhead:
             except BrokenProcessPool:
                 return  # seen again, and dealt with, by ``take``
 
-    def _submit(self, source: Source) -> Future[LoadedVolume]:
+    def _submit(self, source: Source) -> Future[Scan]:
         if self._pool is None:
             self._pool = helper_processes(self._workers)
-        return self._pool.submit(_load, source, self._identifiers)
+        return self._pool.submit(_load, source)
 
     def _stop(self, *, at_once: bool) -> None:
         if self._pool is None:
@@ -94,5 +93,5 @@ class ReadAhead:
         self._pool = None
 
 
-def _load(source: Source, identifiers: bool) -> LoadedVolume:
-    return source.load(identifiers=identifiers)
+def _load(source: Source) -> Scan:
+    return source.load()

@@ -20,6 +20,7 @@ from bodycomp.progress import Progress, no_progress
 from bodycomp.report.result_rows import result_columns
 from bodycomp.report.tables import check_parquet
 from bodycomp.results import SeriesResult
+from bodycomp.scan import Scan
 from bodycomp.signals import SignalWatch
 from bodycomp.study.analysis_page import write_analysis_page
 from bodycomp.study.ledger import Ledger, open_ledger
@@ -43,7 +44,7 @@ from bodycomp.study.run_manifest import (
 )
 from bodycomp.study.search import Worklist, opened_work
 from bodycomp.study.series_table import SERIES_NAME, write_series_table
-from bodycomp.study.sources import IDENTIFIER_COLUMNS, LoadedVolume, Source
+from bodycomp.study.sources import IDENTIFIER_COLUMNS, Source
 from bodycomp.study.writing import Behind, StudyFolder
 
 _LOG: Final = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ def _recorded(run: _Run, work: Worklist, manifest: RunManifest, progress: Progre
             "files": known.file_count,
             "files_unreadable": known.unreadable_count,
             "series_planned": len(work.sources),
-            "series_analysed": len(known.analysed),
+            "series_analysed": len(known.analyzed),
             "series_refused": len(known.refused),
             "series_not_chosen": len(known.not_chosen),
             "levels_found": known.levels_found,
@@ -215,22 +216,21 @@ class _Run:
         workers = self._options.workers
         with ExitStack() as stack:
             stack.enter_context(self.ledger.tables())
-            ahead = ReadAhead(sources, workers, identifiers=self._options.identifiers)
-            self._ahead = stack.enter_context(ahead)
+            self._ahead = stack.enter_context(ReadAhead(sources, workers))
             self._behind = stack.enter_context(Behind(threaded=workers > 0 and len(sources) > 1))
             for study, members in groupby(sources, key=lambda source: source.study):
-                self._study(study, list(members), work.spares.get(study, ()))
+                self._study(study, list(members), work.fallbacks.get(study, ()))
         if self._options.parquet:
             self.ledger.write_parquet()
         return self.ledger.report()
 
-    def _study(self, study: str, sources: Sequence[Source], spares: Sequence[Source]) -> None:
-        """Analyse one study; its spares are tried where none of its series can be analysed."""
+    def _study(self, study: str, sources: Sequence[Source], fallbacks: Sequence[Source]) -> None:
+        """Analyse one study; its fallbacks are tried where none of its series can be analysed."""
         names = tuple(source.series for source in sources)
         folder = StudyFolder(self._options.out_dir / study, names, self._choice)
         try:
             analysed = sum([self._series(folder, source) for source in self._counted(sources)])
-            for source in () if analysed else spares:
+            for source in () if analysed else fallbacks:
                 if self._series(folder, source):
                     break
             self._behind.submit(partial(self._finish, folder))
@@ -250,7 +250,7 @@ class _Run:
     def _series(self, folder: StudyFolder, source: Source) -> bool:
         """Load and analyse one series; a refusal, and False, if that is impossible."""
         try:
-            loaded, result = self._analyse(source)
+            scan, result = self._analyze(source)
         except ModelError:
             raise  # not the fault of this series
         except ImageError as error:
@@ -265,15 +265,14 @@ class _Run:
             reason = f"unexpected {type(error).__name__}; see --debug"
             self._refuse(folder, source, "fault", reason)
         else:
-            self._behind.submit(partial(folder.add, source, loaded, result))
+            self._behind.submit(partial(folder.add, source, scan, result))
             return True
         return False
 
-    def _analyse(self, source: Source) -> tuple[LoadedVolume, SeriesResult]:
-        loaded = self._ahead.take(source)
-        subject = self._patients.complete(source.patient_keys, loaded.context.subject)
-        context = replace(loaded.context, subject=subject)
-        return loaded, self._analyzer.analyze(loaded.volume, self._progress, context)
+    def _analyze(self, source: Source) -> tuple[Scan, SeriesResult]:
+        scan = self._ahead.take(source)
+        scan = replace(scan, subject=self._patients.complete(source.patient_keys, scan.subject))
+        return scan, self._analyzer.analyze(scan, self._progress)
 
     def _refuse(self, folder: StudyFolder, source: Source, kind: str, reason: str) -> None:
         _LOG.warning("%s is refused; %s says why", source.series, REFUSED_NAME)

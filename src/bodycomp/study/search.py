@@ -20,7 +20,7 @@ from bodycomp.study.options import (
     RefusedSeries,
 )
 from bodycomp.study.series_table import SeriesRow, refusal_row, study_rows
-from bodycomp.study.sources import DicomSource, Source, VolumeFileSource
+from bodycomp.study.sources import Source, dicom_source, volume_source
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Worklist:
 
     Attributes:
         sources: Series to analyse; those of one study stand together.
-        spares: Series of the same study to try, best first, where none of its sources can be
+        fallbacks: Series of the same study to try, best first, where none of its sources can be
             read; by study.
         series: The rows of ``series.csv``.
         refused, not_chosen: See ``StudyReport``.
@@ -38,7 +38,7 @@ class Worklist:
     """
 
     sources: tuple[Source, ...]
-    spares: Mapping[str, tuple[Source, ...]]
+    fallbacks: Mapping[str, tuple[Source, ...]]
     series: tuple[SeriesRow, ...]
     refused: tuple[RefusedSeries, ...]
     not_chosen: tuple[RefusedSeries, ...]
@@ -85,7 +85,7 @@ def _find_work(inputs: Inputs, options: AnalyzeOptions, progress: Progress) -> W
     every = options.all_series
     work = Worklist(
         sources=(*(_source(candidate, inputs) for candidate in _by_study(chosen)), *volumes),
-        spares={} if every else _spares(studies, inputs),
+        fallbacks={} if every else _fallbacks(studies, inputs),
         series=(
             *(row for members in studies for row in study_rows(members, all_chosen=every)),
             *(refusal_row(found, _study_of(found, search.candidates)) for found in search.refusals),
@@ -117,10 +117,10 @@ def _by_study(candidates: Sequence[CandidateSeries]) -> list[CandidateSeries]:
 
 
 def _source(candidate: CandidateSeries, inputs: Inputs) -> Source:
-    return DicomSource(candidate, inputs.origin_of(candidate.files[0]))
+    return dicom_source(candidate, inputs.origin_of(candidate.files[0]))
 
 
-def _spares(
+def _fallbacks(
     studies: Sequence[Sequence[CandidateSeries]], inputs: Inputs
 ) -> dict[str, tuple[Source, ...]]:
     sources = ([_source(candidate, inputs) for candidate in members] for members in studies)
@@ -144,7 +144,7 @@ def _volume_sources(inputs: Inputs) -> tuple[list[Source], list[RefusedSeries]]:
     for number, path in enumerate(inputs.volumes, start=1):
         origin = inputs.origin_of(path)
         place = path if origin == path.parent else origin
-        source = VolumeFileSource(path, number, len(inputs.volumes), place)
+        source = volume_source(path, number, len(inputs.volumes), place)
         if first.setdefault(source.series, source) is not source:
             words = (source.what, "copy", "another input has the same content")
             copies.append(RefusedSeries(source.study, source.series, *words, files=1))
@@ -167,12 +167,12 @@ def _not_chosen(
             source.series,
             source.what,
             NOT_CHOSEN,
-            f"{DicomSource(better).what} of the same study suits better "
+            f"{dicom_source(better).what} of the same study suits better "
             f"({why_behind(candidate, better)}); --all-series analyses both",
             source.file_count,
         )
         for candidate, better in left_out
-        for source in [DicomSource(candidate)]
+        for source in [dicom_source(candidate)]
     )
 
 

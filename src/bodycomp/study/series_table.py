@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final
@@ -17,11 +17,17 @@ from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
 
 SERIES_NAME: Final = "series.csv"
 SERIES_IDENTIFIERS: Final = ("patient_id", "study_uid", "series_uid", "series_description")
+_COLUMNS: Final = (
+    *("study", "series", "rank", "chosen", "kind", "reason", "series_number", "files", "slices"),
+    *("coverage_mm", "slice_spacing_mm", "slice_thickness_mm", "rows", "columns", "kernel", "kvp"),
+    *("contrast_phase", "image_type", "notes"),
+)
+_TEXTS: Final = ("kernel", "contrast_phase", "image_type", "notes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesRow:
-    """One row; what is not known is None or empty.
+    """What became of the images of one series: a row, which tells the rest from their headers.
 
     Attributes:
         study, series: Pseudonyms.
@@ -29,8 +35,7 @@ class SeriesRow:
         chosen: "yes" or "no".
         kind: The rule that refused images break, in few words.
         reason: Why it is measured or not.
-        contrast_phase: As header words tell it, see ``dicom.rank``.
-        identifiers: Column -> value, written only if the user asks for them.
+        images: What was found; None for a volume file.
     """
 
     study: str
@@ -39,28 +44,47 @@ class SeriesRow:
     chosen: str = "no"
     kind: str = ""
     reason: str
-    series_number: int | None = None
-    files: int = 1
-    slices: int | None = None
-    coverage_mm: float | None = None
-    slice_spacing_mm: float | None = None
-    slice_thickness_mm: float | None = None
-    rows: int | None = None
-    columns: int | None = None
-    kernel: str = ""
-    kvp: float | None = None
-    contrast_phase: str = ""
-    image_type: str = ""
-    notes: str = ""
-    identifiers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    images: CandidateSeries | Refusal | None = field(default=None, repr=False)
 
     def cells(self, *, identifiers: bool) -> dict[str, Cell]:
-        """Return column -> value."""
-        own = {name: getattr(self, name) for name in _COLUMNS}
-        return own | (dict(self.identifiers) if identifiers else {})
+        """Return column -> value; what is not known is None or empty."""
+        cells: dict[str, Cell] = dict.fromkeys(_COLUMNS)
+        cells |= dict.fromkeys(_TEXTS, "") | {"files": 1}
+        cells |= {f.name: getattr(self, f.name) for f in fields(self) if f.name != "images"}
+        if isinstance(self.images, CandidateSeries):
+            cells |= _cells_of(self.images)
+        elif self.images is not None:
+            cells |= {
+                "series_number": self.images.series_number,
+                "files": self.images.file_count,
+            }
+        if identifiers and self.images is not None:
+            cells |= {
+                "patient_id": self.images.patient_id,
+                "study_uid": self.images.study_uid,
+                "series_uid": self.images.series_uid,
+                "series_description": self.images.description,
+            }
+        return cells
 
 
-_COLUMNS: Final = tuple(f.name for f in fields(SeriesRow) if f.name != "identifiers")
+def _cells_of(series: CandidateSeries) -> dict[str, Cell]:
+    made = series.acquisition
+    return {
+        "series_number": series.series_number,
+        "files": len(set(series.files)),
+        "slices": len(series),
+        "coverage_mm": series.coverage_mm,
+        "slice_spacing_mm": series.slice_spacing_mm,
+        "slice_thickness_mm": made.slice_thickness_mm,
+        "rows": series.shape[0],
+        "columns": series.shape[1],
+        "kernel": made.kernel,
+        "kvp": made.kvp,
+        "contrast_phase": contrast_phase(series),
+        "image_type": "\\".join(series.image_type),
+        "notes": "; ".join(series.notes),
+    }
 
 
 def write_series_table(path: Path, rows: Iterable[SeriesRow], *, identifiers: bool) -> None:
@@ -91,22 +115,7 @@ def study_rows(members: Sequence[CandidateSeries], *, all_chosen: bool) -> list[
                 rank=rank,
                 chosen="yes" if rank == 1 or all_chosen else "no",
                 reason=_reason(members, rank),
-                series_number=series.series_number,
-                files=len(set(series.files)),
-                slices=len(series),
-                coverage_mm=series.coverage_mm,
-                slice_spacing_mm=series.slice_spacing_mm,
-                slice_thickness_mm=series.scanner.slice_thickness_mm,
-                rows=series.shape[0],
-                columns=series.shape[1],
-                kernel=series.scanner.kernel,
-                kvp=series.scanner.kvp,
-                contrast_phase=contrast_phase(series),
-                image_type="\\".join(series.image_type),
-                notes="; ".join(series.notes),
-                identifiers=_identifiers(
-                    series.patient_id, series.study_uid, series.series_uid, series.description
-                ),
+                images=series,
             )
         )
     return rows
@@ -122,7 +131,7 @@ def settled_row(row: SeriesRow, record: StudyRecord) -> SeriesRow:
     refused = next((item for item in record.refused if item.series == row.series), None)
     if refused is not None:
         return replace(row, chosen="no", kind=refused.kind, reason=refused.reason)
-    if row.series in record.analysed and row.chosen == "no":
+    if row.series in record.analyzed and row.chosen == "no":
         reason = f"measured in place of better ones, which failed; {row.reason}"
         return replace(row, chosen="yes", reason=reason)
     return row
@@ -136,11 +145,7 @@ def refusal_row(refusal: Refusal, study: str) -> SeriesRow:
         + key_of(study, refusal.series_uid, refusal.description, refusal.what, refusal.reason),
         kind=str(refusal.kind),
         reason=refusal.reason,
-        series_number=refusal.series_number,
-        files=refusal.file_count,
-        identifiers=_identifiers(
-            refusal.patient_id, refusal.study_uid, refusal.series_uid, refusal.description
-        ),
+        images=refusal,
     )
 
 
@@ -150,7 +155,3 @@ def _reason(members: Sequence[CandidateSeries], rank: int) -> str:
     if rank == 1:
         return f"first of {len(members)}; the next one: {why_behind(members[1], members[0])}"
     return f"another series ranks first: {why_behind(members[rank - 1], members[0])}"
-
-
-def _identifiers(*values: str) -> dict[str, str]:
-    return dict(zip(SERIES_IDENTIFIERS, values, strict=True))

@@ -14,11 +14,12 @@ from typing import Final, Self
 from bodycomp.errors import OutputError
 from bodycomp.report.result_rows import Cell, result_rows
 from bodycomp.results import SeriesResult
+from bodycomp.scan import Scan
 from bodycomp.storage import atomic_folder
 from bodycomp.study.journal import StudyRecord
 from bodycomp.study.options import RefusedSeries
 from bodycomp.study.outputs import OutputChoice, write_series
-from bodycomp.study.sources import LoadedVolume, Source
+from bodycomp.study.sources import Source
 
 _LOG: Final = logging.getLogger(__name__)
 _AHEAD: Final = 2
@@ -81,10 +82,10 @@ class StudyFolder:
         self._choice = choice
         self._stack = ExitStack()
         self._temporary: Path | None = None
-        self._analysed: dict[str, tuple[Mapping[str, Cell], ...]] = {}
+        self._analyzed: dict[str, tuple[Mapping[str, Cell], ...]] = {}
         self._refused: list[RefusedSeries] = []
 
-    def add(self, source: Source, loaded: LoadedVolume, result: SeriesResult) -> None:
+    def add(self, source: Source, scan: Scan, result: SeriesResult) -> None:
         """Write one series; what its content provokes makes a refusal.
 
         Raises:
@@ -96,8 +97,9 @@ class StudyFolder:
         place = self._temporary / source.series
         place.mkdir()
         try:
-            facts = write_series(place, loaded, result, self._choice)
-            self._analysed[source.series] = tuple(result_rows(facts, result))
+            key = source.key(identifiers=self._choice.identifiers)
+            scan = write_series(place, key, scan, result, self._choice)
+            self._analyzed[source.series] = tuple(result_rows(key, scan, result))
         except (OutputError, OSError, MemoryError):
             raise
         except Exception as error:
@@ -114,11 +116,11 @@ class StudyFolder:
 
     def close(self) -> StudyRecord:
         """Give the folder its name; it is on the disk when this returns."""
-        if self._analysed:
+        if self._analyzed:
             self._stack.close()
         else:
             self.abandon()
-        return StudyRecord(self._place.name, self._sources, self._analysed, tuple(self._refused))
+        return StudyRecord(self._place.name, self._sources, self._analyzed, tuple(self._refused))
 
     def abandon(self) -> None:
         """Remove what was written."""

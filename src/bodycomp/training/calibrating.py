@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import torch
 
-from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.confidence_fit import FEWEST_SERIES
+from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.network_input import resolve_device
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.data.layout import SERIES_COLUMN, SPLITS

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.choice_options import ChoiceOptions
 from bodycomp.analysis.confidence import CLOSE_MM
 from bodycomp.analysis.confidence_fit import fit_calibration
+from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.slice_selection import choose_slice
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.results import SliceChoice

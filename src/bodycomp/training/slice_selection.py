@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bodycomp.analysis.choice_options import ChoiceOptions
+from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.networks.losses import slice_selection_loss
 from bodycomp.networks.targets import NEAR_MM, offset_to_target, target_to_offset

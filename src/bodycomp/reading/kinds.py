@@ -1,4 +1,4 @@
-"""What a file or folder is, told cheaply: by its name, and by a header where names say nothing."""
+"""What a file or folder is, cheaply: by its name, and by a header where names say nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bodycomp.nrrd import read_nrrd_grid
 
 
 class Kind(StrEnum):
-    """Everything that ``annotation`` reads, scans and annotations alike."""
+    """Everything that is read, scans and annotations alike."""
 
     DICOM_SERIES = "DICOM images"
     SEG = "DICOM SEG"
@@ -39,6 +39,7 @@ _BY_SUFFIX: Final = {
     ".csv": Kind.LEVEL_TABLE,
     ".tsv": Kind.LEVEL_TABLE,
 }
+VOLUME_SUFFIXES: Final = (".nii", ".nii.gz", ".nrrd", ".nhdr")
 _MASKS: Final = frozenset({Kind.NIFTI, Kind.NRRD})
 _OF_DICOM: Final = {
     DicomKind.SEG: Kind.SEG,
@@ -77,6 +78,12 @@ def kind_of(path: Path) -> Kind:
     if files and all(file.suffix.lower() == ".png" for file in files):
         return Kind.PNG_FOLDER
     return _kind_of_dicom_folder(path)
+
+
+def is_volume_file(path: Path) -> bool:
+    """Whether a file is to be read as NIfTI or NRRD, by its name; segmentations are not."""
+    name = path.name.lower()
+    return name.endswith(VOLUME_SUFFIXES) and not name.endswith(".seg.nrrd") and path.is_file()
 
 
 def dicom_file(path: Path) -> Path:

@@ -94,7 +94,7 @@ def test_the_page_needs_neither_files_nor_network(masks, offsets, tmp_path):
         assert all(link[1:] in page.ids for link in page.links)
 
 
-def test_outlines_are_those_of_the_masks(masks, tmp_path):
+def test_stencils_are_those_of_the_masks(masks, tmp_path):
     text, _ = page_of(masks, tmp_path / "page.html")
     stored = open_array(masks / "train_masks.npy")[2, :, :, 0]
     figure = text.partition('id="train-2"')[2].partition("</figure>")[0]

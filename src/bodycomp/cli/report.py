@@ -10,8 +10,9 @@ Write one HTML page for the folder of a run: the results of `bodycomp analyze`, 
 a training. The scans are not needed any more.
 
 The page opens from disk, without network and without a server. Of an analysis it shows every case
-with its slice, labels, score curve and flags, most doubtful first; cases can be accepted, rejected,
-commented and their level moved, and this review leaves as a CSV for `bodycomp review apply`.
+with its slice, labels, score curve and flags, those to review first on top; cases can be accepted,
+rejected, commented and their level moved, and the page exports this review as a CSV for
+`bodycomp review apply`.
 Of a training it shows learning curves, the numbers of the test split and the model's card.
 
 The page holds pictures of patients: keep it where the results may be kept.

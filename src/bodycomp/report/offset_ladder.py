@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from bodycomp.data.slice_set import SliceSplit
+from bodycomp.report.training_set_view import LADDER_SIDE, SliceView, slice_picture
 
 OFFSETS_MM: Final = (-160, -120, -80, -40, 0, 40, 80, 120, 160)
 NEAR_MM: Final = 15.0
 """A slice farther from the wanted offset than this is not shown in its place."""
 
+LADDERS_SHOWN: Final = 3
 SERIES_OF_A_SPLIT: Final = 3
 FEWEST_PLACES: Final = 3
 
@@ -31,6 +33,34 @@ class LadderRow:
     split: str
     name: str
     slices: tuple[int | None, ...]
+
+
+def ladders_of(view: SliceView, seed: int) -> list[dict[str, Any]]:
+    """Return the ladders of the first levels that have slices, as the template takes them."""
+    levels = enumerate(view.levels)
+    found = [(level, at, ladder_rows(view.splits, at, seed)) for at, level in levels]
+    return [
+        {
+            "level": level,
+            "offsets": [f"{offset:+d}" if offset else "0" for offset in OFFSETS_MM],
+            "middle": OFFSETS_MM.index(0),
+            "rows": [{"name": row.name, "cells": _cells(view, at, row)} for row in rows],
+        }
+        for level, at, rows in [each for each in found if each[2]][:LADDERS_SHOWN]
+    ]
+
+
+def _cells(view: SliceView, column: int, row: LadderRow) -> list[dict[str, Any] | None]:
+    cells: list[dict[str, Any] | None] = []
+    for index in row.slices:
+        split = view.splits[row.split]
+        picture = None if index is None else slice_picture(split, index, LADDER_SIDE)
+        if picture is None or index is None:
+            cells.append(None)
+        else:
+            words = f"{row.split} {index}, {split.offsets_mm[index, column]:+.1f} mm"
+            cells.append({"photo": picture.photo, "words": words})
+    return cells
 
 
 def ladder_rows(splits: Mapping[str, SliceSplit], column: int, seed: int = 0) -> list[LadderRow]:

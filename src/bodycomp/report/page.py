@@ -20,7 +20,7 @@ from bodycomp import __version__
 from bodycomp.storage import atomic_file
 
 PHOTO_QUALITY: Final = 80
-"""WebP quality at which CT noise is kept well enough to judge an outline."""
+"""WebP quality at which CT noise is kept well enough to assess a segmentation."""
 
 
 def write_page(path: Path, template: str, context: Mapping[str, Any]) -> None:

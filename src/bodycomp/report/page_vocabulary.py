@@ -82,8 +82,8 @@ def analysis_columns(tissue_keys: Iterable[str]) -> tuple[Column, ...]:
         about = f"Area of {tissue.title.lower()} on the level's slice"
         columns.append(Column(f"{tissue.key}_area_cm2", name, "cm²", about=about))
         if tissue.key == "muscle":
-            about = "Mean density of muscle"
-            columns.append(Column("muscle_mean_hu", "Muscle density", "HU", 0, about=about))
+            about = "Mean attenuation of muscle"
+            columns.append(Column("muscle_mean_hu", "Muscle attenuation", "HU", 0, about=about))
     if any(tissue.key == "muscle" for tissue in tissues):
         about = "Muscle area in its HU range / height squared"
         columns.append(Column("skeletal_muscle_index_cm2_m2", "SMI", "cm²/m²", about=about))

@@ -1,4 +1,4 @@
-"""A run of analysis, evaluation or training as one HTML page that a person can judge it by.
+"""A run of analysis, evaluation or training as one HTML page that people review.
 
 The page opens from disk, asks nothing of any network (its Content Security Policy forbids it), and
 holds every case as inert JSON that the browser parses only when the case is opened.

@@ -1,4 +1,4 @@
-"""A training set as one HTML page: issues, samples with their outlines, distributions."""
+"""A training set as one HTML page: issues, samples with their labels, distributions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bodycomp.data.issues import Issue, count_issues, shortened
 from bodycomp.data.manifest import Manifest, read_manifest
 from bodycomp.errors import TrainingSetError, UsageError
 from bodycomp.report.histogram import Histogram, draw_histogram
-from bodycomp.report.offset_ladder import OFFSETS_MM, LadderRow, ladder_rows
+from bodycomp.report.offset_ladder import ladders_of
 from bodycomp.report.overlay import UNKNOWN_COLOUR, hex_colour
 from bodycomp.report.page import write_page
 from bodycomp.report.sample_choice import (
@@ -22,11 +22,14 @@ from bodycomp.report.sample_choice import (
     choose_random,
     choose_suspicious,
 )
-from bodycomp.report.sample_picture import LADDER_SIDE, NOT_ANNOTATED, slice_picture
-from bodycomp.report.training_set_view import SegmentationView, SliceView, TrainingSetView
+from bodycomp.report.training_set_view import (
+    NOT_ANNOTATED,
+    SegmentationView,
+    SliceView,
+    TrainingSetView,
+)
 from bodycomp.validation.validate import Validation
 
-LADDERS_SHOWN: Final = 3
 SEVERITIES: Final = ("error", "warning")
 
 
@@ -78,7 +81,7 @@ def write_training_set_page(
         ("Suspicious samples", _ABOUT_SUSPICIOUS, suspicious),
         ("Random samples", _ABOUT_RANDOM, _without(drawn, suspicious)),
     ]
-    ladders = _ladders(view, options.seed) if isinstance(view, SliceView) else []
+    ladders = ladders_of(view, options.seed) if isinstance(view, SliceView) else []
     shown = {_anchor(*sample) for _, _, choice in sheets for sample in choice.samples}
     context = {
         "title": f"Training set for {validation.kind.replace('-', ' ')}",
@@ -94,7 +97,7 @@ def write_training_set_page(
         "tissues": _legend(view),
         "splits": list(view.sizes),
         "charts": [_chart(chart) for chart in view.charts()],
-        "band_words": "The band is the range by which the tissue is told from others."
+        "band_words": "The band is the range that distinguishes the tissue from others."
         if view.tissues
         else "",
     }
@@ -115,18 +118,18 @@ def _manifest(validation: Validation) -> Manifest | None:
     try:
         return read_manifest(validation.data_dir)
     except TrainingSetError:
-        return None  # validation has told
+        return None  # an issue says so
 
 
 def _suspicions(validation: Validation, view: TrainingSetView) -> list[Suspicion]:
-    told = [
+    found = [
         Suspicion((issue.split, issue.index), issue.code, issue.severity)
         for issue in validation.issues
         if issue.split in view.sizes
         and issue.index is not None
         and issue.index < view.sizes[issue.split]
     ]
-    return told + view.suspicions()
+    return found + view.suspicions()
 
 
 def _without(choice: Choice, other: Choice) -> Choice:
@@ -186,7 +189,7 @@ def _issue_groups(issues: Sequence[Issue], shown: set[str]) -> list[dict[str, An
             "code": code,
             "count": count_issues(group, group[0].severity),
             "hint": group[0].hint,
-            "told": [_issue_item(issue, shown) for issue in shortened(group)],
+            "items": [_issue_item(issue, shown) for issue in shortened(group)],
         }
         for (rank, code), group in sorted(groups.items(), key=lambda item: item[0])
     ]
@@ -224,35 +227,6 @@ def _cards(view: TrainingSetView, choice: Choice) -> list[dict[str, Any]]:
             }
         )
     return cards
-
-
-def _ladders(view: SliceView, seed: int) -> list[dict[str, Any]]:
-    ladders: list[dict[str, Any]] = []
-    for column, level in enumerate(view.levels):
-        rows = ladder_rows(view.splits, column, seed)
-        if rows and len(ladders) < LADDERS_SHOWN:
-            ladders.append(
-                {
-                    "level": level,
-                    "offsets": [f"{offset:+d}" if offset else "0" for offset in OFFSETS_MM],
-                    "middle": OFFSETS_MM.index(0),
-                    "rows": [_ladder_row(view, column, row) for row in rows],
-                }
-            )
-    return ladders
-
-
-def _ladder_row(view: SliceView, column: int, row: LadderRow) -> dict[str, Any]:
-    cells: list[dict[str, Any] | None] = []
-    for index in row.slices:
-        split = view.splits[row.split]
-        picture = None if index is None else slice_picture(split, index, LADDER_SIDE)
-        if picture is None or index is None:
-            cells.append(None)
-        else:
-            words = f"{row.split} {index}, {split.offsets_mm[index, column]:+.1f} mm"
-            cells.append({"photo": picture.photo, "words": words})
-    return {"name": row.name, "cells": cells}
 
 
 def _chart(chart: Histogram) -> dict[str, Any]:

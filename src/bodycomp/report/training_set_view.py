@@ -4,26 +4,50 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.data.manifest import Manifest
+from bodycomp.data.png import read_grey_png
 from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
+from bodycomp.errors import BodycompError
+from bodycomp.imaging.resize import resize_grey
+from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.report.histogram import Histogram
+from bodycomp.report.overlay import UNKNOWN_COLOUR
+from bodycomp.report.page import photo_uri, stencil_uri
 from bodycomp.report.sample_choice import Suspicion, unusual
-from bodycomp.report.sample_picture import SamplePicture, segmentation_picture, slice_picture
 from bodycomp.validation.validate import Validation, levels_of
 
 MM2_PER_CM2: Final = 100
 PERCENT: Final = 100
 SPACING_COLUMNS: Final = {"row_spacing_mm", "column_spacing_mm"}
 
+LARGEST_SIDE: Final = 512
+LADDER_SIDE: Final = 128
+NOT_ANNOTATED: Final = "not_annotated"
+
 Facts = Mapping[str, NDArray[np.void]]
 """Split -> what validation gathered of each sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePicture:
+    """A slice and its labels as data URIs.
+
+    Attributes:
+        photo: The slice in the soft-tissue window.
+        stencils: Tissue key and mask of every tissue that occurs, and of what is not annotated.
+    """
+
+    photo: Markup
+    stencils: tuple[tuple[str, Markup], ...] = ()
 
 
 class TrainingSetView(ABC):
@@ -97,7 +121,7 @@ class SegmentationView(TrainingSetView):
         }
 
     def charts(self) -> list[Histogram]:
-        """Return the area and the mean density of every tissue that occurs."""
+        """Return the area and the mean attenuation of every tissue that occurs."""
         areas = [
             Histogram(
                 f"{tissue.title} area",
@@ -106,34 +130,46 @@ class SegmentationView(TrainingSetView):
             )
             for tissue in self.tissues
         ]
-        densities = [
+        attenuations = [
             Histogram(
-                f"{tissue.title} mean density",
+                f"{tissue.title} mean attenuation",
                 "HU",
                 {split: of["mean_hu"][:, tissue.label - 1] for split, of in self._facts.items()},
                 tissue.hu_range,
             )
             for tissue in self.tissues
         ]
-        return areas + densities
+        return areas + attenuations
 
     def lines(self, split: str, index: int) -> list[str]:
-        """Say how large and how dense every tissue is."""
+        """Give the area and the mean attenuation of every tissue."""
         lines = []
         for tissue in self.tissues:
             area = self._areas(split, tissue)[index]
-            density = self._facts[split]["mean_hu"][index, tissue.label - 1]
-            told = f"{area:.3g} {self._unit.partition(' of')[0]}" if np.isfinite(area) else ""
-            dense = f"{density:.0f} HU" if np.isfinite(density) else ""
-            if told or dense:
-                lines.append(f"{tissue.title} {', '.join(filter(None, (told, dense)))}")
+            mean_hu = self._facts[split]["mean_hu"][index, tissue.label - 1]
+            unit = self._unit.partition(" of")[0]
+            known = [f"{area:.3g} {unit}"] if np.isfinite(area) else []
+            known += [f"{mean_hu:.0f} HU"] if np.isfinite(mean_hu) else []
+            if known:
+                lines.append(f"{tissue.title} {', '.join(known)}")
         if self._facts[split]["unknown_pixels"][index]:
             lines.append("Not annotated everywhere: no areas")
         return lines
 
     def picture(self, split: str, index: int) -> SamplePicture | None:
-        """Draw the slice and the outline of each tissue."""
-        return segmentation_picture(self._splits[split], index)
+        """Draw the slice and the mask of each tissue."""
+        opened = self._splits[split]
+        labels = opened.masks[index, :, :, 0]
+        shown = [(tissue.key, tissue.label, tissue.colour) for tissue in ABDOMINAL_TISSUES]
+        shown.append((NOT_ANNOTATED, NOT_ANNOTATED_LABEL, UNKNOWN_COLOUR))
+        return SamplePicture(
+            photo=photo_uri(SOFT_TISSUE.to_grey(opened.images[index, :, :, 0])),
+            stencils=tuple(
+                (key, stencil_uri(labels == label, colour))
+                for key, label, colour in shown
+                if (labels == label).any()
+            ),
+        )
 
     def _areas(self, split: str, tissue: Tissue) -> NDArray[np.float64]:
         """Return the area in every sample, NaN where a part of it is not annotated."""
@@ -143,7 +179,7 @@ class SegmentationView(TrainingSetView):
 
 
 class SliceView(TrainingSetView):
-    """A slice-selection set, judged for ``levels`` or else for those that it is annotated for."""
+    """A slice-selection set, shown for ``levels`` or else for those that it is annotated for."""
 
     noun = "slices with offsets"
 
@@ -175,12 +211,29 @@ class SliceView(TrainingSetView):
     def lines(self, split: str, index: int) -> list[str]:
         """Say how far the slice lies from every level that is annotated."""
         offsets = zip(self.levels, self.splits[split].offsets_mm[index], strict=True)
-        told = [f"{level} {offset:+.1f} mm" for level, offset in offsets if np.isfinite(offset)]
-        return [", ".join(told) or "no level annotated"]
+        known = [f"{level} {offset:+.1f} mm" for level, offset in offsets if np.isfinite(offset)]
+        return [", ".join(known) or "no level annotated"]
 
     def picture(self, split: str, index: int) -> SamplePicture | None:
         """Draw the slice."""
         return slice_picture(self.splits[split], index)
+
+
+def slice_picture(split: SliceSplit, index: int, side: int = LARGEST_SIDE) -> SamplePicture | None:
+    """Draw one slice, made smaller if a side is longer than ``side``; None if it is unreadable."""
+    try:
+        grey = read_grey_png(split.png_paths[index])
+    except BodycompError:
+        return None  # an issue says why
+    return SamplePicture(photo_uri(_shrunk(grey, side)))
+
+
+def _shrunk(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    factor = side / max(grey.shape)
+    if factor >= 1:
+        return grey
+    rows, columns = (max(1, round(n * factor)) for n in grey.shape)
+    return resize_grey(grey, (rows, columns))
 
 
 def manifest_patients(

@@ -128,7 +128,7 @@ def _rows(path: Path) -> list[dict[str, Cell]]:
 
 
 def _run_id(settings: Mapping[str, Any]) -> str:
-    """Return what tells runs apart that could give one case different results.
+    """Return what distinguishes runs that could give one case different results.
 
     It stays the same when a run is resumed.
     """
@@ -139,8 +139,8 @@ def _subtitle(manifest: Mapping[str, Any]) -> str:
     models = manifest.get("settings", {}).get("models", {})
     day = str(manifest.get("started", ""))[:10]
     version = manifest.get("software", {}).get("version", "")
-    told = [f"{role.replace('_', ' ')} {digest}" for role, digest in models.items()]
-    return f"Analysed on {day} by bodycomp {version} with the models {' and '.join(told)}."
+    named = [f"{role.replace('_', ' ')} {digest}" for role, digest in models.items()]
+    return f"Analysed on {day} by bodycomp {version} with the models {' and '.join(named)}."
 
 
 def _tiles(cases: Sequence[PageCase], refused: Sequence[Mapping[str, Cell]]) -> list[Tile]:
@@ -171,15 +171,15 @@ def _below(value: Cell, limit: float) -> bool:
 
 def _plots(cases: Sequence[PageCase]) -> list[Plot]:
     """Return what shows outliers: cases that lie apart deserve a look."""
-    area, density = Axis("muscle area", "cm²"), Axis("mean density of muscle", "HU")
+    area, attenuation = Axis("muscle area", "cm²"), Axis("muscle attenuation", "HU")
     plots = [
         Plot(
             "scatter",
-            "Muscle: area and density",
+            "Muscle: area and attenuation",
             area,
-            density,
+            attenuation,
             _points(cases, "muscle_area_cm2", "muscle_mean_hu"),
-            sentence="Points far from the others are often a wrong level or a wrong outline.",
+            sentence="Points far from the others are often a wrong level or a wrong segmentation.",
         ),
         Plot(
             "scatter",

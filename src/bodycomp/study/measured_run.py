@@ -54,7 +54,7 @@ class MeasuredRun:
         return self.out_dir / case.study / case.series
 
     def row_digest(self, case: Case) -> str:
-        """Return what tells whether a case was measured anew since it was reviewed."""
+        """Return a digest that changes when a case is measured anew."""
         return key_of(json.dumps(dict(self.rows[case]), sort_keys=True))
 
 

@@ -47,7 +47,7 @@ def clear_up(options: AnalyzeOptions) -> bool:
     The folder must be held (``held_folder``).
 
     Returns:
-        Whether there is a run to go on with.
+        Whether there is a run to resume.
 
     Raises:
         OutputError: Another run is writing to the folder, or it has content that the options do

@@ -1,4 +1,4 @@
-"""Names of studies and series that tell nobody who they are of, made with a secret key."""
+"""Names of studies and series that identify nobody, made with a secret key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Row = TypeVar("Row", RefusedSeries, SeriesRow, Source)
 def key_path(out_dir: Path) -> Path:
     """Return where the key of a run lies unless the user names another: beside its folder.
 
-    Whoever has the results alone cannot tell by trying whose they are.
+    Whoever has the results alone cannot find out by trying whose they are.
     """
     place = out_dir.resolve()
     return place.with_name(place.name + KEY_SUFFIX)

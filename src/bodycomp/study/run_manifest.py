@@ -85,15 +85,15 @@ class RunManifest:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise OutputError(
                 f"expected the results of an earlier run, found no readable {self.path}",
-                hint="Leave --resume out, or name the folder of the run to go on with.",
+                hint="Leave --resume out, or name the folder of the run to resume.",
             ) from error
         ours = json.loads(json.dumps(dict(self.settings)))
         names = ours.keys() | earlier.keys()
         differing = sorted(name for name in names if earlier.get(name) != ours.get(name))
         if differing:
-            told = "; ".join(f"{n}: {earlier.get(n)!r}, now {ours.get(n)!r}" for n in differing)
+            changed = "; ".join(f"{n}: {earlier.get(n)!r}, now {ours.get(n)!r}" for n in differing)
             raise OutputError(
-                f"the run to go on with had other settings ({told})",
+                f"the run to resume had other settings ({changed})",
                 hint="Give the same options and models, or name another folder.",
             )
 

@@ -19,8 +19,8 @@ const digitsFor = (value) => (!isNumber(value) ? 0 : Math.abs(value) >= 100 ? 0 
 const derivedList = ({ data }, all) => {
   const lines = page.quantities.filter((kind) => kind.key in all).map((kind) => {
     const value = all[kind.key], reason = (data.reasons || {})[kind.key];
-    const told = isNumber(value) ? `${inDigits(value, digitsFor(value))} ${kind.unit}`.trim() : `\u2013 ${reason || ""}`.trim();
-    return make("div", { class: isNumber(value) ? null : "missing" }, make("dt", { title: kind.about }, kind.title), make("dd", {}, told));
+    const shown = isNumber(value) ? `${inDigits(value, digitsFor(value))} ${kind.unit}`.trim() : `\u2013 ${reason || ""}`.trim();
+    return make("div", { class: isNumber(value) ? null : "missing" }, make("dt", { title: kind.about }, kind.title), make("dd", {}, shown));
   });
   return lines.length ? make("details", { open: true }, make("summary", {}, "Derived quantities"), make("dl", { class: "fact-list" }, ...lines)) : null;
 };

@@ -31,7 +31,7 @@ const decodeSlice = async (slice) => {
   return slice.decoded;
 };
 
-// Shades of the window: a pixel of grey g has the density lowest + g / 255 (highest - lowest).
+// Shades of the window: a pixel of grey g has the HU lowest + g / 255 (highest - lowest).
 const shades = () => {
   const table = new Uint8ClampedArray(256), low = look.level - look.width / 2;
   for (let grey = 0; grey < 256; grey += 1) table[grey] = 255 * (lowest + (grey / 255) * (highest - lowest) - low) / look.width;

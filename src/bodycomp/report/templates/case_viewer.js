@@ -39,7 +39,7 @@ const showVerdict = (row) => {
   byId("moved-words").textContent = moved
     ? `Level moved to slice ${review.moved + 1}${isNumber(row.cells.slice_index) ? `, from ${row.cells.slice_index + 1}` : ""}. Its measurements are those of the old slice until bodycomp review apply has measured the new one.` : "";
 };
-const judge = (verdict) => {
+const giveVerdict = (verdict) => {
   if (!opened) return;
   const { row } = opened, taken = reviewOf(row).verdict === verdict;
   setReview(row, { verdict: taken ? "" : verdict });
@@ -60,7 +60,7 @@ const startViewer = () => {
   byId("case-on").addEventListener("click", () => stepCase(1));
   byId("case-close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => { opened = null; showRows(); markRow(marked, !fromPlot); });
-  for (const verdict of ["accept", "reject"]) byId(verdict).addEventListener("click", () => judge(verdict));
+  for (const verdict of ["accept", "reject"]) byId(verdict).addEventListener("click", () => giveVerdict(verdict));
   byId("move").addEventListener("click", moveLevel);
   byId("comment").addEventListener("input", (event) => setReview(opened.row, { comment: event.target.value }));
   document.addEventListener("reviewed", ({ detail: row }) => {

@@ -6,7 +6,7 @@ const niceTicks = (low, high, count = 5) => {
   for (let at = Math.ceil(low / step - 1e-9); at * step <= high + step * 1e-9; at += 1) ticks.push(at * step);
   return { ticks, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9) + (String(step / power).includes(".") ? 1 : 0)) };
 };
-// A logarithmic axis is a plain one of exponents: its ticks alone are told as powers.
+// A logarithmic axis is a plain one of exponents: its ticks alone are written as powers.
 const logTicks = (low, high) => {
   const steps = high - low < 1.2 ? [1, 2, 3, 5] : [1], ticks = [];
   for (let power = Math.floor(low); power <= high; power += 1) for (const step of steps) ticks.push(power + Math.log10(step));

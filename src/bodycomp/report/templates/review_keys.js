@@ -6,7 +6,7 @@ const startKeys = (tools) => {
   for (const button of document.querySelectorAll("[data-help]")) button.addEventListener("click", showHelp);
   const inCase = {
     j: () => stepCase(1), ArrowRight: () => stepCase(1), k: () => stepCase(-1), ArrowLeft: () => stepCase(-1),
-    ArrowUp: () => stepSlice(1), ArrowDown: () => stepSlice(-1), 0: goHome, a: () => judge("accept"), r: () => judge("reject"),
+    ArrowUp: () => stepSlice(1), ArrowDown: () => stepSlice(-1), 0: goHome, a: () => giveVerdict("accept"), r: () => giveVerdict("reject"),
     m: moveLevel, c: () => byId("comment").focus(), w: tools.nextWindow, o: tools.toggleOverlay, "?": showHelp,
   };
   const inTable = {

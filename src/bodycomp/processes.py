@@ -1,4 +1,4 @@
-"""Processes that help this one, and end with it however it ends."""
+"""Processes that help this one and end with it however it ends; results in order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ import os
 import signal
 import threading
 import warnings
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import connection
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def helper_processes(count: int) -> ProcessPoolExecutor:
@@ -21,6 +27,30 @@ def helper_processes(count: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")  # fork is unsafe once threads run
     debug = logging.getLogger("bodycomp").isEnabledFor(logging.DEBUG)
     return ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(debug,))
+
+
+def results_in_order(
+    pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
+) -> Iterator[Result]:
+    """Yield the result of every item, in order.
+
+    Args:
+        pool: Does the work.
+        work: Item -> result.
+        items: Taken as they are needed.
+        ahead: How many are in the pool before the first result is waited for.
+    """
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _begin(debug: bool) -> None:

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bodycomp.anatomy import DEFAULT_LEVEL
-from bodycomp.cohort.samples import level_samples, mask_samples
-from bodycomp.cohort.study import study_header, write_study
-from bodycomp.cohort.truth import LABELS_NAME, PatientTruth, tissue_areas_cm2, write_truth
-from bodycomp.data.samples import LevelSample, MaskSample
+from bodycomp.cohort.options import CohortOptions
+from bodycomp.cohort.study import DICOM_FOLDER, study_header, write_study
+from bodycomp.cohort.truth import (
+    LABELS_NAME,
+    TRUTH_FOLDER,
+    PatientTruth,
+    Row,
+    cohort_row,
+    tissue_areas_cm2,
+    write_truth,
+)
+from bodycomp.data.samples import (
+    LevelSample,
+    LevelSampling,
+    MaskSample,
+    MaskSampling,
+    level_sample,
+    level_slices,
+    mask_sample,
+    mask_slices,
+    training_share,
+)
+from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 
-DICOM_FOLDER = "dicom"
-TRUTH_FOLDER = "truth"
+MASK_SAMPLING: Final = MaskSampling(spacing_mm=4.0, around=DEFAULT_LEVEL, reach_mm=30.0)
+"""Masks are sampled about L3 alone, but widely, so that a slice chosen amiss is still known."""
 
-
-@dataclass(frozen=True, slots=True)
-class PatientTask:
-    """Which patient to make, and where."""
-
-    seed: int
-    index: int
-    split: str
-    cohort: Path
-    dicom: bool
-
-    @property
-    def name(self) -> str:
-        """Name of the patient in the cohort."""
-        return f"patient-{self.index:04d}"
+LEVEL_SAMPLING: Final = LevelSampling(spacing_mm=4.0, near_mm=70.0, far_stride=3)
+"""Every slice within about two vertebrae of L3, a third of the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,30 +47,31 @@ class PatientSamples:
     """What the training sets and the cohort's tables take from one patient."""
 
     truth: PatientTruth
-    row: dict[str, object]
+    row: Row
     masks: list[MaskSample]
     levels: list[LevelSample]
     dicom_files: int
 
 
-def make_patient(task: PatientTask) -> PatientSamples:
+def make_patient(options: CohortOptions, index: int) -> PatientSamples:
     """Render a patient, write study and truth, and return the samples of its split.
 
     Patients of the test split give samples too: they make the optional test sets.
     """
-    patient = sample_patient(task.seed, task.index)
+    name, split = f"patient-{index:04d}", options.split_of(index)
+    patient = sample_patient(options.seed, index)
     scan = sample_scan(patient)
     torso = Torso(patient)
     volume, labels = torso.render(scan)
     level_z_mm = {name: round(float(z), 3) for name, z in torso.level_z_mm.items()}
-    header = study_header(task.name, patient, scan)
+    header = study_header(name, patient, scan)
     files = 0
-    if task.dicom:
-        files = write_study(task.cohort / DICOM_FOLDER / task.name, volume, header, task.index)
+    if options.dicom:
+        files = write_study(options.folder / DICOM_FOLDER / name, volume, header, index)
     at_level = volume.nearest_slice(level_z_mm[DEFAULT_LEVEL])
     truth = PatientTruth(
-        patient=task.name,
-        split=task.split,
+        patient=name,
+        split=split,
         study_uid=header.uid("study"),
         series_uid=header.uid("series"),
         level_z_mm=level_z_mm,
@@ -70,32 +80,39 @@ def make_patient(task: PatientTask) -> PatientSamples:
         parameters=asdict(patient),
         scan=asdict(scan),
     )
-    folder = task.cohort / TRUTH_FOLDER / task.name
+    folder = options.folder / TRUTH_FOLDER / name
     folder.mkdir(parents=True)
     write_truth(folder, truth)
     write_nifti_labels(folder / LABELS_NAME, volume, labels)
     return PatientSamples(
         truth=truth,
-        row=_row(truth, len(volume), patient.weight_kg),
-        masks=mask_samples(volume, labels, level_z_mm),
-        levels=level_samples(volume, level_z_mm, thin_far=task.split == "train"),
+        row=cohort_row(truth, len(volume), patient.weight_kg),
+        masks=_mask_samples(volume, labels, level_z_mm),
+        levels=_level_samples(volume, level_z_mm, thin_far=split == "train"),
         dicom_files=files,
     )
 
 
-def _row(truth: PatientTruth, slices: int, weight_kg: float) -> dict[str, object]:
-    """Return the patient's row of ``cohort.csv``."""
-    person, scan = truth.parameters, truth.scan
-    return {
-        "patient": truth.patient,
-        "split": truth.split,
-        "sex": person["sex"],
-        "age_years": round(person["age_years"], 1),
-        "height_mm": round(person["height_mm"]),
-        "weight_kg": round(weight_kg, 1),
-        "contrast_phase": person["contrast_phase"],
-        "slices": slices,
-        "slice_spacing_mm": round(scan["slice_spacing_mm"], 3),
-        "l3_z_mm": truth.level_z_mm[DEFAULT_LEVEL],
-        **{f"{key}_cm2": area for key, area in truth.area_cm2.items()},
-    }
+def _level_samples(
+    volume: Volume, level_z_mm: dict[str, float], *, thin_far: bool
+) -> list[LevelSample]:
+    """Sample the series from feet to head; a level outside the scan has no offset.
+
+    Args:
+        volume: The rendered series.
+        level_z_mm: Level -> its position.
+        thin_far: Keep only a share of the slices far from L3, as suits training.
+    """
+    indices = level_slices(volume, LEVEL_SAMPLING)
+    if thin_far:
+        indices = training_share(indices, volume, level_z_mm, LEVEL_SAMPLING)
+    return [level_sample(volume, level_z_mm, index) for index in indices]
+
+
+def _mask_samples(
+    volume: Volume, labels: NDArray[np.uint8], level_z_mm: dict[str, float]
+) -> list[MaskSample]:
+    """Sample the slices around L3, resized to the size of the training format."""
+    annotated = np.ones(len(volume), bool)
+    chosen = mask_slices(volume, annotated, level_z_mm, MASK_SAMPLING)
+    return [mask_sample(volume, labels[index], index) for index in chosen]

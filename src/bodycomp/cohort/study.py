@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.cohort.habits import habit_of
-from bodycomp.dicom.header import SeriesHeader
+from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
 from bodycomp.dicom.write import write_ct_series, write_localizer
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom import PatientParameters, ScanParameters
 
+DICOM_FOLDER: Final = "dicom"
 MAIN_SERIES: Final = "series-2"
 """Folder of the main series in a study."""
 
@@ -22,10 +23,68 @@ THICK_MM: Final = 4.0
 """Series thinner than this come with a thick companion in some studies."""
 
 
+@dataclass(frozen=True, slots=True)
+class VendorProfile:
+    """How one vendor's scanners store a series; the names are invented, the rest is real.
+
+    Attributes:
+        manufacturer, model: Names.
+        kernels: Names of the kernel from soft to sharp.
+        description: Series description of the main series.
+        pixels: Stored format.
+        first_instance: End of the body at which instance number 1 lies.
+        file_name: Instance number -> file name.
+    """
+
+    manufacturer: str
+    model: str
+    kernels: tuple[str, str, str]
+    description: str
+    pixels: PixelFormat
+    first_instance: Literal["head", "feet"]
+    file_name: Callable[[int], str]
+
+
+VENDORS: Final = (
+    VendorProfile(
+        "Phantom Medical",
+        "Axial 64",
+        ("SOFT", "STANDARD", "BONE"),
+        "CT ABD PELVIS",
+        PixelFormat(intercept_hu=-1024, padding=-2000),
+        "head",
+        lambda number: f"1-{number:03d}.dcm",
+    ),
+    VendorProfile(
+        "Synthetic Imaging",
+        "Spiral 128",
+        ("B20f", "B30f", "B50f"),
+        "Abdomen  5.0  B30f",
+        PixelFormat(intercept_hu=-1024, bits_stored=12, signed=False),
+        "head",
+        lambda number: f"CT.{number:05d}",
+    ),
+    VendorProfile(
+        "Parametric Systems",
+        "Torso 256",
+        ("A", "B", "C"),
+        "Body Routine",
+        PixelFormat(intercept_hu=0, storage=Storage.IMPLICIT),
+        "feet",
+        lambda number: f"IM{number:04d}",
+    ),
+)
+
+
+def vendor_of(patient_index: int) -> VendorProfile:
+    """Return the vendor whose scanner measured a patient of the cohort."""
+    return VENDORS[patient_index % len(VENDORS)]
+
+
 def study_header(name: str, patient: PatientParameters, scan: ScanParameters) -> SeriesHeader:
     """Return the header of the patient's main series."""
-    habit = habit_of(patient.index)
-    kernel = habit.kernels[min(2, int(scan.sharpness * 3))]
+    vendor = vendor_of(patient.index)
+    kernel = vendor.kernels[min(2, int(scan.sharpness * 3))]
     return SeriesHeader(
         seed=f"bodycomp-phantom-{patient.seed}-{patient.index}",
         series_number=2,
@@ -36,17 +95,17 @@ def study_header(name: str, patient: PatientParameters, scan: ScanParameters) ->
         patient_weight_kg=round(patient.weight_kg, 1),
         patient_height_m=round(patient.height_mm / 1000, 2),
         study_description="CT abdomen (synthetic)",
-        series_description=habit.description,
+        series_description=vendor.description,
         body_part="ABDOMEN",
-        manufacturer=habit.manufacturer,
-        model=habit.model,
+        manufacturer=vendor.manufacturer,
+        model=vendor.model,
         kernel=kernel,
         kvp=float(scan.kvp),
         contrast_agent=None if patient.contrast_phase == "none" else "synthetic",
         slice_thickness_mm=scan.slice_thickness_mm,
-        pixels=habit.pixels,
-        first_instance=habit.first_instance,
-        file_name=habit.file_name,
+        pixels=vendor.pixels,
+        first_instance=vendor.first_instance,
+        file_name=vendor.file_name,
     )
 
 

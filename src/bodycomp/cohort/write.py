@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import multiprocessing
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bodycomp.anatomy import VERTEBRAE
-from bodycomp.cohort.cases import write_cases
 from bodycomp.cohort.options import CohortOptions
-from bodycomp.cohort.patient import PatientSamples, PatientTask, make_patient
-from bodycomp.cohort.truth import PatientTruth
+from bodycomp.cohort.patient import PatientSamples, make_patient
+from bodycomp.cohort.truth import PatientTruth, Row, write_cases, write_rows
 from bodycomp.data.layout import SPLITS
 from bodycomp.data.writers import SegmentationWriter, SliceWriter
-from bodycomp.storage import atomic_file, atomic_folder
+from bodycomp.processes import helper_processes, results_in_order
+from bodycomp.storage import atomic_folder
 
 SEGMENTATION_FOLDER = "segmentation"
 SLICE_SELECTION_FOLDER = "slice-selection"
@@ -49,10 +46,10 @@ def write_cohort(
         OutputError: The folder has content and ``overwrite`` is off.
     """
     with atomic_folder(options.folder, overwrite=options.overwrite) as folder:
-        rows: list[dict[str, object]] = []
+        rows: list[Row] = []
         truths: list[PatientTruth] = []
         masks = levels = files = 0
-        patients = _patients(options, folder)
+        patients = _patients(replace(options, folder=folder))
         for split, count in zip(SPLITS, options.splits, strict=True):
             for samples in _write_split(folder, split, patients, count):
                 rows.append(samples.row)
@@ -61,7 +58,7 @@ def write_cohort(
                 levels += len(samples.levels)
                 files += samples.dicom_files
                 progress(1)
-        _write_table(folder / "cohort.csv", rows)
+        write_rows(folder / "cohort.csv", rows)
         if options.dicom:  # without scans there is nothing that a cases table could list
             write_cases(folder, truths)
     return CohortSummary(masks, levels, files)
@@ -94,33 +91,12 @@ def _write_split(
             yield samples
 
 
-def _patients(options: CohortOptions, folder: Path) -> Iterator[PatientSamples]:
+def _patients(options: CohortOptions) -> Iterator[PatientSamples]:
     """Yield the patients in order, a few being made ahead in other processes."""
-    tasks = (
-        PatientTask(options.seed, index, options.split_of(index), folder, options.dicom)
-        for index in range(options.patients)
-    )
+    make = partial(make_patient, options)
     jobs = min(options.jobs or len(os.sched_getaffinity(0)), options.patients)
     if jobs == 1:
-        yield from map(make_patient, tasks)
+        yield from map(make, range(options.patients))
         return
-    context = multiprocessing.get_context("spawn")  # fork is unsafe once threads run
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        ahead: deque[Future[PatientSamples]] = deque()
-        try:
-            for task in tasks:
-                ahead.append(pool.submit(make_patient, task))
-                if len(ahead) > jobs:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
-
-
-def _write_table(path: Path, rows: list[dict[str, object]]) -> None:
-    with atomic_file(path) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with helper_processes(jobs) as pool:
+        yield from results_in_order(pool, make, range(options.patients), jobs + 1)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.cohort import CohortOptions, read_truth, write_cohort
-from bodycomp.cohort.cases import CASES_NAME
-from bodycomp.cohort.patient import DICOM_FOLDER
+from bodycomp.cohort.study import DICOM_FOLDER
+from bodycomp.cohort.truth import CASES_NAME
 from bodycomp.cohort.write import SEGMENTATION_FOLDER as MASKS_FOLDER
 from bodycomp.cohort.write import SLICE_SELECTION_FOLDER as OFFSETS_FOLDER
 from bodycomp.demo.options import DemoOptions
@@ -47,7 +47,7 @@ class DemoProgress:
     """Opens a bar for a step that shows none of its own.
 
     Attributes:
-        patients: Number of patients -> bar of the cohort, told after each patient.
+        patients: Number of patients -> bar of the cohort, advanced after each patient.
         trainings: Bars of the trainings.
         study: Bar of the analysis.
         evaluation: Bar of the evaluation.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bodycomp.agreement.masks import MaskAgreement, compare_masks
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.preparation.splits import pseudonyms
+from bodycomp.processes import results_in_order
 from bodycomp.report.result_rows import Cell
 
 QUANTITIES: Final = MaskAgreement.__slots__
@@ -95,29 +96,15 @@ def compare_slices(
         tissues: What is compared.
         done: Called with 1 after every slice.
     """
-    waiting: deque[Future[list[SegmentationRow]]] = deque()
-
-    def next_rows() -> list[SegmentationRow]:
-        rows = waiting.popleft().result()
-        done(1)
-        return rows
-
+    annotated = (one for one in slices if not (one.truth == NOT_ANNOTATED_LABEL).all())
     with ThreadPoolExecutor(_THREADS) as threads:
-        try:
-            for one in slices:
-                if (one.truth == NOT_ANNOTATED_LABEL).all():
-                    continue
-                waiting.append(threads.submit(_compare, one, tissues))
-                if len(waiting) >= _WAITING:
-                    yield from next_rows()
-            while waiting:
-                yield from next_rows()
-        finally:
-            for future in waiting:
-                future.cancel()
+        compare = partial(_compare, tissues)
+        for rows in results_in_order(threads, compare, annotated, _WAITING):
+            done(1)
+            yield from rows
 
 
-def _compare(one: SliceMasks, tissues: Sequence[Tissue]) -> list[SegmentationRow]:
+def _compare(tissues: Sequence[Tissue], one: SliceMasks) -> list[SegmentationRow]:
     agreements = compare_masks(one.mask, one.truth, tissues, one.pixel_spacing_mm, one.hu)
     return [
         SegmentationRow(one.source, one.index, one.patient, tissue, agreement)

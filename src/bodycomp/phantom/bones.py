@@ -71,9 +71,9 @@ def paint_ribs(frame: SliceFrame) -> None:
         band = rib_band(frame)
         middle = frame.section.cavity + np.float32(5.2)
         cortex, marrow = Ink(materials.cortical + 60), Ink(materials.marrow + 40)
-        paint_band(frame.canvas, frame.grid, middle, band.bone, (cortex, marrow))
+        paint_band(frame, middle, band.bone, (cortex, marrow))
         soft = Ink(materials.cartilage)
-        paint_band(frame.canvas, frame.grid, middle, band.cartilage, (soft, soft))
+        paint_band(frame, middle, band.cartilage, (soft, soft))
     _paint_rib_necks(frame)
     _paint_sternum(frame)
 

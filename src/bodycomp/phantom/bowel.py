@@ -19,7 +19,7 @@ _CONTENTS: tuple[Content, ...] = ("fluid", "gas", "stool")
 
 
 @dataclass(frozen=True)
-class Segment:
+class BowelPiece:
     """A piece of bowel in the slice; lengths in mm, ``taper``: relative radius of the far end."""
 
     x0: float
@@ -33,7 +33,7 @@ class Segment:
     gas_share: float
 
 
-def paint_bowel(frame: SliceFrame, pieces: Sequence[Segment], inside: Floats) -> None:
+def paint_bowel(frame: SliceFrame, pieces: Sequence[BowelPiece], inside: Floats) -> None:
     """Paint pieces of bowel that open into one another: first their walls, then their content."""
     canvas, ink = frame.canvas, Ink(frame.materials.bowel_wall, 0, 2.0)
     found = []
@@ -51,8 +51,8 @@ def paint_bowel(frame: SliceFrame, pieces: Sequence[Segment], inside: Floats) ->
             canvas.fill(window, cover, ink, _content_hu(frame, piece, window))
 
 
-def _content_hu(frame: SliceFrame, piece: Segment, window: Window) -> Floats:
-    """Density of the content: gas collects in front, stool is mottled with bubbles."""
+def _content_hu(frame: SliceFrame, piece: BowelPiece, window: Window) -> Floats:
+    """Return HU of the content: gas collects in front, stool is mottled with bubbles."""
     canvas, materials = frame.canvas, frame.materials
     grain, blotch = canvas.grain[window], canvas.blotch[window]
     if piece.content == "stool":
@@ -102,7 +102,7 @@ class SmallBowel:
             y = section.y - section.front * 0.33 - section.front * 0.62 * self._y[k]
             run = float(self._run_mm[k]) * scale * size
             dx, dy = run * np.cos(self._turn[k]), run * np.sin(self._turn[k])
-            piece = Segment(
+            piece = BowelPiece(
                 *(float(x - dx), float(y - dy), float(x + dx), float(y + dy)),
                 float(self._radius_mm[k]) * scale * size,
                 0.6 + 0.5 * float(self._share[k]), 1.8, self._content[k],
@@ -152,14 +152,11 @@ class Colon:
         end = min(1.0, (18.7 - u) / 0.6, (u - self._flexure_u + 0.3) / 0.4)
         swell = 1.0 + 0.16 * np.sin(u * 5.2 + self._phase[0])
         radius = self._right_mm * frame.scale * float(swell * np.sqrt(max(end, 0.0)))
-        x = (
-            section.x
-            - section.half_width * knots(u, (13, 17, 18.7), (0.97, 0.97, 0.8))
-            + 28 * frame.scale
-        )
+        side = section.half_width * knots(u, (13, 17, 18.7), (0.97, 0.97, 0.8))
+        x = section.x - side + 28 * frame.scale
         y = section.y + section.back * knots(u, (13, 15, 17, 18.7), (0.0, 0.02, -0.35, -0.7))
         share = self._gas_in_front(u, 2)
-        piece = Segment(x - 3, y - 4, x + 3, y + 4, radius, 1.0, 2.4, "stool", share)
+        piece = BowelPiece(x - 3, y - 4, x + 3, y + 4, radius, 1.0, 2.4, "stool", share)
         paint_bowel(frame, [piece], inside)
 
     def _paint_descending(self, frame: SliceFrame, inside: Floats) -> None:
@@ -168,14 +165,11 @@ class Colon:
             return
         swell = 1.0 + 0.2 * np.sin(u * 6.1 + self._phase[1])
         radius = self._left_mm * frame.scale * float(swell)
-        x = (
-            section.x
-            + section.half_width * knots(u, (12, 17, 18.2), (0.97, 0.97, 0.82))
-            - 20 * frame.scale
-        )
+        side = section.half_width * knots(u, (12, 17, 18.2), (0.97, 0.97, 0.82))
+        x = section.x + side - 20 * frame.scale
         y = section.y + section.back * knots(u, (12, 15, 17, 18.2), (0.15, 0.35, -0.05, -0.4))
         share = self._gas_in_front(u, 3)
-        piece = Segment(x, y - 2, x, y + 2, radius, 1.0, 2.6, "stool", share)
+        piece = BowelPiece(x, y - 2, x, y + 2, radius, 1.0, 2.6, "stool", share)
         paint_bowel(frame, [piece], inside)
 
     def _paint_transverse(self, frame: SliceFrame, inside: Floats) -> None:
@@ -195,7 +189,7 @@ class Colon:
             y = section.y - section.front * bow + 6
             content, _ = self._content(14 + k // 3)
             x, y = float(x), float(y)
-            pieces.append(Segment(x - 4, y, x + 4, y, cut, 1.0, 2.2, content, 1.0))
+            pieces.append(BowelPiece(x - 4, y, x + 4, y, cut, 1.0, 2.2, content, 1.0))
         paint_bowel(frame, pieces, inside)
 
     def _paint_sigmoid(self, frame: SliceFrame, inside: Floats) -> None:
@@ -208,5 +202,5 @@ class Colon:
                 x = float(section.x + section.half_width * (0.45 * a + 0.2))
                 y = float(section.y + section.front * 0.5 * b)
                 content, share = self._content(k)
-                pieces.append(Segment(x - 5, y, x + 5, y, cut, 1.0, 2.6, content, share))
+                pieces.append(BowelPiece(x - 5, y, x + 5, y, cut, 1.0, 2.6, content, share))
         paint_bowel(frame, pieces, inside)

@@ -24,7 +24,7 @@ class Ink:
     """What a shape is filled with.
 
     Attributes:
-        hu: Density.
+        hu: Attenuation.
         label: Value in the label mask; 0 for all that is not a measured tissue.
         grain_hu: Amplitude of the fine texture.
     """
@@ -135,7 +135,7 @@ class Canvas:
         self.labels.reshape(-1)[pixels[cover >= 0.5]] = ink.label
 
     def tint_flat(self, pixels: NDArray[np.intp], cover: Floats, target_hu: float) -> None:
-        """Blend a density into single pixels and leave the labels alone."""
+        """Blend a value into single pixels and leave the labels alone."""
         hu = self.hu.reshape(-1)
         hu[pixels] += cover * (np.float32(target_hu) - hu.take(pixels))
 
@@ -174,20 +174,20 @@ class Canvas:
         self, shape: Ellipse, ink: Ink, soft_mm: float = 0.0, part: float | Floats = 1.0
     ) -> None:
         """Paint an ellipse; ``part`` scales its coverage (number, or map of the slice)."""
-        seen = isinstance(part, np.ndarray) or part > 0.01
-        found = self.ellipse_cover(shape, soft_mm) if seen else None
-        if found is not None:
-            window, cover = found
-            cover *= part[window] if isinstance(part, np.ndarray) else np.float32(part)
-            self.fill(window, cover, ink)
+        if isinstance(part, np.ndarray) or part > 0.01:
+            self._paint(self.ellipse_cover(shape, soft_mm), ink, part)
 
     def capsule(self, shape: Capsule, ink: Ink, part: float | Floats = 1.0) -> None:
         """Paint a capsule; ``part`` as in :meth:`ellipse`."""
-        seen = isinstance(part, np.ndarray) or part > 0.01
-        found = self.capsule_distance(shape) if seen else None
+        found = None
+        if isinstance(part, np.ndarray) or part > 0.01:
+            found = self.capsule_distance(shape)
         if found is not None:
-            window, distance = found
-            cover = self.cover(distance)
+            self._paint((found[0], self.cover(found[1])), ink, part)
+
+    def _paint(self, found: tuple[Window, Floats] | None, ink: Ink, part: float | Floats) -> None:
+        if found is not None:
+            window, cover = found
             cover *= part[window] if isinstance(part, np.ndarray) else np.float32(part)
             self.fill(window, cover, ink)
 
@@ -217,7 +217,7 @@ class Canvas:
         distance -= along
         return window, distance
 
-    def outline(
+    def curve(
         self, x: float, y: float, radii: Floats, ink: Ink, part: float | Floats = 1.0
     ) -> None:
         """Paint the inside of a star-shaped curve around (x, y), given as a table of radii."""
@@ -228,6 +228,4 @@ class Canvas:
         dx = self.x[window] - np.float32(x)
         dy = self.y[window] - np.float32(y)
         distance = np.sqrt(dx * dx + dy * dy) - radii.take(angle_index(dx, dy))
-        cover = self.cover(distance)
-        cover *= part[window] if isinstance(part, np.ndarray) else np.float32(part)
-        self.fill(window, cover, ink)
+        self._paint((window, self.cover(distance)), ink, part)

@@ -70,7 +70,7 @@ def paint_liver(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
     x = section.x - section.half_width + wide - 1.0
     part = inside * presence(frame.u, 7.0, tip - 0.05, frame.ramp)
     radii = wide * deep / np.hypot(deep * SIN, wide * COS)
-    frame.canvas.outline(x, y, (radii * layout.liver_wave).astype(np.float32), ink, part)
+    frame.canvas.curve(x, y, (radii * layout.liver_wave).astype(np.float32), ink, part)
     left = knots(frame.u, (8.5, 10.5, 11.8, 13.0), (0.62, 0.62, 0.48, 0.0))
     if left > 0.05:
         lobe = Ellipse(
@@ -93,12 +93,8 @@ def paint_liver(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
 
 def _paint_liver_vessels(frame: SliceFrame, part: Floats) -> None:
     section = frame.section
-    hu = (
-        frame.materials.vein
-        if frame.patient.contrast_phase == "portal"
-        else (frame.materials.liver - 12)
-    )
-    ink = Ink(hu)
+    is_portal = frame.patient.contrast_phase == "portal"
+    ink = Ink(frame.materials.vein if is_portal else frame.materials.liver - 12)
     for k in range(4):
         sway = 0.35 + 0.13 * k + 0.05 * np.sin(frame.u * 2.2 + k)
         x = section.x - section.half_width * float(sway)
@@ -109,9 +105,8 @@ def _paint_liver_vessels(frame: SliceFrame, part: Floats) -> None:
 
 def paint_spleen(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
     """Paint the spleen: a crescent under the left posterior ribs."""
-    zeta = (frame.curve.z_at(layout.spleen_u) - frame.z_mm) / (
-        layout.spleen_half_length * frame.scale
-    )
+    half_length = layout.spleen_half_length * frame.scale
+    zeta = (frame.curve.z_at(layout.spleen_u) - frame.z_mm) / half_length
     if abs(zeta) >= 1:
         return
     size = float(np.sqrt(1 - zeta * zeta)) * frame.scale
@@ -124,9 +119,8 @@ def paint_spleen(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None
 
 def _soft(frame: SliceFrame, zeta: float) -> float:
     """Edge softness in mm where a slice of this thickness cuts an ellipsoid obliquely."""
-    return float(
-        min(abs(zeta) / np.sqrt(max(1 - zeta * zeta, 0.05)), 3.0) * frame.thickness_mm * 0.5
-    )
+    slope = min(abs(zeta) / np.sqrt(max(1 - zeta * zeta, 0.05)), 3.0)
+    return float(slope * frame.thickness_mm * 0.5)
 
 
 def paint_kidneys(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
@@ -169,12 +163,10 @@ def paint_ureters(frame: SliceFrame) -> None:
         return
     hu = 480.0 if frame.patient.contrast_phase == "late" else 22.0
     for side in (-1.0, 1.0):
-        x = (
-            frame.section.spine_x
-            + side * knots(frame.u, (14, 16, 18, 20), (42, 40, 34, 52)) * frame.scale
-        )
-        y = frame.section.spine_y - knots(frame.u, (14, 16, 18, 20), (26, 32, 44, 62)) * frame.scale
-        frame.canvas.ellipse(Ellipse(x, y, 2.3, 2.3), Ink(hu))
+        out = side * knots(frame.u, (14, 16, 18, 20), (42, 40, 34, 52)) * frame.scale
+        ahead = knots(frame.u, (14, 16, 18, 20), (26, 32, 44, 62)) * frame.scale
+        spot = Ellipse(frame.section.spine_x + out, frame.section.spine_y - ahead, 2.3, 2.3)
+        frame.canvas.ellipse(spot, Ink(hu))
 
 
 def paint_pancreas_and_duodenum(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
@@ -190,12 +182,8 @@ def paint_pancreas_and_duodenum(frame: SliceFrame, layout: OrganLayout, inside: 
         part = presence(u, middle - 0.42, middle + 0.42, frame.ramp)
         if part > 0.02:
             limb = Capsule(
-                *(
-                    x0 + xa * scale,
-                    y0 + ya * scale - ahead,
-                    x0 + xb * scale,
-                    y0 + yb * scale - ahead,
-                ),
+                *(x0 + xa * scale, y0 + ya * scale - ahead),
+                *(x0 + xb * scale, y0 + yb * scale - ahead),
                 *(ra * scale, rb * scale),
             )
             frame.canvas.capsule(limb, ink, part * inside)

@@ -1,4 +1,4 @@
-"""Who lies in the scanner: the anatomical parameters of one synthetic patient, from a seed."""
+"""Who lies in the scanner: anatomy of one synthetic patient, from a seed, and its HU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PatientParameters:
         skeletal_muscle_cm2: Aim for muscle at L3; 90..200 cm2 in adults.
         subcutaneous_fat_cm2: Aim for subcutaneous fat at L3; 40..420 cm2.
         visceral_fat_cm2: Aim for visceral fat at L3; 15..350 cm2.
-        muscle_hu: Density of muscle without fat streaks, before contrast enhancement.
+        muscle_hu: Attenuation of muscle without fat streaks, before contrast enhancement.
         muscle_fat_fraction: Share of muscle replaced by fat streaks, 0..0.3 (myosteatosis).
         lordosis: Lumbar lordosis and thoracic kyphosis relative to the average spine (1.0).
         fat_droop: Subcutaneous fat collects at the flanks (positive) or the front (negative).
@@ -40,7 +40,7 @@ class PatientParameters:
         rib_drop: Steepness of the ribs relative to the average (1.0).
         rib12_length: Length of the twelfth rib relative to the average (1.0).
         inspiration_level: Shift of the diaphragm towards the feet, in vertebrae.
-        bone_hu: Density of trabecular bone; 80 (osteoporosis)..260.
+        bone_hu: Attenuation of trabecular bone; 80 (osteoporosis)..260.
         bowel_gas: Share of bowel segments that hold gas, 0..1.
         rotation_deg: Roll about the long axis; positive turns the front to the patient's left.
         l3_z_mm: Table position of mid-L3.
@@ -152,4 +152,71 @@ def _areas(
         float(np.clip(muscle_cm2, 82, 215)),
         float(np.clip(subcutaneous * spread[1], 35, 430)),
         float(np.clip(visceral * spread[2], 14, 350)),
+    )
+
+
+# --- attenuation of the tissues -------------------------------------------------------------------
+
+# Enhancement in HU added to the unenhanced tissue: none, arterial, portal, late.
+_ENHANCEMENT: Final[dict[ContrastPhase, dict[str, float]]] = {
+    "none": dict.fromkeys(("aorta", "vein", "liver", "spleen", "kidney", "muscle", "wall"), 0.0),
+    "arterial": {
+        "aorta": 240, "vein": 40, "liver": 18, "spleen": 75, "kidney": 110, "muscle": 5, "wall": 35,
+    },
+    "portal": {
+        "aorta": 110, "vein": 105, "liver": 55, "spleen": 70, "kidney": 135, "muscle": 10,
+        "wall": 45,
+    },
+    "late": {
+        "aorta": 65, "vein": 65, "liver": 35, "spleen": 45, "kidney": 110, "muscle": 9, "wall": 30,
+    },
+}  # fmt: skip
+
+_LUMEN: Final[dict[OralContrast, float]] = {"none": 22.0, "water": 8.0, "positive": 190.0}
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Attenuation in HU; bone and gas are common to all, the rest is the patient's."""
+
+    muscle: float
+    fat: float
+    aorta: float
+    vein: float
+    liver: float
+    spleen: float
+    kidney: float
+    pancreas: float
+    bowel_wall: float
+    lumen: float
+    stool: float
+    marrow: float
+    disc: float
+    cortical: float = 520.0
+    gas: float = -960.0
+    lung: float = -860.0
+    canal: float = 25.0
+    cartilage: float = 95.0
+
+
+def materials_of(patient: PatientParameters) -> Materials:
+    """Return the attenuation of the patient's tissues in the contrast phase of the scan."""
+    rng = np.random.default_rng([patient.anatomy_seed, 3])
+    strength = float(rng.uniform(0.8, 1.2))
+    gain = {k: v * strength for k, v in _ENHANCEMENT[patient.contrast_phase].items()}
+    steatosis = max(0.0, (patient.bmi_kg_m2 - 28) * rng.uniform(0, 3.0))
+    return Materials(
+        muscle=patient.muscle_hu + gain["muscle"],
+        fat=patient.fat_hu,
+        aorta=42 + gain["aorta"],
+        vein=40 + gain["vein"],
+        liver=58 + gain["liver"] - min(steatosis, 45.0),
+        spleen=48 + gain["spleen"],
+        kidney=33 + gain["kidney"],
+        pancreas=40 + 0.7 * gain["wall"],
+        bowel_wall=38 + gain["wall"],
+        lumen=_LUMEN[patient.oral_contrast] + float(rng.normal(0, 6)),
+        stool=float(rng.uniform(10, 60)) + (60 if patient.oral_contrast == "positive" else 0),
+        marrow=patient.bone_hu,
+        disc=80.0,
     )

@@ -1,4 +1,4 @@
-"""Painting the bones of the pelvis: iliac wings, sacrum, hip joints."""
+"""Painting the pelvis: iliac wings, sacrum and hip joints; bladder, uterus or prostate, rectum."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.pelvis_line import wing_at
-from bodycomp.phantom.shapes import DEGREES, THETA, knots, plateau, presence
+from bodycomp.phantom.shapes import DEGREES, THETA, Floats, knots, plateau, presence
 from bodycomp.phantom.wall import paint_band
+from bodycomp.phantom.wall_layers import wing_at
 
 
 def paint_pelvis(frame: SliceFrame) -> None:
@@ -33,7 +33,7 @@ def _paint_wings(frame: SliceFrame, below: float) -> None:
     oblique = np.hypot(1.0, np.gradient(np.minimum(wing.radii, 250.0), THETA) / wing.radii)
     half = half * (1.0 + 0.75 * min(below, 1.0) * ends) * np.minimum(oblique, 1.6)
     inks = Ink(frame.materials.cortical + 40), Ink(frame.materials.marrow)
-    paint_band(frame.canvas, frame.grid, wing.radii, half.astype(np.float32), inks)
+    paint_band(frame, wing.radii, half.astype(np.float32), inks)
 
 
 def _paint_sacrum(frame: SliceFrame) -> None:
@@ -44,14 +44,14 @@ def _paint_sacrum(frame: SliceFrame) -> None:
     wing = knots(u, (17.6, 18, 19, 20, 21, 22, 23, 24), (40, 56, 54, 46, 36, 26, 12, 6)) * scale
     deep = knots(u, (17.6, 18.5, 20, 22, 24), (13, 18, 14, 9, 6)) * scale
     x, y = section.spine_x, section.spine_y + knots(u, (17.6, 18.4, 20), (14, 12, 4)) * scale
-    for side in (-1.0, 1.0):
-        ala = Capsule(x, y, x + side * (wing - deep * 0.8), y + 5 * scale, deep, deep * 0.8)
-        canvas.capsule(ala, Ink(materials.cortical - 80), part)
-    for side in (-1.0, 1.0):
-        core = Capsule(
-            x, y, x + side * (wing - deep * 0.8), y + 5 * scale, deep - 2, deep * 0.8 - 2
-        )
-        canvas.capsule(core, Ink(materials.marrow - 40, 0, 25), part)
+    for thinner, ink in (
+        (0, Ink(materials.cortical - 80)),
+        (2, Ink(materials.marrow - 40, 0, 25)),
+    ):
+        for side in (-1.0, 1.0):
+            end = (x + side * (wing - deep * 0.8), y + 5 * scale)
+            ala = Capsule(x, y, *end, deep - thinner, deep * 0.8 - thinner)
+            canvas.capsule(ala, ink, part)
     for side in (-1.0, 1.0):
         crest = Capsule(x + side * wing * 0.5, y + deep, x, y + deep + 14 * scale, 3.5, 3.5)
         canvas.capsule(crest, Ink(materials.cortical - 150), part * presence(u, 17.7, 21, 0.3))
@@ -76,3 +76,27 @@ def _paint_hips(frame: SliceFrame) -> None:
         part = presence(u, 23.2, 25.5, 0.4)
         ramus = Capsule(x - side * 24, y - 14, section.x + side * 8, y - 42, 9, 7)
         frame.canvas.capsule(ramus, cortex, part)
+
+
+def paint_pelvic_organs(frame: SliceFrame, inside: Floats) -> None:
+    """Paint bladder, uterus or prostate, and rectum."""
+    section, u, scale, canvas = frame.section, frame.u, frame.scale, frame.canvas
+    if u < 19.5:
+        return
+    zeta = (u - 22.4) / 1.9
+    if abs(zeta) < 1:
+        size = float(1 - zeta * zeta) ** 0.5 * scale
+        bag = Ellipse(section.x, section.y - 0.35 * section.front, 40 * size, 30 * size)
+        canvas.ellipse(bag, Ink(frame.materials.bowel_wall), 1.0, inside)
+        late = 250.0 if frame.patient.contrast_phase == "late" else 6.0
+        lumen = Ellipse(bag.x, bag.y, bag.half_width - 4, bag.half_depth - 4)
+        canvas.ellipse(lumen, Ink(late), 1.0, inside)
+    if frame.patient.sex == "F" and 20.0 < u < 22.4:
+        womb = Ellipse(section.x + 4, section.y + 4, 32 * scale, 22 * scale)
+        canvas.ellipse(womb, Ink(48 + 0.6 * (frame.materials.bowel_wall - 38)), 1.0, inside)
+    gut = Ellipse(section.x, section.spine_y - 24 * scale, 19 * scale, 15 * scale)
+    canvas.ellipse(gut, Ink(frame.materials.bowel_wall), 1.0, inside)
+    core = Ellipse(gut.x, gut.y - 1, 13 * scale, 9 * scale)
+    canvas.ellipse(
+        core, Ink(frame.materials.stool - 120 * frame.patient.bowel_gas, 0, 90), 1.0, inside
+    )

@@ -80,7 +80,7 @@ def paint_spine(frame: SliceFrame) -> None:
         _paint_facets(frame, shape, v)
 
 
-def _body_outline(shape: Vertebra, v: float) -> Floats:
+def _body_contour(shape: Vertebra, v: float) -> Floats:
     """Radii of the body: kidney-shaped, waisted at mid-height."""
     waist = 0.94 + 0.30 * v * v
     half_width, half_depth = shape.width / 2 * waist, shape.depth / 2 * waist
@@ -96,7 +96,7 @@ def _paint_body(frame: SliceFrame, shape: Vertebra) -> None:
     """Paint body and disc; the axis tilts, so one slice may hold both."""
     canvas, section = frame.canvas, frame.section
     v = frame.u - shape.n
-    radii = _body_outline(shape, v)
+    radii = _body_contour(shape, v)
     reach = float(radii.max()) + 2
     window = canvas.window(section.spine_x, section.spine_y, reach, reach)
     if window is None:
@@ -115,8 +115,8 @@ def _paint_body(frame: SliceFrame, shape: Vertebra) -> None:
     rim = np.clip(1.0 + distance * 0.55, 0.0, 1.0)
     spongy = materials.marrow + 22 * canvas.grain[window] + 150 * endplate
     bone = spongy + rim * (materials.cortical - 90 - spongy)
-    density = materials.disc + bony * (bone - materials.disc)
-    canvas.fill(window, canvas.cover(distance), Ink(0.0), density.astype(np.float32))
+    hu = materials.disc + bony * (bone - materials.disc)
+    canvas.fill(window, canvas.cover(distance), Ink(0.0), hu.astype(np.float32))
 
 
 def _paint_canal(frame: SliceFrame, shape: Vertebra) -> None:

@@ -132,27 +132,3 @@ def _paint_upper_vessels(frame: SliceFrame) -> None:
     for side in (-1.0, 1.0):
         bronchus = Ellipse(x + side * 18 * (u - 4.7) * scale, y + 10 * scale, 7.5, 6, side * 20)
         canvas.ellipse(bronchus, airway, 0.0, presence(u, 5.1, 6.3, 0.2))
-
-
-def paint_pelvic_organs(frame: SliceFrame, inside: Floats) -> None:
-    """Paint bladder, uterus or prostate, and rectum."""
-    section, u, scale, canvas = frame.section, frame.u, frame.scale, frame.canvas
-    if u < 19.5:
-        return
-    zeta = (u - 22.4) / 1.9
-    if abs(zeta) < 1:
-        size = float(1 - zeta * zeta) ** 0.5 * scale
-        bag = Ellipse(section.x, section.y - 0.35 * section.front, 40 * size, 30 * size)
-        canvas.ellipse(bag, Ink(frame.materials.bowel_wall), 1.0, inside)
-        late = 250.0 if frame.patient.contrast_phase == "late" else 6.0
-        lumen = Ellipse(bag.x, bag.y, bag.half_width - 4, bag.half_depth - 4)
-        canvas.ellipse(lumen, Ink(late), 1.0, inside)
-    if frame.patient.sex == "F" and 20.0 < u < 22.4:
-        womb = Ellipse(section.x + 4, section.y + 4, 32 * scale, 22 * scale)
-        canvas.ellipse(womb, Ink(48 + 0.6 * (frame.materials.bowel_wall - 38)), 1.0, inside)
-    gut = Ellipse(section.x, section.spine_y - 24 * scale, 19 * scale, 15 * scale)
-    canvas.ellipse(gut, Ink(frame.materials.bowel_wall), 1.0, inside)
-    core = Ellipse(gut.x, gut.y - 1, 13 * scale, 9 * scale)
-    canvas.ellipse(
-        core, Ink(frame.materials.stool - 120 * frame.patient.bowel_gas, 0, 90), 1.0, inside
-    )

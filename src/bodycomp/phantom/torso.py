@@ -12,10 +12,8 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.phantom.bones import paint_ribs, paint_shoulder_blades
 from bodycomp.phantom.bowel import Colon, SmallBowel
 from bodycomp.phantom.canvas import Canvas
-from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.frame import SliceFrame, trunk_grid
 from bodycomp.phantom.levels import SpineCurve
-from bodycomp.phantom.materials import materials_of
-from bodycomp.phantom.muscles import paint_back_muscles, paint_crura, paint_psoas_and_quadratus
 from bodycomp.phantom.organs import (
     layout_organs,
     paint_kidneys,
@@ -25,17 +23,23 @@ from bodycomp.phantom.organs import (
     paint_stomach,
     paint_ureters,
 )
-from bodycomp.phantom.patient import PatientParameters
-from bodycomp.phantom.pelvis import paint_pelvis
+from bodycomp.phantom.patient import PatientParameters, materials_of
+from bodycomp.phantom.pelvis import paint_pelvic_organs, paint_pelvis
 from bodycomp.phantom.scan import ScanParameters
 from bodycomp.phantom.shapes import SIN, Floats, knots
 from bodycomp.phantom.spine import paint_spine
 from bodycomp.phantom.surroundings import paint_arms, paint_table
 from bodycomp.phantom.texture import TissueTexture, scanner_noise
-from bodycomp.phantom.thorax import paint_cavity, paint_mediastinum, paint_pelvic_organs
+from bodycomp.phantom.thorax import paint_cavity, paint_mediastinum
 from bodycomp.phantom.trunk import Trunk, TrunkSection
 from bodycomp.phantom.vessels import Mesentery, paint_great_vessels
-from bodycomp.phantom.wall import paint_covers, paint_sheets, trunk_grid
+from bodycomp.phantom.wall import (
+    paint_back_muscles,
+    paint_covers,
+    paint_crura,
+    paint_psoas_and_quadratus,
+    paint_sheets,
+)
 
 
 class Torso:
@@ -122,9 +126,8 @@ class Torso:
 
     def _paint_trunk(self, frame: SliceFrame) -> None:
         """Paint from outside in, and within the cavity from the back to the front."""
-        canvas, section, grid = frame.canvas, frame.section, frame.grid
-        paint_covers(canvas, section, grid, self._materials.fat)
-        paint_sheets(canvas, section, grid, self._materials.muscle)
+        paint_covers(frame)
+        paint_sheets(frame)
         paint_shoulder_blades(frame)
         paint_back_muscles(frame, self._trunk)
         inside = paint_cavity(frame)

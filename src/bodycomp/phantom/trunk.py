@@ -13,10 +13,8 @@ from typing import Final
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, grey_closing
 
-from bodycomp.phantom.fat import fat_thickness_mm, skin_dents_mm
 from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.patient import PatientParameters
-from bodycomp.phantom.pelvis_line import WING_ROOM_MM, wing_at
 from bodycomp.phantom.shapes import (
     BIN_WIDTH,
     THETA,
@@ -29,37 +27,17 @@ from bodycomp.phantom.shapes import (
     superellipse,
     wavy,
 )
-from bodycomp.phantom.sheets import sheet_thickness
+from bodycomp.phantom.wall_layers import (
+    WING_ROOM_MM,
+    fat_thickness_mm,
+    sheet_thickness,
+    skin_dents_mm,
+    wing_at,
+)
 
 # Inner half width, depth in front of and behind the centre, the centre's distance in front of the
 # vertebral body centre, in mm at 1700 mm height and little visceral fat (fitted by eye to CT).
-_U: Final = (
-    -6,
-    1,
-    2,
-    3,
-    4,
-    5,
-    7,
-    8,
-    9,
-    10,
-    11,
-    12,
-    13,
-    14,
-    15,
-    16,
-    17,
-    18,
-    19,
-    20,
-    21,
-    22,
-    23,
-    24,
-    26,
-)
+_U: Final = (-6, *range(1, 6), *range(7, 25), 26)
 _HALF_WIDTH: Final = (
     *(50, 70, 90, 102, 112, 120, 129, 131, 132, 131, 130, 128, 124, 119, 116),
     *(114, 113, 110, 102, 90, 78, 70, 64, 58, 50),
@@ -79,7 +57,6 @@ _AHEAD: Final = (
 _BELLY_U: Final = (6, 9, 11, 13, 15, 16, 17, 18, 20, 22)
 _BELLY: Final = (0.0, 0.15, 0.45, 0.85, 1.0, 1.0, 0.85, 0.6, 0.25, 0.0)
 
-
 BACK_AND_PSOAS_CM2: Final = 88.0
 """Area at mid-L3 of erector spinae, quadratus and psoas for muscles of average size at 1700 mm."""
 
@@ -89,7 +66,6 @@ class TrunkSection:
     """Contours of the trunk at the level coordinate ``u``; radii in mm around (x, y).
 
     ``sheets`` holds (inner radius, outer radius) of the three muscle sheets, from inside.
-    ``enlarged`` is the cavity's size relative to that of a person with little visceral fat.
     """
 
     u: float
@@ -185,11 +161,8 @@ class Trunk:
         hull = grey_closing(fascia, (150,), mode="wrap")
         skin = 0.82 * hull + 0.18 * fascia + fat
         smooth = gaussian_filter1d(skin, knots(u, (8, 15, 20), (16.0, 16.0, 24.0)), mode="wrap")
-        covered = (
-            np.maximum(smooth, fascia + 0.35 * fat)
-            + self.skin_mm
-            - skin_dents_mm(u, self._navel_u, fat)
-        )
+        covered = np.maximum(smooth, fascia + 0.35 * fat) + self.skin_mm
+        covered = covered - skin_dents_mm(u, self._navel_u, fat)
         return TrunkSection(
             u, spine_x, y, spine_x, spine_y, width, front, back, cavity, sheets, fascia, fat,
             np.asarray(covered, dtype=np.float32),
@@ -201,11 +174,7 @@ class Trunk:
         scale = self._patient.height_scale
         belly = knots(u, _BELLY_U, _BELLY)
         grown = 1.0 + (self._grown - 1.0) * belly
-        build = (
-            self._chest
-            if u < 13
-            else self._chest + (self._pelvis - self._chest) * min((u - 13) / 5.0, 1.0)
-        )
+        build = self._chest + (self._pelvis - self._chest) * min(max((u - 13) / 5.0, 0.0), 1.0)
         width = knots(u, _U, _HALF_WIDTH) * scale * build * grown**0.85
         back = knots(u, _U, _BACK) * scale * (1 + 0.25 * (grown - 1))
         depth = (knots(u, _U, _FRONT) + knots(u, _U, _BACK)) * scale * build * grown**1.15

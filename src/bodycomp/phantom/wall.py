@@ -1,77 +1,29 @@
-"""Painting the trunk wall: skin, subcutaneous fat, fascia, muscle sheets, plates of bone."""
+"""Painting the trunk wall (skin, fat, fascia, muscle sheets, plates of bone) and back muscles."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bodycomp.anatomy import MUSCLE, SUBCUTANEOUS_FAT
-from bodycomp.phantom.canvas import Canvas, Ink, Window
-from bodycomp.phantom.shapes import Floats, angle_index
-from bodycomp.phantom.trunk import TrunkSection
+from bodycomp.phantom.canvas import Ellipse, Ink
+from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.shapes import Floats, knots, presence, superellipse
+from bodycomp.phantom.trunk import Trunk
+
+# Psoas: place beside and behind the vertebral body centre and half axes, mm at 1700 mm height.
+_PSOAS_U: Final = (12.4, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23.5)
+_PSOAS_X: Final = (22, 27, 33, 39, 44, 48, 53, 60, 68, 76, 84, 92)
+_PSOAS_Y: Final = (8, 6, 4, 1, -2, -6, -24, -48, -72, -92, -100, -100)
+_PSOAS_WIDE: Final = (2, 8, 13, 17.5, 21, 22.5, 22, 20, 18, 18, 18, 16)
+_PSOAS_DEEP: Final = (3, 11, 17, 22, 25, 25, 23, 21, 20, 19, 19, 18)
 
 
-@dataclass(frozen=True, eq=False)
-class Pixels:
-    """A set of single pixels: flat index in the slice, radius in mm and table bin of each."""
-
-    flat: NDArray[np.intp]
-    radius: Floats
-    angle: NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False)
-class TrunkGrid:
-    """Where the pixels of the body lie in the trunk's polar frame.
-
-    Attributes:
-        window: The body's place in the slice.
-        cavity: (row, column) of the slice, how much of a pixel is inside the cavity.
-        fascia: Likewise for all inside the muscle fascia.
-        covers: Pixels between fascia and air.
-        wall: Pixels between cavity and fascia.
-    """
-
-    window: Window
-    cavity: Floats
-    fascia: Floats
-    covers: Pixels
-    wall: Pixels
-
-
-def trunk_grid(canvas: Canvas, section: TrunkSection) -> TrunkGrid | None:
-    """Lay the polar frame of ``section`` over the slice; None if the body is out of view."""
-    reach = float(section.skin.max()) + 2.0
-    window = canvas.window(section.x, section.y, reach, reach)
-    if window is None:
-        return None
-    dx = canvas.x[window] - np.float32(section.x)
-    dy = canvas.y[window] - np.float32(section.y)
-    radius = np.sqrt(dx * dx + dy * dy)
-    angle = angle_index(dx, dy)
-    to_cavity = radius - section.cavity.take(angle)
-    to_fascia = radius - section.fascia.take(angle)
-    maps = []
-    for distance in (to_cavity, to_fascia):
-        whole = np.zeros(canvas.hu.shape, dtype=np.float32)
-        whole[window] = canvas.cover(distance)
-        maps.append(whole)
-    flat = np.add.outer(
-        np.arange(window[0].start, window[0].stop) * canvas.hu.shape[1],
-        np.arange(window[1].start, window[1].stop),
-    )
-    thickest = float((section.skin - section.fascia).max()) + 2.0
-    sets = []
-    for mask in ((to_fascia > -2) & (to_fascia < thickest), (to_cavity > -3) & (to_fascia < 3)):
-        near = np.flatnonzero(mask)
-        sets.append(Pixels(flat.take(near), radius.take(near), angle.take(near)))
-    return TrunkGrid(window, maps[0], maps[1], sets[0], sets[1])
-
-
-def paint_covers(canvas: Canvas, section: TrunkSection, grid: TrunkGrid, fat_hu: float) -> None:
+def paint_covers(frame: SliceFrame) -> None:
     """Paint skin, subcutaneous fat with its septum, and fat between the muscles (label 0)."""
+    canvas, section, grid = frame.canvas, frame.section, frame.grid
+    fat_hu = frame.materials.fat
     flat, radius, angle = grid.covers.flat, grid.covers.radius, grid.covers.angle
     canvas.fill_flat(flat, canvas.cover(radius - section.skin.take(angle)), Ink(15.0))
     inside_skin = section.skin - np.float32(section.skin_mm)
@@ -86,31 +38,87 @@ def paint_covers(canvas: Canvas, section: TrunkSection, grid: TrunkGrid, fat_hu:
     canvas.tint_flat(flat, sheath * np.float32(0.8), 25.0)
 
 
-def paint_sheets(canvas: Canvas, section: TrunkSection, grid: TrunkGrid, muscle_hu: float) -> None:
+def paint_sheets(frame: SliceFrame) -> None:
     """Paint the three muscle sheets; only pixels of the wall are visited."""
-    radius, angle = grid.wall.radius, grid.wall.angle
+    canvas, wall = frame.canvas, frame.grid.wall
+    radius, angle = wall.radius, wall.angle
     cover = np.zeros(radius.shape, dtype=np.float32)
-    for low, high in section.sheets:
+    for low, high in frame.section.sheets:
         middle, half = (low + high) * np.float32(0.5), (high - low) * np.float32(0.5)
         part = canvas.cover(np.abs(radius - middle.take(angle)) - half.take(angle))
         part *= np.clip(half * 1.5 - 0.6, 0.0, 1.0).take(angle)
         np.maximum(cover, part, out=cover)
-    canvas.fill_flat(grid.wall.flat, cover, Ink(muscle_hu, MUSCLE.label))
+    canvas.fill_flat(wall.flat, cover, Ink(frame.materials.muscle, MUSCLE.label))
 
 
-def paint_band(
-    canvas: Canvas, grid: TrunkGrid, middle: Floats, half: Floats, inks: tuple[Ink, Ink]
-) -> None:
+def paint_band(frame: SliceFrame, middle: Floats, half: Floats, inks: tuple[Ink, Ink]) -> None:
     """Paint plates of bone in the wall: ``middle`` radius and ``half`` thickness (0: none) in mm.
 
     The first ink is cortical bone, the second the marrow inside a cortex of 1.6 mm.
     """
-    near = np.flatnonzero((half > 0.1).take(grid.wall.angle))
+    canvas, wall = frame.canvas, frame.grid.wall
+    near = np.flatnonzero((half > 0.1).take(wall.angle))
     if not near.size:
         return
-    angle, flat = grid.wall.angle.take(near), grid.wall.flat.take(near)
-    off = np.abs(grid.wall.radius.take(near) - middle.take(angle))
+    angle, flat = wall.angle.take(near), wall.flat.take(near)
+    off = np.abs(wall.radius.take(near) - middle.take(angle))
     canvas.fill_flat(flat, canvas.cover(off - half.take(angle)), inks[0])
     marrow = np.maximum(half - np.float32(1.6), 0.0)
     cover = canvas.cover(off - marrow.take(angle)) * (marrow > 0).take(angle)
     canvas.fill_flat(flat, cover, inks[1])
+
+
+# --- muscles on the spine: erector spinae, multifidus, quadratus lumborum, psoas, crura -----------
+
+
+def paint_back_muscles(frame: SliceFrame, trunk: Trunk) -> None:
+    """Paint erector spinae and multifidus inside the fascia."""
+    ink = Ink(frame.materials.muscle, MUSCLE.label)
+    x, y = frame.section.spine_x, frame.section.spine_y
+    for side in (-1.0, 1.0):
+        for out, back, wide, deep in trunk.back_bellies(frame.u):
+            radii = superellipse(wide, deep, deep, 2.7)
+            frame.canvas.curve(x + side * out, y + back, radii, ink, frame.grid.fascia)
+
+
+def paint_psoas_and_quadratus(frame: SliceFrame, shift_u: float) -> None:
+    """Paint psoas, growing from T12 to L5 and then leaving the spine, and quadratus lumborum.
+
+    ``shift_u`` moves the growth of the psoas towards the feet.
+    """
+    size = frame.scale * frame.muscle**0.8
+    ink = Ink(frame.materials.muscle + 1.0, MUSCLE.label)
+    x0, y0, u = frame.section.spine_x, frame.section.spine_y, frame.u
+    wide = knots(u - shift_u, _PSOAS_U, _PSOAS_WIDE) * size
+    deep = knots(u - shift_u, _PSOAS_U, _PSOAS_DEEP) * size
+    part = presence(u, 12.5, 30.0, max(frame.ramp, 0.3))
+    out = knots(u, _PSOAS_U, _PSOAS_X) * frame.scale + 0.35 * (wide - wide / frame.muscle**0.8)
+    back = knots(u, _PSOAS_U, _PSOAS_Y) * frame.scale
+    for side in (-1.0, 1.0):
+        turn = side * knots(u, (13, 16, 19), (12.0, 18.0, -20.0))
+        psoas = Ellipse(x0 + side * out, y0 + back, wide, deep, turn)
+        frame.canvas.ellipse(psoas, ink, 0.0, part)
+        flat = knots(u, (12.3, 13, 14, 15, 16, 16.6), (9, 14, 18, 22, 25, 24)) * size
+        thin = knots(u, (12.3, 13, 14, 15, 16, 16.6), (3.5, 5, 6.5, 8, 8.5, 6)) * size
+        middle = knots(u, (12.3, 13, 15, 16.6), (46, 52, 64, 74)) * frame.scale
+        quadratus = Ellipse(
+            x0 + side * middle, y0 + knots(u, (12.3, 15, 16.6), (28, 33, 33)) * frame.scale,
+            flat, thin, side * 14.0,
+        )  # fmt: skip
+        shown = presence(u, 12.4, frame.patient.iliac_crest_level + 0.6, max(frame.ramp, 0.3))
+        frame.canvas.ellipse(quadratus, ink, 0.0, shown)
+
+
+def paint_crura(frame: SliceFrame) -> None:
+    """Paint the crura of the diaphragm beside the aorta; not part of the muscle label."""
+    part = presence(frame.u, 11.2, 14.9, max(frame.ramp, 0.4))
+    if part < 0.02:
+        return
+    x0, y0, u = frame.section.spine_x, frame.section.spine_y, frame.u
+    for side, low in ((-1.0, 14.9), (1.0, 14.2)):
+        thick = knots(u, (11.2, 12.5, low), (3.0, 5.0, 1.2)) * frame.scale
+        crus = Ellipse(
+            x0 + side * 17 * frame.scale, y0 - knots(u, (11, 13, 15), (22, 22, 20)) * frame.scale,
+            thick, 9 * frame.scale, side * 20,
+        )  # fmt: skip
+        frame.canvas.ellipse(crus, Ink(frame.materials.muscle), 0.0, part)

@@ -45,7 +45,7 @@ def phantom_slices(count: int) -> list[tuple[NDArray[np.int16], NDArray[np.uint8
 def write_sets(folder: Path) -> None:
     """Write both training sets of few slices many times over; every PNG differs in one pixel."""
     slices = phantom_slices(8)
-    with SegmentationWriter(folder / "masks", "train", MASK_SLICES) as masks:
+    with SegmentationWriter(folder / "masks", "train") as masks:
         for index in range(MASK_SLICES):
             masks.append(*slices[index % len(slices)])
     for split, count in (("train", PNG_SLICES), ("val", 1)):

@@ -43,7 +43,7 @@ def write_masks(folder: Path, count: int) -> int:
     """Write slices that differ in noise, and return the bytes of all files."""
     slices, rng = phantom_slices(RENDERED), np.random.default_rng(0)
     for split, samples in (("train", count - count // 5), ("val", count // 5)):
-        with SegmentationWriter(folder, split, samples) as writer:
+        with SegmentationWriter(folder, split) as writer:
             for index in range(samples):
                 hu, labels = slices[index % RENDERED]
                 noise = rng.integers(-10, 11, hu.shape, dtype=np.int16)

@@ -14,7 +14,6 @@ from bodycomp.data.datasets import SegmentationDataset, SliceDataset
 from bodycomp.data.layout import images_path, masks_path
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split
-from bodycomp.data.writers import SegmentationWriter
 from bodycomp.errors import TrainingSetError
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
@@ -31,10 +30,9 @@ GENTLE = AugmentationOptions()
 def masks_set(tmp_path):
     def make(dtype="<i2", count=3):
         rng = np.random.default_rng(0)
-        with SegmentationWriter(tmp_path, "train", count, dtype=dtype) as writer:
-            for _ in range(count):
-                hu = rng.integers(-1024, 3000, (512, 512)).astype(np.int16)
-                writer.append(hu, rng.integers(0, 4, (512, 512)).astype(np.uint8))
+        hu = rng.integers(-1024, 3000, (count, 512, 512, 1))
+        np.save(images_path(tmp_path, "train"), hu.astype(dtype))
+        np.save(masks_path(tmp_path, "train"), rng.integers(0, 4, hu.shape).astype(np.uint8))
         return tmp_path
 
     return make

@@ -8,9 +8,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
+from bodycomp.data.layout import images_path, masks_path
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split
-from bodycomp.data.writers import SegmentationWriter, SliceWriter
+from bodycomp.data.writers import SliceWriter
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,
@@ -43,8 +44,8 @@ def test_segmentation_training_and_analysis_see_the_same_array(tmp_path, preproc
     rng = np.random.default_rng(3)
     hu = rng.integers(-1024, 1500, (512, 512)).astype(np.int16)
     labels = rng.integers(0, 4, (512, 512)).astype(np.uint8)
-    with SegmentationWriter(tmp_path, "train", 1, dtype=dtype) as writer:
-        writer.append(hu, labels)
+    np.save(images_path(tmp_path, "train"), hu[None, :, :, None].astype(dtype))
+    np.save(masks_path(tmp_path, "train"), labels[None, :, :, None])
     dataset = SegmentationDataset(open_segmentation_split(tmp_path, "train"), preprocessing)
     image, mask = dataset[0]
     assert image.dtype == torch.float32
@@ -124,7 +125,7 @@ def test_decoded_slices_stay_in_memory_as_far_as_it_reaches(slices):
     images = 2 * (256 * 256 + 1)
     dataset = SliceDataset(slices, SLICE_SELECTION_PREPROCESSING, cache_bytes=images)
     before = [dataset[i][0] for i in range(3)]
-    for path in slices.png_paths:
+    for path in map(slices.png_path, range(len(slices))):
         path.unlink()
     assert torch.equal(dataset[0][0], before[0])
     assert torch.equal(dataset[1][0], before[1])
@@ -135,7 +136,7 @@ def test_decoded_slices_stay_in_memory_as_far_as_it_reaches(slices):
 def test_forked_workers_fill_one_memory(slices):
     dataset = SliceDataset(slices, SLICE_SELECTION_PREPROCESSING)
     list(DataLoader(dataset, num_workers=2, multiprocessing_context="fork"))
-    for path in slices.png_paths:
+    for path in map(slices.png_path, range(len(slices))):
         path.unlink()
     assert len([dataset[i] for i in range(6)]) == 6
 

@@ -40,9 +40,9 @@ def decoded(monkeypatch):
     """The names of the slices that were decoded rather than found in the cache."""
     names = []
 
-    def decode(data, where, **options):
-        names.append(where)
-        return decode_png(data, where, **options)
+    def decode(data, place, **options):
+        names.append(place.where)
+        return decode_png(data, place, **options)
 
     decode_png = slice_pass.decode_png
     monkeypatch.setattr(slice_pass, "decode_png", decode)
@@ -84,7 +84,7 @@ def test_slices_from_the_cache_are_those_of_the_files_bit_for_bit(slices, cache)
 def test_training_reads_no_png_once_it_is_in_the_cache(slices, cache):
     result, expected = survey(slices, cache), samples(slices)
     opened = open_slice_split(slices, "train", ["L3"])
-    for path in opened.png_paths:
+    for path in map(opened.png_path, range(len(opened))):
         path.unlink()
     dataset = SliceDataset(opened, SLICE_SELECTION_PREPROCESSING, decoded=result.decoded["train"])
     assert torch.equal(torch.stack([dataset[i][0] for i in range(5)]), expected)

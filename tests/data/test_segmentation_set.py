@@ -181,21 +181,6 @@ def test_what_the_writer_appends_is_read_back(tmp_path):
     np.testing.assert_array_equal(np.load(images_path(tmp_path / "set", "val")), split.images)
 
 
-def test_the_writer_keeps_floats_when_asked(tmp_path):
-    with SegmentationWriter(tmp_path, "train", 1, dtype="<f4") as writer:
-        writer.append(np.full((512, 512), -100.25), np.zeros((512, 512), bool))
-    assert open_segmentation_split(tmp_path, "train").images[0, 0, 0, 0] == np.float32(-100.25)
-
-
-@pytest.mark.parametrize("appended", [1, 3])
-def test_the_writer_leaves_nothing_when_the_count_is_wrong(tmp_path, appended):
-    announced = SegmentationWriter(tmp_path / "set", "train", 2)
-    with pytest.raises(OutputError, match="expected 2 samples"), announced as writer:
-        for _ in range(appended):
-            writer.append(np.zeros((512, 512), np.int16), np.zeros((512, 512), np.uint8))
-    assert not (tmp_path / "set").exists()
-
-
 def test_the_writer_leaves_nothing_on_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError), SegmentationWriter(tmp_path / "a", "train") as writer:
         writer.append(np.zeros((512, 512), np.int16), np.zeros((512, 512), np.uint8))

@@ -53,7 +53,7 @@ def test_the_table_of_the_format_description_is_read(three):
 def test_a_split_carries_paths_offsets_patients_and_series(three):
     split = open_slice_split(three, "train", ["L3"])
     assert len(split) == 3
-    assert tuple(split.png_paths) == tuple(png_path(three, "train", i) for i in range(3))
+    assert [split.png_path(i) for i in range(3)] == [png_path(three, "train", i) for i in range(3)]
     assert split.offsets_mm.dtype == np.float32
     assert split.patient == ("patient 0",) * 3
     assert split.series == ("1.2.3.0",) * 3

@@ -185,8 +185,8 @@ def test_levels_come_back_with_the_same_slices(
         assert theirs is not None
         assert "L3" in levels
         np.testing.assert_array_equal(ours.offsets_mm, theirs.offsets_mm)
-        assert [path.read_bytes() for path in ours.png_paths] == [
-            path.read_bytes() for path in theirs.png_paths
+        assert [ours.png_path(i).read_bytes() for i in range(len(ours))] == [
+            theirs.png_path(i).read_bytes() for i in range(len(theirs))
         ]
 
 

@@ -105,7 +105,7 @@ def make_segmentation_set(
     """Write a segmentation training set of int16 images; returns ``folder``."""
     rng = np.random.default_rng(seed)
     for split, count in counts.items():
-        with SegmentationWriter(folder, split, count) as writer:
+        with SegmentationWriter(folder, split) as writer:
             for _ in range(count):
                 writer.append(*torso_slice(rng, tissues=tissues))
     return folder

@@ -612,12 +612,12 @@ LEVEL_FAULTS = (
     Fault(
         "a patient in two splits",
         column("PatientID", 0, "p3"),
-        *("patient-in-two-splits", "found 1 in both; the first is in row 27 of train and row 0 of"),
+        *("patient-in-two-splits", "found 1 in both; the first is row 27 of train and row 0 of"),
     ),
     Fault(
         "a series in two splits",
         column("SeriesInstanceUID", 0, "1.2.3"),
-        *("series-in-two-splits", "found 1 in both; the first is in row 27 of train and row 0 of"),
+        *("series-in-two-splits", "found 1 in both; the first is row 27 of train and row 0 of"),
     ),
     Fault(
         "an offset of kilometres",

@@ -181,7 +181,7 @@ def test_a_leak_into_the_test_split_is_found(good_set):
     for path in (images_path, masks_path):
         np.save(path(good_set, "test"), np.load(path(good_set, "val")))
     issue = the_only(check(good_set))
-    assert "in val and test, found 2 that are in both" in issue.message
+    assert "in val and test, found 2 in both" in issue.message
 
 
 def test_large_fortran_files_are_a_warning(good_set, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.data.issues import Issue, IssueList, count_issues, shortened
+from bodycomp.data.issues import Issue, collect, count_issues, shortened, warning
 from bodycomp.data.layout import images_path, masks_path, table_path
 from bodycomp.errors import InputNotFoundError, TrainingSetError
 from bodycomp.validation.validate import levels_of, training_set_kind, validate_training_set
@@ -80,11 +80,9 @@ def test_columns_that_spell_a_vertebra_in_another_way_are_of_no_level(tmp_path):
     assert not validate_training_set(tmp_path).errors
 
 
-def test_findings_are_kept_up_to_a_bound_and_shown_up_to_another():
-    issues = IssueList("val")
-    for index in range(1200):
-        issues.warning("some-rule", f"place {index}", "message")
-    kept = issues.all()
+def test_issues_are_kept_up_to_a_bound_and_shown_up_to_another():
+    issues = (warning("some-rule", f"place {index}", "message") for index in range(1200))
+    kept = collect(issues, "val")
     assert len(kept) == 1001
     assert {issue.split for issue in kept} == {"val"}
     assert kept[-1].message == "200 more of this kind (some-rule), 1200 in all"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from bodycomp.data.issues import MISSING_FILE, Issue, as_error
+from bodycomp.data.issues import MISSING_FILE, Issue, as_error, error
 from bodycomp.errors import TrainingSetError
 
 NOT_AN_ARRAY_HINT: Final = (
@@ -43,23 +43,19 @@ class ArrayHeader:
 def inspect_array(path: Path) -> ArrayHeader | Issue:
     """Read the header of a ``.npy`` file, or tell why it cannot be used; no pickle is loaded."""
     if not path.is_file():
-        return Issue(
-            "error",
-            path.name,
-            f"expected this file in {path.parent}, found {_contents(path.parent)}",
-            "Put the file there, or check the name of the training set's folder.",
-            MISSING_FILE,
-        )
+        message = f"expected this file in {path.parent}, found {_contents(path.parent)}"
+        hint = "Put the file there, or check the name of the training set's folder."
+        return error(MISSING_FILE, path.name, message, hint)
     try:
         header = _read_header(path)
-    except (OSError, ValueError, SyntaxError, TypeError, EOFError, tokenize.TokenError) as error:
-        reason = " ".join(str(error).split())[:160]
+    except (OSError, ValueError, SyntaxError, TypeError, EOFError, tokenize.TokenError) as fault:
+        reason = " ".join(str(fault).split())[:160]
         message = f"expected a NumPy array file, found one that cannot be read ({reason})"
-        return Issue("error", path.name, message, NOT_AN_ARRAY_HINT, "unreadable-array")
+        return error("unreadable-array", path.name, message, NOT_AN_ARRAY_HINT)
     if header.dtype.hasobject:
         message = f"expected numbers, found Python objects (dtype {header.dtype})"
         hint = "Pickled objects are never loaded; save the pixels as a plain numeric array."
-        return Issue("error", path.name, message, hint, "object-array")
+        return error("object-array", path.name, message, hint)
     expected = header.data_offset + int(np.prod(header.shape, dtype=object)) * header.dtype.itemsize
     found = path.stat().st_size
     if found < expected:
@@ -67,12 +63,12 @@ def inspect_array(path: Path) -> ArrayHeader | Issue:
             f"expected {expected} bytes for shape {header.shape} of {header.dtype}, "
             f"found {found}: the file is truncated"
         )
-        return Issue("error", path.name, message, NOT_AN_ARRAY_HINT, "truncated-array")
+        return error("truncated-array", path.name, message, NOT_AN_ARRAY_HINT)
     return header
 
 
-def open_array(path: Path) -> NDArray[Any]:
-    """Map a ``.npy`` file read-only into memory, in its own order, dtype and byte order.
+def read_header(path: Path) -> ArrayHeader:
+    """Read the header of a ``.npy`` file.
 
     Raises:
         InputNotFoundError: There is no such file.
@@ -81,7 +77,12 @@ def open_array(path: Path) -> NDArray[Any]:
     header = inspect_array(path)
     if isinstance(header, Issue):
         raise as_error(header, path)
-    return map_array(header)
+    return header
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """Map a ``.npy`` file read-only into memory; errors are those of ``read_header``."""
+    return map_array(read_header(path))
 
 
 def map_array(header: ArrayHeader) -> NDArray[Any]:
@@ -157,7 +158,7 @@ class SampleFile:
             and array.flags.c_contiguous
             and array.dtype.isnative
         ):
-            self._descriptor = os.open(array.filename, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._descriptor = os.open(array.filename, os.O_RDONLY)
             self._start = array.offset
 
     def __del__(self) -> None:
@@ -177,13 +178,13 @@ class SampleFile:
                 continue
             try:
                 read_into(self._descriptor, self._start + index * target.nbytes, target)
-            except OSError as error:
+            except OSError as fault:
                 path = Path(str(getattr(self._array, "filename", "")))
                 raise TrainingSetError(
                     f"{path}: sample {index} could be read when the training began, and cannot be "
-                    f"any more ({error})",
+                    f"any more ({fault})",
                     hint="Put the file back as it was; --resume then goes on.",
-                ) from error
+                ) from fault
 
 
 def read_into(descriptor: int, offset: int, target: NDArray[Any]) -> None:
@@ -194,25 +195,7 @@ def read_into(descriptor: int, offset: int, target: NDArray[Any]) -> None:
     """
     view = target.data.cast("B")
     while view:
-        done = _read_at(descriptor, view, offset)
+        done = os.preadv(descriptor, [view], offset)
         if done == 0:
             raise OSError(f"the file ends {len(view)} bytes too early")
         view, offset = view[done:], offset + done
-
-
-if hasattr(os, "preadv"):
-
-    def _read_at(descriptor: int, view: memoryview, offset: int) -> int:
-        return os.preadv(descriptor, [view], offset)
-
-else:  # Windows: one reader at a time
-    import threading
-
-    _lock = threading.Lock()
-
-    def _read_at(descriptor: int, view: memoryview, offset: int) -> int:
-        with _lock:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            data = os.read(descriptor, len(view))
-        view[: len(data)] = data
-        return len(data)

@@ -31,7 +31,7 @@ class AugmentationDraw:
     """What was drawn for a batch; every tensor is (B,) on the CPU, float32 except for the seed.
 
     Attributes:
-        angle_rad: OrientationTransform of the image content.
+        angle_rad: Rotation of the image content.
         shift_rows, shift_columns: Shift of the content as a share of the image's side.
         zoom: Factor by which the content grows.
         mirror: 1, or -1 for a left-right mirrored sample.

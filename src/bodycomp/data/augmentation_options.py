@@ -13,7 +13,7 @@ class AugmentationOptions:
     """Largest variation of each kind; every sample draws its own between none and this.
 
     Attributes:
-        rotation_deg: OrientationTransform about the image centre, either way.
+        rotation_deg: Rotation about the image centre, either way.
         shift_fraction: Shift along rows and along columns, as a share of the image's side.
         scale_fraction: Zoom by a factor between ``1 / (1 + s)`` and ``1 + s``, log-uniform.
         flip_left_right: Mirror half of the images. Off, and best left off: the liver lies on the

@@ -221,7 +221,7 @@ class SliceDataset(SampleSet):
         kept = self._memory.get(index)
         if kept is not None:
             return kept
-        grey = resize_grey(read_grey_png(self.split.png_paths[index]), self.preprocessing.size)
+        grey = resize_grey(read_grey_png(self.split.png_path(index)), self.preprocessing.size)
         self._memory.put(index, grey)
         return grey
 

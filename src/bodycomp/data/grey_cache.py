@@ -30,7 +30,6 @@ from bodycomp.storage import user_cache_folder
 
 log = logging.getLogger(__name__)
 
-DEFAULT_CACHE_GB: Final = 10.0
 BYTES_PER_GB: Final = 10**9
 FREE_BYTES: Final = 2**29
 """Left free on the disk for everything else."""

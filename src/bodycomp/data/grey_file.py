@@ -16,9 +16,10 @@ import struct
 import uuid
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,7 @@ def open_grey_file(path: Path) -> GreyFile:
         OSError: There is no such file, or it cannot be read.
         ValueError: It is not such a file, or is cut short.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         size, facts = _read_facts(descriptor)
     except BaseException:
@@ -187,14 +188,8 @@ class GreyFileWriter:
         self._temporary.replace(path)
         return open_grey_file(path)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        try:
-            self._stream.close()  # on a full disk this fails as well
-        except OSError:
-            if error is None:
-                raise
-        finally:
-            self._temporary.unlink(missing_ok=True)
+    def close(self) -> None:
+        """Remove what was not finished."""
+        with suppress(OSError):  # on a full disk closing fails as well
+            self._stream.close()
+        self._temporary.unlink(missing_ok=True)

@@ -62,69 +62,79 @@ class Place:
     index: int | None = None
 
 
+def sample_place(split: str, index: int, what: str = "images") -> Place:
+    """Return the place of a segmentation sample; ``what`` is ``images`` or ``masks``."""
+    return Place(f"{split}_{what}.npy, sample {index}", split, index)
+
+
+def images_place(split: str) -> Place:
+    """Return the place of a segmentation split's images as a whole."""
+    return Place(f"{split}_images.npy", split)
+
+
+def slice_place(split: str, index: int) -> Place:
+    """Return the place of a PNG slice."""
+    return Place(f"images/{split}/{png_name(index)}", split, index)
+
+
+def table_place(split: str, level: str = "") -> Place:
+    """Return the place of a whole table, or of a level in it."""
+    return Place(f"meta/{split}.csv" + (f", level {level}" if level else ""), split)
+
+
+def row_place(split: str, row: int, column: str = "") -> Place:
+    """Return the place of a row of the table, or of a cell if a column is named."""
+    cell = f", column {column}" if column else ""
+    return Place(f"meta/{split}.csv, row {row} (slice {row:06d}){cell}", split, row)
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule of one severity and one piece of advice; ``code`` is its name."""
 
     code: str
     severity: Severity
-    hint: str
+    hint: str = ""
 
-    def broken(self, place: Place, message: str, value: float | str | None = None) -> Issue:
+    def broken(self, place: Place | str, message: str, value: float | str | None = None) -> Issue:
         """Return the issue that this rule is broken somewhere."""
+        at = Place(place) if isinstance(place, str) else place
         return Issue(
-            *(self.severity, place.where, message, self.hint, self.code),
-            *(place.split, place.index, value),
+            *(self.severity, at.where, message, self.hint, self.code),
+            *(at.split, at.index, value),
         )
 
 
-class IssueList:
-    """Collects issues; of each rule and split up to ``REPEATS_KEPT``, then their number.
+def error(code: str, place: Place | str, message: str, hint: str = "") -> Issue:
+    """Return an error."""
+    return Rule(code, "error", hint).broken(place, message)
+
+
+def warning(code: str, place: Place | str, message: str, hint: str = "") -> Issue:
+    """Return a warning."""
+    return Rule(code, "warning", hint).broken(place, message)
+
+
+def collect(issues: Iterable[Issue], split: str | None = None) -> tuple[Issue, ...]:
+    """Return issues, of each rule and split up to ``REPEATS_KEPT``, then their number.
 
     Args:
-        split: The split that issues are about unless they say otherwise.
+        issues: Any number, made one by one so that memory stays small.
+        split: The split that they are about unless they say otherwise.
     """
-
-    def __init__(self, split: str | None = None) -> None:
-        self._split = split
-        self._findings: list[Issue] = []
-        self._seen: Counter[tuple[str, str | None]] = Counter()
-
-    def error(self, code: str, where: str | Place, message: str, hint: str = "") -> None:
-        """Add an error."""
-        self._add("error", code, where, message, hint)
-
-    def warning(self, code: str, where: str | Place, message: str, hint: str = "") -> None:
-        """Add a warning."""
-        self._add("warning", code, where, message, hint)
-
-    def add(self, issue: Issue) -> None:
-        """Add an issue, or only count it if its rule was reported often enough."""
-        split = issue.split if issue.split is not None else self._split
-        self._seen[issue.code, split] += 1
-        if self._seen[issue.code, split] <= REPEATS_KEPT:
-            told = issue if issue.split is not None else replace(issue, split=self._split)
-            self._findings.append(told)
-
-    def extend(self, issues: Iterable[Issue]) -> None:
-        """Add issues one after another."""
-        for issue in issues:
-            self.add(issue)
-
-    def all(self) -> tuple[Issue, ...]:
-        """Return what was collected, each rule that was cut short followed by a count."""
-        rest = []
-        for key, count in self._seen.items():
-            if count > REPEATS_KEPT:
-                last = [each for each in self._findings if (each.code, each.split) == key][-1]
-                rest.append(_count(last, count - REPEATS_KEPT, count))
-        return (*self._findings, *rest)
-
-    def _add(
-        self, severity: Severity, code: str, where: str | Place, message: str, hint: str
-    ) -> None:
-        place = Place(where) if isinstance(where, str) else where
-        self.add(Rule(code, severity, hint).broken(place, message))
+    kept: list[Issue] = []
+    seen: Counter[tuple[str, str | None]] = Counter()
+    for issue in issues:
+        owned = issue if issue.split is not None else replace(issue, split=split)
+        seen[owned.code, owned.split] += 1
+        if seen[owned.code, owned.split] <= REPEATS_KEPT:
+            kept.append(owned)
+    rest = []
+    for key, count in seen.items():
+        if count > REPEATS_KEPT:
+            last = [each for each in kept if (each.code, each.split) == key][-1]
+            rest.append(_count(last, count - REPEATS_KEPT, count))
+    return (*kept, *rest)
 
 
 def shortened(issues: Iterable[Issue]) -> tuple[Issue, ...]:
@@ -147,11 +157,10 @@ def count_issues(issues: Iterable[Issue], severity: Severity) -> int:
 
 
 def _count(last: Issue, more: int, total: int) -> Issue:
-    """Return the line that stands for ``more`` issues after the last one that is told."""
+    """Return the line that stands for ``more`` issues after the last one that is reported."""
     message = f"{more} more of this kind ({last.code}), {total} in all"
-    return Issue(
-        *(last.severity, f"{AFTER}{last.where}", message, "", last.code, last.split, None, more)
-    )
+    place = Place(f"{AFTER}{last.where}", last.split)
+    return Rule(last.code, last.severity).broken(place, message, more)
 
 
 def _stands_for(issue: Issue) -> int:
@@ -161,7 +170,7 @@ def _stands_for(issue: Issue) -> int:
 
 
 def as_error(issue: Issue, where: object = None) -> BodycompError:
-    """Return the exception that tells one issue, with a fuller ``where`` if given."""
+    """Return the exception that reports one issue, with a fuller ``where`` if given."""
     kind = InputNotFoundError if issue.code == MISSING_FILE else TrainingSetError
     place = issue.where if where is None else where
     return kind(f"{place}: {issue.message}", hint=issue.hint)
@@ -183,34 +192,3 @@ def raise_for_errors(issues: Iterable[Issue]) -> None:
         noun = "error" if len(errors) == 1 else "errors"
         listing = "\n".join(f"- {issue}" for issue in errors)
         raise TrainingSetError(f"the training set cannot be used, {len(errors)} {noun}:\n{listing}")
-
-
-def sample_place(split: str, index: int, what: str = "images") -> Place:
-    """Return the place of a segmentation sample; ``what`` is ``images`` or ``masks``."""
-    return Place(f"{split}_{what}.npy, sample {index}", split, index)
-
-
-def slice_place(split: str, index: int) -> Place:
-    """Return the place of a PNG slice."""
-    return Place(f"images/{split}/{png_name(index)}", split, index)
-
-
-def row_place(split: str, row: int, column: str = "") -> Place:
-    """Return the place of a row of the table, or of a cell if a column is named."""
-    cell = f", column {column}" if column else ""
-    return Place(f"{table_name(split)}, row {row} (slice {row:06d}){cell}", split, row)
-
-
-def table_place(split: str) -> Place:
-    """Return the place of a whole table."""
-    return Place(table_name(split), split)
-
-
-def images_place(split: str) -> Place:
-    """Return the place of a segmentation split's images as a whole."""
-    return Place(f"{split}_images.npy", split)
-
-
-def table_name(split: str) -> str:
-    """Return the name of a split's table relative to the training set."""
-    return f"meta/{split}.csv"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bodycomp.data.issues import MISSING_FILE, Issue, as_error
+from bodycomp.data.issues import MISSING_FILE, Issue, Place, as_error, error
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 GREYSCALE: Final = 0
@@ -39,34 +39,28 @@ def read_grey_png(path: Path) -> NDArray[np.uint8]:
         InputNotFoundError: There is no such file.
         TrainingSetError: It is not a single-channel 8-bit PNG, or is damaged.
     """
-    image = inspect_png(path, str(path))
+    data = read_png(path, str(path))
+    image = data if isinstance(data, Issue) else decode_png(data, str(path))
     if isinstance(image, Issue):
         raise as_error(image)
     return image
 
 
-def inspect_png(path: Path, where: str, *, verify: bool = False) -> NDArray[np.uint8] | Issue:
-    """Decode a PNG, or tell why it cannot be used; the issue calls it ``where``.
-
-    ``verify`` is that of ``decode_png``.
-    """
-    data = read_png(path, where)
-    return data if isinstance(data, Issue) else decode_png(data, where, verify=verify)
-
-
-def read_png(path: Path, where: str) -> bytes | Issue:
-    """Read a PNG's bytes, or tell why they cannot be read."""
+def read_png(path: Path, place: Place | str) -> bytes | Issue:
+    """Read a PNG's bytes, or say why they cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        return Issue("error", where, "expected this file, found none", "", MISSING_FILE)
-    except OSError as error:
-        message = f"expected a readable file, found {error.strerror}"
-        return Issue("error", where, message, "Check the file's permissions.", "unreadable-png")
+        return error(MISSING_FILE, place, "expected this file, found none")
+    except OSError as fault:
+        message = f"expected a readable file, found {fault.strerror}"
+        return error("unreadable-png", place, message, "Check the file's permissions.")
 
 
-def decode_png(data: bytes, where: str, *, verify: bool = False) -> NDArray[np.uint8] | Issue:
-    """Decode a PNG's bytes, or tell why they cannot be used; the issue calls it ``where``.
+def decode_png(
+    data: bytes, place: Place | str, *, verify: bool = False
+) -> NDArray[np.uint8] | Issue:
+    """Decode a PNG's bytes, or say why they cannot be used; the issue is of ``place``.
 
     ``verify`` also compares checksums and the amount of pixel data, which decoding does not: it
     fills what is missing with black.
@@ -74,15 +68,15 @@ def decode_png(data: bytes, where: str, *, verify: bool = False) -> NDArray[np.u
     problem = _header_problem(data)
     if problem is not None:
         code, message, hint = problem
-        return Issue("error", where, message, hint, code)
+        return error(code, place, message, hint)
     try:
         if verify:
             _verify(data)
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             return np.array(image, dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
-        message = f"expected a PNG that can be decoded, found a damaged one ({error})"
-        return Issue("error", where, message, _DAMAGED_HINT, "undecodable-png")
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as fault:
+        message = f"expected a PNG that can be decoded, found a damaged one ({fault})"
+        return error("undecodable-png", place, message, _DAMAGED_HINT)
 
 
 def write_grey_png(path: Path, grey: NDArray[np.uint8]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.data.arrays import ArrayHeader, inspect_array, map_array, open_array
-from bodycomp.data.issues import MISSING_FILE, Issue, IssueList, Place, Rule, as_error
+from bodycomp.data.issues import MISSING_FILE, Issue, Rule, as_error, collect, error
 from bodycomp.data.layout import LABELS_NAME, OPTIONAL_SPLITS, images_path, masks_path
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 from bodycomp.storage import atomic_file
@@ -98,67 +99,59 @@ def inspect_segmentation_split(
         return None, ()
     images, masks = (inspect_array(path) for path in paths)
     declared = read_declaration(data_dir)
-    issues = IssueList(split)
-    for header in (images, masks):
-        if isinstance(header, Issue):
-            issues.add(_explain_half_split(header, split))
-    if isinstance(images, ArrayHeader):
-        _check_shape(issues, images)
-        _check_images_dtype(issues, images)
-    if isinstance(masks, ArrayHeader):
-        _check_masks_dtype(issues, masks)
+    errors = collect(_wrong_headers(images, masks, split), split)
     if isinstance(images, Issue) or isinstance(masks, Issue):
-        return None, issues.all()
+        return None, errors
     if isinstance(declared, Issue):
-        return None, (*issues.all(), declared)
-    if masks.shape != images.shape:
-        message = f"expected the shape of {paths[0].name}, {images.shape}, found {masks.shape}"
-        hint = "Each image needs its mask, in the same order."
-        issues.error("shapes-differ", paths[1].name, message, hint)
-    errors = issues.all()
+        return None, (*errors, declared)
     return (None if errors else SplitHeaders(images, masks, declared)), errors
 
 
-def _explain_half_split(issue: Issue, split: str) -> Issue:
-    if issue.code != MISSING_FILE or split not in OPTIONAL_SPLITS:
-        return issue
-    hint = f"The {split} split needs images and masks; add this file or remove the other."
-    return Issue("error", issue.where, issue.message, hint, issue.code)
+def _wrong_headers(
+    images: ArrayHeader | Issue, masks: ArrayHeader | Issue, split: str
+) -> Iterator[Issue]:
+    for issue in (images, masks):
+        if isinstance(issue, Issue):
+            is_half = issue.code == MISSING_FILE and split in OPTIONAL_SPLITS
+            hint = f"The {split} split needs images and masks; add this file or remove the other."
+            yield replace(issue, hint=hint) if is_half else issue
+    if isinstance(images, ArrayHeader):
+        yield from _wrong_images(images)
+    if isinstance(masks, ArrayHeader) and masks.dtype != np.uint8:
+        message = f"expected uint8 labels, found {masks.dtype}"
+        hint = "Check that all values are labels 0, 1, 2, 3 and save masks.astype('uint8')."
+        yield error("masks-dtype", masks.path.name, message, hint)
+    if isinstance(images, Issue) or isinstance(masks, Issue):
+        return
+    if masks.shape != images.shape:
+        message = f"expected the shape of {images.path.name}, {images.shape}, found {masks.shape}"
+        hint = "Each image needs its mask, in the same order."
+        yield error("shapes-differ", masks.path.name, message, hint)
 
 
-def _check_shape(issues: IssueList, header: ArrayHeader) -> None:
-    name, shape = header.path.name, header.shape
+def _wrong_images(header: ArrayHeader) -> Iterator[Issue]:
+    name, shape, dtype = header.path.name, header.shape, header.dtype
     if len(shape) != 4:
         message = f"expected a 4-D array {_SHAPE_TEXT}, found {len(shape)}-D with shape {shape}"
         hint = "For (samples, 512, 512) add the channel axis: images[..., numpy.newaxis]."
-        issues.error("not-4d", name, message, hint)
-        return
-    if shape[1:3] != SEGMENTATION_SIZE:
-        message = f"expected images of 512 x 512 pixels, found {shape[1]} x {shape[2]} ({shape})"
-        hint = "Resize images with interpolation and masks by nearest neighbour to 512 x 512."
-        issues.error("not-512x512", name, message, hint)
-    if shape[3] != 1:
-        message = f"expected a single channel, shape {_SHAPE_TEXT}, found {shape[3]} ({shape})"
-        issues.error("not-single-channel", name, message, "Keep one channel: images[..., :1].")
-    if shape[0] == 0:
-        message = f"expected at least one sample, found none (shape {shape})"
-        issues.error("no-samples", name, message, "Put at least one slice into each split.")
-
-
-def _check_images_dtype(issues: IssueList, header: ArrayHeader) -> None:
-    dtype = header.dtype
-    if (dtype.kind == "i" and dtype.itemsize >= 2) or dtype.kind == "f":
-        return
-    message = f"expected signed integers of 16 bits or more, or floating point, found {dtype}"
-    hint = "HU reach from about -1024 to 3071; save the raw HU, for instance as int16."
-    issues.error("images-dtype", header.path.name, message, hint)
-
-
-def _check_masks_dtype(issues: IssueList, header: ArrayHeader) -> None:
-    if header.dtype != np.uint8:
-        message = f"expected uint8 labels, found {header.dtype}"
-        hint = "Check that all values are labels 0, 1, 2, 3 and save masks.astype('uint8')."
-        issues.error("masks-dtype", header.path.name, message, hint)
+        yield error("not-4d", name, message, hint)
+    else:
+        if shape[1:3] != SEGMENTATION_SIZE:
+            message = (
+                f"expected images of 512 x 512 pixels, found {shape[1]} x {shape[2]} ({shape})"
+            )
+            hint = "Resize images with interpolation and masks by nearest neighbour to 512 x 512."
+            yield error("not-512x512", name, message, hint)
+        if shape[3] != 1:
+            message = f"expected a single channel, shape {_SHAPE_TEXT}, found {shape[3]} ({shape})"
+            yield error("not-single-channel", name, message, "Keep one channel: images[..., :1].")
+        if shape[0] == 0:
+            message = f"expected at least one sample, found none (shape {shape})"
+            yield error("no-samples", name, message, "Put at least one slice into each split.")
+    if not ((dtype.kind == "i" and dtype.itemsize >= 2) or dtype.kind == "f"):
+        message = f"expected signed integers of 16 bits or more, or floating point, found {dtype}"
+        hint = "HU reach from about -1024 to 3071; save the raw HU, for instance as int16."
+        yield error("images-dtype", name, message, hint)
 
 
 DECLARATION: Final = {"not_annotated": NOT_ANNOTATED_LABEL}
@@ -183,11 +176,11 @@ def read_declaration(data_dir: Path) -> bool | Issue:
         return False
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:160]
+    except (OSError, ValueError, RecursionError) as fault:
+        reason = " ".join(str(fault).split())[:160]
         message = f"expected {json.dumps(DECLARATION)}, found a file that cannot be read ({reason})"
-        return LABELS_FILE.broken(Place(LABELS_NAME), message)
+        return LABELS_FILE.broken(LABELS_NAME, message)
     if found != DECLARATION or isinstance(found["not_annotated"], bool | float):
         message = f"expected {json.dumps(DECLARATION)}, found {json.dumps(found)[:160]}"
-        return LABELS_FILE.broken(Place(LABELS_NAME), message)
+        return LABELS_FILE.broken(LABELS_NAME, message)
     return True

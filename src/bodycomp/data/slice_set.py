@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, overload
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.issues import MISSING_FILE, Issue, IssueList, as_error
+from bodycomp.data.issues import MISSING_FILE, Issue, as_error, collect, error
 from bodycomp.data.layout import (
     OPTIONAL_SPLITS,
     PATIENT_COLUMN,
@@ -28,52 +28,30 @@ _LOOKS_LIKE_A_SLICE: Final = re.compile(r"\.(png|jpe?g|tiff?|bmp|gif|dcm|npy)$",
 _ID_HINT: Final = "Name the slices 000000.png, 000001.png, ... without gaps."
 
 
-@dataclass(frozen=True, slots=True)
-class PngPaths(Sequence[Path]):
-    """The files of a split in the order of their IDs, made when they are asked for.
-
-    Attributes:
-        folder: Where they lie.
-        length: How many there are.
-    """
-
-    folder: Path
-    length: int
-
-    def __len__(self) -> int:
-        return self.length
-
-    @overload
-    def __getitem__(self, index: int) -> Path: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Path, ...]: ...
-    def __getitem__(self, index: int | slice) -> Path | tuple[Path, ...]:
-        chosen = range(self.length)[index]
-        if isinstance(chosen, range):
-            return tuple(self.folder / png_name(number) for number in chosen)
-        return self.folder / png_name(chosen)
-
-
 @dataclass(frozen=True, eq=False)
 class SliceSplit:
     """One split of a slice-selection training set; the PNG files are not read yet.
 
     Attributes:
         name: One of ``SPLITS``.
-        png_paths: (N,) files in the order of their IDs.
+        folder: Where the PNG files lie.
         offsets_mm: (N, L) float32, positive above the level; NaN where not annotated.
         patient: (N,) content of the PatientID column; None without one.
         series: (N,) content of the SeriesInstanceUID column; None without one.
     """
 
     name: str
-    png_paths: PngPaths
+    folder: Path
     offsets_mm: NDArray[np.float32]
     patient: tuple[str, ...] | None = None
     series: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
-        return len(self.png_paths)
+        return len(self.offsets_mm)
+
+    def png_path(self, index: int) -> Path:
+        """Return the file of slice ``index``."""
+        return self.folder / png_name(index)
 
 
 def open_slice_split(data_dir: Path, split: str, levels: Sequence[str]) -> SliceSplit | None:
@@ -106,31 +84,29 @@ def inspect_slice_split(
     folder, path = png_folder(data_dir, split), table_path(data_dir, split)
     if split in OPTIONAL_SPLITS and not folder.exists() and not path.exists():
         return None, ()
-    count, name_errors = _count_slices(folder, f"images/{split}", split)
+    count, named = _count_slices(folder, f"images/{split}")
+    name_errors = collect(named, split)
     table, table_errors = read_table(path, f"meta/{split}.csv", split)
-    errors = IssueList(split)
     if table is None:
         return None, (*name_errors, *table_errors)
     offsets_mm, offset_errors = read_offsets(table, levels, split)
-    if not name_errors:
-        _check_row_count(errors, table, count, f"images/{split}")
-    found = (*name_errors, *errors.all(), *offset_errors)
-    if found:
-        return None, found
-    paths = PngPaths(folder, count)
+    row_errors = () if name_errors else collect(_wrong_row_count(table, count, split), split)
+    errors = (*name_errors, *row_errors, *offset_errors)
+    if errors:
+        return None, errors
     patient, series = table.column(PATIENT_COLUMN), table.column(SERIES_COLUMN)
-    return (SliceSplit(split, paths, offsets_mm, patient, series), table), ()
+    return (SliceSplit(split, folder, offsets_mm, patient, series), table), ()
 
 
-def _count_slices(folder: Path, where: str, split: str) -> tuple[int, tuple[Issue, ...]]:
+def _count_slices(folder: Path, where: str) -> tuple[int, list[Issue]]:
     """Count the PNG files of a folder and check their names."""
-    issues = IssueList(split)
     if not folder.is_dir():
         beside = sorted(p.name for p in folder.parent.iterdir()) if folder.parent.is_dir() else []
         found = ", ".join(beside[:8]) or "no images folder"
         message = f"expected a folder of PNG slices, found {found}"
-        issues.error(MISSING_FILE, where, message, "Slices lie in images/<split>/000000.png ...")
-        return 0, issues.all()
+        hint = "Slices lie in images/<split>/000000.png ..."
+        return 0, [error(MISSING_FILE, where, message, hint)]
+    issues: list[Issue] = []
     ids = []
     for name in sorted(path.name for path in folder.iterdir()):
         match = PNG_NAME.fullmatch(name)
@@ -138,35 +114,30 @@ def _count_slices(folder: Path, where: str, split: str) -> tuple[int, tuple[Issu
             ids.append(int(match[1]))
         elif _LOOKS_LIKE_A_SLICE.search(name) and not name.startswith("."):
             message = f"expected six digits and .png, found {name}"
-            issues.error("png-name", f"{where}/{name}", message, _ID_HINT)
+            issues.append(error("png-name", f"{where}/{name}", message, _ID_HINT))
     if not ids:
         message = "expected at least one slice 000000.png, found none"
-        issues.error("no-slices", where, message, _ID_HINT)
+        issues.append(error("no-slices", where, message, _ID_HINT))
     elif ids[-1] != len(ids) - 1:
-        _report_gaps(issues, ids, where)
-    return len(ids), issues.all()
+        first = next(index for index, number in enumerate(ids) if index != number)
+        message = (
+            f"expected IDs 000000 to {ids[-1]:06d} without gaps, found {ids[-1] + 1 - len(ids)} "
+            f"missing, the first is {png_name(first)}"
+        )
+        hint = f"{_ID_HINT} Row i of the table belongs to ID i."
+        issues.append(error("png-gap", where, message, hint))
+    return len(ids), issues
 
 
-def _report_gaps(issues: IssueList, ids: list[int], where: str) -> None:
-    first = next(index for index, number in enumerate(ids) if index != number)
-    missing = ids[-1] + 1 - len(ids)
-    message = (
-        f"expected IDs 000000 to {ids[-1]:06d} without gaps, found {missing} missing, "
-        f"the first is {png_name(first)}"
-    )
-    issues.error("png-gap", where, message, f"{_ID_HINT} Row i of the table belongs to ID i.")
-
-
-def _check_row_count(issues: IssueList, table: Table, count: int, folder: str) -> None:
-    rows = len(table)
+def _wrong_row_count(table: Table, count: int, split: str) -> Iterator[Issue]:
+    rows, folder = len(table), f"images/{split}"
     if rows == count:
         return
-    if rows > count:
-        detail = (
-            f"the first row without a slice is row {count}: {folder}/{png_name(count)} is missing"
-        )
-    else:
-        detail = f"the first slice without a row is {folder}/{png_name(rows)}"
+    detail = (
+        f"the first row without a slice is row {count}: {folder}/{png_name(count)} is missing"
+        if rows > count
+        else f"the first slice without a row is {folder}/{png_name(rows)}"
+    )
     message = f"expected a row for each of the {count} slices, found {rows} rows; {detail}"
     hint = "The header does not count; row i (from 0) belongs to slice i."
-    issues.error("row-count", table.where, message, hint)
+    yield error("row-count", table.where, message, hint)

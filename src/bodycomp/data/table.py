@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.issues import MISSING_FILE, Issue, IssueList, row_place
+from bodycomp.data.issues import MISSING_FILE, Issue, collect, error, row_place
 from bodycomp.data.layout import PLAIN_OFFSET_COLUMN, offset_column
 
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -57,39 +57,53 @@ def read_table(path: Path, where: str, split: str) -> tuple[Table | None, tuple[
     Returns:
         The table, None if it cannot be used; and the errors.
     """
-    issues = IssueList(split)
+    lines = _read_lines(path, where)
+    if isinstance(lines, Issue):
+        return None, collect([lines], split)
+    table = Table(where, tuple(name.strip() for name in lines[0]), tuple(map(tuple, lines[1:])))
+    errors = collect(_wrong_rows(table, split), split)
+    return (None if errors else table), errors
+
+
+def _read_lines(path: Path, where: str) -> list[list[str]] | Issue:
     if not path.is_file():
         message = f"expected this table in {path.parent}, found no such file"
         hint = "Each split needs meta/<split>.csv with a row per slice."
-        issues.error(MISSING_FILE, where, message, hint)
-        return None, issues.all()
+        return error(MISSING_FILE, where, message, hint)
     data = path.read_bytes()
     if data.startswith(UTF16_MARKS) or b"\0" in data:
         message = "expected plain text in UTF-8, found UTF-16 or a binary file"
         hint = "Save as 'CSV UTF-8 (comma delimited)'."
-        issues.error("table-unreadable", where, message, hint)
-        return None, issues.all()
+        return error("table-unreadable", where, message, hint)
     # Only columns that are not read may hold other encodings, so that no byte is fatal.
     text = data.decode("utf-8-sig", errors="replace")
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        message = f"expected a comma-separated table, found one that cannot be read ({error})"
-        issues.error("table-unreadable", where, message, "Check the quotation marks.")
-        return None, issues.all()
+    except csv.Error as fault:
+        message = f"expected a comma-separated table, found one that cannot be read ({fault})"
+        return error("table-unreadable", where, message, "Check the quotation marks.")
     while lines and not any(cell.strip() for cell in lines[-1]):
         lines.pop()
-    if not lines:
-        message = "expected a header and a row per slice, found an empty file"
-        issues.error("table-empty", where, message, "Write the table again.")
-        return None, issues.all()
-    columns = tuple(name.strip() for name in lines[0])
-    _check_separator(issues, where, columns)
-    if not issues.all():
-        _check_row_lengths(issues, split, lines)
-    errors = issues.all()
-    table = Table(where, columns, tuple(tuple(line) for line in lines[1:]))
-    return (None if errors else table), errors
+    message = "expected a header and a row per slice, found an empty file"
+    return lines or error("table-empty", where, message, "Write the table again.")
+
+
+def _wrong_rows(table: Table, split: str) -> Iterator[Issue]:
+    width = len(table.columns)
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if width == 1 and mark in table.columns[0]:
+            message = f"expected columns separated by commas, found {name}"
+            hint = "Save with commas between columns and a point as the decimal mark."
+            yield error("table-separator", table.where, message, hint)
+            return
+    for row, cells in enumerate(table.rows):
+        if len(cells) != width:
+            found = f"{len(cells)}" if cells else "an empty line"
+            message = f"expected {width} cells as in the header, found {found}"
+            hint = (
+                "Each row belongs to the slice of its number; a broken row would shift the others."
+            )
+            yield error("table-row-length", row_place(split, row), message, hint)
 
 
 def read_offsets(
@@ -105,14 +119,14 @@ def read_offsets(
     Returns:
         (row, level) offsets in mm, NaN where a level was not annotated; and the errors.
     """
-    issues = IssueList(split)
     offsets_mm = np.full((len(table), len(levels)), np.nan, np.float32)
+    issues: list[Issue] = []
     for position, level in enumerate(levels):
-        name = _find_offset_column(issues, table, level, single=len(levels) == 1)
-        cells = None if name is None else table.column(name)
-        if name is None or cells is None:
+        name = _offset_column_of(table, level, single=len(levels) == 1)
+        if isinstance(name, Issue):
+            issues.append(name)
             continue
-        for row, cell in enumerate(cells):
+        for row, cell in enumerate(table.column(name) or ()):
             offset = _parse_offset(cell)
             if offset is None:
                 message = f"expected an offset in mm or an empty cell, found {cell!r}"
@@ -120,11 +134,11 @@ def read_offsets(
                     "Write a finite number with a decimal point; leave the cell empty where the "
                     "level was not annotated."
                 )
-                where = row_place(split, row, name)
-                issues.error("offset-not-a-number", where, message, hint)
+                place = row_place(split, row, name)
+                issues.append(error("offset-not-a-number", place, message, hint))
             else:
                 offsets_mm[row, position] = offset
-    return offsets_mm, issues.all()
+    return offsets_mm, collect(issues, split)
 
 
 def _parse_offset(cell: str) -> float | None:
@@ -139,15 +153,14 @@ def _parse_offset(cell: str) -> float | None:
     return value if fits and "_" not in cell else None
 
 
-def _find_offset_column(issues: IssueList, table: Table, level: str, *, single: bool) -> str | None:
+def _offset_column_of(table: Table, level: str, *, single: bool) -> str | Issue:
     wanted = offset_column(level)
     names = (wanted, PLAIN_OFFSET_COLUMN) if single else (wanted,)
     for name in names:
         count = table.columns.count(name)
         if count > 1:
             message = f"expected one column {name}, found {count}"
-            issues.error("column-repeated", table.where, message, "Keep one of them.")
-            return None
+            return error("column-repeated", table.where, message, "Keep one of them.")
         if count == 1:
             return name
     hint = (
@@ -157,24 +170,4 @@ def _find_offset_column(issues: IssueList, table: Table, level: str, *, single: 
         "that are there with -L."
     )
     message = f"expected a column {' or '.join(names)}, found {table.describe_columns()}"
-    issues.error("column-missing", table.where, message, hint)
-    return None
-
-
-def _check_separator(issues: IssueList, where: str, columns: tuple[str, ...]) -> None:
-    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
-        if len(columns) == 1 and mark in columns[0]:
-            message = f"expected columns separated by commas, found {name}"
-            hint = "Save with commas between columns and a point as the decimal mark."
-            issues.error("table-separator", where, message, hint)
-
-
-def _check_row_lengths(issues: IssueList, split: str, lines: list[list[str]]) -> None:
-    width = len(lines[0])
-    for row, cells in enumerate(lines[1:]):
-        if len(cells) == width:
-            continue
-        found = f"{len(cells)}" if cells else "an empty line"
-        message = f"expected {width} cells as in the header, found {found}"
-        hint = "Each row belongs to the slice of its number; a broken row would shift the others."
-        issues.error("table-row-length", row_place(split, row), message, hint)
+    return error("column-missing", table.where, message, hint)

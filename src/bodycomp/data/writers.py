@@ -7,12 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from bodycomp.data.layout import (
     MAX_SLICES,
@@ -30,7 +29,10 @@ from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 from bodycomp.level_names import check_levels
 from bodycomp.storage import atomic_file, atomic_folder, duplicate
 
-LARGEST_LABEL: Final = 255
+_INT16: Final = np.iinfo(np.int16)
+_NO_EXTRA: Mapping[str, str] = {}
+DECIMALS: int = 4
+"""Offsets are written to a ten-thousandth of a millimetre."""
 
 
 class SegmentationWriter:
@@ -39,24 +41,13 @@ class SegmentationWriter:
     Args:
         data_dir: The training set; made if missing.
         split: One of ``SPLITS``.
-        count: Number of samples that will be appended; None if not known beforehand.
-        dtype: Type of the images on disk, signed integer of 16 bits or more, or floating point.
 
     Raises:
-        OutputError: The split is there already, or fewer or more samples came than announced.
+        OutputError: The split is there already.
     """
 
-    def __init__(
-        self,
-        data_dir: Path,
-        split: str,
-        count: int | None = None,
-        *,
-        dtype: DTypeLike = np.int16,
-    ) -> None:
+    def __init__(self, data_dir: Path, split: str) -> None:
         self._paths = images_path(data_dir, split), masks_path(data_dir, split)
-        self._dtypes = np.dtype(dtype), np.dtype(np.uint8)
-        self._count = count
         self._appended = 0
         self._stack = ExitStack()
         self._streams: tuple[BinaryIO, ...] = ()
@@ -84,64 +75,44 @@ class SegmentationWriter:
         """Add one sample.
 
         Args:
-            hu: (512, 512) HU; rounded if the file holds integers.
+            hu: (512, 512) HU; rounded to int16.
             labels: (512, 512) labels, integers 0..255.
 
         Raises:
             ImageError: A shape is wrong, or a value does not fit the file's type.
-            OutputError: More samples than announced.
         """
-        if self._count is not None and self._appended >= self._count:
-            raise OutputError(f"{self._paths[0].name}: expected {self._count} samples, got more")
-        pixels = (_as_hu(hu, self._dtypes[0]), _as_labels(labels))
-        for stream, values in zip(self._streams, pixels, strict=True):
+        for stream, values in zip(self._streams, (_as_hu(hu), _as_labels(labels)), strict=True):
             stream.write(np.ascontiguousarray(values).data)
         self._appended += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self._stack.__exit__(kind, error, trace)
-            return
-        with self._stack:
-            if self._count not in (None, self._appended):
-                raise OutputError(
-                    f"{self._paths[0].name}: expected {self._count} samples, got {self._appended}"
-                )
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        with self._stack:  # an error in it leaves nothing behind
+            if error is not None:
+                raise error
             for stream in self._streams:
                 stream.seek(0)
             self._write_headers()
 
     def _write_headers(self) -> None:
         """Write both headers for what was appended; NumPy leaves room for a growing first axis."""
-        for stream, dtype in zip(self._streams, self._dtypes, strict=True):
-            header = {
-                "descr": npy.dtype_to_descr(dtype),
-                "fortran_order": False,
-                "shape": (self._appended, *SAMPLE_SHAPE),
-            }
+        for stream, dtype in zip(self._streams, ("<i2", "|u1"), strict=True):
+            shape = (self._appended, *SAMPLE_SHAPE)
+            header = {"descr": dtype, "fortran_order": False, "shape": shape}
             npy.write_array_header_1_0(stream, header)
 
 
-def _as_hu(hu: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+def _as_hu(hu: NDArray[Any]) -> NDArray[np.int16]:
     _check_shape("an image", hu)
-    if dtype.kind == "f":
-        return hu.astype(dtype, copy=False)
     values = np.rint(hu) if hu.dtype.kind == "f" else hu
-    limits = np.iinfo(dtype)
     low, high = values.min(), values.max()
-    if not (low >= limits.min and high <= limits.max):  # also catches NaN
-        raise ImageError(f"expected HU that fit {dtype}, found values from {low} to {high}")
-    return values.astype(dtype, copy=False)
+    if not (low >= _INT16.min and high <= _INT16.max):  # also catches NaN
+        raise ImageError(f"expected HU that fit int16, found values from {low} to {high}")
+    return values.astype("<i2", copy=False)
 
 
 def _as_labels(labels: NDArray[Any]) -> NDArray[np.uint8]:
     _check_shape("a mask", labels)
-    if labels.dtype.kind not in "iub" or labels.min() < 0 or labels.max() > LARGEST_LABEL:
+    if labels.dtype.kind not in "iub" or labels.min() < 0 or labels.max() > np.iinfo(np.uint8).max:
         raise ImageError(f"expected integer labels 0..255, found {labels.dtype} values")
     return labels.astype(np.uint8, copy=False)
 
@@ -149,11 +120,6 @@ def _as_labels(labels: NDArray[Any]) -> NDArray[np.uint8]:
 def _check_shape(what: str, array: NDArray[Any]) -> None:
     if array.shape != SEGMENTATION_SIZE:
         raise ImageError(f"expected {what} of 512 x 512 pixels, found shape {array.shape}")
-
-
-_NO_EXTRA: Mapping[str, str] = {}
-DECIMALS: int = 4
-"""Offsets are written to a ten-thousandth of a millimetre."""
 
 
 class SliceWriter:
@@ -206,14 +172,15 @@ class SliceWriter:
 
     def append(
         self,
-        grey: NDArray[np.uint8],
+        grey: NDArray[np.uint8] | Path,
         offsets_mm: Mapping[str, float | None],
         extra: Mapping[str, str] = _NO_EXTRA,
     ) -> None:
         """Add one slice.
 
         Args:
-            grey: (row, column) uint8, windowed at 40/400; any size.
+            grey: (row, column) uint8, windowed at 40/400, any size; or a file that
+                ``write_grey_png`` wrote, which is not looked into and linked where possible.
             offsets_mm: Level -> offset, positive above it; None, NaN or absent: not annotated.
             extra: Value of each extra column.
 
@@ -222,31 +189,15 @@ class SliceWriter:
             UsageError: A level or column that was not announced, or an extra value is missing.
             OutputError: More slices than six digits can name.
         """
-        if grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
+        row, png = self._row(offsets_mm, extra), self._pngs / png_name(self._appended)
+        if isinstance(grey, Path):
+            duplicate(grey, png)
+        elif grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
             raise ImageError(f"expected a uint8 image, found {grey.dtype}, shape {grey.shape}")
-        row = self._row(offsets_mm, extra)
-        write_grey_png(self._pngs / png_name(self._appended), grey)
-        self._finish(row)
-
-    def append_file(
-        self,
-        png: Path,
-        offsets_mm: Mapping[str, float | None],
-        extra: Mapping[str, str] = _NO_EXTRA,
-    ) -> None:
-        """Add one slice that is a PNG of the format already, as a link to it where possible.
-
-        Args:
-            png: Written by ``data.png.write_grey_png``; not looked into.
-            offsets_mm: As for ``append``.
-            extra: As for ``append``.
-
-        Raises:
-            UsageError, OutputError: As for ``append``.
-        """
-        row = self._row(offsets_mm, extra)
-        duplicate(png, self._pngs / png_name(self._appended))
-        self._finish(row)
+        else:
+            write_grey_png(png, grey)
+        self._rows.writerow(row)
+        self._appended += 1
 
     def _row(self, offsets_mm: Mapping[str, float | None], extra: Mapping[str, str]) -> list[Any]:
         if self._appended == MAX_SLICES:
@@ -259,17 +210,10 @@ class SliceWriter:
         row: list[Any] = [self._appended, *(extra[name] for name in self._extra)]
         return row + [_format_offset(offsets_mm.get(level)) for level in self._levels]
 
-    def _finish(self, row: list[Any]) -> None:
-        self._rows.writerow(row)
-        self._appended += 1
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        with self._stack:  # an error in it leaves nothing behind
+            if error is not None:
+                raise error
 
 
 def _format_offset(offset_mm: float | None) -> str:

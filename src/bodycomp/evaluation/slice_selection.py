@@ -132,7 +132,7 @@ def add_levels(
 
 def _data(data_dir: Path, series: SetSeries) -> dict[str, Cell]:
     split = series.split
-    files = [table_path(data_dir, split.name), *split.png_paths]
+    files = [table_path(data_dir, split.name), *map(split.png_path, range(len(split)))]
     return {
         "kind": "slice-selection training set",
         "digest": data_digest(data_dir, files, {}),

@@ -144,7 +144,7 @@ def _score(
     split: SliceSplit, scorer: NetworkSliceScorer, own: NDArray[np.intp]
 ) -> Callable[[Sequence[int]], NDArray[np.float32]]:
     return lambda indices: scorer.score_grey(
-        lambda index: read_grey_png(split.png_paths[int(own[index])]), indices
+        lambda index: read_grey_png(split.png_path(int(own[index]))), indices
     )
 
 

@@ -155,7 +155,7 @@ def _writer(stack: ExitStack, folder: Path, split: str, levels: Sequence[str]) -
         names = {PATIENT_COLUMN: placed.patient, SERIES_COLUMN: record.series_instance_uid}
         for place, sample in taken(record, split):
             offsets_mm = {n: mm for n, mm in sample.offsets_mm.items() if n in levels}
-            slices.append_file(stored_png(placed.finished.part, place), offsets_mm, names)
+            slices.append(stored_png(placed.finished.part, place), offsets_mm, names)
             yield sample
 
     return append_slices

@@ -222,7 +222,7 @@ class SliceView(TrainingSetView):
 def slice_picture(split: SliceSplit, index: int, side: int = LARGEST_SIDE) -> SamplePicture | None:
     """Draw one slice, made smaller if a side is longer than ``side``; None if it is unreadable."""
     try:
-        grey = read_grey_png(split.png_paths[index])
+        grey = read_grey_png(split.png_path(index))
     except BodycompError:
         return None  # an issue says why
     return SamplePicture(photo_uri(_shrunk(grey, side)))

@@ -125,8 +125,6 @@ def similar_pairs(
     pairs = np.concatenate(found) if found else np.zeros((0, 2), np.int64)
     if not len(pairs):
         return pairs
-    if not len(pairs):
-        return pairs
     order = np.argsort(np.concatenate(bits), kind="stable")
     return pairs[order[:MAX_PAIRS]]
 

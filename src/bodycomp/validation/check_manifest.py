@@ -14,7 +14,7 @@ from bodycomp.data.layout import SPLITS, offset_column
 from bodycomp.data.manifest import MANIFEST_NAME, Manifest, read_manifest
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.errors import TrainingSetError
-from bodycomp.validation.check_splits import shared_between_splits
+from bodycomp.validation.check_splits import check_leaks
 
 MANIFEST_DAMAGED: Final = Rule(
     "manifest-damaged",
@@ -31,12 +31,6 @@ MANIFEST_DIGEST: Final = Rule(
     "warning",
     "The sample was changed after it was prepared, or samples were shuffled: prepare it again.",
 )
-PATIENT_LEAK: Final = Rule(
-    "patient-in-two-splits",
-    "warning",
-    "Scores are too good if splits share them: split by patient.",
-)
-SERIES_LEAK: Final = Rule("series-in-two-splits", PATIENT_LEAK.severity, PATIENT_LEAK.hint)
 OFFSET_RATE: Final = Rule(
     "offset-rate",
     "error",
@@ -55,7 +49,6 @@ def open_manifest(
     data_dir: Path, counts: Mapping[str, int]
 ) -> tuple[Manifest | None, tuple[Issue, ...]]:
     """Read the manifest, if there is one; None also if it does not fit the set."""
-    place = Place(MANIFEST_NAME)
     try:
         manifest = read_manifest(data_dir)
         if manifest is None:
@@ -63,10 +56,10 @@ def open_manifest(
         for name in ("z_mm", "slice_index"):
             if name in manifest:
                 manifest.numbers(name)
-    except (TrainingSetError, OSError) as error:
-        said = error.message if isinstance(error, TrainingSetError) else str(error.strerror)
+    except (TrainingSetError, OSError) as fault:
+        said = fault.message if isinstance(fault, TrainingSetError) else str(fault.strerror)
         message = f"expected a manifest that can be read ({said.removeprefix(MANIFEST_NAME)})"
-        return None, (MANIFEST_DAMAGED.broken(place, message),)
+        return None, (MANIFEST_DAMAGED.broken(MANIFEST_NAME, message),)
     found = []
     for split, samples in counts.items():
         rows = len(manifest.of(split))
@@ -76,50 +69,41 @@ def open_manifest(
     return (None if found else manifest), tuple(found)
 
 
-def check_leaks(manifest: Manifest) -> Iterator[Issue]:
-    """Yield pairs of splits that share patients or series; identifiers are not repeated."""
-    for column, what, rule in (
-        ("patient", "patients", PATIENT_LEAK),
-        ("series_instance_uid", "series", SERIES_LEAK),
-    ):
-        if column not in manifest:
-            continue
-        keys = {split: manifest.of(split).texts(column) for split in SPLITS}
-        for one, other, pairs in shared_between_splits(keys):
-            first, second = pairs[0]
-            message = (
-                f"expected different {what} in {one} and {other}, found {len(pairs)} in both; "
-                f"the first is sample {first} of {one} and sample {second} of {other}"
-            )
-            yield rule.broken(Place(MANIFEST_NAME, other, second), message, len(pairs))
-
-
-def check_digests(
-    manifest: Manifest,
-    digests: Mapping[str, Sequence[str]],
-    column: str,
-    place_of: Callable[[str, int], Place],
+def check_manifest(
+    manifest: Manifest | None,
+    digests: Mapping[str, Mapping[str, Sequence[str]]],
+    **place_of: Callable[[str, int], Place],
 ) -> Iterator[Issue]:
-    """Yield samples that are not those that were prepared.
+    """Yield splits that share patients or series, and samples that are not those prepared.
 
     Args:
-        manifest: As read.
-        digests: Split -> ``pixel_digest`` of each sample as it is now; empty takes no part.
-        column: Of the manifest.
-        place_of: How a sample is called.
+        manifest: As read; None if there is none.
+        digests: Column -> split -> ``pixel_digest`` of each sample as it is now; empty takes no
+            part.
+        place_of: How a sample is called, by column.
     """
-    if column not in manifest:
+    if manifest is None:
         return
-    for split, found in digests.items():
-        for index, wanted in enumerate(manifest.of(split).texts(column)):
-            if wanted and found[index] and wanted != found[index]:
-                message = f"expected what the manifest's {column} tells, found other pixels"
-                yield MANIFEST_DIGEST.broken(place_of(split, index), message)
+    for code, what, column in (
+        ("patient-in-two-splits", "patients", "patient"),
+        ("series-in-two-splits", "series", "series_instance_uid"),
+    ):
+        if column in manifest:
+            keys = {split: manifest.of(split).texts(column) for split in SPLITS}
+            yield from check_leaks(code, what, keys, lambda _: Place(MANIFEST_NAME))
+    for column, splits in digests.items():
+        for split, found in splits.items() if column in manifest else ():
+            for index, wanted in enumerate(manifest.of(split).texts(column)):
+                if wanted and found[index] and wanted != found[index]:
+                    message = f"expected what the manifest's {column} says, found other pixels"
+                    yield MANIFEST_DIGEST.broken(place_of[column](split, index), message)
 
 
-def check_heights(manifest: Manifest, split: SliceSplit, levels: Sequence[str]) -> Iterator[Issue]:
+def check_heights(
+    manifest: Manifest | None, split: SliceSplit, levels: Sequence[str]
+) -> Iterator[Issue]:
     """Yield series whose offsets do not follow the slices' z."""
-    if "z_mm" not in manifest or "series_instance_uid" not in manifest:
+    if manifest is None or "z_mm" not in manifest or "series_instance_uid" not in manifest:
         return
     own = manifest.of(split.name)
     z_mm, names = own.numbers("z_mm"), np.array(own.texts("series_instance_uid"))

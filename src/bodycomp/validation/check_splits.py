@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.data.issues import Issue, Place, Rule, table_name
+from bodycomp.data.issues import Issue, Place, Rule, table_place
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.validation.check_series import rows_of_series
 
@@ -92,7 +92,7 @@ def check_levels_of_splits(
             yield from _rare(split, levels, list(rows.values()))
         if name != "train" and "train" in splits:
             leading = int(np.isfinite(split.offsets_mm).sum(axis=0).argmax())
-            place = _level_place(name, levels[leading])
+            place = table_place(name, levels[leading])
             learnt_mm = splits["train"].offsets_mm[:, leading]
             yield from _compare(place, split.offsets_mm[:, leading], learnt_mm)
 
@@ -105,11 +105,7 @@ def _rare(
         found = sum(bool(annotated[rows].any()) for rows in series)
         if 0 < found < FEWEST_SERIES:
             message = f"expected the level in {FEWEST_SERIES} series or more, found {found}"
-            yield LEVEL_RARE.broken(_level_place(split.name, level), message, found)
-
-
-def _level_place(split: str, level: str) -> Place:
-    return Place(f"{table_name(split)}, level {level}", split)
+            yield LEVEL_RARE.broken(table_place(split.name, level), message, found)
 
 
 def _compare(
@@ -128,17 +124,37 @@ def _compare(
         yield OFFSETS_DIFFER.broken(place, message, shared)
 
 
+def check_leaks(
+    code: str,
+    what: str,
+    keys: Mapping[str, Sequence[bytes | str | None]],
+    place_of: Callable[[str], Place],
+    unit: str = "sample",
+) -> Iterator[Issue]:
+    """Yield pairs of splits that share patients, series or images; identifiers are not repeated.
+
+    Args:
+        code: Name of the rule.
+        what: What the keys are of, in words.
+        keys: Split -> key of each sample; None or empty takes no part.
+        place_of: Split -> file that has the keys.
+        unit: What indices count.
+    """
+    for one, other, pairs in shared_between_splits(keys):
+        first, second = pairs[0]
+        message = (
+            f"expected different {what} in {one} and {other}, found {len(pairs)} in both; "
+            f"the first is {unit} {first} of {one} and {unit} {second} of {other}"
+        )
+        hint = f"Scores on {other} are too good if it shares them with {one}; split by patient."
+        place = Place(place_of(one).where, other, second)
+        yield Rule(code, "warning", hint).broken(place, message, len(pairs))
+
+
 def shared_between_splits(
     keys: Mapping[str, Sequence[bytes | str | None]],
 ) -> Iterator[tuple[str, str, list[tuple[int, int]]]]:
-    """Compare splits pair by pair.
-
-    Args:
-        keys: Split -> key of each sample; None or empty takes no part.
-
-    Yields:
-        Two splits that share keys, and for each shared key its first index in both, in order.
-    """
+    """Yield pairs of splits that share keys, and for each shared key its first index in both."""
     first: dict[str, dict[bytes | str, int]] = {}
     for split, values in keys.items():
         seen = first.setdefault(split, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Self
@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bodycomp.data.arrays import read_into
+from bodycomp.data.manifest import pixel_digest
 from bodycomp.progress import StepProgress
 
 DIGEST_BYTES: Final = 16
-
 ROW_STEP: Final = 4
-
-"""Every fourth row tells two scans apart and costs a quarter of the time."""
+"""Every fourth row distinguishes two scans and costs a quarter of the time."""
 
 
 def image_digest(image: NDArray[np.generic]) -> bytes:
@@ -182,16 +181,25 @@ class Gathered:
         facts: Split -> facts of its samples.
         store: Details of all samples, splits one after another.
         starts: Split -> place of its first sample in the store.
+        digests: Column of the manifest -> split -> ``pixel_digest`` of each sample; empty without
+            a manifest to compare with.
     """
 
     facts: dict[str, NDArray[np.void]]
     store: DetailStore
     starts: dict[str, int]
+    digests: dict[str, dict[str, list[str]]]
 
     def put(self, split: str, index: int, seen: tuple[np.void, np.void]) -> None:
         """Keep the facts and the details of a sample."""
         self.facts[split][index], detail = seen
         self.store.write(self.starts[split] + index, detail)
+
+    def put_digests(self, split: str, index: int, **pixels: NDArray[Any]) -> None:
+        """Keep the digests of a sample, by their columns, if there is a manifest."""
+        for column, values in pixels.items():
+            if column in self.digests:
+                self.digests[column][split][index] = pixel_digest(values)
 
     def together(self, name: str) -> NDArray[np.generic]:
         """Return one fact of all samples, splits one after another."""
@@ -204,12 +212,15 @@ class Gathered:
         return split, position - self.starts[split]
 
 
-def gather_into(counts: Mapping[str, int], kind: DTypeLike) -> Gathered:
-    """Return room for so many samples of each split."""
+def gather_into(
+    counts: Mapping[str, int], kind: DTypeLike, digests: Iterable[str] = ()
+) -> Gathered:
+    """Return room for so many samples of each split, and for digests of these columns."""
     used = {split: count for split, count in counts.items() if count}
     facts = {split: np.zeros(count, kind) for split, count in used.items()}
     ends = np.cumsum([0, *used.values()]).tolist()
-    return Gathered(facts, DetailStore(ends[-1]), dict(zip(used, ends, strict=False)))
+    rooms = {column: {split: [""] * n for split, n in used.items()} for column in digests}
+    return Gathered(facts, DetailStore(ends[-1]), dict(zip(used, ends, strict=False)), rooms)
 
 
 def evenly(count: int, most: int) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -11,36 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import BACKGROUND_LABEL, NOT_ANNOTATED_LABEL, Tissue, tissues_for
-from bodycomp.data.arrays import ArrayHeader
-from bodycomp.data.issues import Issue, IssueList, Place, images_place, sample_place
+from bodycomp.data.issues import (
+    Issue,
+    Place,
+    collect,
+    error,
+    images_place,
+    sample_place,
+    warning,
+)
 from bodycomp.data.layout import SPLITS
-from bodycomp.data.manifest import Manifest, pixel_digest
+from bodycomp.data.manifest import Manifest
 from bodycomp.data.segmentation_set import SplitHeaders, inspect_segmentation_split
 from bodycomp.progress import StepProgress
 from bodycomp.validation.check_duplicates import almost_repeated, repeated_images, repeated_masks
 from bodycomp.validation.check_flips import check_flips, grouping_of
 from bodycomp.validation.check_images import HU_SHIFTED, TISSUES_SWAPPED, check_hu
-from bodycomp.validation.check_manifest import (
-    check_digests,
-    check_leaks,
-    from_manifest,
-    open_manifest,
-)
+from bodycomp.validation.check_manifest import check_manifest, from_manifest, open_manifest
 from bodycomp.validation.check_masks import MASK_SHIFTED, MASK_TURNED, check_masks
-from bodycomp.validation.check_splits import (
-    check_hu_of_splits,
-    check_split_sizes,
-    shared_between_splits,
-)
+from bodycomp.validation.check_splits import check_hu_of_splits, check_leaks, check_split_sizes
 from bodycomp.validation.details import Gathered, evenly, gather_into, progress_of_split
 from bodycomp.validation.segmentation_facts import SAMPLE_FACTS, describe_sample
-from bodycomp.validation.segmentation_pass import (
-    Chunk,
-    Observer,
-    PassOptions,
-    SplitScan,
-    scan_split,
-)
+from bodycomp.validation.segmentation_pass import Chunk, Observer, SplitScan, scan_split
 
 SLOW_FORTRAN_BYTES: Final = 2**30
 FEWEST_TO_CLIP: Final = 5
@@ -49,6 +43,76 @@ BONE_HU: Final = 2000.0
 
 AIR_BELOW_HU: Final = -500
 """Every raw slice of a body holds air outside or inside it, near -1000 HU."""
+
+LARGEST_LABEL: Final = 3
+SAMPLED: Final = 32
+"""Samples of a split that training looks at closely before its first step: some 0.1 s."""
+
+BASED_ON_HU: Final = frozenset(
+    rule.code for rule in (HU_SHIFTED, TISSUES_SWAPPED, MASK_TURNED, MASK_SHIFTED)
+)
+
+
+def validate_samples(
+    data_dir: Path,
+    *,
+    thoracic: bool = False,
+    allow_scaled: bool = False,
+    progress: StepProgress | None = None,
+) -> tuple[tuple[Issue, ...], dict[str, NDArray[np.void]]]:
+    """Return the issues of a segmentation set and split -> ``SAMPLE_FACTS``."""
+    counts, tissues = _counts(data_dir), tissues_for(thoracic=thoracic)
+    manifest, manifest_issues = open_manifest(data_dir, counts)
+    columns = () if manifest is None else ("image_digest", "labels_digest")
+    gathered = gather_into(counts, SAMPLE_FACTS, columns)
+    with gathered.store:
+        issues = check_segmentation_set(
+            data_dir,
+            tissues=tissues,
+            allow_scaled=allow_scaled,
+            observe=partial(_observe, gathered, None),
+            progress=progress,
+        )
+        facts = gathered.facts
+        more = collect(
+            chain(
+                manifest_issues,
+                _allowed(_check_samples(facts, tissues), allow_scaled=allow_scaled),
+                _compare(gathered, manifest),
+                check_manifest(
+                    manifest, gathered.digests, image_digest=sample_place, labels_digest=_mask_place
+                ),
+            )
+        )
+    return (*issues, *more), facts
+
+
+def check_before_training(
+    data_dir: Path,
+    *,
+    tissues: Sequence[Tissue],
+    allow_scaled: bool = False,
+    progress: StepProgress | None = None,
+) -> tuple[Issue, ...]:
+    """Return what ``check_segmentation_set`` finds, and the errors of a sample of each split.
+
+    ``SAMPLED`` images and masks, evenly spread, are looked at as by ``validate_samples``, in the
+    same pass over the files.
+    """
+    counts = _counts(data_dir)
+    gathered = gather_into(counts, SAMPLE_FACTS)
+    chosen = {split: frozenset(evenly(count, SAMPLED)) for split, count in counts.items()}
+    with gathered.store:
+        issues = check_segmentation_set(
+            data_dir,
+            tissues=tissues,
+            allow_scaled=allow_scaled,
+            observe=partial(_observe, gathered, chosen),
+            progress=progress,
+        )
+    found = _check_samples(gathered.facts, tissues)
+    errors = (each for each in found if each.severity == "error")
+    return (*issues, *collect(_allowed(errors, allow_scaled=allow_scaled)))
 
 
 def check_segmentation_set(
@@ -80,227 +144,49 @@ def check_segmentation_set(
             splits[split] = headers
     total = sum(headers.images.shape[0] for headers in splits.values())
     digests: dict[str, Sequence[bytes | None]] = {}
-    options, done = PassOptions(tissues, observe), 0
+    done = 0
     for split, headers in splits.items():
         report = progress_of_split(progress, done, total)
-        scan = scan_split(split, headers, options, report)
+        scan = scan_split(split, headers, tissues, observe, report)
         done += headers.images.shape[0]
         digests[split] = scan.digests
-        collected = IssueList(split)
-        collected.extend(repeated_images(split, scan.digests, sample_place))
-        _check_clipping(scan, collected, split)
-        _check_range(scan, collected, split, allow_scaled=allow_scaled)
-        _check_classes(scan, collected, headers.masks, tissues)
-        _check_order(collected, headers)
-        issues += (*scan.issues, *collected.all())
-    return (*issues, *_leaks(digests))
-
-
-def _check_range(scan: SplitScan, issues: IssueList, split: str, *, allow_scaled: bool) -> None:
-    name = images_place(split)
-    low, high = np.asarray(scan.lowest), np.asarray(scan.highest)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        return
-    found = f"found values from {low.min():g} to {high.max():g} only"
-    scale = _scale(float(low.min()), float(high.max()))
-    if scale:
-        message = f"expected raw HU with air near -1000, {found} (within {scale})"
-        hint = (
-            "The images look windowed or scaled already; save the raw HU. If these values are "
-            "meant, go on with --allow-scaled-images."
+        rules = (
+            repeated_images(split, scan.digests, sample_place),
+            _check_clipping(scan, split),
+            _check_range(scan, split, allow_scaled=allow_scaled),
+            _check_classes(scan, headers, tissues),
+            _check_order(headers),
         )
-        report = issues.warning if allow_scaled else issues.error
-        report("scaled-images", name, message, hint)
-    elif low.min() > AIR_BELOW_HU:
-        message = f"expected raw HU with air near -1000, {found}"
-        hint = "Check that the rescale intercept was applied and that no window was."
-        issues.warning("no-air", name, message, hint)
-    else:
-        for sample in np.flatnonzero(low >= 0):
-            message = f"expected raw HU, found no value below 0 ({low[sample]:g}..{high[sample]:g})"
-            hint = "This sample looks scaled, unlike others; check how it was made."
-            place = sample_place(split, int(sample))
-            issues.warning("sample-without-air", place, message, hint)
+        issues += (*scan.issues, *collect(chain(*rules), split))
+    leaks = check_leaks("image-in-two-splits", "images", digests, images_place)
+    return (*issues, *collect(leaks))
 
 
-def _scale(low: float, high: float) -> str:
-    """Return the scale of 8 bits or of 0 to 1 that all values lie in, empty if there is none."""
-    scales = {"0..1": (0, 1), "0..255": (0, 255), "-128..127": (-128, 127)}
-    return next((name for name, ends in scales.items() if ends[0] <= low <= high <= ends[1]), "")
-
-
-def _check_clipping(scan: SplitScan, issues: IssueList, split: str) -> None:
-    """Warn if bone is cut off: all images end at one value that is not the file type's own."""
-    highest = {value for low, value in zip(scan.lowest, scan.highest, strict=True) if low < value}
-    if len(scan.highest) < FEWEST_TO_CLIP or len(highest) != 1:
-        return
-    (top,) = highest
-    if top < BONE_HU:
-        message = f"expected bone of various HU, found that all images end at {top:g}"
-        hint = "The images look windowed; save the raw HU."
-        issues.warning("hu-clipped", images_place(split), message, hint)
-
-
-def _check_classes(
-    scan: SplitScan, issues: IssueList, header: ArrayHeader, tissues: Sequence[Tissue]
-) -> None:
-    name = header.path.name
-    if scan.labels <= {BACKGROUND_LABEL}:
-        found = "only background" if scan.labels else "no annotated pixel"
-        message = f"expected labelled tissue, found {found} in all {header.shape[0]} samples"
-        issues.error("only-background", name, message, "Check how the masks were exported.")
-        return
-    for tissue in tissues:
-        if tissue.label not in scan.labels:
-            message = (
-                f"expected label {tissue.label} ({tissue.title.lower()}), found none in any sample"
-            )
-            hint = (
-                "The class cannot be learnt or judged on this split. For a model without visceral "
-                "fat use the thoracic option (-t)."
-            )
-            issues.warning("class-absent", name, message, hint)
-
-
-def _check_order(issues: IssueList, headers: SplitHeaders) -> None:
-    for header in (headers.images, headers.masks):
-        size = int(np.prod(header.shape, dtype=np.int64)) * header.dtype.itemsize
-        if header.fortran_order and size >= SLOW_FORTRAN_BYTES:
-            message = f"found Fortran order in a file of {size / 2**30:.1f} GiB, which is slow"
-            hint = "Each sample lies scattered over the file; save numpy.ascontiguousarray(array)."
-            issues.warning("fortran-order", header.path.name, message, hint)
-
-
-def _leaks(digests: Mapping[str, Sequence[bytes | None]]) -> tuple[Issue, ...]:
-    issues = IssueList()
-    for one, other, pairs in shared_between_splits(digests):
-        first, second = pairs[0]
-        message = (
-            f"expected different images in {one} and {other}, found {len(pairs)} that are in both; "
-            f"the first is sample {first} of {one} and sample {second} of {other}"
-        )
-        hint = f"Scores on {other} are too good if it shares images with {one}; split by patient."
-        issues.warning(
-            "image-in-two-splits", Place(images_place(one).where, other, second), message, hint
-        )
-    return issues.all()
-
-
-LARGEST_LABEL: Final = 3
-SAMPLED: Final = 32
-"""Samples of a split that training looks at closely before its first step: some 0.1 s."""
-
-BASED_ON_HU: Final = frozenset(
-    rule.code for rule in (HU_SHIFTED, TISSUES_SWAPPED, MASK_TURNED, MASK_SHIFTED)
-)
-
-
-class SampleObserver:
-    """Looks at samples as they pass by; to be called from several threads.
+def _observe(gathered: Gathered, chosen: Mapping[str, frozenset[int]] | None, chunk: Chunk) -> None:
+    """Look at the samples of a chunk; those with NaN or unknown labels are left out.
 
     Args:
-        gathered: Where facts and details are kept.
-        with_digests: Whether there is a manifest to compare with.
+        gathered: Where facts, details and digests are kept; threads may share it.
         chosen: Split -> samples to look at; None for all.
+        chunk: Samples that were read.
     """
-
-    def __init__(
-        self,
-        gathered: Gathered,
-        *,
-        with_digests: bool = False,
-        chosen: Mapping[str, frozenset[int]] | None = None,
-    ) -> None:
-        self._gathered, self._chosen = gathered, chosen
-        counts = {split: len(facts) for split, facts in gathered.facts.items()}
-        self._with_digests = with_digests
-        self.image_digests, self.mask_digests = (
-            {split: [""] * count for split, count in counts.items()} for _ in range(2)
-        )
-
-    def __call__(self, chunk: Chunk) -> None:
-        """Look at the samples of a chunk; those with NaN or unknown labels are left out."""
-        split = chunk.split
-        for offset, (hu, labels) in enumerate(zip(chunk.images, chunk.masks, strict=True)):
-            index, digest = chunk.start + offset, chunk.digests[offset]
-            if self._chosen is not None and index not in self._chosen[split]:
-                continue
-            if self._with_digests:
-                self.image_digests[split][index] = pixel_digest(hu)
-                self.mask_digests[split][index] = pixel_digest(labels)
-            ends = chunk.lowest[offset], chunk.highest[offset]
-            known = labels.max() <= LARGEST_LABEL or _are_known(labels)
-            if np.isfinite(ends).all() and known:
-                facts, detail = describe_sample(hu, labels, ends)
-                if digest is not None:
-                    facts["image_digest"] = np.void(digest)
-                self._gathered.put(split, index, (facts, detail))
+    split, scan = chunk.split, chunk.scan
+    for offset, (hu, labels) in enumerate(zip(chunk.images, chunk.masks, strict=True)):
+        index, digest = chunk.start + offset, scan.digests[offset]
+        if chosen is not None and index not in chosen[split]:
+            continue
+        gathered.put_digests(split, index, image_digest=hu, labels_digest=labels)
+        ends = scan.lowest[offset], scan.highest[offset]
+        known = labels.max() <= LARGEST_LABEL or _are_known(labels)
+        if np.isfinite(ends).all() and known:
+            facts, detail = describe_sample(hu, labels, ends)
+            if digest is not None:
+                facts["image_digest"] = np.void(digest)
+            gathered.put(split, index, (facts, detail))
 
 
 def _are_known(labels: NDArray[np.uint8]) -> bool:
     return bool(((labels <= LARGEST_LABEL) | (labels == NOT_ANNOTATED_LABEL)).all())
-
-
-def validate_samples(
-    data_dir: Path,
-    *,
-    thoracic: bool = False,
-    allow_scaled: bool = False,
-    progress: StepProgress | None = None,
-) -> tuple[tuple[Issue, ...], dict[str, NDArray[np.void]]]:
-    """Return the issues of a segmentation set and split -> ``SAMPLE_FACTS``."""
-    counts = _counts(data_dir)
-    manifest, manifest_issues = open_manifest(data_dir, counts)
-    gathered = gather_into(counts, SAMPLE_FACTS)
-    with gathered.store:
-        observer = SampleObserver(gathered, with_digests=manifest is not None)
-        issues = check_segmentation_set(
-            data_dir,
-            tissues=tissues_for(thoracic=thoracic),
-            allow_scaled=allow_scaled,
-            observe=observer,
-            progress=progress,
-        )
-        more = IssueList()
-        more.extend(manifest_issues)
-        for split, facts in gathered.facts.items():
-            found = _check_samples(split, facts, tissues_for(thoracic=thoracic))
-            more.extend(_allowed(found, allow_scaled=allow_scaled))
-        more.extend(_compare(gathered, manifest))
-        if manifest is not None:
-            more.extend(_check_manifest(manifest, observer))
-    return (*issues, *more.all()), gathered.facts
-
-
-def check_before_training(
-    data_dir: Path,
-    *,
-    tissues: Sequence[Tissue],
-    allow_scaled: bool = False,
-    progress: StepProgress | None = None,
-) -> tuple[Issue, ...]:
-    """Return what ``check_segmentation_set`` finds, and the errors of a sample of each split.
-
-    ``SAMPLED`` images and masks, evenly spread, are looked at as by ``validate_samples``, in the
-    same pass over the files.
-    """
-    counts = _counts(data_dir)
-    gathered = gather_into(counts, SAMPLE_FACTS)
-    chosen = {split: frozenset(evenly(count, SAMPLED)) for split, count in counts.items()}
-    with gathered.store:
-        issues = check_segmentation_set(
-            data_dir,
-            tissues=tissues,
-            allow_scaled=allow_scaled,
-            observe=SampleObserver(gathered, chosen=chosen),
-            progress=progress,
-        )
-    more = IssueList()
-    for split, facts in gathered.facts.items():
-        found = _check_samples(split, facts, tissues)
-        errors = (each for each in found if each.severity == "error")
-        more.extend(_allowed(errors, allow_scaled=allow_scaled))
-    return (*issues, *more.all())
 
 
 def _counts(data_dir: Path) -> dict[str, int]:
@@ -310,11 +196,12 @@ def _counts(data_dir: Path) -> dict[str, int]:
 
 
 def _check_samples(
-    split: str, facts: NDArray[np.void], tissues: Sequence[Tissue]
+    facts: Mapping[str, NDArray[np.void]], tissues: Sequence[Tissue]
 ) -> Iterator[Issue]:
-    yield from check_hu(split, facts)
-    yield from check_masks(split, facts, tissues)
-    yield from repeated_masks(split, facts, _mask_place)
+    for split, samples in facts.items():
+        yield from check_hu(split, samples)
+        yield from check_masks(split, samples, tissues)
+        yield from repeated_masks(split, samples, _mask_place)
 
 
 def _allowed(issues: Iterable[Issue], *, allow_scaled: bool) -> Iterator[Issue]:
@@ -335,11 +222,79 @@ def _compare(gathered: Gathered, manifest: Manifest | None) -> Iterator[Issue]:
     yield from check_hu_of_splits(gathered.facts)
 
 
-def _check_manifest(manifest: Manifest, observer: SampleObserver) -> Iterator[Issue]:
-    yield from check_leaks(manifest)
-    yield from check_digests(manifest, observer.image_digests, "image_digest", sample_place)
-    yield from check_digests(manifest, observer.mask_digests, "labels_digest", _mask_place)
-
-
 def _mask_place(split: str, index: int) -> Place:
     return sample_place(split, index, "masks")
+
+
+def _check_range(scan: SplitScan, split: str, *, allow_scaled: bool) -> Iterator[Issue]:
+    place = images_place(split)
+    low, high = np.asarray(scan.lowest), np.asarray(scan.highest)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return
+    found = f"found values from {low.min():g} to {high.max():g} only"
+    scale = _scale(float(low.min()), float(high.max()))
+    if scale:
+        message = f"expected raw HU with air near -1000, {found} (within {scale})"
+        hint = (
+            "The images look windowed or scaled already; save the raw HU. If these values are "
+            "meant, use --allow-scaled-images."
+        )
+        yield (warning if allow_scaled else error)("scaled-images", place, message, hint)
+    elif low.min() > AIR_BELOW_HU:
+        message = f"expected raw HU with air near -1000, {found}"
+        hint = "Check that the rescale intercept was applied and that no window was."
+        yield warning("no-air", place, message, hint)
+    else:
+        for sample in np.flatnonzero(low >= 0).tolist():
+            message = f"expected raw HU, found no value below 0 ({low[sample]:g}..{high[sample]:g})"
+            hint = "This sample looks scaled, unlike others; check how it was made."
+            yield warning("sample-without-air", sample_place(split, sample), message, hint)
+
+
+def _scale(low: float, high: float) -> str:
+    """Return the scale of 8 bits or of 0 to 1 that all values lie in, empty if there is none."""
+    scales = {"0..1": (0, 1), "0..255": (0, 255), "-128..127": (-128, 127)}
+    return next((name for name, ends in scales.items() if ends[0] <= low <= high <= ends[1]), "")
+
+
+def _check_clipping(scan: SplitScan, split: str) -> Iterator[Issue]:
+    """Warn if bone is cut off: all images end at one value that is not the file type's own."""
+    highest = {value for low, value in zip(scan.lowest, scan.highest, strict=True) if low < value}
+    if (
+        len(scan.highest) >= FEWEST_TO_CLIP
+        and len(highest) == 1
+        and (top := highest.pop()) < BONE_HU
+    ):
+        message = f"expected bone of various HU, found that all images end at {top:g}"
+        hint = "The images look windowed; save the raw HU."
+        yield warning("hu-clipped", images_place(split), message, hint)
+
+
+def _check_classes(
+    scan: SplitScan, headers: SplitHeaders, tissues: Sequence[Tissue]
+) -> Iterator[Issue]:
+    name = headers.masks.path.name
+    if scan.labels <= {BACKGROUND_LABEL}:
+        found = "only background" if scan.labels else "no annotated pixel"
+        message = f"expected labelled tissue, found {found} in all {headers.masks.shape[0]} samples"
+        yield error("only-background", name, message, "Check how the masks were exported.")
+        return
+    for tissue in tissues:
+        if tissue.label not in scan.labels:
+            message = (
+                f"expected label {tissue.label} ({tissue.title.lower()}), found none in any sample"
+            )
+            hint = (
+                "The class cannot be learnt or evaluated on this split. For a model without "
+                "visceral fat use the thoracic option (-t)."
+            )
+            yield warning("class-absent", name, message, hint)
+
+
+def _check_order(headers: SplitHeaders) -> Iterator[Issue]:
+    for header in (headers.images, headers.masks):
+        size = int(np.prod(header.shape, dtype=np.int64)) * header.dtype.itemsize
+        if header.fortran_order and size >= SLOW_FORTRAN_BYTES:
+            message = f"found Fortran order in a file of {size / 2**30:.1f} GiB, which is slow"
+            hint = "Each sample lies scattered over the file; save numpy.ascontiguousarray(array)."
+            yield warning("fortran-order", header.path.name, message, hint)

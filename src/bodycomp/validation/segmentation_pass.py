@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import BACKGROUND_LABEL, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.data.arrays import read_samples
-from bodycomp.data.issues import Issue, IssueList, Rule, sample_place
+from bodycomp.data.issues import Issue, Rule, collect, sample_place
 from bodycomp.data.layout import LABELS_NAME
 from bodycomp.data.segmentation_set import DECLARATION, SplitHeaders
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
@@ -27,43 +27,18 @@ FORTRAN_CHUNK_BYTES: Final = 256 * 2**20
 
 MAX_THREADS: Final = 4
 DIGEST_STEP: Final = 2
-"""Of 512 rows every eighth is enough to tell two scans apart, ``ROW_STEP`` times this."""
+"""Of 512 rows every eighth is enough to distinguish two scans, ``ROW_STEP`` times this."""
 
 NOT_FINITE: Final = Rule("not-finite", "error", "Replace pixels outside the scan by air, -1024 HU.")
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Samples that were read together.
-
-    Attributes:
-        split: Their split.
-        start: Index of the first one.
-        images, masks: (samples, 512, 512).
-        lowest, highest: Of each image; NaN if any pixel is.
-        digests: ``image_digest`` of each image, None for one of one value.
-    """
-
-    split: str
-    start: int
-    images: NDArray[Any]
-    masks: NDArray[np.uint8]
-    lowest: Sequence[float]
-    highest: Sequence[float]
-    digests: Sequence[bytes | None]
-
-
-Observer = Callable[[Chunk], None]
-"""Called with each chunk once, from several threads."""
-
-
 @dataclass(eq=False)
 class SplitScan:
-    """What one pass over a split gathers; a few bytes per sample.
+    """What a pass over a split or a chunk of it gathers; a few bytes per sample.
 
     Attributes:
         lowest, highest: Smallest and largest value of each image; NaN if any pixel is.
-        digests: Of each image; None for an image of one value.
+        digests: ``image_digest`` of each image; None for an image of one value.
         labels: Every label of the classes that occurs.
         issues: What is wrong with single samples.
     """
@@ -84,29 +59,42 @@ class SplitScan:
 
 
 @dataclass(frozen=True, slots=True)
-class PassOptions:
-    """What a pass looks for: the classes beside the background, and who looks along."""
+class Chunk:
+    """Samples that were read together: split, first index, (samples, 512, 512) images and masks."""
 
-    tissues: Sequence[Tissue]
-    observe: Observer | None = None
+    split: str
+    start: int
+    images: NDArray[Any]
+    masks: NDArray[np.uint8]
+    scan: SplitScan
+
+
+Observer = Callable[[Chunk], None]
+"""Called with each chunk once, from several threads."""
 
 
 def scan_split(
     split: str,
     headers: SplitHeaders,
-    options: PassOptions,
+    tissues: Sequence[Tissue],
+    observe: Observer | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SplitScan:
-    """Read every sample of a split once; ``progress`` is told the samples done."""
+    """Read every sample of a split once.
+
+    Args:
+        split: Its name.
+        headers: Its files.
+        tissues: Classes beside the background.
+        observe: Looks at every chunk.
+        progress: Called with the samples done.
+    """
     whole = SplitScan()
-    for chunk in _in_parallel(partial(_scan_chunk, split, headers, options), headers):
+    for chunk in _in_parallel(partial(_scan_chunk, split, headers, tissues, observe), headers):
         whole.append(chunk)
         if progress is not None:
             progress(len(whole.digests))
-    collected = IssueList(split)
-    for issue in whole.issues:
-        collected.add(issue)
-    whole.issues = list(collected.all())
+    whole.issues = list(collect(whole.issues, split))
     return whole
 
 
@@ -125,39 +113,34 @@ def _in_parallel(
 
 
 def _scan_chunk(
-    split: str, headers: SplitHeaders, options: PassOptions, span: tuple[int, int]
+    split: str,
+    headers: SplitHeaders,
+    tissues: Sequence[Tissue],
+    observe: Observer | None,
+    span: tuple[int, int],
 ) -> SplitScan:
-    chunk = SplitScan()
     images, masks = (read_samples(each, *span) for each in (headers.images, headers.masks))
-    _scan_images(chunk, images, split, span[0])
-    _scan_masks(chunk, masks, _Labels(options.tissues, headers.has_not_annotated), split, span[0])
-    if options.observe is not None:
-        shape = (-1, *SEGMENTATION_SIZE)
-        options.observe(
-            Chunk(
-                split=split,
-                start=span[0],
-                images=images.reshape(shape),
-                masks=masks.reshape(shape),
-                lowest=chunk.lowest,
-                highest=chunk.highest,
-                digests=chunk.digests,
-            )
-        )
-    return chunk
-
-
-def _scan_images(chunk: SplitScan, images: NDArray[Any], split: str, start: int) -> None:
     lowest, highest = images.min(axis=1), images.max(axis=1)  # NaN if any pixel is
-    for position in np.flatnonzero(~(np.isfinite(lowest) & np.isfinite(highest))):
-        sample = start + int(position)
-        chunk.issues.append(_not_finite(images[position], split, sample))
-    chunk.lowest += lowest.tolist()
-    chunk.highest += highest.tolist()
-    chunk.digests += [
-        None if low == high else image_digest(image.reshape(SEGMENTATION_SIZE)[::DIGEST_STEP])
-        for image, low, high in zip(images, lowest, highest, strict=True)
-    ]
+    classes = (BACKGROUND_LABEL, *(tissue.label for tissue in tissues))
+    scan = SplitScan(
+        lowest=lowest.tolist(),
+        highest=highest.tolist(),
+        digests=[
+            None if low == high else image_digest(image.reshape(SEGMENTATION_SIZE)[::DIGEST_STEP])
+            for image, low, high in zip(images, lowest, highest, strict=True)
+        ],
+        # Most samples have all labels: the first one of the chunk spares a look at the others.
+        labels={n for n in classes if (masks[:1] == n).any() or (masks == n).any()},
+    )
+    for position in np.flatnonzero(~(np.isfinite(lowest) & np.isfinite(highest))).tolist():
+        scan.issues.append(_not_finite(images[position], split, span[0] + position))
+    allowed = (*classes, NOT_ANNOTATED_LABEL) if headers.has_not_annotated else classes
+    for position in np.flatnonzero(masks.max(axis=1) > max(classes)).tolist():
+        scan.issues += _wrong_labels(masks[position], allowed, tissues, split, span[0] + position)
+    if observe is not None:
+        shape = (-1, *SEGMENTATION_SIZE)
+        observe(Chunk(split, span[0], images.reshape(shape), masks.reshape(shape), scan))
+    return scan
 
 
 def _not_finite(pixels: NDArray[Any], split: str, sample: int) -> Issue:
@@ -170,53 +153,35 @@ def _not_finite(pixels: NDArray[Any], split: str, sample: int) -> Issue:
     return NOT_FINITE.broken(sample_place(split, sample), message, len(wrong))
 
 
-@dataclass(frozen=True, slots=True)
-class _Labels:
-    """What masks may hold: background, the tissues, and perhaps pixels that are not annotated."""
-
-    tissues: Sequence[Tissue]
-    has_not_annotated: bool
-
-    def classes(self) -> tuple[int, ...]:
-        return (BACKGROUND_LABEL, *(tissue.label for tissue in self.tissues))
-
-    def allowed(self) -> tuple[int, ...]:
-        return (*self.classes(), *((NOT_ANNOTATED_LABEL,) if self.has_not_annotated else ()))
-
-    def hint(self, wrong: Sequence[int]) -> str:
-        """Say what the labels are, and what the ones that were found may come from."""
-        names = ", ".join(f"{tissue.label} {tissue.title.lower()}" for tissue in self.tissues)
-        hint = f"Labels are 0 background, {names}."
-        if wrong == [3]:
-            return f"{hint} A set with visceral fat is trained without the thoracic option (-t)."
-        if wrong == [NOT_ANNOTATED_LABEL]:
-            declared = json.dumps(DECLARATION)
-            return (
-                f"{hint} If {NOT_ANNOTATED_LABEL} marks pixels that nobody annotated, write "
-                f"{declared} into {LABELS_NAME} beside the masks."
-            )
-        return f"{hint} Labels must not be scaled or interpolated when masks are made."
-
-
-def _scan_masks(
-    chunk: SplitScan, masks: NDArray[np.uint8], labels: _Labels, split: str, start: int
-) -> None:
-    classes, allowed = labels.classes(), labels.allowed()
-    # Most samples have all labels, so that the first one of the chunk spares a look at the others.
-    chunk.labels |= {
-        label for label in classes if (masks[:1] == label).any() or (masks == label).any()
-    }
-    for position in np.flatnonzero(masks.max(axis=1) > max(classes)):
-        values = np.unique(masks[position])
-        wrong = [int(value) for value in values if value not in allowed]
-        if not wrong:
-            continue
-        first = int(np.flatnonzero(masks[position] == wrong[0])[0])
+def _wrong_labels(
+    mask: NDArray[np.uint8],
+    allowed: Sequence[int],
+    tissues: Sequence[Tissue],
+    split: str,
+    sample: int,
+) -> Iterator[Issue]:
+    wrong = [label for label in np.unique(mask).tolist() if label not in allowed]
+    if wrong:
+        first = int(np.flatnonzero(mask == wrong[0])[0])
         row, column = divmod(first, SEGMENTATION_SIZE[1])
         message = (
             f"expected labels {', '.join(map(str, allowed))}, found "
             f"{', '.join(map(str, wrong[:8]))}; {wrong[0]} first at row {row}, column {column}"
         )
-        place = sample_place(split, start + int(position), "masks")
-        rule = Rule("mask-value", "error", labels.hint(wrong))
-        chunk.issues.append(rule.broken(place, message, wrong[0]))
+        rule = Rule("mask-value", "error", _label_hint(wrong, tissues))
+        yield rule.broken(sample_place(split, sample, "masks"), message, wrong[0])
+
+
+def _label_hint(wrong: Sequence[int], tissues: Sequence[Tissue]) -> str:
+    """Say what the labels are, and what the ones that were found may come from."""
+    names = ", ".join(f"{tissue.label} {tissue.title.lower()}" for tissue in tissues)
+    hint = f"Labels are 0 background, {names}."
+    if wrong == [3]:
+        return f"{hint} A set with visceral fat is trained without the thoracic option (-t)."
+    if wrong == [NOT_ANNOTATED_LABEL]:
+        declared = json.dumps(DECLARATION)
+        return (
+            f"{hint} If {NOT_ANNOTATED_LABEL} marks pixels that nobody annotated, write "
+            f"{declared} into {LABELS_NAME} beside the masks."
+        )
+    return f"{hint} Labels must not be scaled or interpolated when masks are made."

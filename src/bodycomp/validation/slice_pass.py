@@ -1,4 +1,4 @@
-"""One pass over the PNG files of a split: read, judged, and decoded if the cache does not know it.
+"""One pass over the PNG files of a split: read, and decoded if the cache does not know them.
 
 Each file is read once. What its bytes decode to is looked up by their digest, so that a changed
 file is seen even if its size and time are those of before.
@@ -11,10 +11,11 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from bodycomp.data.grey_file import (
     GreyFileWriter,
     content_digest,
 )
-from bodycomp.data.issues import Issue, IssueList, slice_place
+from bodycomp.data.issues import Issue, collect, slice_place, warning
 from bodycomp.data.png import decode_png, read_png
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.imaging.resize import resize_grey
@@ -39,32 +40,20 @@ MAX_THREADS: Final = 8
 QUEUED: Final = 256
 """Slices handed to the threads at a time, so that memory stays flat."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    """What is known of a slice, and its pixels in the network's size.
-
-    ``in_same`` tells that they come from the file that seems to hold the whole split.
-    """
-
-    facts: np.void
-    grey: NDArray[np.uint8]
-    in_same: bool = False
-
-
-_Outcome = _Slice | Issue
-
 Observer = Callable[[str, int, NDArray[np.uint8]], None]
 """Called with split, index and pixels of a slice as it was decoded; from several threads."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
-    """What is read, in which size it is kept (None: not at all), and who looks along."""
+class _Slice:
+    """What is known of a slice, and its pixels in the network's size.
 
-    split: SliceSplit
-    size: tuple[int, int] | None
-    observe: Observer | None
+    ``in_same`` says that they come from the file that seems to hold the whole split.
+    """
+
+    facts: np.void
+    grey: NDArray[np.uint8]
+    in_same: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,78 +88,76 @@ class SlicePass:
         self._in_use: list[GreyFile] = []
 
     def run(self, split: SliceSplit, progress: Callable[[int], None] | None) -> PassResult:
-        """Read every PNG of a split; ``progress`` is told the slices done."""
+        """Read every PNG of a split; ``progress`` is called with the slices done."""
         files = [] if self._cache is None else self._cache.files(self._size)
         same = _likely_same(files, split)
-        kept_size = None if self._cache is None else self._size
-        sight = _Sight(split, kept_size, self._observe)
-        read = partial(_read_slice, sight, KnownSlices(files), same)
-        issues, facts = IssueList(split.name), np.zeros(len(split), SLICE_FACTS)
+        read = partial(self._read, split, KnownSlices(files), same)
+        facts = np.zeros(len(split), SLICE_FACTS)
         in_use = [file.path for file in self._in_use]
-        with _Keeper(self._cache, self._size, same, in_use).expect(len(split)) as keeper:
-            for index, outcome in enumerate(_in_parallel(read, len(split))):
-                if isinstance(outcome, Issue):
-                    issues.add(replace(outcome, index=index))
-                    keeper.give_up()
-                else:
-                    facts[index] = outcome.facts
-                    _note_blank(issues, split, index, int(outcome.facts["blank_grey"]))
-                    keeper.keep(index, outcome)
-                if progress is not None:
-                    progress(index + 1)
+        keeper = _Keeper(self._cache, self._size, same, len(split), in_use)
+        with closing(keeper):
+
+            def issues() -> Iterator[Issue]:
+                for index, outcome in enumerate(_in_parallel(read, len(split))):
+                    if isinstance(outcome, Issue):
+                        yield outcome
+                        keeper.give_up()
+                    else:
+                        facts[index] = outcome.facts
+                        yield from _blank(split, index, int(outcome.facts["blank_grey"]))
+                        keeper.keep(index, outcome)
+                    if progress is not None:
+                        progress(index + 1)
+
+            found = collect(issues(), split.name)
             decoded = keeper.finish()
         if decoded is not None:
             note_use(decoded)
             self._in_use.append(decoded)
-        return PassResult(facts, issues.all(), decoded)
+        return PassResult(facts, found, decoded)
+
+    def _read(
+        self, split: SliceSplit, known: KnownSlices, same: GreyFile | None, index: int
+    ) -> _Slice | Issue:
+        place = slice_place(split.name, index)
+        data = read_png(split.png_path(index), place)
+        if isinstance(data, Issue):
+            return data
+        content = content_digest(data)
+        if same is not None and same.facts[index]["content"].tobytes() == content:
+            kept = same.read_checked(index)
+            if kept is not None:
+                return _Slice(same.facts[index], kept, in_same=True)
+        found = known.find(content)
+        if found is not None:
+            return _Slice(*found)
+        image = decode_png(data, place, verify=True)
+        if isinstance(image, Issue):
+            return image
+        if self._observe is not None:
+            self._observe(split.name, index, image)
+        return _known_slice(image, content, None if self._cache is None else self._size)
 
 
 def _likely_same(files: list[GreyFile], split: SliceSplit) -> GreyFile | None:
-    """Return the file that seems to hold the split as it is, judged by count and first slice."""
+    """Return the file that seems to hold the split as it is, by count and first slice."""
     of_length = [file for file in files if len(file) == len(split)]
-    if not of_length:
-        return None
-    data = read_png(split.png_paths[0], "")
-    if isinstance(data, Issue):
+    data = read_png(split.png_path(0), "") if of_length else None
+    if data is None or isinstance(data, Issue):
         return None
     first = content_digest(data)
     return next((file for file in of_length if file.facts[0]["content"].tobytes() == first), None)
 
 
-def _in_parallel(read: Callable[[int], _Outcome], count: int) -> Iterator[_Outcome]:
+def _in_parallel(read: Callable[[int], _Slice | Issue], count: int) -> Iterator[_Slice | Issue]:
     threads = min(MAX_THREADS, (os.cpu_count() or 1) + 1)
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, count, QUEUED):
             yield from pool.map(read, range(start, min(start + QUEUED, count)))
 
 
-def _read_slice(
-    sight: _Sight,
-    known: KnownSlices,
-    same: GreyFile | None,
-    index: int,
-) -> _Outcome:
-    where = slice_place(sight.split.name, index).where
-    data = read_png(sight.split.png_paths[index], where)
-    if isinstance(data, Issue):
-        return data
-    content = content_digest(data)
-    if same is not None and same.facts[index]["content"].tobytes() == content:
-        kept = same.read_checked(index)
-        if kept is not None:
-            return _Slice(same.facts[index], kept, in_same=True)
-    found = known.find(content)
-    if found is not None:
-        return _Slice(*found)
-    image = decode_png(data, where, verify=True)
-    if isinstance(image, Issue):
-        return image
-    if sight.observe is not None:
-        sight.observe(sight.split.name, index, image)
-    return _known_slice(image, content, sight.size)
-
-
 def _known_slice(image: NDArray[np.uint8], content: bytes, size: tuple[int, int] | None) -> _Slice:
+    """Describe a slice; ``size`` is that in which it is kept, None if it is not."""
     lowest, highest = int(image.min()), int(image.max())
     blank = lowest == highest
     grey = image if size is None else np.ascontiguousarray(resize_grey(image, size))
@@ -182,12 +169,11 @@ def _known_slice(image: NDArray[np.uint8], content: bytes, size: tuple[int, int]
     return _Slice(facts, grey)
 
 
-def _note_blank(issues: IssueList, split: SliceSplit, index: int, grey: int) -> None:
-    if grey == NOT_BLANK:
-        return
-    message = f"expected a CT slice, found one grey level ({grey}) in all pixels"
-    hint = "Check the export; a slice outside the body teaches little."
-    issues.warning("blank-png", slice_place(split.name, index), message, hint)
+def _blank(split: SliceSplit, index: int, grey: int) -> Iterator[Issue]:
+    if grey != NOT_BLANK:
+        message = f"expected a CT slice, found one grey level ({grey}) in all pixels"
+        hint = "Check the export; a slice outside the body teaches little."
+        yield warning("blank-png", slice_place(split.name, index), message, hint)
 
 
 class _Keeper:
@@ -201,16 +187,12 @@ class _Keeper:
         cache: GreyCache | None,
         size: tuple[int, int],
         same: GreyFile | None,
+        count: int,
         in_use: list[Path],
     ) -> None:
-        self._cache, self._size, self._same, self._in_use = cache, size, same, in_use
+        self._cache, self._size, self._same = cache, size, same
+        self._count, self._in_use = count, in_use
         self._writer: GreyFileWriter | None = None
-        self._count = 0
-
-    def expect(self, count: int) -> Self:
-        """Tell how many slices are to come."""
-        self._count = count
-        return self
 
     def keep(self, index: int, found: _Slice) -> None:
         """Take the next slice."""
@@ -222,7 +204,7 @@ class _Keeper:
             if self._writer is not None:
                 self._writer.append(found.facts, found.grey)
         except OSError as error:
-            self._tell(error)
+            self._report(error)
 
     def finish(self) -> GreyFile | None:
         """Return the file of all slices, or None if they are not kept."""
@@ -233,19 +215,17 @@ class _Keeper:
         try:
             return self._writer.finish()
         except (OSError, ValueError) as error:
-            self._tell(error)
+            self._report(error)
             return None
 
     def give_up(self) -> None:
         """Keep nothing of this split."""
         self._cache = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Remove what was not finished."""
         if self._writer is not None:
-            self._writer.__exit__(None, None, None)
+            self._writer.close()
 
     def _begin(self, cache: GreyCache, index: int) -> None:
         """Begin a file with the slices so far, which are those of ``same``."""
@@ -265,7 +245,7 @@ class _Keeper:
                 raise OSError("a file of the cache has changed")
             self._writer.append(self._same.facts[earlier], grey)
 
-    def _tell(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         folder = self._cache.folder if self._cache is not None else ""
         log.warning(
             "decoded slices cannot be kept in the cache %s (%s); the training goes on without. "

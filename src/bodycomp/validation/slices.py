@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from bodycomp.data.grey_cache import GreyCache
 from bodycomp.data.grey_file import NOT_BLANK, GreyFile
-from bodycomp.data.issues import Issue, IssueList, Place, slice_place, table_place
+from bodycomp.data.issues import Issue, Place, collect, slice_place, table_place, warning
 from bodycomp.data.layout import PATIENT_COLUMN, SERIES_COLUMN, SPLITS
-from bodycomp.data.manifest import Manifest, pixel_digest
+from bodycomp.data.manifest import Manifest
 from bodycomp.data.png import read_grey_png
 from bodycomp.data.slice_set import SliceSplit, inspect_slice_split
 from bodycomp.data.table import Table
@@ -27,9 +28,8 @@ from bodycomp.validation.check_duplicates import almost_repeated, repeated_image
 from bodycomp.validation.check_flips import check_flips, grouping_of
 from bodycomp.validation.check_images import check_greys
 from bodycomp.validation.check_manifest import (
-    check_digests,
     check_heights,
-    check_leaks,
+    check_manifest,
     from_manifest,
     from_tables,
     open_manifest,
@@ -37,13 +37,19 @@ from bodycomp.validation.check_manifest import (
 from bodycomp.validation.check_offsets import check_direction, check_rows
 from bodycomp.validation.check_series import check_series, rows_of_series
 from bodycomp.validation.check_splits import (
+    check_leaks,
     check_levels_of_splits,
     check_split_sizes,
-    shared_between_splits,
 )
 from bodycomp.validation.details import Gathered, evenly, gather_into, progress_of_split
 from bodycomp.validation.slice_facts import SEEN_SLICE, describe_slice
 from bodycomp.validation.slice_pass import Observer, SlicePass
+
+BIN_MM: Final = 40.0
+"""Slices of other patients within such a range of offsets are compared."""
+
+SAMPLED_SERIES, SAMPLED_ROWS = 5, 10
+"""Series of a split, and slices of each, that training looks at closely before its first step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +58,20 @@ class SliceSurvey:
 
     Attributes:
         issues: What is wrong.
-        contents: Split -> digests of its PNG files one after another.
-        decoded: Split -> its decoded slices on disk, for the splits that the cache keeps.
         facts: Split -> ``SLICE_FACTS`` of its slices.
+        decoded: Split -> its decoded slices on disk, for the splits that the cache keeps.
         splits: Those that could be opened.
     """
 
     issues: tuple[Issue, ...]
-    contents: dict[str, bytes] = field(default_factory=dict)
-    decoded: dict[str, GreyFile] = field(default_factory=dict)
-    facts: dict[str, NDArray[np.void]] = field(default_factory=dict)
-    splits: dict[str, SliceSplit] = field(default_factory=dict)
+    facts: dict[str, NDArray[np.void]]
+    decoded: dict[str, GreyFile]
+    splits: dict[str, SliceSplit]
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """Split -> digests of its PNG files one after another."""
+        return {split: facts["content"].tobytes() for split, facts in self.facts.items()}
 
 
 def survey_slice_set(
@@ -99,35 +108,24 @@ def survey_slice_set(
         if opened is not None:
             split, table = opened
             splits[name] = split
-            issues += (*_check_offsets(split, table, levels), *_check_index(table, name))
-            issues += _collected(check_rows(split, levels), check_series(split, levels))
+            rules = (_check_offsets(split, table, levels), _check_index(table, name))
+            rows = (check_rows(split, levels), check_series(split, levels))
+            issues += (*collect(chain(*rules), name), *collect(chain(*rows)))
     total = sum(len(split) for split in splits.values())
-    contents: dict[str, bytes] = {}
     decoded: dict[str, GreyFile] = {}
     facts: dict[str, NDArray[np.void]] = {}
     digests: dict[str, Sequence[bytes | None]] = {}
     done, png_pass = 0, SlicePass(size, cache, observe)
     for name, split in splits.items():
-        report = progress_of_split(progress, done, total)
-        result = png_pass.run(split, report)
-        issues += result.issues
-        facts[name] = result.facts
-        contents[name] = result.facts["content"].tobytes()
-        digests[name] = _image_digests(result.facts)
-        issues += _collected(repeated_images(name, digests[name], slice_place))
+        result = png_pass.run(split, progress_of_split(progress, done, total))
+        facts[name], digests[name] = result.facts, _image_digests(result.facts)
+        repeated = repeated_images(name, digests[name], slice_place)
+        issues += (*result.issues, *collect(repeated))
         if result.decoded is not None:
             decoded[name] = result.decoded
         done += len(split)
-    issues += _leaks(splits, digests)
-    return SliceSurvey(tuple(issues), contents, decoded, facts, splits)
-
-
-def _collected(*rules: Iterable[Issue]) -> tuple[Issue, ...]:
-    """Return the issues of rules, bounded."""
-    issues = IssueList()
-    for rule in rules:
-        issues.extend(rule)
-    return issues.all()
+    issues += collect(_leaks(splits, digests))
+    return SliceSurvey(tuple(issues), facts, decoded, splits)
 
 
 def _image_digests(facts: NDArray[np.void]) -> list[bytes | None]:
@@ -139,31 +137,27 @@ def _image_digests(facts: NDArray[np.void]) -> list[bytes | None]:
     ]
 
 
-def _check_offsets(split: SliceSplit, table: Table, levels: Sequence[str]) -> tuple[Issue, ...]:
-    issues = IssueList(split.name)
+def _check_offsets(split: SliceSplit, table: Table, levels: Sequence[str]) -> Iterator[Issue]:
     for level, offsets_mm in zip(levels, split.offsets_mm.T, strict=True):
         annotated = offsets_mm[np.isfinite(offsets_mm)]
         where = f"{table.where}, level {level}"
         if not len(annotated):
             message = f"expected offsets, found none in {len(split)} rows"
-            hint = "The level cannot be learnt or judged on this split; leave it out of -L."
-            issues.warning("level-not-annotated", where, message, hint)
+            hint = "The level cannot be learnt or evaluated on this split; leave it out of -L."
+            yield warning("level-not-annotated", where, message, hint)
         elif not (annotated.min() < 0 < annotated.max()):
             low, high = annotated.min(), annotated.max()
             message = f"expected offsets above and below zero, found {low:g} to {high:g} mm only"
             hint = (
-                "No zero crossing can be learnt or judged; include slices above (positive) and "
+                "No zero crossing can be learnt or evaluated; include slices above (positive) and "
                 "below (negative) the level."
             )
-            issues.warning("offsets-one-sided", where, message, hint)
-    return issues.all()
+            yield warning("offsets-one-sided", where, message, hint)
 
 
-def _check_index(table: Table, split: str) -> tuple[Issue, ...]:
+def _check_index(table: Table, split: str) -> Iterator[Issue]:
     """Warn if an unnamed index column disagrees with the order of the rows, which alone counts."""
-    if table.columns[0] != "":
-        return ()
-    for row, cells in enumerate(table.rows):
+    for row, cells in enumerate(table.rows if table.columns[0] == "" else ()):
         cell = cells[0].strip()
         if cell.isdecimal() and int(cell) != row:
             message = f"expected an index that counts from 0, found {cell} in row {row}"
@@ -171,88 +165,54 @@ def _check_index(table: Table, split: str) -> tuple[Issue, ...]:
                 "Row i belongs to slice i whatever its index says; sort the table if it was "
                 "shuffled."
             )
-            return (Issue("warning", table.where, message, hint, "index-order", split, row),)
-    return ()
+            yield warning("index-order", Place(table.where, split, row), message, hint)
+            return
 
 
 def _leaks(
     splits: Mapping[str, SliceSplit], digests: Mapping[str, Sequence[bytes | None]]
-) -> tuple[Issue, ...]:
-    """Warn of patients, series or images in two splits; identifiers are not repeated."""
-    issues = IssueList()
-    for what, code, keys in (
-        (f"patients ({PATIENT_COLUMN})", "patient-in-two-splits", _column(splits, "patient")),
-        (f"series ({SERIES_COLUMN})", "series-in-two-splits", _column(splits, "series")),
-        ("images", "image-in-two-splits", digests),
+) -> Iterator[Issue]:
+    patients = {name: split.patient or () for name, split in splits.items()}
+    series = {name: split.series or () for name, split in splits.items()}
+    for code, what, keys in (
+        ("patient-in-two-splits", f"patients ({PATIENT_COLUMN})", patients),
+        ("series-in-two-splits", f"series ({SERIES_COLUMN})", series),
+        ("image-in-two-splits", "images", digests),
     ):
-        for one, other, pairs in shared_between_splits(keys):
-            first, second = pairs[0]
-            message = (
-                f"expected different {what} in {one} and {other}, found {len(pairs)} in both; "
-                f"the first is in row {first} of {one} and row {second} of {other}"
-            )
-            hint = f"Scores on {other} are too good if it shares them with {one}; split by patient."
-            issues.warning(code, Place(table_place(one).where, other, second), message, hint)
-    return issues.all()
-
-
-def _column(splits: Mapping[str, SliceSplit], name: str) -> dict[str, Sequence[str]]:
-    return {key: getattr(split, name) or () for key, split in splits.items()}
-
-
-BIN_MM: Final = 40.0
-"""Slices of other patients within such a range of offsets are compared."""
-
-SAMPLED_SERIES, SAMPLED_ROWS = 5, 10
-"""Series of a split, and slices of each, that training looks at closely before its first step."""
-
-
-class SliceObserver:
-    """Looks at slices as they pass by; to be called from several threads.
-
-    Args:
-        gathered: Where facts and details are kept.
-        with_digests: Whether there is a manifest to compare with.
-    """
-
-    def __init__(self, gathered: Gathered, *, with_digests: bool) -> None:
-        self._gathered, self._with_digests = gathered, with_digests
-        self.digests = {split: [""] * len(facts) for split, facts in gathered.facts.items()}
-
-    def __call__(self, split: str, index: int, grey: NDArray[np.uint8]) -> None:
-        """Look at one slice."""
-        self._gathered.put(split, index, describe_slice(grey))
-        if self._with_digests:
-            self.digests[split][index] = pixel_digest(grey)
+        yield from check_leaks(code, what, keys, table_place, "row")
 
 
 def validate_slices(
     data_dir: Path, levels: Sequence[str], progress: StepProgress | None = None
 ) -> tuple[tuple[Issue, ...], dict[str, NDArray[np.void]]]:
     """Return the issues of a slice-selection set and split -> ``SEEN_SLICE``."""
-    counts = {}
-    for split in SPLITS:
-        opened, _ = inspect_slice_split(data_dir, split, levels)
-        if opened is not None:
-            counts[split] = len(opened[0])
+    inspected = {split: inspect_slice_split(data_dir, split, levels)[0] for split in SPLITS}
+    counts = {split: len(opened[0]) for split, opened in inspected.items() if opened is not None}
     manifest, manifest_issues = open_manifest(data_dir, counts)
-    gathered = gather_into(counts, SEEN_SLICE)
+    gathered = gather_into(counts, SEEN_SLICE, () if manifest is None else ("image_digest",))
+
+    def observe(split: str, index: int, grey: NDArray[np.uint8]) -> None:
+        gathered.put(split, index, describe_slice(grey))
+        gathered.put_digests(split, index, image_digest=grey)
+
     with gathered.store:
-        observer = SliceObserver(gathered, with_digests=manifest is not None)
-        survey = survey_slice_set(data_dir, levels=levels, observe=observer, progress=progress)
+        survey = survey_slice_set(data_dir, levels=levels, observe=observe, progress=progress)
         for split, known in survey.facts.items():
             gathered.facts[split]["content_digest"] = known["content"]
             gathered.facts[split]["image_digest"] = known["image"]
-        more = IssueList()
-        more.extend(manifest_issues)
-        more.extend(_check_splits(gathered, survey.splits, levels))
-        more.extend(_compare(gathered, survey.splits, manifest))
-        if manifest is not None:
-            more.extend(check_leaks(manifest))
-            more.extend(check_digests(manifest, observer.digests, "image_digest", slice_place))
-            for split_set in survey.splits.values():
-                more.extend(check_heights(manifest, split_set, levels))
-    return (*survey.issues, *more.all()), gathered.facts
+        splits = survey.splits
+        more = collect(
+            chain(
+                manifest_issues,
+                *(_check_slices(split, gathered.facts[name]) for name, split in splits.items()),
+                check_levels_of_splits(splits, levels),
+                check_split_sizes(gathered.facts),
+                _compare(gathered, splits, manifest),
+                check_manifest(manifest, gathered.digests, image_digest=slice_place),
+                *(check_heights(manifest, split, levels) for split in splits.values()),
+            )
+        )
+    return (*survey.issues, *more), gathered.facts
 
 
 def errors_of_a_sample(
@@ -261,17 +221,21 @@ def errors_of_a_sample(
     """Return the errors that ``validate_slices`` would find in some slices of every split.
 
     Args:
-        data_dir: The training set; its manifest tells heights.
+        data_dir: The training set; its manifest says heights.
         splits: Its splits as opened; slices that cannot be decoded are passed over.
         levels: Levels to train.
     """
     manifest, _ = open_manifest(data_dir, {name: len(split) for name, split in splits.items()})
-    found = IssueList()
-    for split in splits.values():
-        found.extend(_check_slices(split, _look(split, _some_rows(split))))
-        if manifest is not None:
-            found.extend(check_heights(manifest, split, levels))
-    return tuple(issue for issue in found.all() if issue.severity == "error")
+    rules = (
+        rule
+        for split in splits.values()
+        for rule in (
+            _check_slices(split, _look(split, _some_rows(split))),
+            check_heights(manifest, split, levels),
+        )
+    )
+    found = collect(chain.from_iterable(rules))
+    return tuple(issue for issue in found if issue.severity == "error")
 
 
 def _some_rows(split: SliceSplit) -> list[int]:
@@ -288,7 +252,7 @@ def _look(split: SliceSplit, rows: Sequence[int]) -> NDArray[np.void]:
     facts = np.zeros(len(split), SEEN_SLICE)
 
     def look(row: int) -> None:
-        path = split.png_paths[row]
+        path = split.png_path(row)
         try:
             facts[row] = describe_slice(read_grey_png(path))[0]
         except (BodycompError, OSError):
@@ -302,15 +266,6 @@ def _look(split: SliceSplit, rows: Sequence[int]) -> NDArray[np.void]:
 def _check_slices(split: SliceSplit, facts: NDArray[np.void]) -> Iterator[Issue]:
     yield from check_greys(split.name, facts)
     yield from check_direction(split, facts)
-
-
-def _check_splits(
-    gathered: Gathered, splits: Mapping[str, SliceSplit], levels: Sequence[str]
-) -> Iterator[Issue]:
-    for name, split in splits.items():
-        yield from _check_slices(split, gathered.facts[name])
-    yield from check_levels_of_splits(splits, levels)
-    yield from check_split_sizes(gathered.facts)
 
 
 def _compare(

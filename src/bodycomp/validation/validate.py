@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -170,19 +170,7 @@ def validation_to_dict(validation: Validation) -> dict[str, Any]:
         "samples": {split: len(facts) for split, facts in validation.facts.items()},
         "errors": validation.errors,
         "warnings": validation.warnings,
-        "issues": [
-            {
-                "severity": issue.severity,
-                "code": issue.code,
-                "where": issue.where,
-                "split": issue.split,
-                "index": issue.index,
-                "value": _finite(issue.value),
-                "message": issue.message,
-                "hint": issue.hint,
-            }
-            for issue in validation.issues
-        ],
+        "issues": [asdict(issue) | {"value": _finite(issue.value)} for issue in validation.issues],
     }
 
 

@@ -34,7 +34,8 @@ from bodycomp.networks.engine import make_engine
 from bodycomp.networks.folded_unet import FoldedUNet
 from bodycomp.networks.unet import UNet
 from bodycomp.phantom import Torso, sample_patient, sample_scan
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 
 SLICES = 300
 SPACING_MM = 1.5

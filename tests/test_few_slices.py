@@ -21,7 +21,8 @@ from bodycomp.preparation.cases import Case
 from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, SplitOptions
 from bodycomp.preparation.run import prepare
 from bodycomp.reading.read_scan import read_scan
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 from support.annotation_files import index_to_lps, save_nifti, save_nrrd
 from support.factories import torso_slice
 from support.stand_ins import BodyIsMuscle, LevelAt

@@ -19,7 +19,8 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.faults import fault_of
 from bodycomp.processes import helper_processes
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 from support.stand_ins import BodyIsMuscle, LevelAt
 
 COMMAND = """

@@ -15,8 +15,8 @@ from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.progress import no_progress
 from bodycomp.reading.read_scan import read_scan
-from bodycomp.study import analyze_inputs
 from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 from bodycomp.study.search import find_work
 from support.odd_studies import ODD_STUDIES, PATIENT_ID, PATIENT_NAME, VOLUME, OddStudy
 from support.stand_ins import BodyIsMuscle, LevelAt

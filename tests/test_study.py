@@ -19,7 +19,8 @@ from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import ModelCard, build_network, save_model
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions, DicomObject
+from bodycomp.study.run import analyze_inputs
 from support.stand_ins import BodyIsMuscle, LevelAt
 
 REAL = Path(__file__).parents[1] / "../shared/real"

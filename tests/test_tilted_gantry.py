@@ -23,7 +23,8 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_volume, write_nifti_labels
 from bodycomp.results import LevelStatus
 from bodycomp.scan import Scan
-from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions, DicomObject
+from bodycomp.study.run import analyze_inputs
 from support.annotation_files import simpleitk
 from support.stand_ins import BodyIsMuscle, LevelAt
 from support.tilted_phantom import tilted_orientation

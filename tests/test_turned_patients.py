@@ -20,7 +20,8 @@ from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model, ModelCard
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 from support.annotation_files import small_phantom
 from support.stand_ins import LevelAt
 

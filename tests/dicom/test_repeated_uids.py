@@ -21,8 +21,8 @@ from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.reading.read_scan import read_scan
-from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
-from bodycomp.study.run import Analyzer
+from bodycomp.study.options import AnalyzeOptions, DicomObject
+from bodycomp.study.run import Analyzer, analyze_inputs
 from support.annotation_files import TISSUES, png_folder
 from support.dicom_files import edit, store
 from support.stand_ins import BodyIsMuscle, LevelAt

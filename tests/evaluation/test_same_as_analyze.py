@@ -18,8 +18,9 @@ from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run_cases import read_patient_table
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.preparation.cases_file import read_cases
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.patients import PatientTable, read_patients
+from bodycomp.study.run import analyze_inputs
 from support.annotated_cases import L3_SLICE, SPACING_MM, case_row, make_volume, write_table
 from support.annotation_files import index_to_lps, save_nifti
 from support.faulty_models import Scorer, Segmenter

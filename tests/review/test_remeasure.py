@@ -12,7 +12,8 @@ from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, ReviewError, SeriesError, UsageError
 from bodycomp.review.correction_options import CorrectionOptions
 from bodycomp.review.remeasure_options import RemeasureOptions
-from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions, DicomObject
+from bodycomp.study.run import analyze_inputs
 from support.annotation_files import (
     dicom_seg,
     index_to_lps,

@@ -14,7 +14,8 @@ from bodycomp.report.review_rows import REVIEW_COLUMNS
 from bodycomp.review import session
 from bodycomp.review.apply import ReviewOptions, apply_review
 from bodycomp.review.correction_options import CorrectionOptions
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 from support.reviewed_runs import (
     AT,
     PIXEL_CM2,

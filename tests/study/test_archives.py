@@ -12,9 +12,10 @@ import pytest
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, OutputError
-from bodycomp.study import AnalyzeOptions, analyze_inputs
 from bodycomp.study.journal import JOURNAL_NAME, open_journal
+from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.out_folder import held_folder
+from bodycomp.study.run import analyze_inputs
 from bodycomp.study.sources import volume_source
 from support.kill_harness import make_cohort, start
 from support.stand_ins import BodyIsMuscle, LevelAt

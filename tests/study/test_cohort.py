@@ -11,10 +11,12 @@ import pytest
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
-from bodycomp.study import AnalyzeOptions, analyze_inputs, writing
+from bodycomp.study import writing
 from bodycomp.study.input_list import read_input_list
 from bodycomp.study.journal import JOURNAL_NAME, open_journal
+from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.reading import ReadAhead
+from bodycomp.study.run import analyze_inputs
 from support.kill_harness import (
     differences,
     kill_and_resume,

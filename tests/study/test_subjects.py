@@ -9,7 +9,8 @@ from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 from support.stand_ins import BodyIsMuscle, LevelAt
 
 AREA_CM2 = 200 * 300 * 4 / 100  # of 2 mm pixels

@@ -23,7 +23,8 @@ from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import BodycompError, InputNotFoundError
 from bodycomp.imaging.volume import Volume
 from bodycomp.progress import no_progress
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 from bodycomp.study.search import find_work
 from support.annotation_files import index_to_lps, save_nifti, save_nrrd
 from support.dicom_files import enhanced

@@ -21,7 +21,7 @@ import numpy as np
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
-from bodycomp.study import AnalyzeOptions, DicomObject
+from bodycomp.study.options import AnalyzeOptions, DicomObject
 from support.stand_ins import BodyIsMuscle, LevelAt
 
 TABLES = ("results.csv", "refused.csv", "series.csv")

@@ -20,7 +20,8 @@ from bodycomp.review.apply import ReviewOptions, apply_review
 from bodycomp.review.correction_options import CorrectionOptions
 from bodycomp.review.remeasure import remeasure
 from bodycomp.review.remeasure_options import RemeasureOptions
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 
 MODELS = "aaaaaaaaaaaa+bbbbbbbbbbbb"
 SLICES = 30

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bodycomp.report.result_rows import Cell
-    from bodycomp.study import StudyReport
-    from bodycomp.study.options import AnalyzedSeries
+    from bodycomp.study.options import AnalyzedSeries, StudyReport
 
 DESCRIPTION = """\
 Find every CT series in the inputs, find each vertebral level that the model knows, and measure
@@ -173,8 +172,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bodycomp.cli.progress import study_progress
     from bodycomp.review.session import refresh_reviewed
-    from bodycomp.study import AnalyzeOptions, DicomObject, analyze_inputs
     from bodycomp.study.input_list import read_input_list
+    from bodycomp.study.options import AnalyzeOptions, DicomObject
+    from bodycomp.study.run import analyze_inputs
 
     listed = read_input_list(arguments.input_list) if arguments.input_list else ()
     options = AnalyzeOptions(

@@ -24,7 +24,8 @@ from bodycomp.evaluation.run import evaluate
 from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.progress import Progress
 from bodycomp.storage import refuse_existing
-from bodycomp.study import AnalyzeOptions, analyze_inputs
+from bodycomp.study.options import AnalyzeOptions
+from bodycomp.study.run import analyze_inputs
 
 log = logging.getLogger(__name__)
 

@@ -38,11 +38,7 @@ class EvaluationSection:
 
 
 def evaluation_sections(evaluation: Mapping[str, Any]) -> tuple[EvaluationSection, ...]:
-    """Return the sections that were evaluated; none of an empty evaluation.
-
-    Args:
-        evaluation: Content of ``evaluation.json``.
-    """
+    """Return the sections that ``evaluation.json`` has numbers of; none of an empty one."""
     found = []
     for key in SECTIONS:
         tables = tuple(_tables(key, evaluation.get(key) or {}))

@@ -70,12 +70,11 @@ def write_learning_curves(
     """Write the learning curves as a PNG.
 
     Args:
-        path: The PNG file.
+        path: The file.
         rows: One per epoch, with ``epoch`` and any of ``train_loss``, ``val_loss``,
             ``learning_rate``, ``images_per_s``, ``val_dice_<tissue>``, ``val_dice_mean``,
             ``val_error_mm``, ``val_mae_mm_<level>``, ``val_located_error_mm_<level>`` and
-            ``val_found_<level>``; other columns are left out. Panels without a value are left out
-            too.
+            ``val_found_<level>``; others, and panels without a value, are left out.
         best_epoch: Marked in all panels.
         title: Stands above them.
     """

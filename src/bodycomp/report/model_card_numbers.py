@@ -14,6 +14,7 @@ from bodycomp.networks.card_description import TrainingData
 from bodycomp.networks.card_metrics import Metric, MetricTable
 from bodycomp.networks.card_words import Task
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
+from bodycomp.report.page_content import Tile
 
 _UNITS: Final = {"1": "", "[hnsf'U]": "HU", "cm2": "cm2"}
 """UCUM -> as people write it; others stay as they are."""
@@ -83,19 +84,6 @@ class CardTable:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A number and what it is.
-
-    Attributes:
-        value: As text.
-        label: What it is, and of what.
-    """
-
-    value: str
-    label: str
 
 
 def name_for_people(name: str) -> str:
@@ -184,8 +172,7 @@ def metric_table(table: MetricTable) -> CardTable:
             name_for_people(metric.name),
             _number(metric),
             _interval(metric),
-            _count(metric.cases),
-            _count(metric.patients),
+            *_counts(metric.cases, metric.patients),
         )
         for metric in table.metrics
     )
@@ -239,9 +226,9 @@ def _interval(metric: Metric) -> str:
     return f"{_digits(metric.low)} to {_digits(metric.high)}"
 
 
-def _count(value: int | None) -> str:
-    """Return a number of things; empty if unknown."""
-    return "" if value is None else f"{value}"
+def _counts(*values: int | None) -> tuple[str, ...]:
+    """Return numbers of things as texts, empty where unknown."""
+    return tuple("" if value is None else f"{value}" for value in values)
 
 
 def _digits(value: float) -> str:
@@ -251,13 +238,7 @@ def _digits(value: float) -> str:
 def split_table(data: TrainingData) -> CardTable:
     """Return how much each split holds and what it served for."""
     rows = tuple(
-        (
-            name,
-            _count(size.slices),
-            _count(size.series),
-            _count(size.patients),
-            _SPLIT_USES.get(name, ""),
-        )
+        (name, *_counts(size.slices, size.series, size.patients), _SPLIT_USES.get(name, ""))
         for name, size in data.splits.items()
     )
     columns = ("split", "slices", "series", "patients", "served for")
@@ -269,8 +250,7 @@ def confidence_table(calibration: ConfidenceCalibration) -> CardTable:
     rows = tuple(
         (
             level,
-            _count(made.series),
-            _count(made.right),
+            *_counts(made.series, made.right),
             *(f"{expit(made.apply(float(logit(looks)))):.2f}" for looks in _LOOKS),
         )
         for level, made in calibration.levels.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +11,13 @@ from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_words import KIND_WORDS, NOTICE, ModelWords
 from bodycomp.report.model_card_numbers import (
     CardTable,
-    Tile,
     confidence_table,
     metric_tables,
     split_table,
     tiles_of,
 )
 from bodycomp.report.page import write_page
+from bodycomp.report.page_content import Tile
 
 DIGEST_SHOWN: Final = 12
 NOT_STATED: Final = "Not stated."
@@ -74,12 +74,7 @@ class CardView:
 
 
 def make_card_view(card: ModelCard, digest: str) -> CardView:
-    """Return what to show of a model.
-
-    Args:
-        card: The model's card, of any age.
-        digest: Its digest, hexadecimal.
-    """
+    """Return what to show of a model with a card of any age and this hexadecimal digest."""
     words = card.description.words
     if words == ModelWords():  # a card from before there were words
         words = KIND_WORDS[card.task]
@@ -96,12 +91,7 @@ def make_card_view(card: ModelCard, digest: str) -> CardView:
 
 
 def write_model_card_page(path: Path, views: Sequence[CardView]) -> None:
-    """Write the page of one model, or of a pair.
-
-    Args:
-        path: The file; it appears whole or not at all, in place of an earlier one.
-        views: One per model.
-    """
+    """Write the page of one model, or of a pair; it appears whole or not at all."""
     title = views[0].title if len(views) == 1 else "Two models"
     context = {
         "title": title,
@@ -131,71 +121,60 @@ def _joined(names: Sequence[str]) -> str:
 
 
 def _sections(card: ModelCard, words: ModelWords) -> tuple[CardSection, ...]:
-    users = (words.intended_users,) if words.intended_users else ()
+    use = tuple(text for text in (words.intended_use, words.intended_users) if text)
     sections = [
-        _text("use", "Intended use", *(text for text in (words.intended_use, *users) if text)),
-        _list("out-of-scope", "Not for", words.out_of_scope),
-        _list("failures", "Known failures", words.known_failures),
-        CardSection("metrics", "How good it is", tables=metric_tables(card))
-        if card.description.metrics
-        else _nothing("metrics", "How good it is", "Nothing was measured, or it was not kept."),
+        _known(CardSection("use", "Intended use", use)),
+        _known(CardSection("out-of-scope", "Not for", entries=words.out_of_scope)),
+        _known(CardSection("failures", "Known failures", entries=words.known_failures)),
+        _known(
+            CardSection("metrics", "How good it is", tables=metric_tables(card)),
+            "Nothing was measured, or it was not kept.",
+        ),
     ]
     if card.task == "slice_selection":
         sections.append(_confidence(card))
     return (*sections, _data(card, words), _making(card), _legal(words))
 
 
-def _text(key: str, title: str, *paragraphs: str) -> CardSection:
-    return CardSection(key, title, paragraphs) if paragraphs else _nothing(key, title, NOT_STATED)
-
-
-def _list(key: str, title: str, entries: tuple[str, ...]) -> CardSection:
-    if not entries:
-        return _nothing(key, title, NOT_STATED)
-    return CardSection(key, title, entries=entries)
-
-
-def _nothing(key: str, title: str, why: str) -> CardSection:
-    return CardSection(key, title, (why,), is_stated=False)
+def _known(section: CardSection, unknown: str = NOT_STATED) -> CardSection:
+    """Return a section, or one that says that nothing is known where it is empty."""
+    if section.paragraphs or section.entries or section.facts or section.tables:
+        return section
+    return replace(section, paragraphs=(unknown,), is_stated=False)
 
 
 def _confidence(card: ModelCard) -> CardSection:
-    title = "Confidence of positions"
     calibration = card.confidence
-    if calibration is None or not calibration.levels:
-        return _nothing(
-            "confidence",
-            title,
-            "Not calibrated for this model: it is what the curve of scores looks like, by "
-            "simulated curves. bodycomp card MODEL --calibrate SET does it with your own scans.",
-        )
-    missing = [level for level in card.levels if level not in calibration.levels]
-    left_out = (f"Not calibrated: {_joined(missing)}.",) if missing else ()
-    return CardSection(
-        "confidence",
-        title,
-        (f"Calibrated on {calibration.source}.", *left_out),
-        tables=(confidence_table(calibration),),
+    section = CardSection("confidence", "Confidence of positions")
+    if calibration is not None and calibration.levels:
+        missing = [level for level in card.levels if level not in calibration.levels]
+        left_out = (f"Not calibrated: {_joined(missing)}.",) if missing else ()
+        paragraphs = (f"Calibrated on {calibration.source}.", *left_out)
+        tables = (confidence_table(calibration),)
+        section = replace(section, paragraphs=paragraphs, tables=tables)
+    return _known(
+        section,
+        "Not calibrated for this model: it is what the curve of scores looks like, by simulated "
+        "curves. bodycomp card MODEL --calibrate SET does it with your own scans.",
     )
 
 
 def _data(card: ModelCard, words: ModelWords) -> CardSection:
-    data = card.description.data
-    title = "Training data"
-    if data is None and not words.training_data:
-        return _nothing("data", title, NOT_STATED)
-    return CardSection(
-        "data",
-        title,
-        (words.training_data or "Where the data are from is not stated.",),
-        facts=() if data is None else (("digest", data.digest),),
-        tables=() if data is None else (split_table(data),),
-    )
+    data, text = card.description.data, words.training_data
+    section = CardSection("data", "Training data", (text,) if text else ())
+    if data is not None:
+        section = replace(
+            section,
+            paragraphs=(text or "Where the data are from is not stated.",),
+            facts=(("digest", data.digest),),
+            tables=(split_table(data),),
+        )
+    return _known(section)
 
 
 def _making(card: ModelCard) -> CardSection:
-    training, software = card.training, card.description.software
-    facts = [(name, version) for name, version in software.items()]
+    training = card.training
+    facts = list(card.description.software.items())
     if not facts and "bodycomp" in training:
         facts.append(("bodycomp", str(training["bodycomp"])))
     known = (
@@ -205,12 +184,7 @@ def _making(card: ModelCard) -> CardSection:
         ("best epoch", "epoch"),
     )
     facts += [(name, str(training[key])) for name, key in known if key in training]
-    title = "How it was made"
-    return (
-        CardSection("making", title, facts=tuple(facts))
-        if facts
-        else _nothing("making", title, NOT_STATED)
-    )
+    return _known(CardSection("making", "How it was made", facts=tuple(facts)))
 
 
 def _legal(words: ModelWords) -> CardSection:

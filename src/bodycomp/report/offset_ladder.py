@@ -64,12 +64,9 @@ def _cells(view: SliceView, column: int, row: LadderRow) -> list[dict[str, Any] 
 
 
 def ladder_rows(splits: Mapping[str, SliceSplit], column: int, seed: int = 0) -> list[LadderRow]:
-    """Choose a few series of every split, and of each the slices nearest to the wanted offsets.
+    """Choose a few series of every split, and of each the slices nearest to ``OFFSETS_MM``.
 
-    Args:
-        splits: The splits.
-        column: The level, as a column of their offsets.
-        seed: Of the choice of series.
+    The level is given as a column of the splits' offsets.
     """
     rows = []
     for name, split in splits.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue, tissue_by_key
+from bodycomp.anatomy import ABDOMINAL_TISSUES, tissue_by_key
 from bodycomp.quantities import CutOff, Limit, cut_offs_for, quantities_for
 from bodycomp.report.overlay import hex_colour
 from bodycomp.report.page_content import Column
@@ -33,10 +33,9 @@ SHORT_TITLES: Final = {"subcutaneous_fat": "SAT", "visceral_fat": "VAT"}
 """Where a whole title would make a column wide."""
 
 
-def vocabulary(tissues: Iterable[Tissue] = ABDOMINAL_TISSUES) -> dict[str, Any]:
+def vocabulary() -> dict[str, Any]:
     """Return what a page needs to name tissues, quantities and cut-offs."""
-    shown = tuple(tissues)
-    keys = tuple(tissue.key for tissue in shown)
+    keys = tuple(tissue.key for tissue in ABDOMINAL_TISSUES)
     return {
         "tissues": [
             {
@@ -45,7 +44,7 @@ def vocabulary(tissues: Iterable[Tissue] = ABDOMINAL_TISSUES) -> dict[str, Any]:
                 "title": tissue.title,
                 "colour": hex_colour(tissue.colour),
             }
-            for tissue in shown
+            for tissue in ABDOMINAL_TISSUES
         ],
         "tissue_fields": [
             {"key": key, "title": title, "unit": unit, "digits": digits}

@@ -63,15 +63,10 @@ def write_preview(
     text: PreviewText | None = None,
     views: tuple[Reformat, Reformat] | None = None,
 ) -> None:
-    """Write the preview of one level as a PNG.
+    """Write the preview of one level of a result as a PNG; others that were found are marked too.
 
-    Args:
-        path: The PNG file.
-        volume: The series that was analysed.
-        result: Its result; levels that were found beside this one are marked too.
-        level: The level to show. When it was not found the curve and the reason are shown.
-        text: Words above the pictures.
-        views: Of ``coronal_and_sagittal``, if they are there already.
+    A level that was not found is shown with the curve and the reason. ``views`` are those of
+    ``coronal_and_sagittal``, if they are there already.
     """
     figure = new_figure(WIDTH_IN, HEIGHT_IN)
     _draw_header(figure, volume, level, text or PreviewText())

@@ -73,7 +73,7 @@ def write_review_page(
     Memory does not grow with the pictures of the cases, only with the rows of the table.
 
     Args:
-        path: The HTML file.
+        path: The file.
         content: What it shows.
         budget_bytes: What the cases may take; neighbouring slices are left out until they fit,
             which the page says.

@@ -25,9 +25,7 @@ NO_CORRECTION: Final[Mapping[str, Cell]] = dict.fromkeys(CORRECTION_COLUMNS, "")
 def reviewed_columns(row: Mapping[str, Cell], identifiers: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns of the reviewed table: those of ``results.csv``, then the review's.
 
-    Args:
-        row: Any row of the results; its columns tell the tissues.
-        identifiers: Names of identifying columns, of which those in ``row`` are kept.
+    Any row of the results says which tissues and which of the identifying columns there are.
     """
     kept = tuple(name for name in identifiers if name in row)
     return (*result_columns(tissues_of(row), kept), *REVIEW_COLUMNS)

@@ -108,10 +108,8 @@ def unusual(
 ) -> list[Suspicion]:
     """Return the samples whose number lies far from the median of the whole set, farthest first.
 
-    Args:
-        what: Name of the number.
-        values: Split -> number of each sample; NaN takes no part.
-        limit: How far, in robust standard deviations.
+    ``values`` are the numbers of each split's samples; NaN takes no part. ``limit`` is in robust
+    standard deviations.
     """
     everything = np.concatenate([*values.values(), np.empty(0)])
     everything = everything[np.isfinite(everything)]

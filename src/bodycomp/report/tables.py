@@ -21,13 +21,7 @@ _GUARD: Final = "'"
 
 
 class Table:
-    """A CSV table that grows row by row.
-
-    Args:
-        file: Open for text.
-        columns: Header, in order.
-        header: Write it.
-    """
+    """A CSV table that grows row by row, in a file that is open for text."""
 
     def __init__(self, file: IO[str], columns: Sequence[str], *, header: bool = True) -> None:
         self._file = file

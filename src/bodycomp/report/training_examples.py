@@ -71,13 +71,7 @@ def write_segmentation_examples(
     cases: Sequence[SegmentationCase],
     tissues: Sequence[Tissue] = ABDOMINAL_TISSUES,
 ) -> None:
-    """Write one row per case: image, truth, prediction, and in what both differ.
-
-    Args:
-        path: The PNG file.
-        cases: In the order of the rows, at least one.
-        tissues: Tissues that the masks may hold.
-    """
+    """Write a PNG with one row per case: image, truth, prediction, and in what both differ."""
     figure = new_figure(11.2, 2.6 * len(cases) + 0.4, constrained=True)
     grid = figure.subplots(len(cases), 4, squeeze=False)
     for row, case in zip(grid, cases, strict=True):
@@ -202,13 +196,7 @@ class LevelEstimates:
 def write_slice_examples(
     path: Path, cases: Sequence[SliceCase], estimates: Sequence[LevelEstimates] = ()
 ) -> None:
-    """Write a chart of all slices per level, and one picture per case with its offsets on a scale.
-
-    Args:
-        path: The PNG file.
-        cases: At least one.
-        estimates: One per level; the first four are drawn.
-    """
+    """Write a PNG: one chart of all slices per level, one picture per case with its offsets."""
     charts = estimates[:COLUMNS]
     rows = -(-len(cases) // COLUMNS) + (1 if charts else 0)
     figure = new_figure(2.8 * COLUMNS, 3.3 * rows + 0.3, constrained=True)

@@ -61,13 +61,7 @@ class PageOptions:
 def write_training_set_page(
     path: Path, validation: Validation, options: PageOptions | None = None
 ) -> None:
-    """Write the page; it needs no other file and no network, and appears whole or not at all.
-
-    Args:
-        path: The HTML file.
-        validation: What a look at the whole set has found.
-        options: What to show.
-    """
+    """Write the page; it needs no other file and no network, and appears whole or not at all."""
     options = options or PageOptions()
     manifest = _manifest(validation)
     view: TrainingSetView = (

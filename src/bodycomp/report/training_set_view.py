@@ -89,13 +89,7 @@ class TrainingSetView(ABC):
 
 
 class SegmentationView(TrainingSetView):
-    """A segmentation set.
-
-    Args:
-        validation: Its facts.
-        manifest: Tells the size of pixels; None, or one without it: areas are in percent of the
-            image.
-    """
+    """A segmentation set; without a manifest that has pixel sizes areas are in % of the image."""
 
     noun = "slices with masks"
 

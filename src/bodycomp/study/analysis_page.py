@@ -12,7 +12,7 @@ from typing import Any, Final
 from bodycomp.analysis.quality_flags import FLAG_KINDS
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.digests import key_of
-from bodycomp.errors import InputNotFoundError, OutputError
+from bodycomp.errors import InputNotFoundError
 from bodycomp.report.case_view import case_name
 from bodycomp.report.page_content import Axis, PageCase, PageContent, Plot, PlotPoint, Tile
 from bodycomp.report.page_vocabulary import analysis_columns
@@ -23,7 +23,7 @@ from bodycomp.results import LevelStatus
 from bodycomp.study.measured_run import Case
 from bodycomp.study.options import REFUSED_NAME, REPORT_NAME, RESULTS_NAME
 from bodycomp.study.out_folder import CORRECTED_NAME, REVIEWED_NAME
-from bodycomp.study.run_manifest import MANIFEST_NAME
+from bodycomp.study.run_manifest import MANIFEST_NAME, read_run_manifest
 
 _CLOSE_LOOK: Final = 0.5
 """Below this confidence a level counts among those to look at."""
@@ -43,19 +43,14 @@ def write_analysis_page(out_dir: Path, path: Path | None = None) -> Path:
         InputNotFoundError: There are no results in the folder.
         OutputError: Results that cannot be read.
     """
-    manifest = _manifest(out_dir / MANIFEST_NAME)
+    manifest = read_run_manifest(out_dir / MANIFEST_NAME)
     path = path or out_dir / REPORT_NAME
     write_review_page(path, _content(out_dir, manifest, _cases(out_dir)))
     return path
 
 
-def flag_rules() -> dict[str, str]:
-    """Return key of every quality flag -> when it is raised."""
-    return {kind.key: kind.rule for kind in FLAG_KINDS}
-
-
 def _content(out_dir: Path, manifest: Mapping[str, Any], cases: list[PageCase]) -> PageContent:
-    settings = manifest.get("settings", {})
+    settings = manifest["settings"]
     keys = [t.key for t in ABDOMINAL_TISSUES if cases and f"{t.key}_area_cm2" in cases[0].cells]
     refused = _rows(out_dir / REFUSED_NAME) if (out_dir / REFUSED_NAME).is_file() else []
     return PageContent(
@@ -68,7 +63,7 @@ def _content(out_dir: Path, manifest: Mapping[str, Any], cases: list[PageCase]) 
         cases=cases,
         columns=analysis_columns(keys or ["muscle"]),
         plots=_plots(cases),
-        flag_rules=flag_rules(),
+        flag_rules={kind.key: kind.rule for kind in FLAG_KINDS},
         notices=_notices(manifest, cases),
     )
 
@@ -84,19 +79,6 @@ def _notices(manifest: Mapping[str, Any], cases: Sequence[PageCase]) -> list[str
     if cases and all(case.path is None for case in cases):
         notices.append("No pictures were kept, as with --no-previews.")
     return notices
-
-
-def _manifest(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise InputNotFoundError(
-            f"expected the results of an analysis, found no {path.name} in {path.parent}",
-            hint="Name the folder that bodycomp analyze was given as --out.",
-        )
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path.name}: expected JSON, found something else") from error
-    return document if isinstance(document, dict) else {}
 
 
 def _cases(out_dir: Path) -> list[PageCase]:
@@ -136,7 +118,7 @@ def _run_id(settings: Mapping[str, Any]) -> str:
 
 
 def _subtitle(manifest: Mapping[str, Any]) -> str:
-    models = manifest.get("settings", {}).get("models", {})
+    models = manifest["settings"].get("models", {})
     day = str(manifest.get("started", ""))[:10]
     version = manifest.get("software", {}).get("version", "")
     named = [f"{role.replace('_', ' ')} {digest}" for role, digest in models.items()]

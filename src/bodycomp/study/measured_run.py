@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from bodycomp.digests import key_of
-from bodycomp.errors import InputNotFoundError, OutputError, ReviewError
+from bodycomp.errors import InputNotFoundError, ReviewError
 from bodycomp.report.result_rows import Cell
 from bodycomp.study.journal import JOURNAL_NAME, StudyRecord, open_journal
-from bodycomp.study.run_manifest import MANIFEST_NAME, MANIFEST_SCHEMA, MANIFEST_SCHEMA_VERSION
-
-_HINT: Final = "Name the folder that bodycomp analyze was given as --out."
+from bodycomp.study.run_manifest import (
+    MANIFEST_NAME,
+    MANIFEST_SCHEMA,
+    MANIFEST_SCHEMA_VERSION,
+    NO_RUN_HINT,
+    read_run_manifest,
+)
 
 
 class Case(NamedTuple):
@@ -69,7 +73,7 @@ def opened_run(out_dir: Path) -> Iterator[MeasuredRun]:
     """
     settings = _settings(out_dir / MANIFEST_NAME)
     if not (out_dir / JOURNAL_NAME).is_file():
-        raise InputNotFoundError(f"expected {JOURNAL_NAME} of a run in {out_dir}", hint=_HINT)
+        raise InputNotFoundError(f"expected {JOURNAL_NAME} of a run in {out_dir}", hint=NO_RUN_HINT)
     with open_journal(out_dir / JOURNAL_NAME) as journal:
         rows = _rows(out_dir, journal.records)
         if not rows:
@@ -89,20 +93,12 @@ def _rows(out_dir: Path, records: Mapping[str, StudyRecord]) -> dict[Case, Mappi
 
 
 def _settings(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise InputNotFoundError(f"expected the results of a run, found no {path}", hint=_HINT)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        schema, number = document["schema"], document["schema_version"]
-        settings: Mapping[str, Any] = document["settings"]
-        is_known = schema == MANIFEST_SCHEMA and number <= MANIFEST_SCHEMA_VERSION
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OutputError(
-            f"expected the manifest of a run in {path}, found other content"
-        ) from error
-    if not is_known:
+    document = read_run_manifest(path)
+    schema, number = document.get("schema"), document.get("schema_version")
+    if schema != MANIFEST_SCHEMA or not isinstance(number, int) or number > MANIFEST_SCHEMA_VERSION:
         raise ReviewError(
             f"expected {MANIFEST_SCHEMA} of version {MANIFEST_SCHEMA_VERSION} in {path}, "
             f"found {schema} of version {number}"
         )
+    settings: Mapping[str, Any] = document["settings"]
     return settings

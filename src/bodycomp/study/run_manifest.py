@@ -16,13 +16,14 @@ from typing import Any, Final
 from bodycomp import __version__
 from bodycomp.analysis.pipeline import Analyzer, Segmenter, SliceScorer
 from bodycomp.digests import SHORT, file_digest
-from bodycomp.errors import OutputError
+from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.json_file import write_json
 from bodycomp.study.options import AnalyzeOptions
 
 MANIFEST_NAME: Final = "run.json"
 MANIFEST_SCHEMA: Final = "bodycomp.run"
 MANIFEST_SCHEMA_VERSION: Final = 1
+NO_RUN_HINT: Final = "Name the folder that bodycomp analyze was given as --out."
 _PACKAGES: Final = ("numpy", "scipy", "torch", "pydicom", "highdicom", "nibabel")
 
 
@@ -75,14 +76,14 @@ class RunManifest:
         write_json(self.path, document, durable=True)
 
     def check_same_settings(self) -> None:
-        """Check that a run that was begun with the file at ``path`` can go on with these settings.
+        """Check that the run of the file at ``path`` can be resumed with these settings.
 
         Raises:
             OutputError: There is no such run, or it had other settings.
         """
         try:
-            earlier = json.loads(self.path.read_text(encoding="utf-8"))["settings"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            earlier = read_run_manifest(self.path)["settings"]
+        except (InputNotFoundError, OutputError) as error:
             raise OutputError(
                 f"expected the results of an earlier run, found no readable {self.path}",
                 hint="Leave --resume out, or name the folder of the run to resume.",
@@ -96,6 +97,28 @@ class RunManifest:
                 f"the run to resume had other settings ({changed})",
                 hint="Give the same options and models, or name another folder.",
             )
+
+
+def read_run_manifest(path: Path) -> Mapping[str, Any]:
+    """Return the manifest of a run; it has settings, whatever else it has.
+
+    Raises:
+        InputNotFoundError: It is not there.
+        OutputError: It is damaged.
+    """
+    if not path.is_file():
+        raise InputNotFoundError(
+            f"expected the results of a run, found no {path.name} in {path.parent}",
+            hint=NO_RUN_HINT,
+        )
+    try:
+        document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        dict(document["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"expected the manifest of a run in {path}, found other content"
+        ) from error
+    return document
 
 
 def settings_of(

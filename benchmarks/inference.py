@@ -31,7 +31,7 @@ from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SEL
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import ModelCard, build_network, load_model, save_model
 from bodycomp.networks.engine import make_engine
-from bodycomp.networks.folded_unet import FoldedUNet
+from bodycomp.networks.folded import FoldedUNet
 from bodycomp.networks.unet import UNet
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.study.options import AnalyzeOptions

@@ -13,8 +13,9 @@ from torch import nn
 from benchmarks.machine import Machine, measure_machine
 from benchmarks.step_rounds import Steps, time_in_turns, torch_command
 from benchmarks.step_work import densenet_work, rows, unet_work
-from benchmarks.step_worker import BATCH, PlainUNet
+from benchmarks.step_worker import BATCH
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
+from bodycomp.networks.fast import speed_up
 from bodycomp.networks.losses import segmentation_loss, slice_selection_loss
 from bodycomp.networks.unet import UNet, UNetConfig
 
@@ -105,14 +106,12 @@ def _gradient_errors(title: str, seed: int, slope: float) -> tuple[float, float]
     loss = slice_selection_loss()
     if title == "U-Net":
         loss, truth = segmentation_loss(), torch.randint(0, 4, (4, 64, 64), dtype=torch.uint8)
-    plain, exact = copy.deepcopy(network), copy.deepcopy(network).double()
-    plain.fused = exact.fused = False  # type: ignore[assignment]
-    written_out = [PlainUNet(net) if isinstance(net, UNet) else net for net in (plain, exact)]
+    ours, exact = speed_up(copy.deepcopy(network)), copy.deepcopy(network).double()
+    loss(ours(images), truth).backward()
     loss(network(images), truth).backward()
-    loss(written_out[0](images), truth).backward()
-    loss(written_out[1](images.double()), truth).backward()
-    ours, theirs, real = (_gradient(net) for net in (network, plain, exact))
-    return float((ours - real).norm() / real.norm()), float((theirs - real).norm() / real.norm())
+    loss(exact(images.double()), truth).backward()
+    own, theirs, real = (_gradient(net) for net in (ours, network, exact))
+    return float((own - real).norm() / real.norm()), float((theirs - real).norm() / real.norm())
 
 
 def _gradient(network: nn.Module) -> torch.Tensor:

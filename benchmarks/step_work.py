@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bodycomp.networks.densenet import DenseNet
-from bodycomp.networks.unet import UNet, UpStage
+from bodycomp.networks.unet import UNet
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,8 @@ def _convolutions(network: nn.Module, image: Tensor) -> list[Convolution]:
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             note(name, module)
-        elif isinstance(module, UpStage):
-            module.forward = _written_out(module)  # type: ignore[method-assign]
     network(image.to("meta"))
     return found
-
-
-def _written_out(stage: UpStage):
-    def forward(low: Tensor, skip: Tensor) -> Tensor:
-        large = nn.functional.interpolate(low, scale_factor=2.0, mode="nearest")
-        return stage.others(stage.first(torch.cat((large, skip), dim=1)))
-
-    return forward
 
 
 def _saved_by_transposing(network: UNet, shapes: list[Convolution]) -> float:

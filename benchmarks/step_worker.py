@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
-from torch import Tensor, nn
+from torch import nn
 
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.densenet import DenseNet
+from bodycomp.networks.fast import speed_up
 from bodycomp.networks.losses import segmentation_loss, slice_selection_loss
 from bodycomp.networks.unet import UNet
 
@@ -28,32 +28,10 @@ SIZES = {"unet": 512, "densenet": 256}
 VARIANTS = ("plain", "ours", "ours-fp32", "ours-operators")
 
 
-class PlainUNet(nn.Module):
-    """The same U-Net with its upsampled and concatenated arrays written out."""
-
-    def __init__(self, network: UNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits, (B, 1, H, W) -> (B, classes, H, W)."""
-        skips: list[Tensor] = []
-        for stage in self.network.down:
-            x = stage(F.max_pool2d(x, 2) if skips else x)
-            skips.append(x)
-        skips.pop()
-        for stage in self.network.up:
-            x = torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skips.pop()), dim=1)
-            x = stage.others(stage.first.finish(stage.first.conv(x)))
-        return self.network.head(x)
-
-
 def plain_network(name: str) -> nn.Module:
     """Return the network as one would write it, in PyTorch's default layout."""
     network = UNet() if name == "unet" else DenseNet()
-    network.fused = False
-    network.to(memory_format=torch.contiguous_format)
-    return PlainUNet(network) if name == "unet" else network
+    return network.to(memory_format=torch.contiguous_format)
 
 
 def make_step(name: str, variant: str) -> Callable[[], None]:
@@ -69,9 +47,9 @@ def make_step(name: str, variant: str) -> Callable[[], None]:
         network: nn.Module = plain_network(name)
     else:
         keep_freed_memory()
-        network = UNet() if name == "unet" else DenseNet()
-        network.fused = variant != "ours-operators"
-        network.to(memory_format=torch.channels_last)
+        network = speed_up(UNet() if name == "unet" else DenseNet())
+        if variant == "ours-operators":
+            os.environ["BODYCOMP_NATIVE"] = "0"
     reduced = variant in {"ours", "ours-operators"}
     optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
 

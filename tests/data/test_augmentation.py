@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from bodycomp.data.augmentation import NO_AUGMENTATION, AugmentationOptions, augment_batch, draw
+from bodycomp.data.augmentation import (
+    NO_AUGMENTATION,
+    AugmentationOptions,
+    augment_batch,
+    draw,
+    pixel_noise,
+)
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
 from support.factories import torso_slice
@@ -239,3 +245,19 @@ def test_eight_bit_images_and_wrong_shapes_are_refused(images, masks):
 def test_strengths_that_make_no_sense_are_refused(strength):
     with pytest.raises(UsageError, match=next(iter(strength))):
         AugmentationOptions(**strength)
+
+
+def test_noise_is_near_to_normal_and_each_pixels_own():
+    noise = pixel_noise(torch.tensor([1, 2, -(2**31)], dtype=torch.int32), 200, 200)[:, 0].double()
+    assert noise.mean().item() == pytest.approx(0, abs=0.01)
+    assert noise.std().item() == pytest.approx(1, abs=0.01)
+    assert (noise**4).mean().item() == pytest.approx(2.7, abs=0.05)  # 3 for a normal distribution
+    pairs = [
+        (noise[0], noise[1]),
+        (noise[0], noise[2]),
+        (noise[0, 1:], noise[0, :-1]),
+        (noise[0, :, 1:], noise[0, :, :-1]),
+    ]
+    for one, other in pairs:
+        correlation = torch.corrcoef(torch.stack((one.flatten(), other.flatten())))[0, 1]
+        assert abs(correlation.item()) < 0.02

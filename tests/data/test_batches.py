@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from bodycomp.data import batches
 from bodycomp.data.augmentation import NO_AUGMENTATION, AugmentationOptions
 from bodycomp.data.batches import network_input, varied_input
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
@@ -113,21 +112,6 @@ def test_no_augmentation_is_preprocessing_bit_for_bit(masks_set):
     )
     assert torch.equal(images[1], dataset[1][0])
     assert torch.equal(masks, batch[1])
-
-
-def test_with_and_without_compiled_kernels_a_step_sees_the_same(masks_set, monkeypatch):
-    dataset = opened(masks_set())
-    results = []
-    for available in (True, False):
-        if not available:
-            monkeypatch.setattr(batches, "can_augment", lambda *_: False)
-        generator = torch.Generator().manual_seed(4)
-        batch = dataset.read([0, 1])
-        results.append(
-            varied_input(batch, generator, GENTLE, dataset.preprocessing, has_masks=True)
-        )
-    torch.testing.assert_close(results[0][0], results[1][0], atol=1e-3, rtol=0)
-    assert torch.equal(results[0][1], results[1][1])
 
 
 def test_offsets_stay_with_their_slices(tmp_path):

@@ -9,8 +9,6 @@ import torch
 from torch import nn
 
 from bodycomp.errors import ImageError, UsageError
-from bodycomp.native import build
-from bodycomp.networks import folded_densenet
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
 from bodycomp.networks.engine import make_engine
@@ -63,15 +61,6 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(params=[True, False], ids=["kernels", "operators"])
-def kernels(request, monkeypatch):
-    if not request.param:
-        monkeypatch.setattr(folded_densenet, "library", lambda: None)
-    elif build.library() is None:
-        pytest.skip("no compiler for the kernels")
-
-
-@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [(64, 64), (72, 104)])
 def test_folding_changes_nothing_but_rounding(name, size):
@@ -85,7 +74,6 @@ def test_folding_changes_nothing_but_rounding(name, size):
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=0, atol=1e-4 * spread + 1e-5)
 
 
-@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_bfloat16_is_near_and_has_an_exact_way_beside_it(name):
     network = NETWORKS[name]()

@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.errors import UsageError
 from bodycomp.networks import losses
-from bodycomp.networks.class_overlap import ClassOverlap
-from bodycomp.networks.losses import segmentation_loss, slice_selection_loss, soft_dice
+from bodycomp.networks.losses import (
+    ClassOverlap,
+    segmentation_loss,
+    slice_selection_loss,
+    soft_dice,
+)
 from bodycomp.networks.names import SEGMENTATION_LOSSES, SLICE_SELECTION_LOSSES
 
 REFERENCE = Path(__file__).parents[2] / "../shared/legacy/window_dice.npz"
@@ -161,3 +165,25 @@ def test_unknown_names():
         segmentation_loss("focal")
     with pytest.raises(UsageError, match="unknown loss 'huber'"):
         slice_selection_loss("huber")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("classes", [2, 3, 4, 8])
+@pytest.mark.parametrize("name", ["dice_cross_entropy", "negative_dice_sum"])
+def test_losses_are_exact_in_any_type_and_layout(name, classes, dtype):
+    """Against float64; the layout is channels-last or not."""
+    torch.manual_seed(0)
+    truth = torch.randint(0, classes, (2, 17, 23), dtype=torch.uint8)
+    values = (4 * torch.randn(2, classes, 17, 23)).to(dtype)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        logits = values.clone(memory_format=layout).requires_grad_()
+        exact = values.double().requires_grad_()
+        loss, expected = (
+            segmentation_loss(name)(logits, truth),
+            segmentation_loss(name)(exact, truth.long()),
+        )
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+        loss.backward()
+        expected.backward()
+        error = (logits.grad.double() - exact.grad).norm() / exact.grad.norm()
+        assert float(error) < (1e-5 if dtype == torch.float32 else 4e-3)

@@ -14,8 +14,7 @@ from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.data.layout import masks_path
 from bodycomp.data.segmentation_set import declare_not_annotated
 from bodycomp.errors import TrainingSetError
-from bodycomp.networks.class_overlap import ClassOverlap
-from bodycomp.networks.losses import soft_dice
+from bodycomp.networks.losses import ClassOverlap, soft_dice
 from bodycomp.training.fit import train_segmentation
 from bodycomp.training.recipes import recipe_for
 from bodycomp.training.starting_point import starting_network

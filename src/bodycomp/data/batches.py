@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bodycomp.data.augmentation import (
-    NO_AUGMENTATION,
-    AugmentationOptions,
-    augment_batch,
-    draw,
-)
-from bodycomp.data.compiled_augmentation import augment_compact, can_augment
+from bodycomp.data.augmentation import AugmentationOptions, augment_batch
 from bodycomp.data.datasets import RawBatch
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.window import PNG_WHITE
@@ -62,13 +56,9 @@ def varied_input(
     """
     raw, truth = batch
     masks = truth if has_masks else None
-    if options != NO_AUGMENTATION and can_augment(raw, preprocessing):
-        drawn = draw(len(raw), generator, options)
-        images, moved = augment_compact(raw, masks, drawn, preprocessing, moves=options.moves)
-    else:
-        white = preprocessing.input_max
-        plain = network_input(raw, preprocessing)
-        images, moved = augment_batch(plain, masks, generator, options, white=white)
+    plain = network_input(raw, preprocessing)
+    white = preprocessing.input_max
+    images, moved = augment_batch(plain, masks, generator, options, white=white)
     return images, truth if moved is None else moved
 
 

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.activations import check_activation, make_activation
-from bodycomp.networks.fused_block import BlockModules, LayerModules, block_and_norm
-from bodycomp.networks.fused_norm import channels_last, kernels_serve, slope_of, work_dtype
 from bodycomp.networks.initializers import check_initializer, initialize
 from bodycomp.networks.normalisation import make_norm
 
@@ -169,26 +167,6 @@ class DenseBlock(nn.Module):
         return torch.cat(features[1:], dim=1)
 
 
-def _fused_block(block: nn.Module, after: PreActivation) -> BlockModules:
-    """Return the layers for the kernels that do the work of a block and of ``after``."""
-    layers = [layer for layer in block.modules() if isinstance(layer, DenseLayer)]
-    return BlockModules(
-        [
-            LayerModules(_norm_of(layer.pre1), layer.conv1, _norm_of(layer.pre2), layer.conv2)
-            for layer in layers
-        ],
-        _norm_of(after),
-        slope_of(layers[0].pre1.activation) or 0.0,
-        slope_of(after.activation) or 0.0,
-    )
-
-
-def _norm_of(pre: PreActivation) -> nn.BatchNorm2d:
-    if pre.norm is None:
-        raise TypeError("the kernels are for networks with batch norm")
-    return pre.norm
-
-
 class Transition(nn.Module):
     """Norm, activation, 1x1 convolution, 2x2 average pooling: halves rows and columns."""
 
@@ -199,13 +177,10 @@ class Transition(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, channels_out, H // 2, W // 2)."""
-        return self.finish(self.pre(x))
-
-    def finish(self, activated: Tensor) -> Tensor:
-        """Return the same from features that are normalised and activated already."""
         # Both are linear and act on different axes, so that pooling first gives the same numbers
         # for a quarter of the work.
-        return self.conv(F.avg_pool2d(activated, 2))  # type: ignore[no-any-return]  # nn.Module
+        features: Tensor = self.conv(F.avg_pool2d(self.pre(x), 2))
+        return features
 
 
 class DenseNet(nn.Module):
@@ -213,13 +188,11 @@ class DenseNet(nn.Module):
 
     Attributes:
         config: Its size.
-        fused: As in ``UNet``.
     """
 
     def __init__(self, config: DenseNetConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or DenseNetConfig()
-        self.fused = True
         inputs = config.block_inputs
         self.stem = nn.Conv2d(1, config.nb_initial_filters, 7, stride=2)
         self.blocks = nn.ModuleList(
@@ -250,34 +223,14 @@ class DenseNet(nn.Module):
             ImageError: The image is too small for the number of blocks.
         """
         self.check_size(x)
-        x = self.stem(same_pad(x, kernel=7, stride=2))
-        x = F.max_pool2d(x, 3, stride=2)
-        if self.fused and self.training and kernels_serve(x) and self._is_fusible:
-            return self._finish_fused(x)
-        for index, block in enumerate(self.blocks):
-            x = block(x if index == 0 else self.transitions[index - 1](x))
-        logits: Tensor = self.head(self.pre_head(x).mean(dim=(2, 3)))
+        x = self.stem(same_pad(x, kernel=7, stride=2))  # (B, nb_initial_filters, H / 2, W / 2)
+        x = F.max_pool2d(x, 3, stride=2)  # (B, nb_initial_filters, H / 4 - 1, W / 4 - 1)
+        x = self.blocks[0](x)  # (B, block_output, H / 4 - 1, W / 4 - 1)
+        for transition, block in zip(self.transitions, self.blocks[1:], strict=True):
+            x = block(transition(x))  # half the rows and columns, block_output again
+        x = self.pre_head(x).mean(dim=(2, 3))  # (B, block_output)
+        logits: Tensor = self.head(x)
         return logits
-
-    def _finish_fused(self, x: Tensor) -> Tensor:
-        """Return what ``forward`` makes of the stem's features, by the kernels for the CPU."""
-        x = x.to(work_dtype(x))
-        transitions = [module for module in self.transitions if isinstance(module, Transition)]
-        followers = [*(transition.pre for transition in transitions), self.pre_head]
-        for index, (block, after) in enumerate(zip(self.blocks, followers, strict=True)):
-            if index > 0:
-                x = transitions[index - 1].finish(x)
-            x = block_and_norm(channels_last(x), _fused_block(block, after))
-        logits: Tensor = self.head(x.mean(dim=(2, 3)))
-        return logits
-
-    @property
-    def _is_fusible(self) -> bool:
-        pres = [module for module in self.modules() if isinstance(module, PreActivation)]
-        return all(
-            type(pre.norm) is nn.BatchNorm2d and slope_of(pre.activation) is not None
-            for pre in pres
-        )
 
     def check_size(self, x: Tensor) -> None:
         """Check that the image is large enough for the number of blocks.

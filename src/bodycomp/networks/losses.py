@@ -3,16 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor
 
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.errors import UsageError
-from bodycomp.networks.class_overlap import ClassOverlap, softmax_overlap
 
 DICE_SMOOTH: Final = 1.0
 """Pixels added to both sides of the Dice quotient, so that an absent class scores 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassOverlap:
+    """Sums over all annotated pixels of a batch, (C,) each.
+
+    Attributes:
+        overlap: Sum of a class's probability where it is true.
+        predicted: Sum of its probability.
+        size: Pixels where it is true.
+    """
+
+    overlap: Tensor
+    predicted: Tensor
+    size: Tensor
+
+    @classmethod
+    def of(cls, probabilities: Tensor, masks: Tensor) -> Self:
+        """Compare (B, C, H, W) probabilities with (B, H, W) integer labels."""
+        overlaps, predicted, sizes = [], [], []
+        known = (masks != NOT_ANNOTATED_LABEL).to(probabilities.dtype)
+        for label in range(probabilities.shape[1]):
+            member = (masks == label).to(probabilities.dtype)
+            overlaps.append((probabilities[:, label] * member).sum())
+            predicted.append((probabilities[:, label] * known).sum())
+            sizes.append(member.sum())
+        return cls(torch.stack(overlaps), torch.stack(predicted), torch.stack(sizes))
+
+
+def softmax_overlap(logits: Tensor, masks: Tensor) -> tuple[Tensor, ClassOverlap]:
+    """Compare softmax(logits) with a truth.
+
+    Args:
+        logits: (B, C, H, W), any floating-point type; what is returned is float32.
+        masks: (B, H, W) integer labels 0..C-1, or ``NOT_ANNOTATED_LABEL`` for pixels that take
+            no part.
+
+    Returns:
+        The mean over annotated pixels of -log(probability of the true class), 0 without any, and
+        the sums per class.
+    """
+    log_probabilities = logits.float().log_softmax(dim=1)
+    total = F.nll_loss(
+        log_probabilities, masks.long(), ignore_index=NOT_ANNOTATED_LABEL, reduction="sum"
+    )
+    cross_entropy = total / (masks != NOT_ANNOTATED_LABEL).sum().clamp(min=1)
+    return cross_entropy, ClassOverlap.of(log_probabilities.exp(), masks)
 
 
 def soft_dice(found: ClassOverlap, *, smooth: float = DICE_SMOOTH) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card import ModelCard, Task
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
+from bodycomp.networks.fast import speed_up
 from bodycomp.networks.names import DENSENET, PATCH_UNET, RESNET, UNET
 from bodycomp.networks.patch_unet import PatchUNet, PatchUNetConfig
 from bodycomp.networks.resnet import ResNet, ResNetConfig
@@ -59,7 +60,7 @@ def network_config(architecture: str, values: Mapping[str, Any]) -> dict[str, An
 
 
 def build_network(card: ModelCard) -> nn.Module:
-    """Return the network that ``card`` describes, with fresh initial weights.
+    """Return the network that ``card`` describes in its fast form, with fresh initial weights.
 
     Raises:
         ModelError: Unknown architecture, one that does not serve the card's task, or a config
@@ -74,7 +75,7 @@ def build_network(card: ModelCard) -> nn.Module:
     if architecture.task != card.task:
         raise ModelError(f"model card: architecture {card.architecture} does not do {card.task}")
     try:
-        network = architecture.network(architecture.config(**card.config))
+        network = speed_up(architecture.network(architecture.config(**card.config)))
     except (TypeError, ValueError, UsageError) as error:
         raise ModelError(f"model card: config of {card.architecture}: {error}") from error
     outputs = getattr(network.config, architecture.outputs_key)

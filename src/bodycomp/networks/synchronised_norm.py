@@ -67,11 +67,8 @@ class SynchronisedNorm(nn.BatchNorm2d):
 def synchronise_norms(network: nn.Module) -> None:
     """Make the batch norms of a network take their statistics over all processes, on the CPU.
 
-    Parameters, running statistics and their names stay. Fused kernels, which know the statistics of
-    one process alone, are switched off.
+    Parameters, running statistics and their names stay.
     """
-    if getattr(network, "fused", False):
-        network.fused = False  # type: ignore[assignment]  # nn.Module's stub knows modules alone
     for parent in list(network.modules()):
         for name, norm in list(parent.named_children()):
             if type(norm) is nn.BatchNorm2d:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor, nn
 
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.activations import check_activation, make_activation
-from bodycomp.networks.fused_norm import channels_last, kernels_serve, slope_of, work_dtype
-from bodycomp.networks.fused_unit import UnitModules, unit, unit_and_pool, unit_of_upsampled
 from bodycomp.networks.initializers import initialize
 from bodycomp.networks.normalisation import make_norm
-from bodycomp.networks.upsampling import convolve_upsampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +69,13 @@ class ConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the unit's features."""
-        return self.finish(self.conv(x))
-
-    def finish(self, convolved: Tensor) -> Tensor:
-        """Return the features of what the convolution gave."""
-        activated: Tensor = self.activation(self.norm(convolved))
-        return activated
+        features: Tensor = self.activation(self.norm(self.conv(x)))
+        return features
 
 
 def _units(channels_in: int, channels_out: int, count: int, activation: str) -> nn.Sequential:
     widths = (channels_in, *(channels_out,) * count)
     return nn.Sequential(*(ConvUnit(a, b, activation) for a, b in pairwise(widths)))
-
-
-def _fused_units(stage: nn.Module) -> list[UnitModules]:
-    """Return the layers of a stage's units in order, for the kernels."""
-    units = [module for module in stage.modules() if isinstance(module, ConvUnit)]
-    return [UnitModules(u.conv, u.norm, slope_of(u.activation) or 0.0) for u in units]
 
 
 class UpStage(nn.Module):
@@ -101,8 +88,9 @@ class UpStage(nn.Module):
 
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
         """Join (B, C, H, W) and (B, D, 2H, 2W) to (B, channels_out, 2H, 2W)."""
-        x = self.first.finish(convolve_upsampled(self.first.conv, low, skip))
-        features: Tensor = self.others(x)
+        x = F.interpolate(low, scale_factor=2.0, mode="nearest")  # (B, C, 2H, 2W)
+        x = torch.cat((x, skip), dim=1)  # (B, C + D, 2H, 2W)
+        features: Tensor = self.others(self.first(x))
         return features
 
 
@@ -114,8 +102,6 @@ class UNet(nn.Module):
 
     Attributes:
         config: Its size.
-        fused: Whether training steps on a CPU may use the compiled kernels, which give the same
-            numbers up to rounding. Switch it off where batch norm must be PyTorch's own.
     """
 
     def __init__(self, config: UNetConfig | None = None, *, input_channels: int = 1) -> None:
@@ -133,7 +119,6 @@ class UNet(nn.Module):
             for low, skip, channels_out in zip(below, skips, up, strict=True)
         )
         self.head = nn.Conv2d(up[-1], config.num_classes, 1)
-        self.fused = True
         initialize(self, "glorot_uniform")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -150,43 +135,17 @@ class UNet(nn.Module):
             ImageError: H or W is no multiple of the stride.
         """
         self.check_size(x)
-        if self.fused and self.training and kernels_serve(x) and self._is_fusible:
-            return self._forward_fused(x)
+        *stages, center = self.down
         skips: list[Tensor] = []
-        for stage in self.down:
-            if skips:
-                x = F.max_pool2d(x, 2)
-            x = stage(x)
-            skips.append(x)
-        skips.pop()  # the centre
-        for stage in self.up:
-            x = stage(x, skips.pop())
-        logits: Tensor = self.head(x)
-        return logits
-
-    def _forward_fused(self, x: Tensor) -> Tensor:
-        """Return what ``forward`` does in training, by the kernels for the CPU."""
-        x = channels_last(x.to(work_dtype(x)))
-        skips: list[Tensor] = []
-        *stages, centre = self.down
         for stage in stages:
-            *others, last = _fused_units(stage)
-            skip, x = unit_and_pool(reduce(unit, others, x), last)
-            skips.append(skip)
-        x = reduce(unit, _fused_units(centre), x)
-        for stage in self.up:
-            first, *others = _fused_units(stage)
-            x = reduce(unit, others, unit_of_upsampled(x, skips.pop(), first))
+            x = stage(x)  # (B, compression_channels[i], H / 2**i, W / 2**i)
+            skips.append(x)
+            x = F.max_pool2d(x, 2)
+        x = center(x)
+        for up in self.up:
+            x = up(x, skips.pop())  # twice the rows and columns, decompression_channels[i]
         logits: Tensor = self.head(x)
         return logits
-
-    @property
-    def _is_fusible(self) -> bool:
-        units = [module for module in self.modules() if isinstance(module, ConvUnit)]
-        return all(
-            slope_of(unit.activation) is not None and type(unit.norm) is nn.BatchNorm2d
-            for unit in units
-        )
 
     def check_size(self, x: Tensor) -> None:
         """Check that rows and columns can be halved as often as the network does.

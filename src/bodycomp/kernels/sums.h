@@ -18,7 +18,6 @@ static inline void own_rows(int64_t rows, int64_t *begin, int64_t *end) {
 }
 static inline v16 activate(v16 v, float slope) { return pick(v > 0, v, v * slope); }
 static inline v16 derive(v16 dy, v16 v, float slope) { return pick(v > 0, dy, dy * slope); }
-static inline v16 larger(v16 a, v16 b) { return pick(b > a, b, a); }
 static inline void add_recent(float *into, v16 v, int n) {
     store_f32(into, load_f32(into, n) + v, n);
 }

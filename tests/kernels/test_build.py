@@ -10,18 +10,20 @@ from pathlib import Path
 import pytest
 import torch  # noqa: F401 - the kernels share its threads
 
-import bodycomp.native
-from bodycomp.native.build import build, find_compiler, load
+import bodycomp.kernels
+from bodycomp.kernels import library
+from bodycomp.kernels.build import build, find_compiler, load
 
 COMPILER = find_compiler()
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no gcc here")
 
 STEP = """
 import torch
-from bodycomp.native import library
-from bodycomp.networks.unet import UNet, UNetConfig
-UNet(UNetConfig(compression_channels=(2, 4), decompression_channels=(2,)))(
-    torch.rand(1, 1, 8, 8)).sum().backward()
+from bodycomp.kernels import build, library
+from bodycomp.networks.densenet import DenseNet, DenseNetConfig
+from bodycomp.networks.fast import speed_up
+build._processor = lambda: "flags: avx512bw"
+speed_up(DenseNet(DenseNetConfig(nb_blocks=1)))(torch.rand(1, 1, 32, 32)).sum().backward()
 print("kernels" if library() else "operators")
 """
 
@@ -34,7 +36,16 @@ def test_compiled_once_and_again_if_damaged(tmp_path):
     assert first.stat().st_mtime_ns == written
     assert [path.name for path in tmp_path.iterdir()] == [first.name]
     first.write_bytes(b"cut short")
-    assert load(COMPILER, tmp_path).softmax_sums_f32
+    assert load(COMPILER, tmp_path).norm_backward_f32
+
+
+@pytest.mark.parametrize("processor", ["flags: fma avx2", "flags: avx2 avx512f avx512bw avx512vl"])
+@needs_compiler
+def test_kernels_are_for_processors_with_avx512(processor, monkeypatch):
+    monkeypatch.setattr(bodycomp.kernels.build, "_processor", lambda: processor)
+    library.cache_clear()
+    assert (library() is not None) == ("avx512bw" in processor)
+    library.cache_clear()
 
 
 @pytest.mark.slow
@@ -55,5 +66,5 @@ def test_without_kernels_the_operators_train(missing, tmp_path):
 
 
 def test_the_sources_are_part_of_the_package():
-    folder = Path(bodycomp.native.__file__).parent
-    assert {path.name for path in folder.glob("*.c")} >= {"norm.c", "softmax.c"}
+    folder = Path(bodycomp.kernels.__file__).parent
+    assert {path.name for path in folder.glob("*.c")} >= {"norm.c", "bottleneck.c"}

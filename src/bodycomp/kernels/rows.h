@@ -68,9 +68,6 @@ static inline void store_bf16(uint16_t *p, v16 v, int n) {
     memcpy(p, &half, (size_t)n * sizeof(uint16_t));
 #endif
 }
-static inline v16 as_bf16(v16 v) { /* the value that storing would leave */
-    return (v16)(__builtin_convertvector(round_bf16(v), u16x32) << 16);
-}
 static inline int lanes(int64_t channels, int64_t at) {
     return channels - at < LANES ? (int)(channels - at) : LANES;
 }
@@ -80,17 +77,14 @@ static inline int lanes(int64_t channels, int64_t at) {
 #undef NAME
 #undef LOAD
 #undef STORE
-#undef STORED
 #if defined(T_BF16)
 #define T uint16_t
 #define NAME(name) name##_bf16
 #define LOAD load_bf16
 #define STORE store_bf16
-#define STORED(v) as_bf16(v)
 #else
 #define T float
 #define NAME(name) name##_f32
 #define LOAD load_f32
 #define STORE store_f32
-#define STORED(v) (v)
 #endif

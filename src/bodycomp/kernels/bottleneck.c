@@ -1,7 +1,7 @@
 /* The 1x1 convolution of a dense layer with the norm and activation before it, forward and back.
  *
  * It reads all features that came before, up to ten times what it writes. A tile of rows is
- * normalised in the first cache and multiplied there: neither the activated features nor their
+ * normalized in the first cache and multiplied there: neither the activated features nor their
  * gradient are ever in memory. */
 #include "sums.h"
 

@@ -127,7 +127,7 @@ class _FoldedUpStage:
         self.others = _units(stage.others, dtype)
 
     def join(self, low: Tensor, skip: Tensor) -> Tensor:
-        """Convolve [upsampled ``low``, ``skip``]; see ``upsampling``."""
+        """Convolve [upsampled ``low``, ``skip``]; see ``FastUpStage``."""
         raised = F.conv_transpose2d(low, self._up_kernel, stride=2, padding=1)
         return self._skip(skip).add_(raised)
 

@@ -152,7 +152,7 @@ def test_the_last_word_counts_in_whatever_order_it_comes(run):
     assert [(e["by"], e["verdict"]) for e in events] == [("AB", "reject"), ("CD", "accept")]
 
 
-def test_a_review_of_the_networks_slice_puts_it_back_and_one_of_the_moved_slice_keeps_it(run):
+def test_a_review_of_the_networks_slice_restores_it_one_of_the_moved_slice_keeps_it(run):
     run.apply(run.review_row(moved_to_slice=20))
     kept = run.review_row(verdict="accept", slice_index=20, reviewed_at=LATER)
     run.apply(kept, inputs=())

@@ -67,10 +67,8 @@ class CaseView(TypedDict):
 
     Keys:
         cells: Its row of ``results.csv``; an evaluation adds its own columns.
-        curve: Scores over the whole series.
         shown: Position in ``slices`` of the one to begin with.
         slices: In ascending order of z.
-        coronal, sagittal: Views along z.
         tissues: Keys, by ascending label.
         reasons: Column -> why it is empty.
         flags: What makes the measurements less sure, as ``results.QualityFlag``.
@@ -145,13 +143,8 @@ def make_case_view(
 ) -> CaseView:
     """Make the case of one level, found or not.
 
-    Args:
-        scan: What was analyzed.
-        result: Its result.
-        level: One of its levels.
-        key: What it is called.
-        truth: What a person says of it.
-        views: Of ``coronal_and_sagittal``, if they are there already.
+    Tables call the scan by its key. ``views`` are those of ``coronal_and_sagittal``, if they are
+    there already.
     """
     truth, volume = truth or CaseTruth(), scan.volume
     place = next(index for index, one in enumerate(result.levels) if one is level)

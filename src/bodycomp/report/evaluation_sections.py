@@ -24,13 +24,7 @@ OTHER_TITLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSection:
-    """One part of an evaluation.
-
-    Attributes:
-        key: For anchors.
-        title: Heading.
-        tables: Its numbers.
-    """
+    """One part of an evaluation."""
 
     key: str
     title: str

@@ -29,8 +29,6 @@ class Histogram:
     """What one chart shows.
 
     Attributes:
-        title: What was measured.
-        unit: Its unit, for the axis.
         groups: Name -> values; NaN takes no part.
         limits: Range that is plausible, drawn as a band; None if there is none.
     """
@@ -47,7 +45,6 @@ class HistogramDrawing:
 
     Attributes:
         label: The chart in words, for screen readers.
-        unit: Below the axis.
         outlines: Group, SVG path of its curve, and its summary in words.
         ticks: Place on the axis, and what stands there.
         band: Left end and width of the plausible range.

@@ -33,9 +33,7 @@ class Panel:
     """One kind of curve: its columns start with one of ``prefixes``.
 
     Attributes:
-        title: For people.
         unit: Label of the y axis.
-        prefixes: Of the columns.
         scale: ``log`` if the first numbers are far above the last.
         decades: A logarithmic axis ends so many decades below the largest number.
     """
@@ -69,14 +67,8 @@ def write_learning_curves(
 ) -> None:
     """Write the learning curves as a PNG.
 
-    Args:
-        path: The file.
-        rows: One per epoch, with ``epoch`` and any of ``train_loss``, ``val_loss``,
-            ``learning_rate``, ``images_per_s``, ``val_dice_<tissue>``, ``val_dice_mean``,
-            ``val_error_mm``, ``val_mae_mm_<level>``, ``val_located_error_mm_<level>`` and
-            ``val_found_<level>``; others, and panels without a value, are left out.
-        best_epoch: Marked in all panels.
-        title: Stands above them.
+    There is a row per epoch, with ``epoch`` and the columns of ``PANELS``; others, and panels
+    without a value, are left out. ``best_epoch`` is marked in all of them.
     """
     shown = shown_panels(rows)
     lines = max(1, -(-len(shown) // COLUMNS))

@@ -28,12 +28,7 @@ class CardSection:
     """One part of a card.
 
     Attributes:
-        key: For anchors.
-        title: Heading.
-        paragraphs: Text.
-        entries: A list of texts.
         facts: Pairs of a name and what is so.
-        tables: Numbers.
         is_stated: False where nothing is known: ``paragraphs`` then says that.
     """
 
@@ -57,7 +52,6 @@ class CardView:
         digest: Beginning of its digest, as results carry it.
         notice: What it is not.
         tiles: The few numbers to see first.
-        sections: All the rest.
     """
 
     kind: str

@@ -29,10 +29,7 @@ def write_page(path: Path, template: str, context: Mapping[str, Any]) -> None:
     Iterators in the context are gone through while the page is written, so that its parts need not
     be in memory together.
 
-    Args:
-        path: The file.
-        template: Name of a template beside this module.
-        context: What it shows; text is escaped, ``Markup`` is not.
+    The template lies beside this module; text of the context is escaped, ``Markup`` is not.
     """
     pieces = _environment().get_template(template).generate(version=__version__, **context)
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:

@@ -56,12 +56,7 @@ class CaseSize:
 
 @dataclass(frozen=True, slots=True)
 class CaseList:
-    """All cases of a page as its table needs them.
-
-    Attributes:
-        rows: Cells, in the order of the cases.
-        sizes: What each takes.
-    """
+    """All cases of a page as its table needs them."""
 
     rows: tuple[dict[str, Cell], ...]
     sizes: tuple[CaseSize, ...]

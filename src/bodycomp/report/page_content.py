@@ -21,7 +21,6 @@ class Tile:
 
     Attributes:
         value: With its unit, e.g. ``2.1 mm``.
-        label: What it is.
         detail: An interval, a count; may be empty.
         tone: How much it should worry.
     """
@@ -37,7 +36,6 @@ class Axis:
     """One axis of a plot.
 
     Attributes:
-        label: In words.
         unit: As people read it; empty where there is none.
         limits: Smallest and largest value to show; from the values if None.
         logarithmic: Values of 0 and below are left out.
@@ -73,7 +71,6 @@ class PlotLine:
 
     Attributes:
         at: Height at x = 0; the place on the x axis if ``upright``.
-        label: Written at its end.
         slope: 0 for a level line, 1 for identity.
         upright: Stand at x = ``at`` instead.
         dashed: As for limits of agreement.
@@ -92,10 +89,7 @@ class Plot:
 
     Attributes:
         kind: How points are drawn: marks, bars of counts, or joined by lines.
-        title: What is shown.
-        x, y: Axes.
         points: In any order; "curves" joins those of one series in theirs.
-        lines: Over the whole plot.
         sentence: What it shows, for those who read it and for those who cannot see it.
     """
 
@@ -113,8 +107,6 @@ class PagePicture:
     """A picture that is there already, as examples of a training.
 
     Attributes:
-        title: What it shows.
-        path: PNG file.
         about: More words, for those who cannot see it, too.
     """
 
@@ -129,7 +121,6 @@ class Column:
 
     Attributes:
         key: Column of the case's cells.
-        title: Heading.
         unit: As people read it.
         digits: Decimals of a number.
         kind: How it is shown and sorted.
@@ -167,17 +158,11 @@ class PageContent:
     """Everything that one page shows.
 
     Attributes:
-        kind: What was run.
-        title: Heading.
         run_id: What tells this run from others; reviews are kept in the browser under it.
-        subtitle: One sentence below the heading.
-        tiles: Summary numbers.
         cards: Role of a model ("segmentation", "slice_selection") -> its card as in ``card.json``.
         cases: All cases. Their files are read one at a time.
         columns: Of the table; those of an analysis if empty.
         order: Column by which the table is sorted first: cases without a value, then the largest.
-        plots: Drawn in this order.
-        pictures: Shown below the plots.
         evaluation: Content of ``evaluation.json``; None for other runs.
         flag_rules: Key of a quality flag -> when it is raised, in words.
         notices: Sentences that a reader must not miss.

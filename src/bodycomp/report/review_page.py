@@ -72,11 +72,8 @@ def write_review_page(
 
     Memory does not grow with the pictures of the cases, only with the rows of the table.
 
-    Args:
-        path: The file.
-        content: What it shows.
-        budget_bytes: What the cases may take; neighbouring slices are left out until they fit,
-            which the page says.
+    Neighbouring slices are left out until the cases take no more than ``budget_bytes``, which the
+    page says.
 
     Raises:
         OutputError: A case's file cannot be read.

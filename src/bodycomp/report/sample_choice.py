@@ -26,7 +26,6 @@ class Suspicion:
     """Why one sample should be looked at.
 
     Attributes:
-        sample: Split and index.
         code: The rule, or what is unusual.
         severity: ``error``, ``warning`` or ``plain``.
     """

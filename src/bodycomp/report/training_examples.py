@@ -167,7 +167,6 @@ class SliceCase:
     Attributes:
         title: Which case it is; nothing identifying.
         image: (row, column), windowed to 0..1.
-        level: The level.
         true_offset_mm, predicted_offset_mm: Offset above the level.
     """
 
@@ -183,7 +182,6 @@ class LevelEstimates:
     """All validation slices that are annotated for a level.
 
     Attributes:
-        level: The level.
         true_offsets_mm: (slice,) offsets above the level.
         predicted_offsets_mm: (slice,) the same by the network.
     """

@@ -40,7 +40,6 @@ class PageOptions:
     Attributes:
         random: Random samples, in all.
         suspicious: Suspicious samples, at most.
-        seed: Of the draw.
         levels: Levels of a slice-selection set; None for those that it is annotated for.
 
     Raises:

@@ -43,7 +43,6 @@ class ReviewOutcome:
     """What a review changed.
 
     Attributes:
-        table: The reviewed table.
         new: Cases of which the review says something new.
         moved, restored: Levels that were measured elsewhere, and those put back where the
             networks had found them.
@@ -72,10 +71,7 @@ def apply_review(
 ) -> ReviewOutcome:
     """Apply a review to a run: all of it or nothing.
 
-    Args:
-        options: The review and what it is applied to.
-        progress: Called at each step.
-        segmenter: Used instead of the model in ``options.scans.models_dir``.
+    A segmenter takes the place of the model in ``options.scans.models_dir``.
 
     Raises:
         InputNotFoundError: The run, the review, an input or the key is not there.

@@ -75,9 +75,7 @@ class Corrector:
     """Measures corrected levels of one series, with the options of its run.
 
     Attributes:
-        run: What is corrected.
         key: What tables call the series.
-        scan: The series.
         outputs: What is written for corrected levels.
         segmenter: Labels slices for which no mask is given.
     """
@@ -90,10 +88,6 @@ class Corrector:
 
     def choice(self, change: LevelChange, row: Mapping[str, Cell]) -> SliceChoice:
         """Return where the level lies after a change.
-
-        Args:
-            change: The change.
-            row: The level's row as it counts so far.
 
         Raises:
             ReviewError: The slice is not in the scan, or the level lies nowhere.

@@ -31,7 +31,6 @@ class FoundScans:
     """The series of a run among some inputs.
 
     Attributes:
-        run: The run.
         sources: Study and series -> source, under the run's pseudonyms.
         outputs: What is written for corrected levels.
     """
@@ -117,12 +116,7 @@ def _outputs(run: MeasuredRun, options: CorrectionOptions, key: PseudonymKey) ->
 def segmenter_of(
     run: MeasuredRun, options: CorrectionOptions, given: Segmenter | None = None
 ) -> Segmenter:
-    """Return the segmentation model of a run, to be run as it was then.
-
-    Args:
-        run: The run.
-        options: Where its models are.
-        given: Taken in place of them.
+    """Return the segmentation model of a run, or the given one, to be run as it was then.
 
     Raises:
         ReviewError: No models are named.

@@ -34,7 +34,6 @@ class ReviewPlan:
     """What is to be done.
 
     Attributes:
-        rows: Rows that say something new.
         repeated: Rows that say what counts already.
         older: Rows that were overtaken: the last word on their case was given after them.
     """
@@ -51,13 +50,8 @@ def plan_review(session: ReviewSession, rows: Sequence[ReviewRow], name: str) ->
     order and more than once. A row without a move is about the slice that was shown: the corrected
     one stays, and the networks' slice comes back in its place.
 
-    Args:
-        session: What was reviewed, and what counts so far.
-        rows: The review.
-        name: Its file, for messages.
-
     Raises:
-        ReviewError: Rows that do not fit; all of them are named.
+        ReviewError: Rows that do not fit; all of them are named, as those of the file ``name``.
     """
     faults = Faults(name)
     planned: list[PlannedRow] = []

@@ -23,11 +23,8 @@ from bodycomp.subject import Subject
 def recorded_choice(path: Path, row: Mapping[str, Cell], z_mm: NDArray[np.float64]) -> SliceChoice:
     """Return where a level lies by its row, with the curve that ``results.json`` has.
 
-    Args:
-        path: The file of the series.
-        row: The level's row, of the networks or corrected.
-        z_mm: (slice,) slice positions, between which offsets that were not scored are
-            interpolated.
+    The row is that of the networks or corrected; offsets of slices that were not scored are
+    interpolated between those that were, by the (slice,) positions.
 
     Raises:
         OutputError: The file is gone or damaged.

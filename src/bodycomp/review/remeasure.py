@@ -29,7 +29,6 @@ class Remeasured:
     """One level that was corrected.
 
     Attributes:
-        case: The level.
         before: The row of the networks.
         after: The corrected row; that of the networks where their result was put back.
     """
@@ -49,10 +48,7 @@ def remeasure(
 
     The networks' results stay; the corrected ones lie beside them and in ``reviewed.csv``.
 
-    Args:
-        options: What is corrected.
-        progress: Called at each step.
-        segmenter: Used instead of the model in ``options.scans.models_dir``.
+    A segmenter takes the place of the model in ``options.scans.models_dir``.
 
     Returns:
         What changed; nothing where the correction says what counts already.
@@ -117,14 +113,7 @@ def _cases(run: MeasuredRun, options: RemeasureOptions) -> list[Case]:
 
 
 class _SeriesCorrection:
-    """What a person gave for one series, taken to its levels one after the other.
-
-    Args:
-        session: The run and what counts so far.
-        corrector: Measures this series.
-        options: What the person gave.
-        mask: The mask among it, on the series' grid.
-    """
+    """What a person gave for one series, taken to its levels one after the other."""
 
     def __init__(
         self,

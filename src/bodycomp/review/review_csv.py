@@ -99,9 +99,7 @@ class Faults:
 def read_review(path: Path, reviewer: str = "") -> tuple[ReviewRow, ...]:
     """Read a review; commas, semicolons or tabs, with or without a byte order mark.
 
-    Args:
-        path: The file.
-        reviewer: Who reviewed, for rows that do not say it.
+    ``reviewer`` is who reviewed, for rows that do not say it.
 
     Raises:
         InputNotFoundError: The file is not there.

@@ -47,7 +47,6 @@ class ReviewSession:
     """A run and its history.
 
     Attributes:
-        run: The run.
         states: What counts so far, of cases that have a history.
     """
 

@@ -38,7 +38,6 @@ class MeasuredRun:
     """What a run measured.
 
     Attributes:
-        out_dir: Its folder.
         settings: What its results depend on, as in ``run.json``.
         rows: Case -> its row of ``results.csv``, with every digit; in order.
     """

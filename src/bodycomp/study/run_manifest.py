@@ -42,7 +42,6 @@ class RunManifest:
 
     Attributes:
         settings: What the results depend on beside the inputs; equal when a run is resumed.
-        options: The other options.
         cards: Role of a model -> its card.
     """
 

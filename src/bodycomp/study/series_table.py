@@ -122,12 +122,7 @@ def study_rows(members: Sequence[CandidateSeries], *, all_chosen: bool) -> list[
 
 
 def settled_row(row: SeriesRow, record: StudyRecord) -> SeriesRow:
-    """Return the row of a series as it was in the end: measured, refused, or as planned.
-
-    Args:
-        row: As planned.
-        record: What came of its study.
-    """
+    """Return the row of a series as it was in the end: measured, refused, or as planned."""
     refused = next((item for item in record.refused if item.series == row.series), None)
     if refused is not None:
         return replace(row, chosen="no", kind=refused.kind, reason=refused.reason)

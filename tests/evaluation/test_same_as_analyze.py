@@ -11,8 +11,7 @@ from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import UsageError
-from bodycomp.evaluation.case_keeper import CaseKeeper
-from bodycomp.evaluation.case_run import CaseEvaluator
+from bodycomp.evaluation.case_run import CaseEvaluator, CaseKeeper
 from bodycomp.evaluation.level_rows import name_series
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run_cases import read_patient_table
@@ -86,7 +85,7 @@ def evaluated(folder: Path, table: Path, patients: PatientTable) -> dict[str, ob
     names = name_series([case.patient for case in cases], identifiers=False)
     (folder / "views").mkdir()
     keeper = CaseKeeper(folder / "views")
-    evaluator = CaseEvaluator([analyzer()], patients=patients, seen=keeper)
+    evaluator = CaseEvaluator([analyzer()], patients=patients, keeper=keeper)
     evaluator.run(list(zip(cases, names, strict=True)), lambda _: None)
     (cells,) = [case.cells for case in keeper.cases if case.cells["level"] == "L3"]
     return dict(cells)

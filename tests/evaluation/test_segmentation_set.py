@@ -70,7 +70,7 @@ def own_set(data_dir: Path, tmp_path: Path) -> Path:
 def agreements(opened: SegmentedSet) -> dict[int, dict[str, SegmentationRow]]:
     """Return sample -> tissue -> its row."""
     samples: dict[int, dict[str, SegmentationRow]] = {}
-    for row in compare_slices(opened, opened.tissues):
+    for row in compare_slices(opened, opened.segmenter.tissues):
         samples.setdefault(row.index, {})[row.tissue] = row
     return samples
 
@@ -139,7 +139,7 @@ def test_images_of_any_number_format_give_the_same_rows(model: Path, own_set: Pa
 def test_a_thoracic_model_is_compared_in_its_own_tissues(data_dir: Path, tmp_path: Path) -> None:
     thoracic = make_model(tmp_path / "thoracic", THORACIC_TISSUES)
     run = open_segmented_set(thoracic, data_dir, "val", device="cpu")
-    assert run.tissues == THORACIC_TISSUES
+    assert run.segmenter.tissues == THORACIC_TISSUES
     assert list(agreements(run)[0]) == ["muscle", "subcutaneous_fat", "all"]
 
 

@@ -208,3 +208,19 @@ def _damaged(what: str) -> TrainingSetError:
 
 def _cell(value: object) -> str:
     return repr(round(value, 6) + 0.0) if isinstance(value, float) else str(value)
+
+
+def read_split_rows(data_dir: Path, split: str, samples: int) -> Manifest | None:
+    """Read the rows of one split, None if there is no manifest.
+
+    Raises:
+        TrainingSetError: The manifest is damaged or lists another number of samples.
+    """
+    manifest = read_manifest(data_dir)
+    rows = None if manifest is None else manifest.of(split)
+    if rows is not None and len(rows) != samples:
+        raise TrainingSetError(
+            f"{data_dir / MANIFEST_NAME}: expected {samples} rows of {split}, found {len(rows)}",
+            hint="Prepare the set again, or remove the manifest if the set was changed by hand.",
+        )
+    return rows

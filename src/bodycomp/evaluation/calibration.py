@@ -10,9 +10,17 @@ from numpy.typing import NDArray
 
 from bodycomp.agreement.statistics import MEAN, Statistic
 from bodycomp.analysis.confidence import CLOSE_MM
-from bodycomp.evaluation.estimates import SHARE_UNIT, BootstrapOptions, estimate, estimate_share
+from bodycomp.evaluation.estimates import (
+    SHARE_UNIT,
+    BootstrapOptions,
+    estimate,
+    estimate_share,
+    number,
+)
 from bodycomp.evaluation.level_rows import LevelRow
 from bodycomp.networks.targets import NEAR_MM
+
+Floats = NDArray[np.float64]
 
 SCORE_BIN_MM: Final = 10.0
 CONFIDENCE_BINS: Final = 10
@@ -29,34 +37,24 @@ def score_calibration(rows: Sequence[LevelRow]) -> list[dict[str, Any]]:
         return []
     true_mm = np.concatenate([row.near_true_mm for row in rows]).astype(np.float64)
     estimated_mm = np.concatenate([row.near_estimated_mm for row in rows]).astype(np.float64)
-    bins = int(2 * NEAR_MM / SCORE_BIN_MM)
-    place = np.clip(np.floor((true_mm + NEAR_MM) / SCORE_BIN_MM).astype(int), 0, bins - 1)
-    return [
-        _score_bin(-NEAR_MM + index * SCORE_BIN_MM, true_mm[own], estimated_mm[own])
-        for index in range(bins)
-        for own in (place == index,)
-    ]
-
-
-def _score_bin(
-    low_mm: float, true_mm: NDArray[np.float64], estimated_mm: NDArray[np.float64]
-) -> dict[str, Any]:
-    count = int(true_mm.size)
-    errors = estimated_mm - true_mm
-
-    def over(statistic: Callable[[NDArray[np.float64]], Any], of: NDArray[np.float64]) -> Any:
-        return float(statistic(of)) if count else None
-
-    return {
-        "from_mm": low_mm,
-        "to_mm": low_mm + SCORE_BIN_MM,
-        "n": count,
-        "mean_true_mm": over(np.mean, true_mm),
-        "mean_estimated_mm": over(np.mean, estimated_mm),
-        "mean_error_mm": over(np.mean, errors),
-        "median_error_mm": over(np.median, errors),
-        "mean_absolute_error_mm": over(np.mean, np.abs(errors)),
-    }
+    count = int(2 * NEAR_MM / SCORE_BIN_MM)
+    place = np.clip(np.floor((true_mm + NEAR_MM) / SCORE_BIN_MM).astype(int), 0, count - 1)
+    bins = []
+    for index in range(count):
+        true, estimated = true_mm[place == index], estimated_mm[place == index]
+        numbers: dict[str, tuple[Callable[[Floats], Any], Floats]] = {
+            "mean_true_mm": (np.mean, true),
+            "mean_estimated_mm": (np.mean, estimated),
+            "mean_error_mm": (np.mean, estimated - true),
+            "median_error_mm": (np.median, estimated - true),
+            "mean_absolute_error_mm": (np.mean, np.abs(estimated - true)),
+        }
+        low_mm = -NEAR_MM + index * SCORE_BIN_MM
+        bins.append(
+            {"from_mm": low_mm, "to_mm": low_mm + SCORE_BIN_MM, "n": true.size}
+            | {name: float(of(own)) if true.size else None for name, (of, own) in numbers.items()}
+        )
+    return bins
 
 
 def confidence_calibration(rows: Sequence[LevelRow], options: BootstrapOptions) -> dict[str, Any]:
@@ -71,15 +69,17 @@ def confidence_calibration(rows: Sequence[LevelRow], options: BootstrapOptions) 
     given = [row for row in rows if row.confidence is not None and row.is_present is not None]
     patients = [row.patient for row in given]
     table = [(row.confidence or 0.0, float(row.is_within(CLOSE_MM) or False)) for row in given]
-    mean_confidence = estimate(MEAN, [(c,) for c, _ in table], patients, SHARE_UNIT, options)
+    numbers = {
+        "mean_confidence": estimate(MEAN, [(c,) for c, _ in table], patients, options),
+        "share_right": estimate_share([bool(r) for _, r in table], patients, options),
+        "expected_calibration_error": estimate(
+            EXPECTED_CALIBRATION_ERROR, table, patients, options
+        ),
+    }
     return {
         "within_mm": CLOSE_MM,
         "bins": _confidence_bins(given, options),
-        "mean_confidence": mean_confidence.to_dict(),
-        "share_right": estimate_share([bool(r) for _, r in table], patients, options).to_dict(),
-        "expected_calibration_error": estimate(
-            EXPECTED_CALIBRATION_ERROR, table, patients, SHARE_UNIT, options
-        ).to_dict(),
+        **{name: number(interval, SHARE_UNIT) for name, interval in numbers.items()},
     }
 
 
@@ -89,39 +89,35 @@ def _confidence_bins(rows: Sequence[LevelRow], options: BootstrapOptions) -> lis
     bins = []
     for index in range(CONFIDENCE_BINS):
         own = [row for row, at in zip(rows, place, strict=True) if at == index]
-        mean = float(confidence[place == index].mean()) if own else None
         right = [bool(row.is_within(CLOSE_MM)) for row in own]
+        share = estimate_share(right, [row.patient for row in own], options)
         bins.append(
             {
                 "from": index / CONFIDENCE_BINS,
                 "to": (index + 1) / CONFIDENCE_BINS,
                 "n": len(own),
-                "mean_confidence": mean,
-                "share_right": estimate_share(
-                    right, [row.patient for row in own], options
-                ).to_dict(),
+                "mean_confidence": float(confidence[place == index].mean()) if own else None,
+                "share_right": number(share, SHARE_UNIT),
             }
         )
     return bins
 
 
-def _bin_of(confidence: NDArray[np.float64]) -> NDArray[np.intp]:
+def _bin_of(confidence: Floats) -> NDArray[np.intp]:
     """Return the bin of each confidence; bins hold their lower end, the last one both."""
     place = np.floor(confidence * CONFIDENCE_BINS).astype(np.intp)
     clipped: NDArray[np.intp] = np.clip(place, 0, CONFIDENCE_BINS - 1)
     return clipped
 
 
-def _calibration_error(
-    values: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _calibration_error(values: Floats, weights: Floats) -> Floats:
     gaps = values[:, 0] - values[:, 1]
     member = np.zeros((len(values), CONFIDENCE_BINS))
     member[np.arange(len(values)), _bin_of(values[:, 0])] = 1
     # |sum of a bin's gaps| is its number times the distance of its two means.
     total = weights.sum(axis=1)
     per_bin = np.abs(weights @ (gaps[:, None] * member)).sum(axis=1)
-    error: NDArray[np.float64] = per_bin / np.where(total == 0, np.nan, total)
+    error: Floats = per_bin / np.where(total == 0, np.nan, total)
     return error
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.pipeline import Analyzer
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.errors import CasesError, ModelError
 from bodycomp.evaluation.annotated_case import (
     AnnotatedCase,
@@ -16,29 +19,23 @@ from bodycomp.evaluation.annotated_case import (
     case_facts,
     read_case,
 )
-from bodycomp.evaluation.level_rows import LevelRow, SeriesNames, level_row
-from bodycomp.evaluation.series_scores import RememberingScorer
-from bodycomp.evaluation.tissue_rows import TissueRow, tissue_rows
+from bodycomp.evaluation.end_to_end import TissueRow, tissue_rows
+from bodycomp.evaluation.level_rows import LevelRow, RememberingScorer, SeriesNames, level_row
 from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.faults import fault_of
 from bodycomp.preparation.report_files import RefusedCase
-from bodycomp.report.result_rows import Cell
+from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
+from bodycomp.report.page_content import PageCase
+from bodycomp.report.reformat import coronal_and_sagittal
+from bodycomp.report.result_rows import Cell, SeriesKey
 from bodycomp.results import LevelResult, SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.study.patients import PatientTable
 from bodycomp.subject import Subject
 
-CaseSeen = Callable[["CaseOutcome", AnnotatedCase, SeriesResult], None]
-"""Called with every case while its scan is in memory, with the result of the first models."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOutcome:
-    """What came of one pair of models on one case."""
-
-    levels: tuple[LevelRow, ...]
-    tissues: tuple[TissueRow, ...]
+SERIES: Final = "scan"
+"""Name of the only series of a case on the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ class CaseOutcome:
         where: Its row of the table.
         names: What it is called in the output.
         facts: Column -> value, of the columns that subgroups are made by.
-        models: Outcome of each pair of models.
+        levels, tissues: Rows of each pair of models.
         digest: Of the scan and its truth.
         without_mask: Levels in the scan without a mask within 5 mm, where masks are given.
         notes: How it was read.
@@ -58,7 +55,8 @@ class CaseOutcome:
     where: str
     names: SeriesNames
     facts: Mapping[str, str]
-    models: tuple[ModelOutcome, ...]
+    levels: tuple[tuple[LevelRow, ...], ...]
+    tissues: tuple[tuple[TissueRow, ...], ...]
     digest: str
     without_mask: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -84,15 +82,71 @@ class CaseOutcomes:
 
     def levels(self, model: int = 0) -> list[LevelRow]:
         """Return the levels of all cases by one pair of models."""
-        return [row for case in self.cases for row in case.models[model].levels]
+        return [row for case in self.cases for row in case.levels[model]]
 
     def tissues(self, model: int = 0) -> list[TissueRow]:
         """Return the tissues of all cases by one pair of models."""
-        return [row for case in self.cases for row in case.models[model].tissues]
+        return [row for case in self.cases for row in case.tissues[model]]
 
     def without_mask(self) -> list[str]:
         """Return the levels without a mask, once for every case."""
         return [level for case in self.cases for level in case.without_mask]
+
+
+class CaseKeeper:
+    """Writes a file for every level of every case whose place is known, and lists them.
+
+    Args:
+        folder: Where the files go; they are needed until the page is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.cases: list[PageCase] = []
+        self._folder = folder
+
+    def keep(self, outcome: CaseOutcome, case: AnnotatedCase, result: SeriesResult) -> None:
+        """Keep one case while its scan is in memory."""
+        key = SeriesKey(outcome.names.case, SERIES)
+        views = coronal_and_sagittal(case.scan.volume)
+        number = len(self.cases)
+        for level, row in zip(result.levels, outcome.levels[0], strict=True):
+            if row.is_present is None or not (row.is_present or row.is_found):
+                continue
+            view = make_case_view(case.scan, result, level, key, _truth(case, level), views)
+            own = [t for t in outcome.tissues[0] if t.level == row.level]
+            cells = view["cells"] = {**view["cells"], **_cells(row, own)}
+            path = self._folder / f"{number}-{case_name(row.level)}"
+            write_case_view(path, view)
+            self.cases.append(PageCase(cells, path))
+
+
+def _cells(row: LevelRow, tissues: list[TissueRow]) -> Mapping[str, Cell]:
+    """Return the columns that an evaluation adds to a row of results."""
+    error_mm = row.error_mm
+    cells: dict[str, Cell] = {
+        "error_mm": error_mm,
+        "absolute_error_mm": None if error_mm is None else abs(error_mm),
+        "true_z_mm": row.true_z_mm,
+    }
+    for tissue in tissues:
+        cells |= {
+            f"{tissue.tissue}_true_area_cm2": None if tissue.true is None else tissue.true.area_cm2,
+            f"{tissue.tissue}_total_error_cm2": tissue.total_error_cm2,
+            f"{tissue.tissue}_slice_error_cm2": tissue.slice_error_cm2,
+            f"{tissue.tissue}_segmentation_error_cm2": tissue.segmentation_error_cm2,
+            f"{tissue.tissue}_dice": tissue.agreement.dice.value,
+        }
+    return cells
+
+
+def _truth(case: AnnotatedCase, level: LevelResult) -> CaseTruth:
+    name = level.choice.level
+    index = case.mask_slice(name)
+    masks = {}
+    if index is not None and case.masks is not None:
+        labels = case.masks.labels[index]
+        masks[index] = np.where(labels == NOT_ANNOTATED_LABEL, 0, labels).astype(np.uint8)
+    return CaseTruth(masks, case.levels.true_z_mm(name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +158,14 @@ class CaseEvaluator:
         form: How annotations are to be read.
         patients: Heights, weights and sexes where the files do not give them.
         fact_names: Columns that subgroups are made by.
-        seen: Called with every case.
+        keeper: Keeps every case for the page, with what the first models say of it.
     """
 
     analyzers: Sequence[Analyzer]
     form: AnnotationFormat = field(default_factory=AnnotationFormat)
     patients: PatientTable = field(default_factory=PatientTable)
     fact_names: tuple[str, ...] = ()
-    seen: CaseSeen | None = None
+    keeper: CaseKeeper | None = None
 
     def run(
         self, cases: Sequence[tuple[Case, SeriesNames]], done: Callable[[int], None]
@@ -141,21 +195,22 @@ class CaseEvaluator:
         read = read_case(case, self.form)
         read = replace(read, scan=replace(read.scan, subject=self._subject(case, read.scan)))
         results = [self._analyze(analyzer, read, names) for analyzer in self.analyzers]
-        levels = {row.level for _, model in results for row in model.levels if row.is_present}
+        levels = {row.level for _, rows, _ in results for row in rows if row.is_present}
         has_masks = read.masks is not None
         outcome = CaseOutcome(
             where=case.where,
             names=names,
             facts=case_facts(case, read.scan, self.fact_names),
-            models=tuple(model for _, model in results),
+            levels=tuple(rows for _, rows, _ in results),
+            tissues=tuple(rows for _, _, rows in results),
             digest=read.digest(),
             without_mask=tuple(
                 level for level in sorted(levels) if has_masks and read.mask_slice(level) is None
             ),
             notes=read.scan.notes,
         )
-        if self.seen is not None:
-            self.seen(outcome, read, results[0][0])
+        if self.keeper is not None:
+            self.keeper.keep(outcome, read, results[0][0])
         return outcome
 
     def _subject(self, case: Case, scan: Scan) -> Subject:
@@ -171,28 +226,22 @@ class CaseEvaluator:
     @staticmethod
     def _analyze(
         analyzer: Analyzer, case: AnnotatedCase, names: SeriesNames
-    ) -> tuple[SeriesResult, ModelOutcome]:
-        volume = case.scan.volume
-        scorer = RememberingScorer(analyzer.scorer, volume)
+    ) -> tuple[SeriesResult, tuple[LevelRow, ...], tuple[TissueRow, ...]]:
+        slice_z_mm = case.scan.volume.slice_z_mm
+        scorer = RememberingScorer(analyzer.scorer, case.scan.volume)
         result = replace(analyzer, scorer=scorer).analyze(case.scan)
-        levels = [
-            level_row(
-                names,
-                found.choice,
-                case.levels,
-                scorer.scores.near(
-                    column, volume.slice_z_mm, case.levels.true_z_mm(found.choice.level)
-                ),
-            )
-            for column, found in enumerate(result.levels)
-        ]
+        levels = []
+        for column, found in enumerate(result.levels):
+            true_z_mm = case.levels.true_z_mm(found.choice.level)
+            near = scorer.scores.near(column, slice_z_mm, true_z_mm)
+            levels.append(level_row(names, found.choice, case.levels, near))
         masks = _masks_at_true_levels(analyzer, case, result.levels)
         tissues = [
             row
             for found in result.levels
             for row in tissue_rows(names, case, found, analyzer.segmenter, masks)
         ]
-        return result, ModelOutcome(tuple(levels), tuple(tissues))
+        return result, tuple(levels), tuple(tissues)
 
 
 def _masks_at_true_levels(

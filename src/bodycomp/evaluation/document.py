@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,17 @@ SEGMENTATION_CSV: Final = "segmentation.csv"
 SLICE_SELECTION_CSV: Final = "slice_selection.csv"
 END_TO_END_CSV: Final = "end_to_end.csv"
 CASES_CSV: Final = "cases.csv"
+
+TEST_SPLIT: Final = "test"
+SPLIT_WARNINGS: Final = {
+    "": "the cases table names no splits: nothing says whether the models were trained on these "
+    "patients",
+    "train": "the split train is what models are trained on: they do better here than on patients "
+    "that they have not seen",
+    "val": "the split val chooses the best epoch and calibrates the confidence: models do better "
+    "here than on patients that had no part in that",
+}
+"""Where models may have seen what they are evaluated on."""
 
 ROLES: Final = ("models", "against")
 """How tables and comparisons name the two pairs of models."""
@@ -77,13 +88,22 @@ class EvaluationDocument:
         """Note warnings, each once."""
         self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
+    def warn_of_split(self, split: str) -> None:
+        """Note that models may have seen a split; none (empty) of a table without splits."""
+        if split in SPLIT_WARNINGS:
+            self.warn(SPLIT_WARNINGS[split])
+
     def to_dict(self, bootstrap: BootstrapOptions) -> dict[str, Any]:
         """Return the content of the file."""
         return {
             "schema": EVALUATION_SCHEMA,
             "schema_version": EVALUATION_SCHEMA_VERSION,
             "notice": NOTICE,
-            "software": {"name": "bodycomp", "version": __version__, "packages": _versions()},
+            "software": {
+                "name": "bodycomp",
+                "version": __version__,
+                "packages": {name: version(name) for name in PACKAGES},
+            },
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "models": self.models,
             **({"against": self.against} if self.against else {}),
@@ -138,13 +158,3 @@ def count_steps(progress: Progress, stage: str, total: int = 0) -> Callable[[int
         progress(stage, done, total)
 
     return step
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

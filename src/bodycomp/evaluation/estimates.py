@@ -44,39 +44,6 @@ class BootstrapOptions:
             raise UsageError(f"expected a seed of 0 or more, found {self.seed}")
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """One number.
-
-    Attributes:
-        value: None where it is undefined.
-        low, high: Ends of the interval; None where there is none.
-        unit: UCUM; ``1`` for shares and coefficients.
-        cases, patients: What it is made of; patients None where nobody says whose the cases are.
-        reason: Why value or interval are missing; empty if both are there.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    unit: str
-    cases: int
-    patients: int | None
-    reason: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what ``evaluation.json`` says of it."""
-        numbers = {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "unit": self.unit,
-            "n": self.cases,
-            "patients": self.patients,
-        }
-        return numbers | ({"reason": self.reason} if self.reason else {})
-
-
 Patients = Sequence[str | None]
 """Whose each case is; None where nobody says."""
 
@@ -85,26 +52,15 @@ UNKNOWN_PATIENTS: Final = "an interval needs to know which patients the cases ar
 
 def estimate(
     statistic: Statistic,
-    values: Sequence[Sequence[float]],
-    patients: Patients,
-    unit: str,
-    options: BootstrapOptions,
-) -> Estimate:
-    """Return a statistic of (case, column) values with its interval over patients."""
-    table = np.asarray(values, np.float64).reshape(len(values), statistic.columns)
-    return of_interval(interval_of(statistic, table, patients, options), unit)
-
-
-def interval_of(
-    statistic: Statistic,
-    table: NDArray[np.float64],
+    values: Sequence[Sequence[float]] | NDArray[np.float64],
     patients: Patients,
     options: BootstrapOptions,
 ) -> Interval:
-    """Return the bootstrap's interval; none where a case's patient is not known.
+    """Return a statistic of (case, column) values with its interval over patients.
 
-    ``groups`` is then 0.
+    There is none where a case's patient is not known.
     """
+    table = np.asarray(values, np.float64).reshape(len(values), statistic.columns)
     known = [patient for patient in patients if patient is not None]
     if len(known) < len(table):
         value = statistic.of(table)
@@ -120,7 +76,7 @@ def interval_of(
     )
 
 
-def estimate_share(hits: Sequence[bool], patients: Patients, options: BootstrapOptions) -> Estimate:
+def estimate_share(hits: Sequence[bool], patients: Patients, options: BootstrapOptions) -> Interval:
     """Return a share with its interval.
 
     The interval is Wilson's, which holds for shares of 0 and 1 and for few cases. It takes cases
@@ -130,21 +86,25 @@ def estimate_share(hits: Sequence[bool], patients: Patients, options: BootstrapO
     count = len(set(patients))
     if None in patients or count < len(hits) or options.level != WILSON_LEVEL:
         values = [(float(hit),) for hit in hits]
-        return estimate(MEAN, values, patients, SHARE_UNIT, options)
-    return of_interval(wilson_interval(sum(hits), len(hits)), SHARE_UNIT)
+        return estimate(MEAN, values, patients, options)
+    return wilson_interval(sum(hits), len(hits))
 
 
-def of_interval(interval: Interval, unit: str) -> Estimate:
-    """Return an interval as an estimate."""
-    return Estimate(
-        interval.value.value,
-        interval.low,
-        interval.high,
-        unit,
-        interval.count,
-        None if interval.reason == UNKNOWN_PATIENTS else interval.groups,
-        interval.reason,
-    )
+def number(interval: Interval, unit: str) -> dict[str, Any]:
+    """Return what ``evaluation.json`` says of a number.
+
+    Value and ends are None where they are undefined, the number of patients where nobody says whose
+    the cases are; the reason says why value or interval are missing.
+    """
+    said: dict[str, Any] = {
+        "value": interval.value.value,
+        "low": interval.low,
+        "high": interval.high,
+        "unit": unit,
+        "n": interval.count,
+        "patients": None if interval.reason == UNKNOWN_PATIENTS else interval.groups,
+    }
+    return said | ({"reason": interval.reason} if interval.reason else {})
 
 
 def ratio_of_sums(column: int) -> Statistic:

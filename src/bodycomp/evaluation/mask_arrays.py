@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,9 @@ class MaskArray:
         Raises:
             SeriesError: A label has no meaning.
         """
-        values = read_samples(self.header, index, index + 1) if self.has_slices else self._whole()
-        plane = values.reshape(self.shape[1:])
+        has_slices = len(self.header.shape) > 2
+        start, stop = (index, index + 1) if has_slices else (0, self.shape[1])
+        plane = read_samples(self.header, start, stop).reshape(self.shape[1:])
         where = f"{self.header.path.name}, slice {index}"
         there = [int(value) for value in np.unique(plane) if value != 0]
         structures = [Structure(value) for value in there]
@@ -53,15 +54,6 @@ class MaskArray:
         for value, structure in zip(there, structures, strict=True):
             tissues[plane == value] = self.labels.find(structure)
         return tissues
-
-    @property
-    def has_slices(self) -> bool:
-        """Whether the first axis counts slices."""
-        return len(self.header.shape) > 2
-
-    def _whole(self) -> NDArray[Any]:
-        rows, columns = self.header.shape
-        return read_samples(self.header, 0, rows).reshape(rows, columns)
 
 
 def open_truth_array(path: Path, labels: LabelMapping) -> MaskArray:

@@ -16,11 +16,9 @@ from bodycomp.errors import ModelError
 from bodycomp.evaluation.estimates import (
     SHARE_UNIT,
     BootstrapOptions,
-    Estimate,
     estimate,
     estimate_share,
-    interval_of,
-    of_interval,
+    number,
 )
 
 
@@ -69,13 +67,13 @@ class CaseMetric(Generic[Row]):
     better: Better = Better.NEITHER
     is_share: bool = False
 
-    def over(self, rows: Sequence[Row], options: BootstrapOptions) -> Estimate:
+    def over(self, rows: Sequence[Row], options: BootstrapOptions) -> Interval:
         """Return the metric over the rows that have values."""
         pairs = [(row.patient, v) for row in rows if (v := self.values(row)) is not None]
         patients = [patient for patient, _ in pairs]
         if self.is_share:
             return estimate_share([bool(v[0]) for _, v in pairs], patients, options)
-        return estimate(self.statistic, [v for _, v in pairs], patients, self.unit, options)
+        return estimate(self.statistic, [v for _, v in pairs], patients, options)
 
 
 def share_metric(
@@ -134,7 +132,7 @@ def summarize(
     metrics: Sequence[CaseMetric[Row]], rows: Sequence[Row], options: BootstrapOptions
 ) -> dict[str, Any]:
     """Return key -> estimate of every metric, JSON-ready."""
-    return {metric.key: metric.over(rows, options).to_dict() for metric in metrics}
+    return {metric.key: number(metric.over(rows, options), metric.unit) for metric in metrics}
 
 
 # --- two pairs of models on the same cases --------------------------------------------------------
@@ -187,13 +185,13 @@ def _difference(
             values.append([*mine, *other])
     columns = metric.statistic.columns
     table = np.asarray(values, np.float64).reshape(len(values), 2 * columns)
-    interval = interval_of(difference_of(metric.statistic), table, patients, options)
+    interval = estimate(difference_of(metric.statistic), table, patients, options)
     sides = (metric.statistic.of(side) for side in (table[:, :columns], table[:, columns:]))
     first_value, second_value = (v if np.isfinite(v) else None for v in sides)
     return {
         "models": first_value,
         "against": second_value,
-        "difference": of_interval(interval, metric.unit).to_dict(),
+        "difference": number(interval, metric.unit),
         "better": better_model(interval, metric.better),
     }
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.errors import OutputError, RunInterruptedError
-from bodycomp.evaluation.case_keeper import CaseKeeper
+from bodycomp.evaluation.case_run import CaseKeeper
 from bodycomp.evaluation.document import (
     EVALUATION_NAME,
     EvaluationDocument,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -9,18 +11,37 @@ from bodycomp.analysis.loading import load_analyzer
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.digests import text_digest
 from bodycomp.errors import UsageError
-from bodycomp.evaluation.case_run import CaseEvaluator, CaseOutcomes, CaseSeen
-from bodycomp.evaluation.chosen_cases import ChosenCases, check_columns, choose_cases
-from bodycomp.evaluation.document import CASES_CSV, EvaluationDocument, count_steps
+from bodycomp.evaluation.annotated_case import AnnotationFormat
+from bodycomp.evaluation.case_run import CaseEvaluator, CaseKeeper, CaseOutcomes
+from bodycomp.evaluation.document import CASES_CSV, TEST_SPLIT, EvaluationDocument, count_steps
 from bodycomp.evaluation.end_to_end import add_tissues
+from bodycomp.evaluation.level_rows import SeriesNames, name_series
 from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.evaluation.slice_selection import add_levels
 from bodycomp.evaluation.subgroups import SubgroupColumn, groups_of, subgroups_section
+from bodycomp.preparation.cases import Case
+from bodycomp.preparation.cases_file import read_cases
+from bodycomp.preparation.options import FACTS
 from bodycomp.progress import Progress
 from bodycomp.report.result_rows import Cell
 from bodycomp.study.patients import PatientTable, read_patients
 
 STAGE: Final = "cases"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenCases:
+    """The cases to evaluate.
+
+    Attributes:
+        cases: With what each is called in the output.
+        split: Their split; empty where the table has none.
+        form: How annotations are read, with what the table says of labels.
+    """
+
+    cases: tuple[tuple[Case, SeriesNames], ...]
+    split: str
+    form: AnnotationFormat
 
 
 class LoadAnalyzer(Protocol):
@@ -36,7 +57,7 @@ def evaluate_cases(
     progress: Progress,
     document: EvaluationDocument,
     load: LoadAnalyzer = load_analyzer,
-    seen: CaseSeen | None = None,
+    keeper: CaseKeeper | None = None,
 ) -> None:
     """Evaluate on a cases table.
 
@@ -46,14 +67,11 @@ def evaluate_cases(
     """
     if options.truths.cases is None or options.models is None:
         return
-    chosen = choose_cases(
-        options.truths.cases,
-        options.truths.split,
-        options.form,
-        identifiers=options.identifiers,
+    chosen = _choose_cases(
+        options.truths.cases, options.truths.split, options.form, identifiers=options.identifiers
     )
     columns = [SubgroupColumn.parse(text) for text in options.by]
-    check_columns([column.column for column in columns], chosen)
+    _check_columns([column.column for column in columns], chosen)
     analyzers = [
         load(models, device=options.device, engine=options.engine)
         for models in (options.models, options.against)
@@ -63,12 +81,16 @@ def evaluate_cases(
     step(0)
     patients = read_patient_table(options.patients)
     names = tuple(column.column for column in columns)
-    evaluator = CaseEvaluator(analyzers, chosen.form, patients, names, seen)
+    evaluator = CaseEvaluator(analyzers, chosen.form, patients, names, keeper)
     outcomes = evaluator.run(chosen.cases, step)
     document.add_digests("slice_selection", tuple(a.scorer.digest for a in analyzers))
     document.add_digests("segmentation", tuple(a.segmenter.digest for a in analyzers))
     document.data[STAGE] = _data(chosen, outcomes)
-    document.warn(*chosen.warnings, *_refused_words(outcomes))
+    document.warn_of_split(chosen.split)
+    if outcomes.refused:
+        count = len(outcomes.refused)
+        cases = "1 case was" if count == 1 else f"{count} cases were"
+        document.warn(f"{cases} refused, and in no number; refused.csv says why")
     document.refused += outcomes.refused
     models = range(len(analyzers))
     bootstrap = options.bootstrap
@@ -77,11 +99,52 @@ def evaluate_cases(
     add_tissues(document, tissues, outcomes.without_mask(), bootstrap)
     if columns:
         document.sections["subgroups"] = subgroups_section(outcomes, columns, bootstrap)
-    groups = dict(groups_of(outcomes, column) for column in columns)
+    groups = {column.column: groups_of(outcomes, column) for column in columns}
     document.tables[CASES_CSV] = [
         case.cells({column: own[index] for column, own in groups.items()})
         for index, case in enumerate(outcomes.cases)
     ]
+
+
+def _choose_cases(
+    path: Path, split: str | None, form: AnnotationFormat, *, identifiers: bool
+) -> ChosenCases:
+    """Read a cases table and choose the cases of a split.
+
+    Raises:
+        InputNotFoundError, CasesError: As ``read_cases``.
+        UsageError: The split has no case.
+    """
+    table = read_cases(path)
+    form = form if form.mapping is not None else replace(form, mapping=table.labels)
+    names = name_series([case.patient for case in table.cases], identifiers=identifiers)
+    named = list(zip(table.cases, names, strict=True))
+    has_splits = any(case.split for case in table.cases)
+    wanted = split or (TEST_SPLIT if has_splits else "")
+    chosen = [(case, name) for case, name in named if not wanted or case.split == wanted]
+    if not chosen:
+        there = ", ".join(sorted({case.split or "no split" for case in table.cases}))
+        raise UsageError(
+            f"{path.name}: expected cases of the split {wanted}, found {there}",
+            hint="Name another one with --split.",
+        )
+    return ChosenCases(tuple(chosen), wanted, form)
+
+
+def _check_columns(names: Sequence[str], chosen: ChosenCases) -> None:
+    """Check that subgroups can be made by these columns.
+
+    Raises:
+        UsageError: A name is neither a column of the table nor a fact that scans state.
+    """
+    columns = tuple(dict.fromkeys(name for case, _ in chosen.cases for name in case.further))
+    unknown = [name for name in names if name not in (*columns, *FACTS)]
+    if unknown:
+        raise UsageError(
+            f"expected columns to make subgroups by, found no {', '.join(unknown)}",
+            hint=f"The table's own columns are {', '.join(columns) or 'none'}; scans may state "
+            f"{', '.join(FACTS)}.",
+        )
 
 
 def read_patient_table(path: Path | None) -> PatientTable:
@@ -109,11 +172,3 @@ def _data(chosen: ChosenCases, outcomes: CaseOutcomes) -> dict[str, Cell]:
         "patients": len({case.names.patient for case in outcomes.cases}),
         "refused_cases": len(outcomes.refused),
     }
-
-
-def _refused_words(outcomes: CaseOutcomes) -> list[str]:
-    count = len(outcomes.refused)
-    if not count:
-        return []
-    cases = "1 case was" if count == 1 else f"{count} cases were"
-    return [f"{cases} refused, and in no number; refused.csv says why"]

@@ -12,9 +12,9 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.data.layout import segmentation_files
 from bodycomp.data.set_digest import data_digest
 from bodycomp.errors import UsageError
-from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings
 from bodycomp.evaluation.document import (
     SEGMENTATION_CSV,
+    TEST_SPLIT,
     EvaluationDocument,
     count_steps,
 )
@@ -92,8 +92,8 @@ def evaluate_segmentation_set(
         for path in places
     ]
     done = count_steps(progress, STAGE, sum(len(one) for one in sets))
-    models = [list(compare_slices(one, one.tissues, done)) for one in sets]
-    document.add_digests(STAGE, tuple(one.model for one in sets))
+    models = [list(compare_slices(one, one.segmenter.tissues, done)) for one in sets]
+    document.add_digests(STAGE, tuple(one.segmenter.digest for one in sets))
     digest = data_digest(data_dir, segmentation_files(data_dir), {})
     _add(
         options,
@@ -106,7 +106,8 @@ def evaluate_segmentation_set(
             "is_training_set_of_the_model": _is_trained_on(places[0], digest),
         },
     )
-    document.warn(*split_warnings(split), *_unknown(sets[0]))
+    document.warn_of_split(split)
+    document.warn(*_unknown(sets[0]))
 
 
 def evaluate_masks(

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.segmentation import NetworkSegmenter
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL
 from bodycomp.data.arrays import read_samples
 from bodycomp.data.issues import as_error
 from bodycomp.data.layout import SPLITS, images_path, masks_path
-from bodycomp.data.manifest import MANIFEST_NAME, read_manifest
+from bodycomp.data.manifest import read_split_rows
 from bodycomp.data.segmentation_set import SAMPLE_SHAPE, SplitHeaders, inspect_segmentation_split
 from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
 from bodycomp.evaluation.slice_masks import SliceMasks
@@ -59,15 +59,9 @@ def read_origins(data_dir: Path, split: str, count: int) -> SampleOrigins:
     Raises:
         TrainingSetError: The manifest is damaged or lists another number of samples.
     """
-    manifest = read_manifest(data_dir)
-    if manifest is None:
+    rows = read_split_rows(data_dir, split, count)
+    if rows is None:
         return SampleOrigins()
-    rows = manifest.of(split)
-    if len(rows) != count:
-        raise TrainingSetError(
-            f"{data_dir / MANIFEST_NAME}: expected {count} rows of {split}, found {len(rows)}",
-            hint="Prepare the set again, or remove the manifest if the set was changed by hand.",
-        )
     spacing = None
     if all(name in rows for name in _SPACING_COLUMNS):
         spacing = np.stack([rows.numbers(name) for name in _SPACING_COLUMNS], axis=1)
@@ -89,16 +83,6 @@ class SegmentedSet:
     headers: SplitHeaders
     origins: SampleOrigins
     segmenter: NetworkSegmenter = field(repr=False)
-
-    @property
-    def tissues(self) -> tuple[Tissue, ...]:
-        """What the model labels and what is compared."""
-        return self.segmenter.tissues
-
-    @property
-    def model(self) -> str:
-        """Digest of the weights."""
-        return self.segmenter.digest
 
     def __len__(self) -> int:
         return self.headers.images.shape[0]

@@ -12,8 +12,12 @@ from bodycomp.data.layout import SPLITS, images_path, table_path
 from bodycomp.data.set_digest import data_digest
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.calibration import confidence_calibration, score_calibration
-from bodycomp.evaluation.chosen_cases import TEST_SPLIT, split_warnings
-from bodycomp.evaluation.document import SLICE_SELECTION_CSV, EvaluationDocument, count_steps
+from bodycomp.evaluation.document import (
+    SLICE_SELECTION_CSV,
+    TEST_SPLIT,
+    EvaluationDocument,
+    count_steps,
+)
 from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.evaluation.level_rows import LevelRow
 from bodycomp.evaluation.metrics import (
@@ -103,7 +107,7 @@ def evaluate_slice_set(
     ]
     document.add_digests(STAGE, tuple(scorer.digest for scorer in scorers))
     document.data[STAGE] = _data(data_dir, sets[0])
-    document.warn(*split_warnings(split))
+    document.warn_of_split(split)
     if not sets[0].patients_known:
         document.warn(
             "the slice-selection set does not say whose the series are: each counts as a patient "

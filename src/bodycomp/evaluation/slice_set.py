@@ -13,7 +13,7 @@ from bodycomp.analysis.locating import locate_levels
 from bodycomp.analysis.pipeline import choice_options
 from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.data.layout import SERIES_COLUMN, offset_column, table_path
-from bodycomp.data.manifest import read_manifest
+from bodycomp.data.manifest import read_split_rows
 from bodycomp.data.png import read_grey_png
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.data.table import read_table
@@ -22,10 +22,10 @@ from bodycomp.evaluation.level_rows import (
     LevelRow,
     LevelTruth,
     SeriesNames,
+    SeriesScores,
     level_row,
     name_series,
 )
-from bodycomp.evaluation.series_scores import SeriesScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +95,9 @@ def _open(data_dir: Path, split: str, levels: Sequence[str]) -> SliceSplit | Non
 def _names(data_dir: Path, split: SliceSplit) -> tuple[Sequence[str], Sequence[str]]:
     """Return series and patient of every slice, empty where nothing names them."""
     nothing = [""] * len(split)
-    manifest = read_manifest(data_dir)
-    if manifest is None:
+    own = read_split_rows(data_dir, split.name, len(split))
+    if own is None:
         return split.series or nothing, split.patient or nothing
-    own = manifest.of(split.name)
-    if len(own) != len(split):
-        raise TrainingSetError(
-            f"{data_dir}: expected {len(split)} rows of {split.name} in the manifest, "
-            f"found {len(own)}",
-            hint="Prepare the set again, or remove the manifest if the set was changed by hand.",
-        )
     series = own.texts("series_instance_uid") if "series_instance_uid" in own else nothing
     return series, own.texts("patient")
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bodycomp.agreement.statistics import MIN_PATIENTS
 from bodycomp.errors import UsageError
-from bodycomp.evaluation.case_run import CaseOutcomes
+from bodycomp.evaluation.case_run import CaseOutcome, CaseOutcomes
 from bodycomp.evaluation.end_to_end import end_to_end_section
 from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.evaluation.slice_selection import levels_section
@@ -70,7 +70,7 @@ class SubgroupColumn:
             found = next((v for v, n in zip(values, numbers, strict=True) if n is None), "nothing")
             raise UsageError(
                 f"expected numbers in the column {self.column}, which is divided at "
-                f"{_listed(self.edges)}, found {found!r}"
+                f"{', '.join(f'{edge:g}' for edge in self.edges)}, found {found!r}"
             )
         edges = self.edges
         if edges is None and are_numbers and len(set(stated)) > MANY_VALUES:
@@ -82,40 +82,43 @@ class SubgroupColumn:
 
 
 def subgroups_section(
-    outcomes: CaseOutcomes, groupings: Sequence[SubgroupColumn], options: BootstrapOptions
+    outcomes: CaseOutcomes, columns: Sequence[SubgroupColumn], options: BootstrapOptions
 ) -> list[dict[str, Any]]:
     """Return one entry per column and group: counts, a warning where few, and sections."""
     return [
         {
-            "column": grouping.column,
+            "column": column.column,
             "group": group,
             **_counts(own),
             "slice_selection": levels_section(own.levels(), options),
             "end_to_end": end_to_end_section(own.tissues(), own.without_mask(), options),
         }
-        for grouping in groupings
-        for group, own in split_by(outcomes, grouping).items()
+        for column in columns
+        for group, own in _split_by(outcomes, column).items()
     ]
 
 
-def groups_of(outcomes: CaseOutcomes, grouping: SubgroupColumn) -> tuple[str, list[str]]:
-    """Return a column and the group of every case in it."""
-    values = [case.facts.get(grouping.column, "") for case in outcomes.cases]
-    return grouping.column, grouping.groups(values)
+def groups_of(outcomes: CaseOutcomes, column: SubgroupColumn) -> list[str]:
+    """Return the group of every case."""
+    return column.groups(_values(outcomes, column))
 
 
-def split_by(outcomes: CaseOutcomes, grouping: SubgroupColumn) -> Mapping[str, CaseOutcomes]:
+def _values(outcomes: CaseOutcomes, column: SubgroupColumn) -> list[str]:
+    return [case.facts.get(column.column, "") for case in outcomes.cases]
+
+
+def _split_by(outcomes: CaseOutcomes, column: SubgroupColumn) -> Mapping[str, CaseOutcomes]:
     """Return group -> its cases, numbers in ascending order and what is not stated last."""
-    _, groups = groups_of(outcomes, grouping)
-    values = [case.facts.get(grouping.column, "") for case in outcomes.cases]
+    cases: dict[str, list[CaseOutcome]] = {}
     lowest: dict[str, tuple[bool, float, str]] = {}
-    for group, value in zip(groups, values, strict=True):
+    values, groups = _values(outcomes, column), groups_of(outcomes, column)
+    for case, value, group in zip(outcomes.cases, values, groups, strict=True):
         number = _number(value)
         place = (group == NOT_STATED, np.inf if number is None else number, group)
         lowest[group] = min(lowest.get(group, place), place)
-    cases = list(zip(groups, outcomes.cases, strict=True))
+        cases.setdefault(group, []).append(case)
     return {
-        group: CaseOutcomes(tuple(case for own, case in cases if own == group), ())
+        group: CaseOutcomes(tuple(cases[group]), ())
         for group in sorted(lowest, key=lowest.__getitem__)
     }
 
@@ -150,7 +153,3 @@ def _number(text: str) -> float | None:
 def _ascend(edges: Sequence[float]) -> bool:
     finite = bool(edges) and all(np.isfinite(edge) for edge in edges)
     return finite and all(a < b for a, b in itertools.pairwise(edges))
-
-
-def _listed(edges: Sequence[float]) -> str:
-    return ", ".join(f"{edge:g}" for edge in edges)

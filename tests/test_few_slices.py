@@ -15,7 +15,8 @@ from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import CasesError, SeriesError
-from bodycomp.evaluation.annotated_case import AnnotationFormat, read_case
+from bodycomp.evaluation.annotated_case import read_case
+from bodycomp.evaluation.options import AnnotationFormat
 from bodycomp.imaging.volume import MIN_SLICES, Volume
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, SplitOptions

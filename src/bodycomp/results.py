@@ -172,7 +172,7 @@ class Correction:
     dice: Mapping[str, Quantity] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LevelResult:
     """One level of one series: where it is and what was measured there.
 
@@ -196,8 +196,26 @@ class LevelResult:
     flags: tuple[QualityFlag, ...] = ()
     correction: Correction | None = None
 
+    @property
+    def areas_cm2(self) -> dict[str, float]:
+        """Tissue key -> area; empty unless the level was found."""
+        return {key: found.area_cm2 for key, found in self.measurements.items()}
 
-@dataclass(frozen=True, eq=False)
+    @property
+    def mean_hu(self) -> dict[str, float | None]:
+        """Tissue key -> mean of its HU, None without a pixel; empty unless the level was found."""
+        return {key: found.mean_hu for key, found in self.measurements.items()}
+
+    def __repr__(self) -> str:
+        choice = self.choice
+        if choice.slice_index is None:
+            return f"{choice.level}: {choice.status.value}, {choice.reason}"
+        areas = ", ".join(f"{key} {area:.1f} cm2" for key, area in self.areas_cm2.items())
+        flags = "".join(f", {flag.key}" for flag in self.flags)
+        return f"{choice.level}: slice {choice.slice_index}, {areas}{flags}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class SeriesResult:
     """Everything that one pair of models found in one series.
 
@@ -214,3 +232,22 @@ class SeriesResult:
     models: Mapping[str, str]
     subject: Subject = field(default_factory=Subject)
     acquisition: Acquisition = field(default_factory=Acquisition)
+
+    def __getitem__(self, level: str) -> LevelResult:
+        """Return the result of a level.
+
+        Raises:
+            KeyError: It was not looked for.
+        """
+        for result in self.levels:
+            if result.choice.level == level:
+                return result
+        raise KeyError(f"{level!r} was not looked for; found {', '.join(self.level_names)}")
+
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        """Levels that were looked for."""
+        return tuple(result.choice.level for result in self.levels)
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.levels))

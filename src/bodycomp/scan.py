@@ -9,7 +9,7 @@ from typing import Self
 
 from bodycomp.errors import ImageError
 from bodycomp.imaging.volume import Volume
-from bodycomp.subject import Acquisition, Subject
+from bodycomp.subject import Acquisition, Subject, subject_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,35 @@ class Scan:
             raise ImageError(
                 f"expected a file for each of {len(self.volume)} slices, found {len(self.slices)}"
             )
+
+    def __str__(self) -> str:
+        volume, made = self.volume, self.acquisition
+        rows, columns = volume.slice_shape
+        apart = volume.slice_spacing_mm
+        parts = (
+            self.source,
+            f"{len(volume)} slices of {rows} x {columns}",
+            f"{apart:.4g} mm apart" if apart else "",
+            f"pixels of {volume.pixel_spacing_mm[0]:.4g} mm",
+            f"{made.kvp:g} kVp" if made.kvp else "",
+            made.kernel,
+        )
+        return ", ".join(part for part in parts if part)
+
+    def with_subject(
+        self, *, height_m: float | None = None, weight_kg: float | None = None, sex: str = ""
+    ) -> Self:
+        """Return the same scan of a person whose files do not say so; indices need a height.
+
+        What is left out stays as the files have it; what cannot be right is left out.
+        """
+        known = self.subject
+        subject = subject_from(
+            known.height_m if height_m is None else height_m,
+            known.weight_kg if weight_kg is None else weight_kg,
+            sex or known.sex,
+        )
+        return replace(self, subject=subject)
 
     def with_notes(self, notes: Sequence[str]) -> Self:
         """Return the same scan with further notes."""

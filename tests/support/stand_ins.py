@@ -40,3 +40,18 @@ class BodyIsMuscle:
 
     def __call__(self, volume, slice_indices, progress=None):
         return {index: (volume.hu[index] > -300).astype(np.uint8) for index in slice_indices}
+
+
+@dataclass
+class KnownLabels:
+    """Labels slices as they are known to be."""
+
+    labels: np.ndarray
+    tissues: tuple = ABDOMINAL_TISSUES
+    digest: str = "cccccccccccc"
+    runs_as: str = "reference on cpu"
+
+    def __call__(self, volume, slice_indices, progress=None):
+        if progress is not None:
+            progress("segment", len(slice_indices), len(slice_indices))
+        return {index: self.labels[index] for index in slice_indices}

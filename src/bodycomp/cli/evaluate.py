@@ -134,9 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
     from bodycomp.annotation.labels import LabelMapping
     from bodycomp.cli.evaluate_summary import print_summary
     from bodycomp.cli.progress import stage_progress
-    from bodycomp.evaluation.annotated_case import AnnotationFormat
     from bodycomp.evaluation.estimates import BootstrapOptions
-    from bodycomp.evaluation.options import EvaluateOptions, Truths
+    from bodycomp.evaluation.options import AnnotationFormat, EvaluateOptions, Truths
     from bodycomp.evaluation.run import evaluate
 
     mapping = LabelMapping.parse(arguments.labels) if arguments.labels else None

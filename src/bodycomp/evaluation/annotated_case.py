@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
-from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.levels import LevelOptions, read_levels
+from bodycomp.annotation.levels import read_levels
 from bodycomp.annotation.masks import MaskVolume, read_masks
 from bodycomp.data.manifest import pixel_digest
 from bodycomp.errors import CasesError, SeriesError
 from bodycomp.evaluation.level_rows import LevelTruth
 from bodycomp.evaluation.mask_files import OWN_LABELS
+from bodycomp.evaluation.options import AnnotationFormat
 from bodycomp.preparation.cases import Case
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.scan import Scan
 
 MASK_REACH_MM: Final = 5.0
 """A mask farther from a level than this is not taken for the mask of the level."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotationFormat:
-    """How annotations are to be read.
-
-    Attributes:
-        mapping: What the labels of masks mean; None for the project's own.
-        levels: What files of levels cannot say.
-    """
-
-    mapping: LabelMapping | None = None
-    levels: LevelOptions = field(default_factory=LevelOptions)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,12 @@ from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.errors import CasesError, ModelError
 from bodycomp.evaluation.annotated_case import (
     AnnotatedCase,
-    AnnotationFormat,
     case_facts,
     read_case,
 )
 from bodycomp.evaluation.end_to_end import TissueRow, tissue_rows
 from bodycomp.evaluation.level_rows import LevelRow, RememberingScorer, SeriesNames, level_row
+from bodycomp.evaluation.options import AnnotationFormat
 from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.faults import fault_of

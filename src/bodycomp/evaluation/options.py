@@ -5,11 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bodycomp.annotation.labels import LabelMapping
+from bodycomp.annotation.level_marks import LevelOptions
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
-from bodycomp.evaluation.annotated_case import AnnotationFormat
 from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.networks.names import AUTO_ENGINE
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFormat:
+    """How annotations are to be read.
+
+    Attributes:
+        mapping: What the labels of masks mean; None for the project's own.
+        levels: What files of levels cannot say.
+    """
+
+    mapping: LabelMapping | None = None
+    levels: LevelOptions = field(default_factory=LevelOptions)
 
 
 @dataclass(frozen=True, slots=True)

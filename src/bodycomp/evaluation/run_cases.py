@@ -11,12 +11,11 @@ from bodycomp.analysis.loading import load_analyzer
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.digests import text_digest
 from bodycomp.errors import UsageError
-from bodycomp.evaluation.annotated_case import AnnotationFormat
 from bodycomp.evaluation.case_run import CaseEvaluator, CaseKeeper, CaseOutcomes
 from bodycomp.evaluation.document import CASES_CSV, TEST_SPLIT, EvaluationDocument, count_steps
 from bodycomp.evaluation.end_to_end import add_tissues
 from bodycomp.evaluation.level_rows import SeriesNames, name_series
-from bodycomp.evaluation.options import EvaluateOptions
+from bodycomp.evaluation.options import AnnotationFormat, EvaluateOptions
 from bodycomp.evaluation.slice_selection import add_levels
 from bodycomp.evaluation.subgroups import SubgroupColumn, groups_of, subgroups_section
 from bodycomp.preparation.cases import Case

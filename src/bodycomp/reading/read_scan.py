@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
 from collections.abc import Callable, Sequence
@@ -27,7 +28,10 @@ _VOLUME_FILES: Final[dict[Kind, tuple[str, Callable[[Path], Volume]]]] = {
 
 
 def read_scan(
-    source: str | Path | CandidateSeries, *, series: str = "", min_slices: int = MIN_SLICES
+    source: str | os.PathLike[str] | CandidateSeries,
+    *,
+    series: str = "",
+    min_slices: int = MIN_SLICES,
 ) -> Scan:
     """Read one CT scan, slices from feet to head.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
+from bodycomp.imaging.window import SOFT_TISSUE
 
 FILL_ALPHA = 0.5
 UNKNOWN_COLOUR = (150, 150, 150)
@@ -28,6 +29,19 @@ def colour_mask(
     for tissue in tissues:
         table[tissue.label] = (*tissue.colour, round(255 * alpha))
     return table[labels]
+
+
+def blended(
+    hu: NDArray[np.generic], mask: NDArray[np.uint8], tissues: Sequence[Tissue]
+) -> NDArray[np.uint8]:
+    """Return (row, column, 3): a slice in grey under its tissues in color."""
+    grey = SOFT_TISSUE.to_grey(hu)[:, :, None].astype(np.float32)
+    colors = colour_mask(mask, tissues)
+    alpha = colors[:, :, 3:] / np.float32(255)
+    picture: NDArray[np.uint8] = np.rint(grey * (1 - alpha) + colors[:, :, :3] * alpha).astype(
+        np.uint8
+    )
+    return picture
 
 
 def hex_colour(colour: tuple[int, int, int]) -> str:

@@ -8,16 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bodycomp.dicom.measured import MeasuredSeries, save_object
 from bodycomp.dicom.secondary_capture import overlay_of
 from bodycomp.dicom.seg_write import segmentation_of
 from bodycomp.dicom.sr_write import report_of
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.window import SOFT_TISSUE
-from bodycomp.report.overlay import colour_mask
+from bodycomp.report.overlay import blended
 from bodycomp.study.options import DicomObject
 
 _LOG: Final = logging.getLogger(__name__)
@@ -74,7 +70,8 @@ def _recipes(
         for level in measured.result.levels:
             if level.choice.slice_index is not None:
                 index = level.choice.slice_index
-                picture = _picture(measured, index, level.masks[index])
+                tissues = measured.result.tissues
+                picture = blended(measured.volume.hu[index], level.masks[index], tissues)
                 yield (
                     overlay_name(level.choice.level),
                     partial(overlay_of, measured, index, picture),
@@ -87,14 +84,3 @@ def _recipes(
         yield SR_NAME, partial(report_of, measured, seg)
     if DicomObject.LABELMAP in kinds and measured.segments:
         yield LABELMAP_NAME, partial(segmentation_of, measured, "labelmap")
-
-
-def _picture(measured: MeasuredSeries, index: int, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return (row, column, 3): the slice in grey under its tissues in colour, source grid."""
-    grey = SOFT_TISSUE.to_grey(measured.volume.hu[index])[:, :, None].astype(np.float32)
-    colours = colour_mask(mask, measured.result.tissues)
-    alpha = colours[:, :, 3:] / np.float32(255)
-    blended: NDArray[np.uint8] = np.rint(grey * (1 - alpha) + colours[:, :, :3] * alpha).astype(
-        np.uint8
-    )
-    return blended

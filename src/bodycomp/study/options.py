@@ -159,6 +159,19 @@ class StudyReport:
     unreadable_count: int = 0
     resumed_count: int = 0
 
+    def __str__(self) -> str:
+        return (
+            f"{len(self.analyzed)} series measured, {len(self.refused)} refused, "
+            f"{len(self.not_chosen)} not chosen, {self.unreadable_count} files unreadable; "
+            f"results in {self.out_dir}"
+        )
+
+    def _repr_html_(self) -> str:
+        from bodycomp.report.notebook import report_html  # noqa: PLC0415 - pictures, when shown
+
+        rows = [(series.folder, row) for series in self.analyzed for row in series.rows]
+        return report_html(str(self), rows)
+
     @property
     def levels_found(self) -> int:
         """Rows whose level was found and measured."""

@@ -1,0 +1,65 @@
+"""What ``import bodycomp`` offers, and what it costs."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bodycomp
+from bodycomp.study.options import AnalyzeOptions
+
+NAMES = [
+    "BodycompError", "Models", "Scan", "SeriesResult", "analyze", "evaluate", "load_models",
+    "prepare_segmentation", "prepare_slice_selection", "read_scan", "train_segmentation",
+    "train_slice_selection", "validate",
+]  # fmt: skip
+PAGE = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
+STUB = Path(bodycomp.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+IMPORT = """
+import sys, time
+began = time.process_time()
+import bodycomp
+print(time.process_time() - began)
+assert not {"numpy", "torch", "pydicom", "typing"} & (set(sys.modules) - before)
+"""
+
+
+def test_the_names_are_these():
+    assert sorted(bodycomp.__all__) == NAMES
+    assert set(NAMES) <= set(dir(bodycomp))
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = bodycomp.nothing
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_there_documented_and_on_the_page(name):
+    found = getattr(bodycomp, name)
+    assert inspect.getdoc(found)
+    assert f"`{name}`" in PAGE
+    assert re.search(
+        rf"^    from .*\b{name}\b|^    {name},$|^from .*\b{name}\b", STUB, re.MULTILINE
+    )
+
+
+def test_import_is_fast_and_loads_nothing_heavy():
+    code = "import sys\nbefore = set(sys.modules)\n" + IMPORT
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(ran.stdout) < 0.05
+
+
+def test_names_are_looked_up_without_torch():
+    code = f"import bodycomp, sys\nfor name in {NAMES}: getattr(bodycomp, name)\n"
+    code += "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_signatures_name_every_option_with_its_default():
+    parameters = inspect.signature(bodycomp.analyze).parameters
+    assert parameters["range_mm"].default == 0.0
+    own = {"inputs", "out", "models", "dicom", "progress"}
+    fields = set(AnalyzeOptions.__dataclass_fields__) - {"out_dir", "models_dir"}
+    assert set(parameters) == own | fields
+    assert inspect.signature(bodycomp.train_segmentation).parameters["batch_size"].default == 4

@@ -57,7 +57,7 @@ bench: $(READY) .venv-keras/.ready
 	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-# About 40 minutes on an otherwise idle machine; the curves of docs/performance.md.
+# About 40 minutes on an otherwise idle machine; the curves of docs/development/performance.md.
 bench-quality: $(READY) .venv-nnunet/.ready
 	$(BIN)/python -m benchmarks.quality quality-output --nnunet .venv-nnunet
 	$(BIN)/python -m benchmarks.quality_curves quality-output docs/images/time-to-quality.png

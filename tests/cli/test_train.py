@@ -51,7 +51,7 @@ SLICE_SELECTION = [
 DEFAULTS = {
     "segmentation": {
         "epochs": 100,
-        "batch_size": 4,  # it was 16: see docs/performance.md, Time to quality
+        "batch_size": 4,  # it was 16: see docs/development/performance.md, Time to quality
         "gpus": 1,
         "activation": "relu",
         "decay_half_time": 20,

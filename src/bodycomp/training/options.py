@@ -183,7 +183,7 @@ class SegmentationOptions(RunOptions):
 
     Attributes:
         batch_size: As for both trainings, but fewer: the same images in four times the steps gave
-            a far better network (docs/performance.md).
+            a far better network (docs/development/performance.md).
         thoracic: Leave visceral fat out: classes 0, 1, 2.
         compression_channels: Features of the U-Net's stages on the way down.
         decompression_channels: Features on the way up, one number fewer.

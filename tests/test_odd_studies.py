@@ -62,7 +62,7 @@ def test_odd_study_has_its_answer(
     secrets = identifying_values(folder)
     caplog.clear()
     caplog.set_level("DEBUG")
-    before = {path for path in tmp_path.parent.rglob("*") if path.is_file()}
+    before = files_of(tmp_path)
 
     volumes, kinds, said = read_all(given, tmp_path)
 
@@ -71,13 +71,18 @@ def test_odd_study_has_its_answer(
     assert study.words in said
     for volume in volumes if study.same else ():
         np.testing.assert_array_equal(volume.hu, VOLUME.hu)
-    assert {path for path in tmp_path.parent.rglob("*") if path.is_file()} == before
+    assert files_of(tmp_path) == before
 
     analyze(given, tmp_path)
     with suppress(SeriesError, InputNotFoundError):
         read_scan(given, min_slices=1)
     logged = f"{caplog.text}{said}{''.join(capfd.readouterr())}"
     assert [secret for secret in secrets if secret in logged] == []
+
+
+def files_of(folder: Path) -> set[Path]:
+    """Return every file beside and within the studies."""
+    return {path for path in folder.rglob("*") if path.is_file()}
 
 
 def identifying_values(folder: Path) -> set[str]:

@@ -202,7 +202,9 @@ def main() -> int:
     while written < given.files:
         written += make_study(rng, folder / f"{number:03d}", number)
         number += 1
-    options = AnalyzeOptions(inputs=(folder,), models_dir=folder, out_dir=given.folder / "out")
+    options = AnalyzeOptions(
+        inputs=(folder,), models_dir=folder, out_dir=given.folder / "out", previews=False
+    )
     found, refused = (analyse if given.analyse else read)(options)
     sys.stdout.write(f"{written} files, {number} studies: {found} series read, {refused} refused\n")
     return 0

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import shutil
 import struct
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +83,20 @@ def odd(
 
 
 def write(folder: Path, volume: Volume = VOLUME, **header: object) -> tuple[Path, ...]:
-    return write_ct_series(folder, volume, replace(HEADER, **header))
+    if volume is not VOLUME:
+        return write_ct_series(folder, volume, replace(HEADER, **header))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in clean_files(replace(HEADER, **header)):
+        (folder / name).write_bytes(content)
+    return tuple(folder / name for name, _ in clean_files(replace(HEADER, **header)))
+
+
+@cache
+def clean_files(header: SeriesHeader) -> tuple[tuple[str, bytes], ...]:
+    """Names and bytes of the clean series: most studies begin with the same one."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_ct_series(Path(folder) / "ct", VOLUME, header)
+        return tuple((file.name, file.read_bytes()) for file in files)
 
 
 def every(name: str, answer: dict[str, object], **attributes: object) -> None:

@@ -23,7 +23,9 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
@@ -34,6 +36,8 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.scan import Scan
+
+CONTOUR_DATA = Tag("ContourData")
 
 TISSUES = LabelMapping.parse(
     [
@@ -299,14 +303,21 @@ def rtstruct(
             contour = _items(
                 ContourGeometricType=geometric_type,
                 NumberOfContourPoints=len(points),
-                ContourData=[f"{value:.{decimals}f}" for value in points.ravel()],
             )
+            contour[CONTOUR_DATA] = _contour_data(points, decimals)
             if image is not None:
                 contour.ContourImageSequence = [_reference(image)]
             region.ContourSequence.append(contour)
         dataset.ROIContourSequence.append(region)
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def _contour_data(points: NDArray[np.float64], decimals: int) -> RawDataElement:
+    """Coordinates as the bytes of the file: pydicom would check each of thousands of numbers."""
+    text = "\\".join(f"{value:.{decimals}f}" for value in points.ravel()).encode()
+    value = text + b" " * (len(text) % 2)
+    return RawDataElement(CONTOUR_DATA, "DS", len(value), value, 0, True, True)
 
 
 def _rtstruct_header(images: Sequence[Dataset]) -> FileDataset:

@@ -155,7 +155,7 @@ def heights_mm(
 
     >>> heights, truth = heights_mm(np.array([[-4.0, 30.0], [np.nan, 34.0]]), ("L3", "L4"))
     >>> heights.tolist(), dict(truth.z_mm), dict(truth.outside_z_mm)
-    ([30.0, 34.0], {}, {'L3': 34.0, 'L4': 0.0})
+    ([30.0, 34.0], {'L3': 34.0}, {'L4': 0.0})
     """
     known = ~np.isnan(offsets_mm)
     if not known.any():

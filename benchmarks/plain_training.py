@@ -18,9 +18,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmarks.step_worker import plain_network
-from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.placement import Placement, Sample
 from bodycomp.training.recipes import Recipe, SegmentationRecipe, SliceSelectionRecipe
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
 RATE = 1e-3
 

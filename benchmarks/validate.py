@@ -26,7 +26,8 @@ LARGEST_SHIFT = 60
 _WORK = """
 import re, sys, time
 from pathlib import Path
-from bodycomp.validation.validate import ValidationOptions, validate_training_set
+from bodycomp.validation.validate import validate_training_set
+from bodycomp.validation.options import ValidationOptions
 from bodycomp.networks.allocator import keep_freed_memory
 keep_freed_memory()
 seconds = []

@@ -58,7 +58,7 @@ def level_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three phantom patients, made by two processes; tests with it are of the group "cohort"."""
-    from bodycomp.cohort import write_cohort  # noqa: PLC0415
+    from bodycomp.cohort.write import write_cohort  # noqa: PLC0415
     from support.phantom_sets import few_patients  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("cohort") / "phantoms"

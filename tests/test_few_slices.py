@@ -68,7 +68,12 @@ Write = Callable[[Path, Volume], Path]
 def test_a_level_is_found_in_ten_slices_or_more(tmp_path: Path, write: Write, slices: int) -> None:
     scan = write(tmp_path, scan_and_labels(slices)[0])
     options = AnalyzeOptions(
-        inputs=(scan,), models_dir=tmp_path, out_dir=tmp_path / "out", previews=False, report=False
+        inputs=(scan,),
+        models_dir=tmp_path,
+        out_dir=tmp_path / "out",
+        previews=False,
+        report=False,
+        workers=0,
     )
     report = analyze_inputs(options, analyzer=Analyzer(LevelAt(20.0), BodyIsMuscle()))
     expected = [] if slices >= MIN_SLICES else [f"expected at least 10 slices, found {slices}"]

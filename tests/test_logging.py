@@ -68,7 +68,11 @@ def test_fault_of_one_series_is_logged_with_its_traceback(
     volume = Volume(hu, (1.0, 1.0), 5.0 * np.arange(12))
     write_ct_series(tmp_path / "in", volume, SeriesHeader(seed="s"))
     options = AnalyzeOptions(
-        inputs=(tmp_path / "in",), models_dir=tmp_path, out_dir=tmp_path / "out", report=False
+        inputs=(tmp_path / "in",),
+        models_dir=tmp_path,
+        out_dir=tmp_path / "out",
+        report=False,
+        workers=0,
     )
     with caplog.at_level(logging.DEBUG, logger="bodycomp"):
         report = analyze_inputs(options, analyzer=Analyzer(Broken(), BodyIsMuscle()))

@@ -30,7 +30,7 @@ DOCUMENT = Path(__file__).parents[1] / "docs/studies.md"
 
 def read_all(given: Path, folder: Path) -> tuple[list[Volume], list[str], str]:
     """Volumes, kinds of refusals, and everything that is said of them, as a run does it."""
-    options = AnalyzeOptions(inputs=(given,), models_dir=folder, out_dir=folder / "out")
+    options = AnalyzeOptions(inputs=(given,), models_dir=folder, out_dir=folder / "out", workers=0)
     work = find_work(options, no_progress)
     kinds = [row.kind for row in work.refused]
     said = [row.reason for row in (*work.refused, *work.series)]
@@ -100,7 +100,12 @@ def identifying_values(folder: Path) -> set[str]:
 def analyze(given: Path, folder: Path) -> None:
     """Run the analysis with stand-ins of the networks."""
     options = AnalyzeOptions(
-        inputs=(given,), models_dir=folder, out_dir=folder / "out", previews=False, report=False
+        inputs=(given,),
+        models_dir=folder,
+        out_dir=folder / "out",
+        previews=False,
+        report=False,
+        workers=0,
     )
     analyzer = Analyzer(LevelAt(-160.0), BodyIsMuscle(), AnalysisOptions())
     analyze_inputs(options, analyzer=analyzer)

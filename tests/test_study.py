@@ -59,7 +59,7 @@ def analyze(tmp_path, *inputs, analyzer=ANALYZER, **options):
         inputs=inputs or (tmp_path / "in",),
         models_dir=tmp_path / "models",
         out_dir=tmp_path / "out",
-        **{"previews": False} | options,
+        **{"previews": False, "workers": 0} | options,
     )
     return analyze_inputs(given, analyzer=analyzer)
 
@@ -412,13 +412,15 @@ def test_inputs_without_images_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(InputNotFoundError):
         analyze(tmp_path, tmp_path / "nowhere")
     with pytest.raises(UsageError, match="found none"):
-        AnalyzeOptions(inputs=(), models_dir=tmp_path, out_dir=tmp_path)
+        AnalyzeOptions(inputs=(), models_dir=tmp_path, out_dir=tmp_path, workers=0)
     assert not (tmp_path / "out").exists()
 
 
 def test_progress_is_told_of_every_stage(tmp_path, study):
     told = []
-    given = AnalyzeOptions(inputs=(study,), models_dir=tmp_path, out_dir=tmp_path / "out")
+    given = AnalyzeOptions(
+        inputs=(study,), models_dir=tmp_path, out_dir=tmp_path / "out", workers=0
+    )
     analyze_inputs(given, lambda *state: told.append(state), analyzer=ANALYZER)
     assert told[-1] == ("series", 1, 1)
     assert ("search", 30, 30) in told

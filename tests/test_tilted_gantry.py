@@ -108,6 +108,7 @@ def test_dicom_objects_and_masks_lie_on_the_tilted_slices(tmp_path: Path) -> Non
         out_dir=tmp_path / "out",
         dicom=frozenset(DicomObject),
         report=False,
+        workers=0,
     )
     analyzer = Analyzer(LevelAt(84.0), BodyIsMuscle(), AnalysisOptions())
     (series,) = analyze_inputs(options, analyzer=analyzer).analyzed

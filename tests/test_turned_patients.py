@@ -88,7 +88,11 @@ def analyse(folder: Path, volume: Volume, position: str) -> tuple[np.ndarray, np
     segmenter = NetworkSegmenter(Model(network, card, "0123456789abcdef"), device="cpu")
     level = LevelAt(float(volume.slice_z_mm[10]))
     options = AnalyzeOptions(
-        inputs=(folder / "in",), models_dir=folder, out_dir=folder / "out", previews=False
+        inputs=(folder / "in",),
+        models_dir=folder,
+        out_dir=folder / "out",
+        previews=False,
+        workers=0,
     )
     report = analyze_inputs(options, analyzer=Analyzer(level, segmenter, AnalysisOptions()))
     image = nib.load(report.analyzed[0].folder / "labels.nii.gz")

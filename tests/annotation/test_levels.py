@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bodycomp.annotation.grid import slice_heights_mm
-from bodycomp.annotation.levels import LevelMarks, LevelOptions, read_levels
+from bodycomp.annotation.level_options import LevelOptions
+from bodycomp.annotation.levels import LevelMarks, read_levels
 from bodycomp.annotation.vertebrae import TOTALSEGMENTATOR_LABELS
 from bodycomp.errors import InputNotFoundError, SeriesError, SliceCountError
 from bodycomp.imaging.volume import Volume

@@ -19,7 +19,7 @@ from support.factories import make_segmentation_set, make_slice_set
         (["models", "--masks", "m", "--truth", "t"], "expected no models"),
         (["models", "--segmentation", "s", "--by", "sex"], "expected --cases with --by"),
         (["models", "--cases", "t.csv", "--bootstrap", "5"], "at least 100 resamples"),
-        (["models", "--cases", "t.csv", "--seed", "-1"], "seed of 0 or more"),
+        (["models", "--cases", "t.csv", "--seed", "-1"], "--seed of at least 0"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(

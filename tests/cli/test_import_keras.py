@@ -10,9 +10,9 @@ import torch
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.cli import main
 from bodycomp.networks.checkpoint import load_model
-from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.recipes import recipe_for
 from bodycomp.training.starting_point import starting_network
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
 LEGACY = Path(__file__).parents[2] / "../shared/legacy"
 needs_legacy = pytest.mark.skipif(

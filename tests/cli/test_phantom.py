@@ -22,9 +22,9 @@ def test_one_patient_without_dicom(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--patients", "0"], "at least one patient"),
+        (["--patients", "0"], "--patients of at least 1"),
         (["--patients", "5", "--splits", "1", "1", "1"], "add up to 5"),
-        (["--seed", "-3"], "seed of 0 or more"),
+        (["--seed", "-3"], "--seed of at least 0"),
     ],
 )
 def test_impossible_cohorts_are_refused_and_leave_nothing(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bodycomp.annotation.level_options import vertebra_labels
 from bodycomp.cli import main
-from bodycomp.cli.prepare_options import vertebra_labels
 from bodycomp.errors import UsageError
 
 MASKS, LEVELS = "prepare segmentation", "prepare slice-selection"
@@ -19,12 +19,12 @@ MASKS, LEVELS = "prepare segmentation", "prepare slice-selection"
         (f"{MASKS} cases.csv out --labels 1=bone", 2, "expected LABEL=TISSUE, found '1=bone'"),
         (f"{MASKS} cases.csv out --split 0.5 0.1 0.1", 2, "add up to 1"),
         (f"{MASKS} cases.csv out --labels 1=muscle --around l3", 2, "Did you mean L3?"),
-        (f"{MASKS} cases.csv out --labels 1=muscle --spacing-mm 0", 2, "above 0 mm"),
+        (f"{MASKS} cases.csv out --labels 1=muscle --spacing-mm 0", 2, "positive --spacing-mm"),
         (f"{LEVELS} cases.csv out -L L3 L3", 2, "level L3 is named twice"),
-        (f"{LEVELS} cases.csv out --far-stride 0", 2, "a stride of at least 1"),
+        (f"{LEVELS} cases.csv out --far-stride 0", 2, "--far-stride of at least 1"),
         (f"{LEVELS} cases.csv out --vertebra-labels 22=L3", 2, "such as L3=22"),
-        (f"{LEVELS} cases.csv out --jobs 0", 2, "at least one process"),
-        (f"{LEVELS} cases.csv out --seed -1", 2, "seed of 0 or more"),
+        (f"{LEVELS} cases.csv out --jobs 0", 2, "--jobs of at least 1"),
+        (f"{LEVELS} cases.csv out --seed -1", 2, "--seed of at least 0"),
         (f"{LEVELS} cases.csv out", 1, "expected a cases table, found none"),
         ("prepare discover nowhere cases.csv", 1, "expected a folder of scans"),
         ("prepare discover . cases.xlsx", 2, "named .csv"),

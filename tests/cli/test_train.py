@@ -10,8 +10,9 @@ import pytest
 
 import bodycomp.cli
 from bodycomp.cli import main
-from bodycomp.cli.train import _values
-from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
+from bodycomp.cli.option_parser import read_options
+from bodycomp.training.options import RunOptions
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 from support.factories import make_segmentation_set
 
 BIN = Path(__file__).parents[2] / "bin"
@@ -80,8 +81,7 @@ DEFAULTS = {
 
 def parse(command: str, *arguments: str) -> RunOptions:
     parsed = bodycomp.cli.build_parser().parse_args(["train", command, "data", "out", *arguments])
-    kind = COMMANDS[command]
-    return kind(**_values(parsed, kind))
+    return read_options(parsed, COMMANDS[command])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.cohort import CohortOptions, default_splits
+from bodycomp.cohort.options import CohortOptions, default_splits
 from bodycomp.errors import UsageError
 
 
@@ -28,9 +28,9 @@ def test_every_patient_has_one_split_in_order(patients: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"patients": 0}, "at least one patient"),
-        ({"seed": -1}, "seed of 0 or more"),
-        ({"jobs": 0}, "at least one process"),
+        ({"patients": 0}, "--patients of at least 1"),
+        ({"seed": -1}, "--seed of at least 0"),
+        ({"jobs": 0}, "--jobs of at least 1"),
         ({"splits": (1, 1, 1)}, "add up to 7"),
         ({"splits": (-1, 4, 4)}, "add up to 7"),
     ],

@@ -10,9 +10,12 @@ import pytest
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, tissues_for
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.levels import LevelOptions, read_levels
+from bodycomp.annotation.level_options import LevelOptions
+from bodycomp.annotation.levels import read_levels
 from bodycomp.annotation.masks import read_masks
-from bodycomp.cohort import CohortOptions, read_truth, write_cohort
+from bodycomp.cohort.options import CohortOptions
+from bodycomp.cohort.truth import read_truth
+from bodycomp.cohort.write import write_cohort
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split

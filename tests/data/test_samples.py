@@ -6,14 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bodycomp.data.samples import (
-    LevelSampling,
-    MaskSampling,
     level_sample,
     level_slices,
     mask_sample,
     mask_slices,
     training_share,
 )
+from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
@@ -136,7 +135,7 @@ def test_a_circle_is_a_circle_in_samples_of_fields_that_are_not_square(
         lambda: MaskSampling(max_per_scan=0),
         lambda: MaskSampling(around="l3"),
         lambda: LevelSampling(far_stride=0),
-        lambda: LevelSampling(near=()),
+        lambda: LevelSampling(near=("l3",)),
     ],
 )
 def test_impossible_samplings_are_refused(make: object) -> None:

@@ -63,7 +63,7 @@ def analyzed(tmp_path: Path) -> tuple[Path, str]:
     options = AnalyzeOptions(
         inputs=(tmp_path / "ct",), models_dir=tmp_path, out_dir=tmp_path / "out",
         dicom=frozenset(DicomObject), identifiers=True, previews=False, report=False,
-    )  # fmt: skip
+     workers=0)  # fmt: skip
     report = analyze_inputs(options, analyzer=Analyzer(LevelAt(33.0), BodyIsMuscle()))
     (series,) = report.analyzed
     return series.folder, (tmp_path / "out/results.csv").read_text()

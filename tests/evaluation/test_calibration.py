@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bodycomp.evaluation.calibration import confidence_calibration
-from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.evaluation.level_rows import LevelRow
+from bodycomp.evaluation.options import BootstrapOptions
 from bodycomp.results import LevelStatus
 
 OPTIONS = BootstrapOptions(resamples=200)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bodycomp.data.writers import SliceWriter
 from bodycomp.errors import TrainingSetError
-from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.evaluation.level_rows import LevelRow
+from bodycomp.evaluation.options import BootstrapOptions
 from bodycomp.evaluation.slice_selection import slice_selection_section
 from bodycomp.evaluation.slice_set import heights_mm, locate_in_set, open_series
 from bodycomp.networks.targets import offset_to_target

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, slice_of_number
+from bodycomp.annotation.level_marks import LevelMarks, slice_of_number
+from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.cli import main
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom import Torso, sample_patient, sample_scan

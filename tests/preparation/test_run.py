@@ -14,7 +14,8 @@ from bodycomp.annotation.labels import LabelMapping
 from bodycomp.cli import main
 from bodycomp.data.layout import SPLITS
 from bodycomp.data.manifest import Manifest, pixel_digest, read_manifest
-from bodycomp.data.samples import LevelSampling, MaskSampling, level_sample, mask_sample
+from bodycomp.data.samples import level_sample, mask_sample
+from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split
 from bodycomp.errors import CasesError, OutputError, UsageError

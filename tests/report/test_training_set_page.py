@@ -22,20 +22,21 @@ from bodycomp.errors import UsageError
 from bodycomp.report.histogram import BASE, LEFT, RIGHT, TOP, Histogram, draw_histogram
 from bodycomp.report.offset_ladder import OFFSETS_MM, ladder_rows
 from bodycomp.report.page import photo_uri, stencil_uri
+from bodycomp.report.page_options import PageOptions
 from bodycomp.report.sample_choice import (
     Suspicion,
     choose_random,
     choose_suspicious,
     unusual,
 )
-from bodycomp.report.training_set_page import PageOptions, write_training_set_page
+from bodycomp.report.training_set_page import write_training_set_page
 from bodycomp.validation.validate import Validation, validate_training_set
 from support.factories import make_segmentation_set, make_slice_set
 
 
 @pytest.mark.parametrize("name", ["random", "suspicious", "seed"])
 def test_numbers_of_samples_are_not_negative(name: str) -> None:
-    with pytest.raises(UsageError, match=f"expected --{name} of 0 or more, found -1"):
+    with pytest.raises(UsageError, match=f"expected --{name} of at least 0, found -1"):
         PageOptions(**{name: -1})
 
 

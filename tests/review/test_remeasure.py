@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, ReviewError, SeriesError, UsageError
-from bodycomp.review.correction_options import CorrectionOptions
-from bodycomp.review.remeasure_options import RemeasureOptions
+from bodycomp.review.options import CorrectionOptions, RemeasureOptions
 from bodycomp.study.options import AnalyzeOptions, DicomObject
 from bodycomp.study.run import analyze_inputs
 from support.annotation_files import (
@@ -268,7 +267,11 @@ def test_a_volume_file_is_corrected_likewise(tmp_path):
     save_nifti(tmp_path / "in" / "ct.nii.gz", volume.hu.transpose(2, 1, 0), index_to_lps(volume))
     analyzer = Analyzer(LevelsAt({"L3": 61.0}), ByDensity(), AnalysisOptions())
     options = AnalyzeOptions(
-        inputs=(tmp_path / "in",), models_dir=tmp_path, out_dir=tmp_path / "out", previews=False
+        inputs=(tmp_path / "in",),
+        models_dir=tmp_path,
+        out_dir=tmp_path / "out",
+        previews=False,
+        workers=0,
     )
     analyze_inputs(options, analyzer=analyzer)
     run = Run(tmp_path, ByDensity())

@@ -12,8 +12,8 @@ from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import InputNotFoundError, ModelError, OutputError, ReviewError
 from bodycomp.report.review_rows import REVIEW_COLUMNS
 from bodycomp.review import session
-from bodycomp.review.apply import ReviewOptions, apply_review
-from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.review.apply import apply_review
+from bodycomp.review.options import CorrectionOptions, ReviewOptions
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.run import analyze_inputs
 from support.reviewed_runs import (
@@ -89,6 +89,7 @@ def test_a_moved_level_is_what_the_analysis_would_have_measured_there(
         intervals=intervals,
         pseudonym_key=tmp_path / "out.pseudonym-key",
         previews=False,
+        workers=0,
     )
     analyze_inputs(options, analyzer=there)
     (expected,) = table(tmp_path / "there" / "results.csv")
@@ -410,6 +411,7 @@ def test_a_later_run_keeps_reviews_or_says_that_it_would_lose_them(run, tmp_path
     run.apply(run.review_row(verdict="reject"))
     analyzer = Analyzer(LevelsAt({"L3": 61.0}), ByDensity(), AnalysisOptions())
     options = {"inputs": run.inputs, "models_dir": tmp_path, "out_dir": run.out, "previews": False}
+    options["workers"] = 0
     with pytest.raises(OutputError, match=r"reviews\.jsonl"):
         analyze_inputs(AnalyzeOptions(**options, overwrite=True), analyzer=analyzer)
     write_ct_series(run.place / "in" / "new", widening(2), SeriesHeader(seed="new"))

@@ -36,7 +36,7 @@ def analyze(archive: Path, out: Path, **options):
         out_dir=out,
         pseudonym_key=archive.parent / "key",
         previews=False,
-        **options,
+        **{"workers": 0} | options,
     )
     return analyze_inputs(given, analyzer=ANALYZER)
 

@@ -31,6 +31,7 @@ def result(tmp_path, study, patients=None, **person):
         models_dir=tmp_path,
         out_dir=tmp_path / "out",
         patients=patients,
+        workers=0,
     )
     analyze_inputs(options, analyzer=Analyzer(LevelAt(60.0), BodyIsMuscle()))
     with (tmp_path / "out" / "results.csv").open(newline="", encoding="utf-8") as file:

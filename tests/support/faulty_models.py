@@ -12,8 +12,7 @@ import numpy as np
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.evaluation.estimates import BootstrapOptions
-from bodycomp.evaluation.options import AnnotationFormat, EvaluateOptions, Truths
+from bodycomp.evaluation.options import AnnotationFormat, BootstrapOptions, EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
 from bodycomp.networks.targets import offset_to_target
 from support.annotated_cases import L3_SLICE, SIZE, SLICES, SPACING_MM, make_volume

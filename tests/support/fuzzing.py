@@ -203,7 +203,11 @@ def main() -> int:
         written += make_study(rng, folder / f"{number:03d}", number)
         number += 1
     options = AnalyzeOptions(
-        inputs=(folder,), models_dir=folder, out_dir=given.folder / "out", previews=False
+        inputs=(folder,),
+        models_dir=folder,
+        out_dir=given.folder / "out",
+        previews=False,
+        workers=0,
     )
     found, refused = (analyse if given.analyse else read)(options)
     sys.stdout.write(f"{written} files, {number} studies: {found} series read, {refused} refused\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.cohort import CohortOptions
+from bodycomp.cohort.options import CohortOptions
 from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.phantom import Torso, sample_patient, sample_scan

@@ -16,10 +16,9 @@ from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.targets import offset_to_target
-from bodycomp.review.apply import ReviewOptions, apply_review
-from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.review.apply import apply_review
+from bodycomp.review.options import CorrectionOptions, RemeasureOptions, ReviewOptions
 from bodycomp.review.remeasure import remeasure
-from bodycomp.review.remeasure_options import RemeasureOptions
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.run import analyze_inputs
 
@@ -173,7 +172,7 @@ def make_run(
         range_mm=analysis.range_mm,
         intervals=analysis.intervals,
         patients=patients_table,
-        **{"previews": False} | options,
+        **{"previews": False, "workers": 0} | options,
     )
     analyze_inputs(given, analyzer=analyzer)
     return Run(place, ByDensity())

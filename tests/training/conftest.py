@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 from support.factories import make_segmentation_set, make_slice_set
 from support.no_pictures import leave_pictures_out
 

@@ -7,7 +7,7 @@ from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.errors import ModelError
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.training.fit import train_segmentation, train_slice_selection
-from bodycomp.training.options import SliceSelectionOptions
+from bodycomp.training.task_options import SliceSelectionOptions
 
 
 def test_a_patch_u_net_is_trained_named_and_run(tiny_unet):

@@ -9,7 +9,7 @@ import pytest
 
 from bodycomp.errors import UsageError
 from bodycomp.training.fit import _warn_of_idle_devices
-from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
 PLACES = {"data_dir": Path("data"), "output_dir": Path("models")}
 

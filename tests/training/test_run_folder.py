@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bodycomp.errors import UsageError
-from bodycomp.training.options import SegmentationOptions
 from bodycomp.training.run_folder import check_name, find_run_folder, write_metrics
+from bodycomp.training.task_options import SegmentationOptions
 
 
 @pytest.mark.parametrize("name", ["unet", "L3 model 2", "2026-11-23_15-00-00", "v1.2_elu"])

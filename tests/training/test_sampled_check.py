@@ -13,8 +13,8 @@ from bodycomp.errors import TrainingSetError
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.dry_run import dry_run
 from bodycomp.training.fit import check_data
-from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.recipes import recipe_for
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.validation import segmentation as segmentation_validation
 from bodycomp.validation import slices as slice_validation
 from bodycomp.validation.details import evenly

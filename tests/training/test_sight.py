@@ -13,16 +13,17 @@ import pytest
 import torch
 
 from bodycomp.cli import build_parser, main
-from bodycomp.cli.train import _values
+from bodycomp.cli.option_parser import read_options
 from bodycomp.errors import OutputError, RunInterruptedError, UsageError
 from bodycomp.networks.unet import UNet, UNetConfig
 from bodycomp.training.command import command_line
 from bodycomp.training.dry_run import dry_run
 from bodycomp.training.fit import train_slice_selection
 from bodycomp.training.loggers import check_loggers
-from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.options import RunOptions
 from bodycomp.training.outlook import Pace, Work
 from bodycomp.training.slice_selection import SliceSelectionModule
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
 PLACES = {"data_dir": Path("my data"), "output_dir": Path("models")}
 
@@ -32,9 +33,7 @@ PLACES = {"data_dir": Path("my data"), "output_dir": Path("models")}
     [
         SegmentationOptions(**PLACES),
         SegmentationOptions(**PLACES, name="a", thoracic=True, loggers=("mlflow", "wandb")),
-        SegmentationOptions(
-            **PLACES, arch=SegmentationOptions.architectures[1], augmentation=False
-        ),
+        SegmentationOptions(**PLACES, arch="patch_unet", augmentation=False),
         SliceSelectionOptions(**PLACES, levels=("T5", "L3"), omit_batch_norm=True, max_minutes=2.5),
         SliceSelectionOptions(
             **PLACES, load_weights=Path("m.hdf5"), batch_size=3, resume=True, name="b"
@@ -45,7 +44,7 @@ PLACES = {"data_dir": Path("my data"), "output_dir": Path("models")}
 def test_a_command_line_gives_the_options_that_it_was_made_of(options: RunOptions):
     _, *words = shlex.split(command_line(options))
     parsed = build_parser().parse_args(words)
-    assert type(options)(**_values(parsed, type(options))) == options
+    assert read_options(parsed, type(options)) == options
 
 
 def test_the_time_left_counts_steps_and_validations_but_not_the_first_slow_step():

@@ -19,7 +19,8 @@ from scipy import ndimage
 
 from bodycomp.data.issues import shortened
 from bodycomp.data.layout import images_path, masks_path, png_path, table_path
-from bodycomp.validation.validate import ValidationOptions, validate_training_set
+from bodycomp.validation.options import ValidationOptions
+from bodycomp.validation.validate import validate_training_set
 from support.phantom_sets import (
     LEVEL_SPLITS,
     LEVELS,

@@ -17,11 +17,12 @@ from bodycomp.annotation.grid import (
     pixel_positions,
     slice_heights_mm,
 )
-from bodycomp.annotation.labels import Layer, Structure, Wanted, everything, values_in
+from bodycomp.annotation.labels import Layer, Structure, Wanted, everything
 from bodycomp.annotation.reference import check_reference
 from bodycomp.dicom.rtstruct import Region, StructureSet, read_structure_set
 from bodycomp.dicom.seg import SegFile, SegFrame, read_seg
 from bodycomp.errors import SeriesError
+from bodycomp.imaging.label_map import values_in
 from bodycomp.reading.kinds import dicom_file
 from bodycomp.scan import Scan
 

@@ -7,13 +7,13 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Final, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Final, Self
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
 from bodycomp.errors import SeriesError, UsageError
-from bodycomp.imaging.label_map import LabelValues
+
+if TYPE_CHECKING:
+    from bodycomp.imaging.label_map import LabelValues
 
 IGNORED: Final = "ignore"
 """Takes the place of a tissue for labels that are known and not wanted: they become background."""
@@ -225,15 +225,3 @@ def everything(structure: Structure) -> bool:
     """Want every structure."""
     del structure
     return True
-
-
-def values_in(labels: LabelValues) -> list[int]:
-    """Return the labels that occur, without the background.
-
-    >>> values_in(np.array([[[0, 7, 2]]], np.uint8))
-    [2, 7]
-    """
-    counts = np.zeros(1 + int(labels.max(initial=0)), np.intp)
-    for plane in labels:  # bincount makes a copy eight times as large
-        counts += np.bincount(plane.reshape(-1), minlength=len(counts))
-    return [int(value) for value in np.flatnonzero(counts) if value]

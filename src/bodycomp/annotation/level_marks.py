@@ -8,26 +8,10 @@ from itertools import pairwise
 from typing import Literal
 
 from bodycomp.annotation.grid import slice_heights_mm
+from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.level_names import head_to_feet, vertebra_rank
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LevelOptions:
-    """What a file of levels cannot say by itself.
-
-    Attributes:
-        case: The rows of a table that count: its case or patient column has this text.
-        first_slice: Number of the first slice; 0, or 1 as ITK-SNAP and many tables count.
-        from_end: End of the body at which slices are counted from.
-        vertebra_labels: Level -> label number in a vertebra map; empty for TotalSegmentator's.
-    """
-
-    case: str = field(default="", repr=False)
-    first_slice: int = 0
-    from_end: Literal["feet", "head"] = "feet"
-    vertebra_labels: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

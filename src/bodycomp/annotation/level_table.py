@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.annotation.level_marks import LevelOptions, slice_of_number, ways_of_counting
+from bodycomp.annotation.level_marks import slice_of_number, ways_of_counting
+from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.errors import SeriesError, SliceCountError, UsageError
 from bodycomp.imaging.volume import MAX_SHEAR_DEGREES, Volume, obliquity_degrees
 from bodycomp.level_names import level_named, vertebra_named

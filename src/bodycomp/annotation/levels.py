@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, marks_inside
+from bodycomp.annotation.level_marks import LevelMarks, marks_inside
+from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.annotation.level_table import read_level_table
 from bodycomp.annotation.markups import read_markups
 from bodycomp.annotation.vertebrae import read_vertebrae

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from bodycomp.annotation.labels import Layer, Structure, Wanted, everything, values_in
+from bodycomp.annotation.labels import Layer, Structure, Wanted, everything
 from bodycomp.errors import SeriesError
+from bodycomp.imaging.label_map import values_in
 from bodycomp.reading.kinds import visible_files
 from bodycomp.scan import Scan
 

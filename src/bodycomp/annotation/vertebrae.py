@@ -20,7 +20,8 @@ from scipy import ndimage
 from bodycomp.annotation.grid import slice_heights_mm
 from bodycomp.annotation.labels import Layer, Structure
 from bodycomp.annotation.layers import read_layers
-from bodycomp.annotation.level_marks import LevelOptions, z_of_heights
+from bodycomp.annotation.level_marks import z_of_heights
+from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.level_names import vertebra_named

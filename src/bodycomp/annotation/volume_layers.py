@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.annotation.grid import place_label_map
-from bodycomp.annotation.labels import Layer, Structure, Wanted, everything, values_in
+from bodycomp.annotation.labels import Layer, Structure, Wanted, everything
 from bodycomp.errors import SeriesError
-from bodycomp.imaging.label_map import LabelMap
+from bodycomp.imaging.label_map import LabelMap, values_in
 from bodycomp.nifti import read_nifti_labels
 from bodycomp.nrrd import Segment, read_nrrd_labels
 from bodycomp.reading.kinds import Kind, kind_of, structure_name, visible_files

@@ -10,28 +10,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import signal
 import sys
 from collections.abc import Sequence
 
 from bodycomp import __version__
-from bodycomp.cli import (
-    analyze,
-    cache,
-    card,
-    demo,
-    evaluate,
-    import_keras,
-    phantom,
-    prepare,
-    remeasure,
-    report,
-    review,
-    show,
-    train,
-    validate,
-)
 from bodycomp.errors import BodycompError, RunInterruptedError, UsageError
 
 log = logging.getLogger("bodycomp")
@@ -41,6 +26,24 @@ EXIT_USAGE = 2
 EXIT_FAULT = 70
 EXIT_SIGNAL_BASE = 128
 
+COMMANDS = {
+    "demo": "run everything on synthetic patients, in about 15 minutes",
+    "phantom": "write synthetic patients to train and test on",
+    "prepare": "make a training set from annotated scans",
+    "validate": "find what is wrong with a training set",
+    "show": "make a page of a training set to look at",
+    "train": "train a network on your own scans",
+    "import-keras": "take over a model of the earlier Keras implementation",
+    "card": "show what a model is for, how good it is and where it fails",
+    "analyze": "measure DICOM, NIfTI or NRRD with trained models",
+    "report": "make a page of the results of a run, to look at and to review",
+    "review": "apply what people said of results",
+    "remeasure": "measure a series anew with a corrected mask, or at another slice",
+    "evaluate": "say how good models are on scans and sets with truth",
+    "cache": "show or clear the cache of decoded slices",
+}
+"""Command -> what it does; its module has the same name and is imported when it is needed."""
+
 DESCRIPTION = """\
 Body composition from CT: train the two networks on your own scans, then measure muscle and fat.
 
@@ -49,7 +52,7 @@ muscle, subcutaneous fat and visceral fat on it. Not a medical device: for resea
 
 EPILOG = """\
 start here:
-  bodycomp demo demo-output       the whole road on synthetic patients, about 15 minutes
+  bodycomp demo demo-output       everything on synthetic patients, about 15 minutes
   bodycomp prepare --help         make training sets of your own annotated scans
   bodycomp train --help           train on them
   bodycomp analyze --help         measure DICOM or NIfTI with trained models
@@ -57,8 +60,12 @@ start here:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command; imports nothing heavy."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command; imports nothing heavy.
+
+    Args:
+        command: The one to be run, whose options are then the only ones added; None for all.
+    """
     parser = argparse.ArgumentParser(
         prog="bodycomp",
         description=DESCRIPTION,
@@ -74,29 +81,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quiet", action="store_true", help="show warnings and errors only")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for family in (
-        demo,
-        phantom,
-        prepare,
-        validate,
-        show,
-        train,
-        import_keras,
-        card,
-        analyze,
-        report,
-        review,
-        remeasure,
-        evaluate,
-        cache,
-    ):
-        family.add_parser(subparsers)
+    for name, about in COMMANDS.items():
+        added = subparsers.add_parser(name, help=about, formatter_class=parser.formatter_class)
+        if command in (name, None):
+            importlib.import_module(f"bodycomp.cli.{name.replace('-', '_')}").set_up(added)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; argparse itself exits with 2 on bad options."""
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    command = next((word for word in words if not word.startswith("-")), "")
+    arguments = build_parser(command).parse_args(words)
     _set_up_logging(quiet=arguments.quiet, debug=arguments.debug)
     try:
         return int(arguments.run(arguments))

@@ -14,14 +14,9 @@ later epochs and runs need not decode it again. Everything in the cache can be m
 training sets; files are named by their content alone."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser of ``bodycomp``."""
-    parser = subparsers.add_parser(
-        "cache",
-        help="show or clear the cache of decoded slices",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Make the parser of this command."""
+    parser.description = DESCRIPTION
     parser.add_argument("--clear", action="store_true", help="remove everything in it")
     parser.add_argument(
         "--cache_dir",

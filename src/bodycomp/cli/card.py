@@ -23,14 +23,9 @@ Three options add to the card of one model first (of a Keras file: import it bef
 For research only, not a medical device."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser of ``bodycomp``."""
-    parser = subparsers.add_parser(
-        "card",
-        help="show what a model is for, how good it is and where it fails",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Make the parser of this command."""
+    parser.description = DESCRIPTION
     add = parser.add_argument
     add("model", metavar="MODEL", type=Path, help="model, run, or folder of both models")
     add("--page", metavar="PAGE", type=Path, help="write the card as an HTML page, too")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bodycomp.networks.names import ACTIVATIONS
+from bodycomp.cli.option_parser import add_options, read_options
+from bodycomp.networks.keras_options import KerasOptions
 
 DESCRIPTION = """\
 Turn a U-Net or DenseNet of the earlier Keras implementation into a model folder, which
@@ -22,30 +23,13 @@ Put the two models into one folder to analyse with them:
   bodycomp analyze scans --models models --out results"""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser of ``bodycomp``."""
-    parser = subparsers.add_parser(
-        "import-keras",
-        help="take over a model of the earlier Keras implementation",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Make the parser of this command."""
+    parser.description = DESCRIPTION
     add = parser.add_argument
     add("weights", metavar="WEIGHTS", type=Path, help="HDF5 file of Keras 2")
     add("--out", "-o", metavar="MODEL", type=Path, required=True, help="model folder to make")
-    add(
-        "--levels",
-        "-L",
-        nargs="+",
-        metavar="LEVEL",
-        help="DenseNet: levels of its outputs, in order (default L3 for a single one)",
-    )
-    add(
-        "--threshold",
-        type=float,
-        metavar="MM",
-        help="DenseNet: scale of its soft threshold in mm, as in its training (default 10)",
-    )
+    add_options(parser, KerasOptions)
     add(
         "--tissues",
         nargs="+",
@@ -59,23 +43,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="U-Net: the same as --tissues muscle subcutaneous_fat",
     )
-    add(
-        "--activation",
-        choices=ACTIVATIONS,
-        help="as in its training (default: what the file says; relu for weights alone)",
-    )
     add("--overwrite", action="store_true", help="replace a model folder that is there")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Import one file and say what it holds."""
-    from rich.console import Console
-
     from bodycomp.anatomy import tissue_by_key, tissues_for
+    from bodycomp.cli.terminal import say
     from bodycomp.errors import UsageError
-    from bodycomp.level_names import check_levels
-    from bodycomp.networks.keras import KerasOptions
     from bodycomp.networks.keras_import import import_keras
 
     if arguments.thoracic and arguments.tissues:
@@ -83,24 +59,16 @@ def run(arguments: argparse.Namespace) -> int:
     tissues = tissues_for(thoracic=True) if arguments.thoracic else None
     if arguments.tissues:
         tissues = tuple(tissue_by_key(key) for key in arguments.tissues)
-    options = KerasOptions(
-        activation=arguments.activation,
-        levels=check_levels(arguments.levels) if arguments.levels else None,
-        target_scale_mm=arguments.threshold,
-    )
     card = import_keras(
         arguments.weights,
         arguments.out,
-        options,
+        read_options(arguments, KerasOptions),
         tissues=tissues,
         overwrite=arguments.overwrite,
     ).card
     outputs = ", ".join(card.levels or (tissue.key for tissue in card.tissues))
-    Console().print(
+    say(
         f"{card.task.replace('_', ' ')} model ({card.architecture}, {card.config['activation']}) "
-        f"for {outputs} in {arguments.out}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"for {outputs} in {arguments.out}"
     )
     return 0

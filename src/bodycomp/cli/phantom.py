@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from bodycomp.cli.option_parser import add_options, read_options
+from bodycomp.cohort.options import CohortOptions
 
 DESCRIPTION = """\
 Write a cohort of synthetic torso CT studies, so that everything runs without a hospital.
@@ -21,57 +23,25 @@ OUT/cases.csv       every main series with its truth, split, sex, BMI and scanne
 The same seed gives the same bytes."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser of ``bodycomp``."""
-    parser = subparsers.add_parser(
-        "phantom",
-        help="write synthetic patients to train and test on",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
-    parser.add_argument("--patients", "-n", type=int, default=7, help="patients (default 7)")
-    parser.add_argument("--seed", "-s", type=int, default=0, help="seed, 0 or more (default 0)")
-    parser.add_argument(
-        "--splits",
-        type=int,
-        nargs=3,
-        metavar=("TRAIN", "VAL", "TEST"),
-        help="patients per split, adding up to --patients (default 4 : 1 : 2)",
-    )
-    parser.add_argument(
-        "--no-dicom", action="store_true", help="write the training sets and the truth alone"
-    )
-    parser.add_argument(
-        "--jobs", "-j", type=int, default=None, help="processes (default: one per core)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace a folder with content")
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Make the parser of this command."""
+    parser.description = DESCRIPTION
+    add_options(parser, CohortOptions)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the cohort and say what was written."""
-    from rich.console import Console
+    from bodycomp.cli.terminal import progress_bar, say
+    from bodycomp.cohort.write import write_cohort
 
-    from bodycomp.cli.progress import progress_bar
-    from bodycomp.cohort import CohortOptions, default_splits, write_cohort
-
-    splits = tuple(arguments.splits or default_splits(arguments.patients))
-    options = CohortOptions(
-        folder=arguments.out,
-        patients=arguments.patients,
-        seed=arguments.seed,
-        splits=splits,
-        dicom=not arguments.no_dicom,
-        jobs=arguments.jobs,
-        overwrite=arguments.overwrite,
-    )
-    with progress_bar("phantom patients", arguments.patients) as advance:
+    options = read_options(arguments, CohortOptions)
+    with progress_bar("phantom patients", options.patients) as advance:
         summary = write_cohort(options, progress=advance)
-    Console().print(
-        f"{arguments.patients} patients ({splits[0]} train, {splits[1]} val, {splits[2]} test) "
-        f"in {arguments.out}: {summary.mask_slices} slices with masks, "
-        f"{summary.level_slices} slices with offsets, {summary.dicom_files} DICOM files",
-        highlight=False,
+    train, val, test = options.splits
+    say(
+        f"{options.patients} patients ({train} train, {val} val, {test} test) in {options.folder}: "
+        f"{summary.mask_slices} slices with masks, {summary.level_slices} slices with offsets, "
+        f"{summary.dicom_files} DICOM files"
     )
     return 0

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bodycomp.cli.prepare_options import (
-    add_common_options,
-    add_level_options,
-    add_segmentation_options,
-    add_slice_selection_options,
-    level_format,
-)
-
-if TYPE_CHECKING:
-    from bodycomp.preparation.options import Task
+from bodycomp.cli.option_parser import add_command, add_options, read_options
+from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask
 
 DESCRIPTION = """\
 Make a training set from annotated scans: 'segmentation' from drawn tissues, 'slice-selection' from
@@ -72,107 +64,60 @@ before you use it, above all at the patients' codes: they are taken from the DIC
 from folders and file names."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser of ``bodycomp``."""
-    prepare = subparsers.add_parser(
-        "prepare",
-        help="make a training set from annotated scans",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Make the parser of this command."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    sets = parser.add_subparsers(title="what to make", metavar="SET", required=True)
+    for name, task, description in (
+        ("segmentation", SegmentationTask, SEGMENTATION_DESCRIPTION),
+        ("slice-selection", SliceTask, SLICE_SELECTION_DESCRIPTION),
+    ):
+        made = add_command(sets, name, description.split("\n\n", maxsplit=1)[0])
+        made.description, made.epilog = description, AFTER
+        add_options(made, PrepareOptions, task=task)["more"].add_argument(
+            "--allow-refused", action="store_true", help="exit with 0 although cases are left out"
+        )
+        made.set_defaults(run=partial(run, task))
+    discover = add_command(
+        sets, "discover", "draft a cases table from a folder of scans and annotations"
     )
-    sets = prepare.add_subparsers(title="what to make", metavar="SET", required=True)
-    segmentation = _set_parser(sets, "segmentation", SEGMENTATION_DESCRIPTION)
-    add_segmentation_options(segmentation)
-    slice_selection = _set_parser(sets, "slice-selection", SLICE_SELECTION_DESCRIPTION)
-    add_slice_selection_options(slice_selection)
-    for parser in (segmentation, slice_selection):
-        add_level_options(parser)
-        add_common_options(parser)
-    segmentation.set_defaults(run=run_segmentation)
-    slice_selection.set_defaults(run=run_slice_selection)
-    _add_discover(sets)
+    discover.description = DISCOVER_DESCRIPTION
+    discover.add_argument("folder", metavar="FOLDER", type=Path, help="folder to search")
+    discover.add_argument("cases", metavar="CASES", type=Path, help="cases table to write, .csv")
+    discover.add_argument("--overwrite", action="store_true", help="replace a table that is there")
+    discover.set_defaults(run=run_discover)
 
 
-def _set_parser(
-    sets: argparse._SubParsersAction[argparse.ArgumentParser], name: str, description: str
-) -> argparse.ArgumentParser:
-    parser = sets.add_parser(
-        name,
-        help=description.split("\n\n", maxsplit=1)[0],
-        description=description,
-        epilog=AFTER,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("cases", metavar="CASES", type=Path, help="cases table, .csv or .yaml")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
-    return parser
+def run(task: type[SegmentationTask | SliceTask], arguments: argparse.Namespace) -> int:
+    """Prepare a set, report what came of it, and fail if cases are missing."""
+    from bodycomp.cli.prepare_summary import print_summary
+    from bodycomp.preparation.run import prepare
+    from bodycomp.progress import stage_progress
 
-
-def _add_discover(sets: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = sets.add_parser(
-        "discover",
-        help="draft a cases table from a folder of scans and annotations",
-        description=DISCOVER_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder to search")
-    parser.add_argument("cases", metavar="CASES", type=Path, help="cases table to write, .csv")
-    parser.add_argument("--overwrite", action="store_true", help="replace a table that is there")
-    parser.set_defaults(run=run_discover)
-
-
-def run_segmentation(arguments: argparse.Namespace) -> int:
-    """Prepare a segmentation set."""
-    from bodycomp.annotation.labels import LabelMapping
-    from bodycomp.data.samples import MaskSampling
-    from bodycomp.preparation.options import SegmentationTask
-
-    mapping = LabelMapping.parse(arguments.labels) if arguments.labels else None
-    sampling = MaskSampling(
-        annotated_only=arguments.slices == "annotated",
-        spacing_mm=arguments.spacing_mm,
-        around=arguments.around or "",
-        reach_mm=arguments.reach_mm,
-        max_per_scan=arguments.max_per_scan,
-    )
-    return _run(arguments, SegmentationTask(mapping, sampling, level_format(arguments)))
-
-
-def run_slice_selection(arguments: argparse.Namespace) -> int:
-    """Prepare a slice-selection set."""
-    from bodycomp.anatomy import DEFAULT_LEVEL
-    from bodycomp.data.samples import LevelSampling
-    from bodycomp.preparation.options import SliceTask
-
-    levels = tuple(arguments.levels or ())
-    sampling = LevelSampling(
-        spacing_mm=arguments.spacing_mm,
-        near=levels or (DEFAULT_LEVEL,),
-        near_mm=arguments.near_mm,
-        far_stride=arguments.far_stride,
-    )
-    return _run(arguments, SliceTask(levels, sampling, level_format(arguments)))
+    options = read_options(arguments, PrepareOptions, task=task)
+    _quiet_searches()
+    stages = {"cases": "cases", "writing": "writing", "checking": "reading again"}
+    with stage_progress(stages) as progress:
+        summary = prepare(options, progress)
+    print_summary(options, summary, allow_refused=arguments.allow_refused)
+    return 0 if arguments.allow_refused or not summary.refused else 1
 
 
 def run_discover(arguments: argparse.Namespace) -> int:
     """Draft a cases table and say what was found."""
-    from rich.console import Console
-
-    from bodycomp.cli.progress import stage_progress
+    from bodycomp.cli.terminal import say
     from bodycomp.preparation.discovery import discover
+    from bodycomp.progress import stage_progress
 
     _quiet_searches()
     with stage_progress({"search": "reading headers"}) as progress:
         draft = discover(arguments.folder, arguments.cases, progress, overwrite=arguments.overwrite)
-    Console().print(
+    say(
         f"{draft.scans} scans, {draft.with_masks} with masks, {draft.with_levels} with levels, "
-        f"{draft.noted} rows with a note: {arguments.cases}\n"
-        "Look through the table, then type\n"
-        f"  bodycomp prepare segmentation {arguments.cases} OUT --labels ...\n"
+        f"{draft.noted} rows with a note: {arguments.cases}",
+        "Look through the table, then type",
+        f"  bodycomp prepare segmentation {arguments.cases} OUT --labels ...",
         f"  bodycomp prepare slice-selection {arguments.cases} OUT",
-        highlight=False,
-        markup=False,
     )
     return 0
 
@@ -180,29 +125,3 @@ def run_discover(arguments: argparse.Namespace) -> int:
 def _quiet_searches() -> None:
     """Keep to what the table says: a search counts its files alone, and every case is one."""
     logging.getLogger("bodycomp.dicom.series").setLevel(logging.WARNING)
-
-
-def _run(arguments: argparse.Namespace, task: Task) -> int:
-    """Prepare, tell what came of it, and fail if cases are missing."""
-    from bodycomp.cli.prepare_summary import print_summary
-    from bodycomp.cli.progress import stage_progress
-    from bodycomp.preparation.options import PrepareOptions, SplitOptions
-    from bodycomp.preparation.run import prepare
-
-    fractions = tuple(arguments.split) if arguments.split else None
-    options = PrepareOptions(
-        cases=arguments.cases,
-        out=arguments.out,
-        task=task,
-        split=SplitOptions(fractions, arguments.seed, tuple(arguments.stratify or ())),
-        jobs=arguments.jobs,
-        identifiers=arguments.identifiers,
-        shared_patient_id=arguments.shared_patient_id,
-        overwrite=arguments.overwrite,
-    )
-    _quiet_searches()
-    stages = {"cases": "cases", "writing": "writing", "checking": "reading again"}
-    with stage_progress(stages) as progress:
-        summary = prepare(options, progress)
-    print_summary(options, summary, allow_refused=arguments.allow_refused)
-    return 0 if arguments.allow_refused or not summary.refused else 1

@@ -19,14 +19,9 @@ The page holds pictures of patients: keep it where the results may be kept.
 For research only, not a medical device."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser of ``bodycomp``."""
-    parser = subparsers.add_parser(
-        "report",
-        help="make a page of the results of a run, to look at and to review",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Make the parser of this command."""
+    parser.description = DESCRIPTION
     parser.add_argument("run_dir", metavar="OUT", type=Path, help="folder of the run")
     parser.add_argument(
         "--out",
@@ -40,8 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the page and say where it is."""
-    from rich.console import Console
-
+    from bodycomp.cli.terminal import say
     from bodycomp.training.run_page import is_run_folder, write_run_page
 
     if is_run_folder(arguments.run_dir):
@@ -50,6 +44,5 @@ def run(arguments: argparse.Namespace) -> int:
         from bodycomp.study.analysis_page import write_analysis_page
 
         page = write_analysis_page(arguments.run_dir, arguments.out)
-    words = f"{page} ({page.stat().st_size / 1e6:.1f} MB)"
-    Console().print(words, highlight=False, markup=False, soft_wrap=True)
+    say(f"{page} ({page.stat().st_size / 1e6:.1f} MB)")
     return 0

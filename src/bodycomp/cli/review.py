@@ -1,14 +1,13 @@
-"""``bodycomp review``: take in what people said of results."""
+"""``bodycomp review``: apply what people said of results."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodycomp.cli.correction_options import add_correction_options, correction_options
+from bodycomp.cli.option_parser import add_command, add_options, read_options
 from bodycomp.cli.threads import share_cores
+from bodycomp.review.options import ReviewOptions
 
 if TYPE_CHECKING:
     from bodycomp.review.apply import ReviewOutcome
@@ -27,68 +26,43 @@ A review that does not fit the results is refused, with line and column, and not
 docs/review.md leads through the whole loop. For research only, not a medical device."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser of ``bodycomp``."""
-    family = subparsers.add_parser("review", help="take in what people said of results")
-    actions = family.add_subparsers(title="actions", metavar="ACTION", required=True)
-    parser = actions.add_parser(
-        "apply",
-        help="accept, reject and move by the CSV of a review page",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("out", metavar="OUT", type=Path, help="folder that bodycomp analyze left")
-    add("review", metavar="REVIEW.csv", type=Path, help="what the review page exported")
-    add_correction_options(parser)
-    add(
-        "--no-scans",
-        dest="move",
-        action="store_false",
-        help="leave moved levels for another time, take in the rest",
-    )
-    add(
-        "--by",
-        metavar="NAME",
-        default="",
-        help="who reviewed, where the review does not say it; initials or a code will do",
-    )
-    parser.set_defaults(run=run)
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Make the parser of this command."""
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    apply = add_command(actions, "apply", "accept, reject and move by the CSV of a review page")
+    apply.description = DESCRIPTION
+    add_options(apply, ReviewOptions)
+    apply.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Apply the review and say what changed."""
     share_cores()
-    from bodycomp.cli.progress import study_progress
-    from bodycomp.review.apply import ReviewOptions, apply_review
+    from bodycomp.cli.terminal import say, study_progress
+    from bodycomp.review.apply import apply_review
 
-    options = ReviewOptions(
-        review=arguments.review,
-        scans=correction_options(arguments),
-        move=arguments.move,
-        reviewer=arguments.by,
-    )
+    options = read_options(arguments, ReviewOptions)
     with study_progress() as progress:
         outcome = apply_review(options, progress)
-    sys.stdout.write("\n".join(_told(outcome)) + "\n")
+    say(*_lines(outcome))
     return 0
 
 
-def _told(outcome: ReviewOutcome) -> list[str]:
+def _lines(outcome: ReviewOutcome) -> list[str]:
     moved = f"levels measured where they were moved to: {outcome.moved}"
-    told = [f"cases reviewed: {outcome.new}, {moved}, put back: {outcome.restored}"]
+    lines = [f"cases reviewed: {outcome.new}, {moved}, put back: {outcome.restored}"]
     if outcome.repeated:
-        told.append(f"rows that say what counted already: {outcome.repeated}")
+        lines.append(f"rows that say what counted already: {outcome.repeated}")
     if outcome.older:
-        told.append(f"rows left out, older than the last word on their case: {outcome.older}")
+        lines.append(f"rows left out, older than the last word on their case: {outcome.older}")
     if outcome.rejected_moves:
-        told.append(f"moved and rejected, so not measured: {outcome.rejected_moves}")
+        lines.append(f"moved and rejected, so not measured: {outcome.rejected_moves}")
     if outcome.waiting:
-        told.append(
+        lines.append(
             f"moved levels that wait until the same command has the scans: {outcome.waiting}"
         )
     verdicts = outcome.verdicts
-    told.append(
+    lines.append(
         f"in all {verdicts['accept']} accepted, {verdicts['reject']} rejected; {outcome.table}"
     )
-    return told
+    return lines

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from functools import partial
 
+from bodycomp.cli.option_parser import add_command, add_options, read_options
 from bodycomp.cli.threads import share_cores
-from bodycomp.cli.train_options import (
-    add_run_options,
-    add_segmentation_options,
-    add_slice_selection_options,
-)
-from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.options import RunOptions
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
 SEGMENTATION_DESCRIPTION = """\
 Train the network that labels muscle, subcutaneous fat and visceral fat on axial CT slices.
@@ -33,74 +30,54 @@ meta/test.csv the best model is scored on them once, at the end."""
 
 EPILOG = """\
 The run's folder MODEL_OUTPUT_DIR/NAME receives the best model (model/), learning curves, example
-pictures, metrics.csv, TensorBoard files, a manifest, and checkpoints to go on from. Ctrl-C ends in
-good order after the current step; the same command with --resume goes on as if nothing had been.
+pictures, metrics.csv, TensorBoard files, a manifest, and checkpoints to resume from. Ctrl-C ends in
+good order after the current step; the same command with --resume continues as if nothing had
+happened.
 
---dry-run writes nothing: it tells how long the run would take, and how much memory and disk."""
-
-
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser of ``bodycomp``."""
-    train = subparsers.add_parser("train", help="train a network on your own scans")
-    tasks = train.add_subparsers(title="networks", metavar="NETWORK", required=True)
-    segmentation = _task_parser(tasks, "segmentation", SEGMENTATION_DESCRIPTION)
-    add_run_options(segmentation, SegmentationOptions)
-    add_segmentation_options(segmentation)
-    slice_selection = _task_parser(tasks, "slice-selection", SLICE_SELECTION_DESCRIPTION)
-    add_run_options(slice_selection, SliceSelectionOptions)
-    add_slice_selection_options(slice_selection)
+--dry-run writes nothing: it estimates how much time, memory and disk the run would take."""
 
 
-def run_segmentation(arguments: argparse.Namespace) -> int:
-    """Train a segmentation model."""
-    options = SegmentationOptions(**_values(arguments, SegmentationOptions))
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Make the parser of this command."""
+    tasks = parser.add_subparsers(title="networks", metavar="NETWORK", required=True)
+    for name, kind, description in (
+        ("segmentation", SegmentationOptions, SEGMENTATION_DESCRIPTION),
+        ("slice-selection", SliceSelectionOptions, SLICE_SELECTION_DESCRIPTION),
+    ):
+        task = add_command(tasks, name, description.split("\n\n", maxsplit=1)[0])
+        task.description, task.epilog = description, EPILOG
+        groups = add_options(task, kind)
+        groups["the run"].add_argument(
+            "--dry-run",
+            "--dry_run",
+            action="store_true",
+            help="check the data, build the network, do a few steps, estimate the time, memory and "
+            "disk that the run would take, and write nothing",
+        )
+        if kind is SegmentationOptions:
+            groups["the U-Net and its classes"].add_argument(
+                "--apply_window_function",
+                "-p",
+                action="store_true",
+                help="accepted for old command lines; the window (level 40, width 400 HU) is part "
+                "of every model's preprocessing and always on",
+            )
+        task.set_defaults(run=partial(run, kind))
+
+
+def run(kind: type[RunOptions], arguments: argparse.Namespace) -> int:
+    """Train, or estimate what a training would take."""
+    options = read_options(arguments, kind)
     share_cores()
     if arguments.dry_run:
-        return _try(options)
-    from bodycomp.training.fit import train_segmentation
+        from bodycomp.training.dry_run import dry_run
 
-    train_segmentation(options)
+        sys.stdout.write("\n".join(dry_run(options).lines()) + "\n")
+        return 0
+    from bodycomp.training.fit import train_segmentation, train_slice_selection
+
+    if isinstance(options, SegmentationOptions):
+        train_segmentation(options)
+    elif isinstance(options, SliceSelectionOptions):
+        train_slice_selection(options)
     return 0
-
-
-def run_slice_selection(arguments: argparse.Namespace) -> int:
-    """Train a slice-selection model."""
-    options = SliceSelectionOptions(**_values(arguments, SliceSelectionOptions))
-    share_cores()
-    if arguments.dry_run:
-        return _try(options)
-    from bodycomp.training.fit import train_slice_selection
-
-    train_slice_selection(options)
-    return 0
-
-
-def _try(options: RunOptions) -> int:
-    """Tell what a training would take."""
-    from bodycomp.training.dry_run import dry_run
-
-    sys.stdout.write("\n".join(dry_run(options).lines()) + "\n")
-    return 0
-
-
-def _values(arguments: argparse.Namespace, options: type[RunOptions]) -> dict[str, Any]:
-    """Return the values of the options class's fields, lists as tuples."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in vars(arguments).items()
-        if name in options.__dataclass_fields__
-    }
-
-
-def _task_parser(
-    tasks: argparse._SubParsersAction[argparse.ArgumentParser], name: str, description: str
-) -> argparse.ArgumentParser:
-    parser = tasks.add_parser(
-        name,
-        help=description.split("\n\n", maxsplit=1)[0],
-        description=description,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=run_segmentation if name == "segmentation" else run_slice_selection)
-    return parser

@@ -7,17 +7,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bodycomp.cli.option_parser import add_options, read_options
+from bodycomp.validation.options import ValidationOptions
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bodycomp.data.issues import Issue
-    from bodycomp.validation.validate import Validation, ValidationOptions
+    from bodycomp.validation.validate import Validation
 
 DESCRIPTION = """\
 Read a training set once and list everything that is wrong or looks wrong with it.
 
 DATA_DIR is a segmentation training set (train_images.npy, train_masks.npy, ...) or one for slice
-selection (images/ and meta/); which of the two is told by its files. Errors keep it from being
+selection (images/ and meta/); its files show which of the two. Errors keep it from being
 trained on, warnings deserve a look. Beyond what training itself checks: duplicates and
 near-duplicates, patients in two splits, flips, table or arms labelled as tissue, HU and areas that
 no tissue has, offsets that contradict each other or anatomy. Every rule, and what it cannot see:
@@ -28,31 +31,11 @@ Exit code 0 without errors, 1 with errors (with --strict also with warnings)."""
 STYLES = {"error": "bold red", "warning": "bold yellow"}
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser of ``bodycomp``."""
-    parser = subparsers.add_parser(
-        "validate",
-        help="find what is wrong with a training set",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Make the parser of this command."""
+    parser.description = DESCRIPTION
     parser.add_argument("data_dir", metavar="DATA_DIR", type=Path, help="the training set")
-    parser.add_argument(
-        "--levels",
-        "-L",
-        nargs="+",
-        metavar="LEVEL",
-        help="levels of a slice-selection set (default: those with offsets in every split)",
-    )
-    parser.add_argument(
-        "--thoracic", "-t", action="store_true", help="a segmentation set without visceral fat"
-    )
-    parser.add_argument(
-        "--allow-scaled-images",
-        action="store_true",
-        help="images that look windowed or scaled, and other issues that are based on HU, are "
-        "warnings, not errors",
-    )
+    add_options(parser, ValidationOptions)
     parser.add_argument(
         "--json", metavar="FILE", help="also write all issues as JSON; - for standard output"
     )
@@ -66,14 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bodycomp.cli import EXIT_FAILED
     from bodycomp.json_file import json_text, write_json
-    from bodycomp.validation.validate import ValidationOptions, validation_to_dict
+    from bodycomp.validation.validate import validation_to_dict
 
-    options = ValidationOptions(
-        levels=tuple(arguments.levels) if arguments.levels else None,
-        thoracic=arguments.thoracic,
-        allow_scaled=arguments.allow_scaled_images,
-    )
-    validation = validate_with_bar(arguments.data_dir, options)
+    validation = validate_with_bar(arguments.data_dir, read_options(arguments, ValidationOptions))
     to_standard_output = arguments.json == "-"
     if to_standard_output:
         sys.stdout.write(json_text(validation_to_dict(validation)))
@@ -87,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def validate_with_bar(data_dir: Path, options: ValidationOptions) -> Validation:
     """Validate a training set under a progress bar."""
-    from bodycomp.cli.progress import make_bar
     from bodycomp.networks.allocator import keep_freed_memory
+    from bodycomp.progress import make_bar
     from bodycomp.validation.validate import validate_training_set
 
     keep_freed_memory()

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
+from bodycomp.options import check_options, declare, option
 
 
 @dataclass(frozen=True, slots=True)
 class CohortOptions:
-    """Options of ``write_cohort``.
+    """Options of ``write_cohort``; each is described beside its field.
 
     Attributes:
-        folder: Folder to make.
-        patients: Number of patients, at least 1.
-        seed: Seed of the whole cohort, 0 or more.
-        splits: Patients in train, val and test, adding up to ``patients``. A split without
-            patients is left out of the training sets.
-        dicom: Write each patient's study as DICOM.
-        jobs: Processes; None for one per core.
-        overwrite: Replace a folder that has content.
+        splits: Patients in train, val and test; ``default_splits`` if all are 0. A split
+            without patients is left out of the training sets.
 
     Raises:
         UsageError: A number is out of range or the splits do not add up.
     """
 
-    folder: Path
-    patients: int
-    seed: int
-    splits: tuple[int, int, int]
-    dicom: bool = True
-    jobs: int | None = None
-    overwrite: bool = False
+    folder: Path = field(metadata=declare("OUT", help="folder to make"))
+    patients: int = option(7, "--patients -n", at_least=1, help="patients (default {default})")
+    seed: int = option(0, "--seed -s", at_least=0, help="seed, 0 or more (default {default})")
+    splits: tuple[int, int, int] = option(
+        (0, 0, 0),
+        "--splits",
+        metavar="TRAIN VAL TEST",
+        help="patients per split, adding up to --patients (default 4 : 1 : 2)",
+    )
+    dicom: bool = option(True, "--no-dicom", help="write the training sets and the truth alone")
+    jobs: int | None = option(
+        None, "--jobs -j", at_least=1, help="processes (default: one per core)"
+    )
+    overwrite: bool = option(False, "--overwrite", help="replace a folder with content")
 
     def __post_init__(self) -> None:
-        if self.patients < 1:
-            raise UsageError(f"expected at least one patient, found {self.patients}")
-        if self.seed < 0:
-            raise UsageError(f"expected a seed of 0 or more, found {self.seed}")
-        if self.jobs is not None and self.jobs < 1:
-            raise UsageError(f"expected at least one process, found {self.jobs}")
+        check_options(self)
+        if not any(self.splits):
+            object.__setattr__(self, "splits", default_splits(self.patients))
         if min(self.splits) < 0 or sum(self.splits) != self.patients:
             raise UsageError(
                 f"expected splits that add up to {self.patients} patients, found {self.splits}",

@@ -22,15 +22,14 @@ from bodycomp.cohort.truth import (
 )
 from bodycomp.data.samples import (
     LevelSample,
-    LevelSampling,
     MaskSample,
-    MaskSampling,
     level_sample,
     level_slices,
     mask_sample,
     mask_slices,
     training_share,
 )
+from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.phantom import Torso, sample_patient, sample_scan
@@ -38,7 +37,9 @@ from bodycomp.phantom import Torso, sample_patient, sample_scan
 MASK_SAMPLING: Final = MaskSampling(spacing_mm=4.0, around=DEFAULT_LEVEL, reach_mm=30.0)
 """Masks are sampled about L3 alone, but widely, so that a slice chosen amiss is still known."""
 
-LEVEL_SAMPLING: Final = LevelSampling(spacing_mm=4.0, near_mm=70.0, far_stride=3)
+LEVEL_SAMPLING: Final = LevelSampling(
+    spacing_mm=4.0, near=(DEFAULT_LEVEL,), near_mm=70.0, far_stride=3
+)
 """Every slice within about two vertebrae of L3, a third of the others."""
 
 

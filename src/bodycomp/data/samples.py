@@ -13,14 +13,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import DEFAULT_LEVEL
-from bodycomp.errors import ImageError, UsageError
+from bodycomp.data.sampling_options import LevelSampling, MaskSampling
+from bodycomp.errors import ImageError
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.resize import resize_grey, resize_image, resize_labels
 from bodycomp.imaging.square_field import AIR_HU, SquareField
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
-from bodycomp.level_names import check_levels, head_to_feet
+from bodycomp.level_names import head_to_feet
 
 OFFSET_DECIMALS: Final = 2
 """A hundredth of a millimetre is far below what a person can mark."""
@@ -50,66 +50,6 @@ class MaskSample:
 
     hu: NDArray[np.int16]
     labels: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class MaskSampling:
-    """Which slices of a scan become samples for segmentation.
-
-    Attributes:
-        annotated_only: Leave out slices that nobody annotated; else they count as background,
-            unless the annotation says that they are not annotated.
-        spacing_mm: Thin series are thinned out to about this distance, because neighbouring thin
-            slices teach the same; None keeps every slice.
-        around: Level about which samples are taken; empty for the whole scan.
-        reach_mm: How far above and below that level.
-        max_per_scan: Take no more than this many, evenly spread; None for all.
-
-    Raises:
-        UsageError: A number is out of range or the level has no name that can be one.
-    """
-
-    annotated_only: bool = True
-    spacing_mm: float | None = None
-    around: str = ""
-    reach_mm: float = 30.0
-    max_per_scan: int | None = None
-
-    def __post_init__(self) -> None:
-        _check_positive("distance between slices", self.spacing_mm)
-        _check_positive("reach about the level", self.reach_mm)
-        if self.max_per_scan is not None and self.max_per_scan < 1:
-            raise UsageError(f"expected at least one slice per scan, found {self.max_per_scan}")
-        if self.around:
-            check_levels([self.around])
-
-
-@dataclass(frozen=True, slots=True)
-class LevelSampling:
-    """Which slices of a scan become samples for slice selection.
-
-    Attributes:
-        spacing_mm: As for ``MaskSampling``.
-        near: Levels about which training needs every slice.
-        near_mm: How far above and below them.
-        far_stride: Of the slices farther away every so manieth is kept for training, as they are
-            told apart easily. Validation and test take all: they locate the level in whole series.
-
-    Raises:
-        UsageError: A number is out of range or a level has no name that can be one.
-    """
-
-    spacing_mm: float | None = None
-    near: tuple[str, ...] = (DEFAULT_LEVEL,)
-    near_mm: float = 70.0
-    far_stride: int = 1
-
-    def __post_init__(self) -> None:
-        _check_positive("distance between slices", self.spacing_mm)
-        _check_positive("distance from the level", self.near_mm)
-        if self.far_stride < 1:
-            raise UsageError(f"expected a stride of at least 1, found {self.far_stride}")
-        check_levels(self.near)
 
 
 def mask_slices(
@@ -242,8 +182,3 @@ def _spread(indices: list[int], count: int | None) -> list[int]:
         return indices
     places = (np.arange(count) + 0.5) * len(indices) / count
     return [indices[int(place)] for place in places]
-
-
-def _check_positive(what: str, value: float | None) -> None:
-    if value is not None and not (np.isfinite(value) and value > 0):
-        raise UsageError(f"expected a {what} above 0 mm, found {value}")

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bodycomp.errors import UsageError
+from bodycomp.options import declare, option
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """Options of ``run_demo``.
+    """Options of ``run_demo``; each is described beside its field.
 
     Attributes:
-        folder: Folder to make.
-        seed: Seed of cohort and trainings.
-        patients: Patients to train on, to choose the best epoch with, and to measure.
         total_minutes: Time for everything; the trainings take what the rest leaves.
-        training_minutes: Time for the trainings, which run side by side; None to derive it.
-        overwrite: Replace a folder that has content.
 
     Raises:
         UsageError: A split is empty, or a time is not positive.
     """
 
-    folder: Path
-    seed: int = 0
-    patients: tuple[int, int, int] = (36, 6, 12)
+    folder: Path = field(metadata=declare("OUT", help="folder to make"))
+    seed: int = option(0, "--seed", help="seed of cohort and trainings")
+    patients: tuple[int, int, int] = option(
+        (36, 6, 12),
+        "--patients",
+        metavar="TRAIN VAL TEST",
+        help="patients to train on, to choose the best epoch with, and to measure (default "
+        "{default})",
+    )
     total_minutes: float = 14.5
-    training_minutes: float | None = None
-    overwrite: bool = False
+    training_minutes: float | None = option(
+        None,
+        "--minutes",
+        help="time for the trainings, side by side (default: what fits in 15 minutes altogether)",
+    )
+    overwrite: bool = option(False, "--overwrite", help="replace a folder with content")
 
     def __post_init__(self) -> None:
         if min(self.patients) < 1:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.cohort import CohortOptions, read_truth, write_cohort
+from bodycomp.cohort.options import CohortOptions
 from bodycomp.cohort.study import DICOM_FOLDER
-from bodycomp.cohort.truth import CASES_NAME
+from bodycomp.cohort.truth import CASES_NAME, read_truth
 from bodycomp.cohort.write import SEGMENTATION_FOLDER as MASKS_FOLDER
 from bodycomp.cohort.write import SLICE_SELECTION_FOLDER as OFFSETS_FOLDER
+from bodycomp.cohort.write import write_cohort
 from bodycomp.demo.options import DemoOptions
 from bodycomp.demo.trainings import Training, TrainingProgress, train_side_by_side
 from bodycomp.evaluation.document import EvaluationDocument
@@ -98,7 +99,9 @@ def run_demo(
     _say(began, f"3/4 analysis of {options.patients[2]} other patients from their DICOM files")
     truths = [truth for truth in read_truth(cohort) if truth.split == "test"]
     inputs = tuple(cohort / DICOM_FOLDER / truth.patient for truth in truths)
-    analysis = AnalyzeOptions(inputs=inputs, models_dir=models, out_dir=folder / RESULTS_FOLDER)
+    analysis = AnalyzeOptions(
+        inputs=inputs, models_dir=models, out_dir=folder / RESULTS_FOLDER, workers=0
+    )
     with progress.study() as show:
         analyze_inputs(analysis, show)
     _say(began, "4/4 comparison with their truth")

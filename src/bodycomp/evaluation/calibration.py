@@ -10,14 +10,9 @@ from numpy.typing import NDArray
 
 from bodycomp.agreement.statistics import MEAN, Statistic
 from bodycomp.analysis.confidence import CLOSE_MM
-from bodycomp.evaluation.estimates import (
-    SHARE_UNIT,
-    BootstrapOptions,
-    estimate,
-    estimate_share,
-    number,
-)
+from bodycomp.evaluation.estimates import SHARE_UNIT, estimate, estimate_share, number
 from bodycomp.evaluation.level_rows import LevelRow
+from bodycomp.evaluation.options import BootstrapOptions
 from bodycomp.networks.targets import NEAR_MM
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bodycomp import __version__
 from bodycomp.digests import text_digest
-from bodycomp.evaluation.estimates import BootstrapOptions
+from bodycomp.evaluation.options import BootstrapOptions
 from bodycomp.json_file import write_json
 from bodycomp.preparation.report_files import RefusedCase, write_refused
 from bodycomp.progress import Progress

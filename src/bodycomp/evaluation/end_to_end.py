@@ -24,7 +24,7 @@ from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.evaluation.annotated_case import AnnotatedCase
 from bodycomp.evaluation.document import END_TO_END_CSV, EvaluationDocument
-from bodycomp.evaluation.estimates import BootstrapOptions, ratio_of_sums
+from bodycomp.evaluation.estimates import ratio_of_sums
 from bodycomp.evaluation.level_rows import SeriesNames
 from bodycomp.evaluation.metrics import (
     Better,
@@ -37,6 +37,7 @@ from bodycomp.evaluation.metrics import (
     summarize,
     value_metric,
 )
+from bodycomp.evaluation.options import BootstrapOptions
 from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelResult, Measurement
 

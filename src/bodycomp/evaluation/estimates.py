@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -11,37 +10,10 @@ from numpy.typing import NDArray
 
 from bodycomp.agreement.intervals import WILSON_LEVEL, Interval, bootstrap, wilson_interval
 from bodycomp.agreement.statistics import MEAN, Statistic
-from bodycomp.errors import UsageError
+from bodycomp.evaluation.options import BootstrapOptions
 from bodycomp.results import Quantity
 
 SHARE_UNIT: Final = "1"
-
-
-@dataclass(frozen=True, slots=True)
-class BootstrapOptions:
-    """How intervals are made.
-
-    Attributes:
-        resamples: How many times patients are drawn.
-        seed: Of the draw.
-        level: Confidence.
-
-    Raises:
-        UsageError: Out of range.
-    """
-
-    resamples: int = 2000
-    seed: int = 0
-    level: float = 0.95
-
-    def __post_init__(self) -> None:
-        if self.resamples < 100:
-            raise UsageError(
-                f"expected at least 100 resamples, found {self.resamples}",
-                hint="--bootstrap 2000 is usual; fewer give intervals that change with the seed.",
-            )
-        if self.seed < 0:
-            raise UsageError(f"expected a seed of 0 or more, found {self.seed}")
 
 
 Patients = Sequence[str | None]

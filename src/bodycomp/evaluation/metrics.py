@@ -13,13 +13,8 @@ from bodycomp.agreement.intervals import Interval
 from bodycomp.agreement.masks import MaskAgreement
 from bodycomp.agreement.statistics import MEAN, Statistic, difference_of
 from bodycomp.errors import ModelError
-from bodycomp.evaluation.estimates import (
-    SHARE_UNIT,
-    BootstrapOptions,
-    estimate,
-    estimate_share,
-    number,
-)
+from bodycomp.evaluation.estimates import SHARE_UNIT, estimate, estimate_share, number
+from bodycomp.evaluation.options import BootstrapOptions
 
 
 class OfPatient(Protocol):

@@ -4,49 +4,57 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.level_marks import LevelOptions
+from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
-from bodycomp.evaluation.estimates import BootstrapOptions
-from bodycomp.networks.names import AUTO_ENGINE
+from bodycomp.networks.names import AUTO_ENGINE, ENGINES
+from bodycomp.options import check_options, declare, nested, option
 
-
-@dataclass(frozen=True, slots=True)
-class AnnotationFormat:
-    """How annotations are to be read.
-
-    Attributes:
-        mapping: What the labels of masks mean; None for the project's own.
-        levels: What files of levels cannot say.
-    """
-
-    mapping: LabelMapping | None = None
-    levels: LevelOptions = field(default_factory=LevelOptions)
+_AGAINST: Final = "what to compare with"
+_WORK: Final = "what to work out"
 
 
 @dataclass(frozen=True, slots=True)
 class Truths:
     """What to compare with; at least one.
 
-    Attributes:
-        segmentation: Segmentation training set.
-        slice_selection: Slice-selection training set.
-        cases: Cases table.
-        masks, truth: Masks made anywhere, and what is true of them; no models take part.
-        scan: What ``masks`` were drawn on, for HU and for formats that need it.
-        split: Split of the sets and of the table; None for ``test``, or for all cases of a table
-            that has no splits.
+    Raises:
+        UsageError: Nothing, or what does not go together.
     """
 
-    segmentation: Path | None = None
-    slice_selection: Path | None = None
-    cases: Path | None = None
-    masks: Path | None = None
-    truth: Path | None = None
-    scan: Path | None = None
-    split: str | None = None
+    cases: Path | None = option(
+        None, "--cases", group=_AGAINST, metavar="TABLE", help="cases table, .csv or .yaml"
+    )
+    segmentation: Path | None = option(
+        None,
+        "--segmentation",
+        metavar="SET",
+        help="segmentation training set",
+    )
+    slice_selection: Path | None = option(
+        None, "--slice-selection", metavar="SET", help="slice-selection training set"
+    )
+    masks: Path | None = option(
+        None, "--masks", metavar="P", help="masks that were made: a file or a folder"
+    )
+    truth: Path | None = option(
+        None, "--truth", metavar="T", help="what is true of the same slices"
+    )
+    scan: Path | None = option(
+        None,
+        "--scan",
+        metavar="S",
+        help="with --masks: the scan that they lie on, for HU and SEG",
+    )
+    split: str | None = option(
+        None,
+        "--split",
+        choices=SPLITS,
+        help="split of sets and table (default test; all cases of a table without splits)",
+    )
 
     def __post_init__(self) -> None:
         if (self.masks is None) != (self.truth is None):
@@ -65,10 +73,7 @@ class Truths:
                 hint="Give --cases TABLE, --segmentation SET, --slice-selection SET, or --masks "
                 "with --truth.",
             )
-        if self.split is not None and self.split not in SPLITS:
-            raise UsageError(
-                f"unknown split {self.split!r}", hint=f"Splits are {', '.join(SPLITS)}."
-            )
+        check_options(self)
 
     @property
     def has_masks(self) -> bool:
@@ -82,38 +87,114 @@ class Truths:
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluateOptions:
-    """Options of ``evaluate``.
+class AnnotationFormat:
+    """How annotations are to be read: what labels of masks mean, and what level files cannot say.
 
     Attributes:
-        out: Folder to make.
-        truths: What to compare with.
-        models: Folder with both models; None if masks alone are evaluated.
-        against: A second one, on the same cases.
-        by: Columns to make subgroups by, such as ``sex`` or ``bmi:25,30``; with cases only.
-        form: How annotations of cases, and labels of masks, are to be read.
-        patients: Table of heights, weights and sexes, for files that do not give them; with cases.
-        bootstrap: How intervals are made.
-        device, engine: How networks are run.
-        identifiers: Name patients by their codes.
-        overwrite: Replace an earlier evaluation.
+        mapping: None for the labels of bodycomp.
+    """
+
+    mapping: LabelMapping | None = option(
+        None,
+        "--labels",
+        group=_AGAINST,
+        metavar="LABEL=TISSUE",
+        several=True,
+        convert=LabelMapping.parse,
+        help="what labels of annotated masks mean, as for 'bodycomp prepare' (default 1=muscle "
+        "2=subcutaneous_fat 3=visceral_fat)",
+    )
+    levels: LevelOptions = field(default_factory=LevelOptions, metadata=nested(LevelOptions))
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapOptions:
+    """How intervals are made.
+
+    Attributes:
+        level: Confidence.
+
+    Raises:
+        UsageError: A number is out of range.
+    """
+
+    resamples: int = option(
+        2000,
+        "--bootstrap",
+        group=_WORK,
+        metavar="N",
+        help="resamples of patients for the intervals (default {default})",
+    )
+    seed: int = option(0, "--seed -s", at_least=0, help="seed of the resamples (default {default})")
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.resamples < 100:
+            raise UsageError(
+                f"expected at least 100 resamples, found {self.resamples}",
+                hint="--bootstrap 2000 is usual; fewer give intervals that change with the seed.",
+            )
+        check_options(self)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """What to evaluate; each option is described beside its field.
+
+    Attributes:
+        models: None if masks alone are evaluated.
 
     Raises:
         UsageError: Options that do not go together.
     """
 
-    out: Path
-    truths: Truths
-    models: Path | None = None
-    against: Path | None = None
-    by: tuple[str, ...] = ()
-    form: AnnotationFormat = field(default_factory=AnnotationFormat)
-    patients: Path | None = None
-    bootstrap: BootstrapOptions = field(default_factory=BootstrapOptions)
-    device: str = "auto"
-    engine: str = AUTO_ENGINE
-    identifiers: bool = False
-    overwrite: bool = False
+    out: Path = field(metadata=declare("--out -o", metavar="OUT", help="new folder"))
+    truths: Truths = field(metadata=nested(Truths))
+    models: Path | None = option(None, "MODELS", help="folder with the models")
+    against: Path | None = option(
+        None,
+        "--against",
+        group=_WORK,
+        metavar="MODELS",
+        help="other models on the same cases: paired differences, and which is better where the "
+        "interval allows to say so",
+    )
+    by: tuple[str, ...] = option(
+        (),
+        "--by",
+        metavar="COLUMN",
+        help="also for subgroups by these columns of the table, else by what scans say (sex, "
+        "manufacturer, scanner, kernel, kvp, slice_thickness_mm, contrast); numbers in thirds, or "
+        "at edges: bmi:25,30",
+    )
+    form: AnnotationFormat = field(
+        default_factory=AnnotationFormat, metadata=nested(AnnotationFormat)
+    )
+    patients: Path | None = option(
+        None,
+        "--patients",
+        group=_AGAINST,
+        metavar="CSV",
+        help="with --cases: heights and sexes for indices and cut-offs, as for 'bodycomp analyze': "
+        "columns patient_id (where a file has none, the code of the cases table) or study_uid, and "
+        "height_m or height_cm, weight_kg, sex",
+    )
+    bootstrap: BootstrapOptions = field(
+        default_factory=BootstrapOptions, metadata=nested(BootstrapOptions)
+    )
+    device: str = option(
+        "auto",
+        "--device",
+        group="more",
+        help="auto, cpu, cuda or cuda:1 (default {default})",
+    )
+    engine: str = option(AUTO_ENGINE, "--engine", choices=ENGINES, help="how networks are run")
+    identifiers: bool = option(
+        False,
+        "--keep-identifiers",
+        help="name patients and mask files as the inputs do, instead of numbers",
+    )
+    overwrite: bool = option(False, "--overwrite", help="replace an earlier evaluation in OUT")
 
     def __post_init__(self) -> None:
         if self.truths.need_models and self.models is None:
@@ -137,3 +218,4 @@ class EvaluateOptions:
                 "expected --cases with --patients, found none",
                 hint="Heights and sexes count where whole scans are measured.",
             )
+        check_options(self)

@@ -18,7 +18,6 @@ from bodycomp.evaluation.document import (
     EvaluationDocument,
     count_steps,
 )
-from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.evaluation.mask_files import OWN_LABELS, open_masks, pair_masks
 from bodycomp.evaluation.metrics import (
     Better,
@@ -31,7 +30,7 @@ from bodycomp.evaluation.metrics import (
     summarize,
     value_metric,
 )
-from bodycomp.evaluation.options import EvaluateOptions
+from bodycomp.evaluation.options import BootstrapOptions, EvaluateOptions
 from bodycomp.evaluation.segmentation_set import SegmentedSet, open_segmented_set
 from bodycomp.evaluation.slice_masks import (
     QUANTITIES,

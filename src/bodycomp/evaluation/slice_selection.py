@@ -18,7 +18,6 @@ from bodycomp.evaluation.document import (
     EvaluationDocument,
     count_steps,
 )
-from bodycomp.evaluation.estimates import BootstrapOptions
 from bodycomp.evaluation.level_rows import LevelRow
 from bodycomp.evaluation.metrics import (
     Better,
@@ -31,7 +30,7 @@ from bodycomp.evaluation.metrics import (
     summarize,
     value_metric,
 )
-from bodycomp.evaluation.options import EvaluateOptions
+from bodycomp.evaluation.options import BootstrapOptions, EvaluateOptions
 from bodycomp.evaluation.slice_set import SetSeries, locate_in_set, open_series
 from bodycomp.progress import Progress
 from bodycomp.report.result_rows import Cell

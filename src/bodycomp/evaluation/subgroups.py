@@ -13,7 +13,7 @@ from bodycomp.agreement.statistics import MIN_PATIENTS
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.case_run import CaseOutcome, CaseOutcomes
 from bodycomp.evaluation.end_to_end import end_to_end_section
-from bodycomp.evaluation.estimates import BootstrapOptions
+from bodycomp.evaluation.options import BootstrapOptions
 from bodycomp.evaluation.slice_selection import levels_section
 
 MANY_VALUES: Final = 6

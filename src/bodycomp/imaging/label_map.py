@@ -71,3 +71,15 @@ def _whole_numbers(values: NDArray[Any], where: str) -> NDArray[Any]:
             "export it again with nearest neighbours, or on the grid of the scan.",
         )
     return whole
+
+
+def values_in(labels: LabelValues) -> list[int]:
+    """Return the labels that occur, without the background.
+
+    >>> values_in(np.array([[[0, 7, 2]]], np.uint8))
+    [2, 7]
+    """
+    counts = np.zeros(1 + int(labels.max(initial=0)), np.intp)
+    for plane in labels:  # bincount makes a copy eight times as large
+        counts += np.bincount(plane.reshape(-1), minlength=len(counts))
+    return [int(value) for value in np.flatnonzero(counts) if value]

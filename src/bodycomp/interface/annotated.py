@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.level_marks import LevelOptions
-from bodycomp.data.samples import LevelSampling, MaskSampling
-from bodycomp.evaluation.estimates import BootstrapOptions
-from bodycomp.evaluation.options import AnnotationFormat, EvaluateOptions, Truths
+from bodycomp.annotation.level_options import LevelOptions
+from bodycomp.data.sampling_options import LevelSampling, MaskSampling
+from bodycomp.evaluation.options import AnnotationFormat, BootstrapOptions, EvaluateOptions, Truths
 from bodycomp.interface.keywords import PathLike, refuse_rest, take, takes
 from bodycomp.preparation.options import (
     PrepareOptions,

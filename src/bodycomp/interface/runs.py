@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from bodycomp.interface.keywords import PathLike, refuse_rest, take, takes
 from bodycomp.progress import Progress, shown
 from bodycomp.study.options import AnalyzeOptions, DicomObject, StudyReport
-from bodycomp.training.options import SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
+from bodycomp.validation.options import ValidationOptions
 
 if TYPE_CHECKING:
     from bodycomp.validation.validate import Validation
@@ -37,8 +38,8 @@ def analyze(
         models: Folder with both models.
         dicom: DICOM objects to write, of "seg", "labelmap", "sr" and "overlay".
         progress: True for bars, or a function of stage, steps done and all steps.
-        options: Fields of ``AnalyzeOptions``. With ``workers`` of 1 or more a script needs the
-            usual ``if __name__ == "__main__":`` around what it does.
+        options: Fields of ``AnalyzeOptions``. Unless ``workers`` is 0, a script needs the usual
+            ``if __name__ == "__main__":`` around what it does.
 
     Raises:
         InputNotFoundError, ModelError, OutputError, UsageError: As the command.
@@ -126,7 +127,6 @@ def validate(
         TrainingSetError: The folder holds no training set.
     """
     from bodycomp.validation.validate import (  # noqa: PLC0415 - PyTorch takes seconds
-        ValidationOptions,
         validate_training_set,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,7 @@ from bodycomp.networks.card_words import KIND_WORDS, UNKNOWN_DATA
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig, legacy_activations
 from bodycomp.networks.keras_file import KerasFile, KerasLayer, read_keras_file
 from bodycomp.networks.keras_graph import densenet_steps, read_activations, unet_steps
+from bodycomp.networks.keras_options import KerasOptions
 from bodycomp.networks.keras_shapes import infer_densenet, infer_unet
 from bodycomp.networks.model import Model, build_network, network_with_weights
 from bodycomp.networks.names import DENSENET, UNET
@@ -38,22 +39,6 @@ from bodycomp.networks.unet import UNet, UNetConfig
 
 KERAS_INPUT_MAX: Final = 255.0
 """The earlier networks saw windowed images in 0..255."""
-
-
-@dataclass(frozen=True, slots=True)
-class KerasOptions:
-    """What a Keras file may leave open.
-
-    Attributes:
-        activation: What training was given; None is what the file says, relu if it says nothing.
-            A weights-only file never says.
-        levels: One per output; None is L3 for a single output.
-        target_scale_mm: Scale of the soft threshold, never in the file; None is 10 mm.
-    """
-
-    activation: str | None = None
-    levels: tuple[str, ...] | None = None
-    target_scale_mm: float | None = None
 
 
 def load_keras(path: Path, options: KerasOptions | None = None) -> Model:

@@ -8,7 +8,8 @@ from pathlib import Path
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks.checkpoint import save_model
-from bodycomp.networks.keras import KerasOptions, load_keras
+from bodycomp.networks.keras import load_keras
+from bodycomp.networks.keras_options import KerasOptions
 from bodycomp.networks.model import Model
 
 

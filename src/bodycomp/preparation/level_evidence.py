@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import DEFAULT_LEVEL
-from bodycomp.annotation.level_marks import LevelMarks, LevelOptions, slice_of_number
+from bodycomp.annotation.level_marks import LevelMarks, slice_of_number
+from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.level_names import vertebra_rank
 from bodycomp.preparation.landmarks import Landmarks, find_landmarks
 from bodycomp.scan import Scan

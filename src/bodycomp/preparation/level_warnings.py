@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bodycomp.annotation.level_marks import LevelOptions, slice_of_number, ways_of_counting
+from bodycomp.annotation.level_marks import slice_of_number, ways_of_counting
+from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.preparation.level_evidence import LevelEvidence, from_other_end
 
 ALL_CASES: Final = "all cases"

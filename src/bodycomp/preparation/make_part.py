@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.layers import read_layers
-from bodycomp.annotation.levels import LevelMarks, LevelOptions, read_levels
+from bodycomp.annotation.level_options import LevelOptions
+from bodycomp.annotation.levels import LevelMarks, read_levels
 from bodycomp.annotation.masks import read_masks
 from bodycomp.data.manifest import pixel_digest
 from bodycomp.data.samples import (

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.annotation.levels import LevelOptions
-from bodycomp.data.samples import LevelSampling, MaskSampling
+from bodycomp.annotation.level_options import LevelOptions
+from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.errors import UsageError
 from bodycomp.level_names import check_levels
-from bodycomp.preparation.cases import Fractions
-from bodycomp.preparation.splits import check_fractions
+from bodycomp.options import check_options, declare, nested, option
+from bodycomp.preparation.splits import DEFAULT_FRACTIONS, check_fractions
 
 FACTS: Final = (
     "sex",
@@ -23,7 +24,7 @@ FACTS: Final = (
     "slice_thickness_mm",
     "contrast",
 )
-"""What scans may tell of themselves to stratify by, where the table has no such column."""
+"""What scans may say of themselves to stratify by, where the table has no such column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,23 @@ class SegmentationTask:
 
     Attributes:
         mapping: What the labels mean; None where the cases table says so.
-        sampling: Which slices are taken.
         level_format: How level files are to be read, for slices about a level.
     """
 
-    mapping: LabelMapping | None
-    sampling: MaskSampling = field(default_factory=MaskSampling)
-    level_format: LevelOptions = field(default_factory=LevelOptions)
+    mapping: LabelMapping | None = option(
+        None,
+        "--labels",
+        group="labels and slices",
+        metavar="LABEL=TISSUE",
+        several=True,
+        convert=LabelMapping.parse,
+        help="what each label of the masks means, by number or name: muscle, subcutaneous_fat, "
+        "visceral_fat, ignore (background), or not_annotated where nobody said what is there; for "
+        "instance 1=muscle 'Left psoas=muscle' 9=ignore 255=not_annotated. Needed unless a YAML "
+        "table says it",
+    )
+    sampling: MaskSampling = field(default_factory=MaskSampling, metadata=nested(MaskSampling))
+    level_format: LevelOptions = field(default_factory=LevelOptions, metadata=nested(LevelOptions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +57,27 @@ class SliceTask:
     """A slice-selection training set.
 
     Attributes:
-        levels: Levels that get a column; empty for all that any case has.
-        sampling: Which slices are taken.
+        sampling: Which slices are taken; every slice near ``levels``, else near L3, where it does
+            not name others.
         level_format: How level files are to be read.
     """
 
-    levels: tuple[str, ...] = ()
-    sampling: LevelSampling = field(default_factory=LevelSampling)
-    level_format: LevelOptions = field(default_factory=LevelOptions)
+    levels: tuple[str, ...] = option(
+        (),
+        "--levels -L",
+        group="levels and slices",
+        metavar="LEVEL",
+        help="levels that get a column of offsets (default: all that lie in any scan)",
+    )
+    sampling: LevelSampling = field(default_factory=LevelSampling, metadata=nested(LevelSampling))
+    level_format: LevelOptions = field(default_factory=LevelOptions, metadata=nested(LevelOptions))
 
     def __post_init__(self) -> None:
         if self.levels:
             check_levels(self.levels)
+        if not self.sampling.near:
+            near = self.levels or (DEFAULT_LEVEL,)
+            object.__setattr__(self, "sampling", replace(self.sampling, near=near))
 
 
 Task = SegmentationTask | SliceTask
@@ -68,61 +88,77 @@ class SplitOptions:
     """Who comes into which split.
 
     Attributes:
-        fractions: Shares of train, val and test; None for those of the table, or the default.
-        seed: Of splits and pseudonyms.
-        stratify: Columns of the table, or names of ``FACTS``, to spread evenly.
+        fractions: None for the shares that the table gives, else the default.
 
     Raises:
         UsageError: Shares that do not add up to 1, or a negative seed.
     """
 
-    fractions: Fractions | None = None
-    seed: int = 0
-    stratify: tuple[str, ...] = ()
+    fractions: tuple[float, float, float] | None = option(
+        None,
+        "--split",
+        group="splits",
+        metavar="TRAIN VAL TEST",
+        help="shares of the patients (default "
+        f"{' '.join(f'{share:g}' for share in DEFAULT_FRACTIONS)})",
+    )
+    seed: int = option(
+        0, "--seed -s", at_least=0, help="seed of splits and pseudonyms (default {default})"
+    )
+    stratify: tuple[str, ...] = option(
+        (),
+        "--stratify",
+        metavar="COLUMN",
+        help="spread these evenly over the splits: columns of the table, else what scans say: "
+        f"{', '.join(FACTS)}",
+    )
 
     def __post_init__(self) -> None:
         if self.fractions is not None:
             check_fractions(self.fractions)
-        if self.seed < 0:
-            raise UsageError(f"expected a seed of 0 or more, found {self.seed}")
+        check_options(self)
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareOptions:
-    """Options of ``prepare``.
-
-    Attributes:
-        cases: The cases table.
-        out: Folder to make.
-        task: What to make.
-        split: Who comes into which split.
-        jobs: Processes; None for one per core.
-        identifiers: Name patients by their codes, and source files by their paths.
-        shared_patient_id: The DICOM Patient ID does not tell patients apart, as after some ways of
-            anonymisation; it is not compared with the table's codes.
-        overwrite: Replace a set that was prepared earlier.
+    """What to prepare; each option is described beside its field.
 
     Raises:
         UsageError: A number is out of range, or ``out`` is no name of a folder.
     """
 
-    cases: Path
-    out: Path
-    task: Task
-    split: SplitOptions = field(default_factory=SplitOptions)
-    jobs: int | None = None
-    identifiers: bool = False
-    shared_patient_id: bool = False
-    overwrite: bool = False
+    cases: Path = field(metadata=declare("CASES", help="cases table, .csv or .yaml"))
+    out: Path = field(metadata=declare("OUT", help="folder to make"))
+    task: Task = field(metadata=nested(SegmentationTask))
+    split: SplitOptions = field(default_factory=SplitOptions, metadata=nested(SplitOptions))
+    jobs: int | None = option(
+        None,
+        "--jobs -j",
+        group="more",
+        metavar="N",
+        at_least=1,
+        help="processes (default: one per core)",
+    )
+    identifiers: bool = option(
+        False,
+        "--keep-identifiers",
+        help="name patients by the table's codes and source files by their paths in the manifest, "
+        "instead of pseudonyms",
+    )
+    shared_patient_id: bool = option(
+        False,
+        "--shared-patient-id",
+        help="the DICOM Patient ID does not distinguish patients: do not compare it with the codes",
+    )
+    overwrite: bool = option(False, "--overwrite", help="replace a prepared set and its key")
 
     def __post_init__(self) -> None:
-        if self.jobs is not None and self.jobs < 1:
-            raise UsageError(f"expected at least one process, found {self.jobs}")
         if self.out.name in ("", ".."):
             raise UsageError(
                 f"expected a folder with a name of its own, found {self.out}",
                 hint="The key and the finished cases lie beside it under names like its own.",
             )
+        check_options(self)
 
     @property
     def parts(self) -> Path:

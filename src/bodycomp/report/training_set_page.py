@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,11 +10,12 @@ import numpy as np
 
 from bodycomp.data.issues import Issue, count_issues, shortened
 from bodycomp.data.manifest import Manifest, read_manifest
-from bodycomp.errors import TrainingSetError, UsageError
+from bodycomp.errors import TrainingSetError
 from bodycomp.report.histogram import Histogram, draw_histogram
 from bodycomp.report.offset_ladder import ladders_of
 from bodycomp.report.overlay import UNKNOWN_COLOUR, hex_colour
 from bodycomp.report.page import write_page
+from bodycomp.report.page_options import PageOptions
 from bodycomp.report.sample_choice import (
     Choice,
     Suspicion,
@@ -31,30 +31,6 @@ from bodycomp.report.training_set_view import (
 from bodycomp.validation.validate import Validation
 
 SEVERITIES: Final = ("error", "warning")
-
-
-@dataclass(frozen=True, slots=True)
-class PageOptions:
-    """What the page shows.
-
-    Attributes:
-        random: Random samples, in all.
-        suspicious: Suspicious samples, at most.
-        levels: Levels of a slice-selection set; None for those that it is annotated for.
-
-    Raises:
-        UsageError: A number is negative.
-    """
-
-    random: int = 36
-    suspicious: int = 36
-    seed: int = 0
-    levels: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("random", "suspicious", "seed"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"expected --{name} of 0 or more, found {getattr(self, name)}")
 
 
 def write_training_set_page(

@@ -12,30 +12,13 @@ from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
 from bodycomp.progress import Progress, no_progress
 from bodycomp.review.correction import Corrector, LevelChange
-from bodycomp.review.correction_options import CorrectionOptions
 from bodycomp.review.found_scans import found_scans, segmenter_of
 from bodycomp.review.history import Change, EventKind, ReviewEvent
+from bodycomp.review.options import ReviewOptions
 from bodycomp.review.plan import PlannedRow, Step, plan_review
 from bodycomp.review.review_csv import ReviewRow, read_review
 from bodycomp.review.session import ReviewSession, opened_session
 from bodycomp.study.measured_run import Case
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewOptions:
-    """A review and what it is applied to.
-
-    Attributes:
-        review: The CSV that the review page exported.
-        scans: The run, the scans and the models; these are needed where levels were moved.
-        move: Measure levels where they were moved to; else these moves wait for another time.
-        reviewer: Who reviewed, for rows that do not say it.
-    """
-
-    review: Path
-    scans: CorrectionOptions
-    move: bool = True
-    reviewer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

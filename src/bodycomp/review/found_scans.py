@@ -14,7 +14,7 @@ from bodycomp.errors import BodycompError, ModelError, ReviewError
 from bodycomp.networks.names import AUTO_ENGINE
 from bodycomp.progress import Progress
 from bodycomp.report.result_rows import SeriesKey
-from bodycomp.review.correction_options import CorrectionOptions
+from bodycomp.review.options import CorrectionOptions
 from bodycomp.scan import Scan
 from bodycomp.study.measured_run import Case, MeasuredRun
 from bodycomp.study.options import AnalyzeOptions, DicomObject

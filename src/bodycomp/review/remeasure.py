@@ -17,8 +17,8 @@ from bodycomp.review.correction import Corrector, LevelChange
 from bodycomp.review.found_scans import found_scans, segmenter_of
 from bodycomp.review.given_mask import GivenMask, given_mask
 from bodycomp.review.history import Change, EventKind, ReviewEvent
+from bodycomp.review.options import RemeasureOptions
 from bodycomp.review.recorded_level import recorded_masks
-from bodycomp.review.remeasure_options import RemeasureOptions
 from bodycomp.review.session import ReviewSession, corrected_folder, now, opened_session
 from bodycomp.study.measured_run import Case, MeasuredRun
 from bodycomp.study.outputs import LABELS_NAME

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bodycomp.errors import UsageError
-from bodycomp.networks.names import AUTO_ENGINE
-from bodycomp.report.result_rows import Cell
+from bodycomp.networks.names import AUTO_ENGINE, ENGINES
+from bodycomp.options import Record, check_options, declare, option
+
+if TYPE_CHECKING:
+    from bodycomp.report.result_rows import Cell
 
 RESULTS_NAME: Final = "results.csv"
 REFUSED_NAME: Final = "refused.csv"
@@ -29,57 +32,150 @@ class DicomObject(StrEnum):
     OVERLAY = "overlay"
 
 
+def dicom_objects(names: Iterable[str]) -> frozenset[DicomObject]:
+    """Return the objects of these names."""
+    return frozenset(DicomObject(name) for name in names)
+
+
+DICOM_OBJECTS: Final = tuple(each.value for each in DicomObject)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyzeOptions:
-    """What to analyse and how.
-
-    Attributes:
-        inputs: Files and folders of DICOM at any depth, and NIfTI files by name.
-        models_dir: Folder with both models (see ``analysis.loading``).
-        out_dir: Folder to make.
-        range_mm: Slices within half of this of a level are averaged; 0 for the nearest alone.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        engine: How networks are run, one of ``networks.names.ENGINES``.
-        all_series: Analyse every series of a study rather than the best one.
-        identifiers: Write patient ID, UIDs, date and place of the files into the tables, and
-            patient and study into DICOM objects.
-        patients: Table of heights, weights and sexes; see ``study.patients``.
-        score_all: Score every slice for the levels, rather than those that can matter.
-        intervals: Give each area an interval, from segmenting moved copies of the slices.
-        overwrite: Replace the results of an earlier run in ``out_dir``.
-        dicom: DICOM objects to write for series that come from DICOM.
-        pseudonym_key: File with the key of the pseudonyms; one beside ``out_dir`` if None.
-        resume: Go on with an interrupted run in ``out_dir``: finished studies stay as they are.
-        workers: Processes that read ahead of the networks; results are then written behind
-            them. With 0 all is done in turn.
-        parquet: Write the table of results as Parquet, too.
-        previews: Write a picture per level, and its case for the report; they take longer than all
-            other files together.
-        report: Write ``report.html`` at the end.
+    """What to analyse and how; each option is described beside its field.
 
     Raises:
-        UsageError: No input is given, or options that exclude each other.
+        UsageError: No input is given, a value is out of range, or options exclude each other.
     """
 
-    inputs: tuple[Path, ...]
-    models_dir: Path
-    out_dir: Path
-    range_mm: float = 0.0
-    device: str = "auto"
-    engine: str = AUTO_ENGINE
-    all_series: bool = False
-    identifiers: bool = False
-    patients: Path | None = None
-    score_all: bool = False
-    intervals: bool = False
-    overwrite: bool = False
-    dicom: frozenset[DicomObject] = frozenset()
-    pseudonym_key: Path | None = None
-    resume: bool = False
-    workers: int = 0
-    parquet: bool = False
-    previews: bool = True
-    report: bool = True
+    inputs: tuple[Path, ...] = field(
+        metadata=declare(
+            "INPUT",
+            record=Record.LOCAL,
+            help="folder, zip, DICOMDIR, DICOM, NIfTI or NRRD file",
+        )
+    )
+    models_dir: Path = field(
+        metadata=declare(
+            "--models -m",
+            metavar="DIR",
+            record=Record.LOCAL,
+            help="folder with slice-selection/ and segmentation/, each a model, the run folder of "
+            "a training, or a Keras .hdf5 file",
+        )
+    )
+    out_dir: Path = field(
+        metadata=declare(
+            "--out -o", metavar="DIR", record=Record.NOTHING, help="folder for the results"
+        )
+    )
+    range_mm: float = option(
+        0.0,
+        "--range",
+        metavar="MM",
+        help="average over the slices within this height in mm, centred on the level (default "
+        "{default}: the nearest slice alone)",
+    )
+    all_series: bool = option(
+        False, "--all-series", help="measure every series of a study, not only the best one"
+    )
+    identifiers: bool = option(
+        False,
+        "--keep-identifiers",
+        help="write patient ID, UIDs, study date, series descriptions and file paths into the "
+        "tables, and patient and study into DICOM objects; without it everything has pseudonyms",
+    )
+    pseudonym_key: Path | None = option(
+        None,
+        "--pseudonym-key",
+        metavar="FILE",
+        record=Record.NOTHING,
+        help="key from which pseudonyms are made; the same key gives the same ones (default: "
+        "DIR.pseudonym-key, made beside DIR at the first run)",
+    )
+    dicom: frozenset[DicomObject] = option(
+        frozenset(),
+        "--dicom",
+        metavar="OBJECT",
+        choices=DICOM_OBJECTS,
+        convert=dicom_objects,
+        help="also write DICOM objects: seg (segmentation), labelmap (the same as a label map), "
+        "sr (measurements as a TID 1500 report, with its seg), overlay (a picture for viewers "
+        "that show no segmentations)",
+    )
+    patients: Path | None = option(
+        None,
+        "--patients",
+        metavar="CSV",
+        record=Record.NOTHING,
+        help="heights and sexes for indices and cut-offs, where the files do not give them: "
+        "columns patient_id, study_uid or study, and height_m or height_cm, weight_kg, sex",
+    )
+    full: bool = option(
+        False,
+        "--full",
+        help="score every slice for the levels; without it some are scored first and then those "
+        "where a level can be, which gives the same slices sooner",
+    )
+    intervals: bool = option(
+        False,
+        "--intervals",
+        help="segment six moved copies of each slice, too: an interval of each area that shows how "
+        "well the network repeats itself",
+    )
+    device: str = option(
+        "auto",
+        "--device",
+        record=Record.FREE,
+        help="auto (a GPU if there is one), cpu, cuda or cuda:1",
+    )
+    engine: str = option(
+        AUTO_ENGINE,
+        "--engine",
+        choices=ENGINES,
+        record=Record.FREE,
+        help="how the networks are run: as they were trained (reference), with batch norms folded "
+        "into convolutions (folded), the same in bfloat16 (bf16); auto takes the fastest",
+    )
+    workers: int = option(
+        1,
+        "--workers",
+        metavar="N",
+        at_least=0,
+        record=Record.FREE,
+        help="processes that read ahead while the networks work; each holds one volume (default "
+        "{default}; 0 reads, measures and writes in turn)",
+    )
+    previews: bool = option(
+        True,
+        "--no-previews",
+        help="write no pictures, which take longer than all other files together",
+    )
+    report: bool = option(
+        True,
+        "--no-report",
+        record=Record.NOTHING,
+        help="write no report.html; bodycomp report DIR writes it later",
+    )
+    parquet: bool = option(
+        False,
+        "--parquet",
+        record=Record.FREE,
+        help="also write results.parquet (needs pyarrow)",
+    )
+    resume: bool = option(
+        False,
+        "--resume",
+        record=Record.FREE,
+        help="resume an interrupted or killed run in DIR: what is finished is kept, the tables "
+        "become those of a run without interruption",
+    )
+    overwrite: bool = option(
+        False,
+        "--overwrite",
+        record=Record.NOTHING,
+        help="replace the results of an earlier run in DIR",
+    )
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -87,8 +183,7 @@ class AnalyzeOptions:
                 "expected files or folders to analyse, found none",
                 hint="Name a folder of DICOM files or a NIfTI file.",
             )
-        if self.workers < 0:
-            raise UsageError(f"expected 0 or more workers, found {self.workers}")
+        check_options(self)
         if self.resume and self.overwrite:
             raise UsageError(
                 "expected to resume a run or to overwrite it, found both",

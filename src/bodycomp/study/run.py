@@ -106,7 +106,7 @@ def _analyze_inputs(
     if analyzer is None:
         analysis = AnalysisOptions(
             range_mm=options.range_mm,
-            score_all=options.score_all,
+            score_all=options.full,
             intervals=options.intervals,
         )
         analyzer = load_analyzer(

@@ -18,6 +18,7 @@ from bodycomp.analysis.pipeline import Analyzer, Segmenter, SliceScorer
 from bodycomp.digests import SHORT, file_digest
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.json_file import write_json
+from bodycomp.options import Record, recorded
 from bodycomp.study.options import AnalyzeOptions
 
 MANIFEST_NAME: Final = "run.json"
@@ -132,13 +133,7 @@ def settings_of(
         "version": __version__,
         "models": {name: network.digest for name, network in networks.items()},
         "engines": {name: network.runs_as for name, network in networks.items()},
-        "range_mm": options.range_mm,
-        "full": options.score_all,
-        "intervals": options.intervals,
-        "all_series": options.all_series,
-        "identifiers": options.identifiers,
-        "dicom": sorted(options.dicom),
-        "previews": options.previews,
+        **recorded(options, Record.SETTING),
         "patients": None if options.patients is None else file_digest(options.patients, SHORT),
         "pseudonym_key": key_fingerprint,
     }
@@ -146,18 +141,8 @@ def settings_of(
 
 def options_of(options: AnalyzeOptions) -> dict[str, Any]:
     """Return the other options; paths, which may name patients, only with identifiers."""
-    shown: dict[str, Any] = {
-        "device": options.device,
-        "engine": options.engine,
-        "workers": options.workers,
-        "parquet": options.parquet,
-        "resume": options.resume,
-        "input_count": len(options.inputs),
-    }
-    if options.identifiers:
-        shown["inputs"] = [str(path) for path in options.inputs]
-        shown["models_dir"] = str(options.models_dir)
-    return shown
+    shown = recorded(options, Record.FREE) | {"input_count": len(options.inputs)}
+    return shown | recorded(options, Record.LOCAL) if options.identifiers else shown
 
 
 def _version(package: str) -> str | None:

@@ -17,6 +17,7 @@ from bodycomp.data.set_digest import data_digest
 from bodycomp.errors import RunInterruptedError
 from bodycomp.json_file import write_json
 from bodycomp.networks.card import ModelCard
+from bodycomp.options import Record, recorded
 from bodycomp.training.batch_size import choose_batch_size
 from bodycomp.training.checkpoints import restore_last
 from bodycomp.training.compiling import check_compile
@@ -30,13 +31,7 @@ from bodycomp.training.loggers import check_loggers
 from bodycomp.training.manifest import DECODED, Manifest, decoded_slices
 from bodycomp.training.meeting import all_or_none, check_same_data, gather, meeting
 from bodycomp.training.module import TrainingModule
-from bodycomp.training.options import (
-    AUTO_BATCH_SIZE,
-    LARGE_ADAMW_RATE,
-    RunOptions,
-    SegmentationOptions,
-    SliceSelectionOptions,
-)
+from bodycomp.training.options import AUTO_BATCH_SIZE, LARGE_ADAMW_RATE, RunOptions
 from bodycomp.training.placement import placement_after_training
 from bodycomp.training.progress import EpochDisplay
 from bodycomp.training.recipes import CheckedData, Recipe, recipe_for
@@ -52,22 +47,9 @@ from bodycomp.training.starting_point import starting_network
 from bodycomp.training.steps import prepare_process, run_all_steps
 from bodycomp.training.summary import summarised
 from bodycomp.training.task import Splits
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
 log = logging.getLogger(__name__)
-
-NOT_OF_THE_MODEL = frozenset(
-    {
-        "cache_dir",
-        "cache_gb",
-        "data_dir",
-        "load_weights",
-        "loggers",
-        "name",
-        "output_dir",
-        "resume",
-    }
-)
-"""Options that a model card leaves out."""
 
 
 def train_segmentation(options: SegmentationOptions) -> Path:
@@ -254,7 +236,7 @@ def _warn_of_idle_devices(options: RunOptions, count: int) -> None:
 
 def provenance(card: ModelCard, options: RunOptions, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a model card tells of its training; no paths, which may name people."""
-    chosen = {key: value for key, value in options.to_dict().items() if key not in NOT_OF_THE_MODEL}
+    chosen = {"task": options.task} | recorded(options, Record.SETTING, Record.FREE)
     return {
         **card.training,
         "bodycomp": bodycomp.__version__,

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
-from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.errors import UsageError
-from bodycomp.level_names import check_levels
 from bodycomp.networks.names import (
     ACTIVATIONS,
-    DENSENET,
-    INITIALIZERS,
-    PATCH_UNET,
-    RESNET,
-    SEGMENTATION_ARCHITECTURES,
-    SEGMENTATION_LOSSES,
-    SLICE_SELECTION_ARCHITECTURES,
-    SLICE_SELECTION_LOSSES,
-    UNET,
 )
-from bodycomp.training.network_options import fill_network_options
+from bodycomp.options import Record, check_options, declare, option, plain
 from bodycomp.training.schedules import SCHEDULES
 
 PRECISIONS: Final = ("auto", "32", "bf16", "16")
@@ -38,111 +27,221 @@ AUTO_BATCH_SIZE: Final = 0
 LARGE_ADAMW_RATE: Final = 0.02
 """Above this learning rate AdamW rarely trains; the earlier default of 0.1 lies far beyond."""
 
+Networks = Mapping[str, Mapping[str, Any]]
+"""Architecture -> its options, each with its default."""
+
+
+def batch_size_of(text: str) -> int:
+    """Read a batch size: a positive number, or ``auto``.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if text == "auto":
+        return AUTO_BATCH_SIZE
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"expected a positive number or auto, found {text!r}")
+    return int(text)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What both trainings share.
+    """What both trainings share; each option is described beside its field.
 
-    Attributes:
-        data_dir: The training set.
-        output_dir: Folder of runs; this one goes to ``output_dir / name``.
-        name: Name of the run; empty for a time stamp.
-        epochs: Epoch number at which training ends.
-        batch_size: Images per optimiser step, all devices together; ``AUTO_BATCH_SIZE`` to find
-            the largest that memory holds.
-        learning_rate: Initial (largest) learning rate. On short trainings the default
-            won for the DenseNet among 3e-4, 1e-3, 3e-3 and 1e-2, and came close to 1e-2 for the
-            U-Net.
-        gpus: GPUs to use; 0 for the CPU.
-        load_weights: Model to start from: a model folder, a run folder or a Keras ``.hdf5``.
-        arch: Architecture of the network; see the task's choices.
-        activation: One of ``ACTIVATIONS``.
-        loss: Name of the loss; see the task's choices.
-        optimizer: One of ``OPTIMIZERS``.
-        schedule: One of ``SCHEDULES``.
-        decay_half_time: Epochs until the learning rate halves, for the schedule ``half-life``.
-        seed: Seed of initial weights, order and augmentation; at least 0.
-        augmentation: Whether training images are varied.
-        average: Part of the steps so far that the average of the weights spans; it is what is
-            judged and exported. 0 for the weights as they are.
-        patience: Epochs without a new best score after which training ends; None for no end.
-        precision: One of ``PRECISIONS``; auto is bf16 on a GPU or a CPU whose instructions have it,
-            else 16 on a GPU and 32 on a CPU.
-        num_workers: Processes that load data, per device; None to choose.
-        processes: CPU processes that train together when no GPU is used.
-        max_minutes: Time for the training steps and validations; None for no limit.
-        resume: Continue the run of this name.
-        loggers: Where metrics go besides the run's folder, some of ``LOGGERS``.
-        compile: One of ``COMPILE``: whether ``torch.compile`` prepares the network on a GPU; auto
-            is when the run is long enough for it to pay.
-        keep_every_epoch: Keep a resumable checkpoint of each epoch.
-        deterministic: Whether a GPU is to give the same numbers every time, where PyTorch can.
-        on_divergence: One of ``ON_DIVERGENCE``: go on from an earlier state with a smaller
-            learning rate, or end with advice.
+    The fields without a description have one in the classes of the two trainings.
 
     Raises:
         UsageError: A value is out of range or a name unknown.
     """
 
     task: ClassVar[str] = ""
-    losses: ClassVar[tuple[str, ...]] = ()
-    architectures: ClassVar[tuple[str, ...]] = ()
-    network_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    networks: ClassVar[Networks] = {}
 
-    data_dir: Path
-    output_dir: Path
-    name: str = ""
-    epochs: int = 100
+    data_dir: Path = field(
+        metadata=declare("DATA_DIR", help="the training set", record=Record.LOCAL)
+    )
+    output_dir: Path = field(
+        metadata=declare(
+            "MODEL_OUTPUT_DIR",
+            record=Record.LOCAL,
+            help="folder of runs; this one becomes MODEL_OUTPUT_DIR/NAME",
+        )
+    )
+    name: str = option(
+        "",
+        "--name -a",
+        group="the run",
+        record=Record.LOCAL,
+        help="name of the run (default: time stamp); a run that exists is never overwritten",
+    )
+    loggers: tuple[str, ...] = option(
+        (),
+        "--logger",
+        choices=LOGGERS,
+        repeat=True,
+        record=Record.LOCAL,
+        help="send metrics to MLflow or Weights & Biases too, no paths and no names; may be "
+        "given twice (TensorBoard and metrics.csv are always written)",
+    )
+    resume: bool = option(
+        False, "--resume", record=Record.LOCAL, help="resume the run of this --name"
+    )
+    load_weights: Path | None = option(
+        None,
+        "--load_weights -w",
+        metavar="MODEL",
+        record=Record.LOCAL,
+        help="start from the weights of a model or run folder, or of an earlier Keras .hdf5 "
+        "file; the network must be the same",
+    )
+    seed: int = option(
+        0,
+        "--seed",
+        at_least=0,
+        help="seed of weights, order and augmentation (default {default})",
+    )
+    keep_every_epoch: bool = option(
+        False,
+        "--keep_every_epoch",
+        record=Record.FREE,
+        help="keep a resumable checkpoint of every epoch, not of the last and the best alone",
+    )
+    epochs: int = option(
+        100,
+        "--epochs -e",
+        group="optimisation",
+        at_least=1,
+        record=Record.FREE,
+        help="epoch number to end at (default {default})",
+    )
     batch_size: int = 16
     learning_rate: float = 3e-3
-    gpus: int = 1
-    load_weights: Path | None = None
-    arch: str = ""
-    activation: str = "relu"
+    optimizer: str = option(
+        "adamw",
+        "--optimizer",
+        choices=OPTIMIZERS,
+        help="{default} (default), or sgd with Nesterov momentum 0.9, for learning rates near 0.1",
+    )
+    schedule: str = option(
+        "cosine",
+        "--schedule",
+        choices=SCHEDULES,
+        help="learning rate over time: cosine to zero after a warm-up (default); step, the "
+        "earlier implementation's x 0.1 after half of the epochs and x 0.01 after three "
+        "quarters; half-life, see --decay_half_time; constant",
+    )
+    decay_half_time: float = option(
+        20.0,
+        "--decay_half_time -d",
+        metavar="EPOCHS",
+        positive=True,
+        help="with --schedule half-life: epochs until the learning rate halves (default {default})",
+    )
     loss: str = ""
-    optimizer: str = "adamw"
-    schedule: str = "cosine"
-    decay_half_time: float = 20.0
-    seed: int = 0
-    augmentation: bool = True
-    average: float = 0.1
-    patience: int | None = None
-    precision: str = "auto"
-    num_workers: int | None = None
-    processes: int = 1
-    max_minutes: float | None = None
-    resume: bool = False
-    keep_every_epoch: bool = False
-    deterministic: bool = False
-    loggers: tuple[str, ...] = ()
-    compile: str = "auto"
-    on_divergence: str = "step-back"
+    augmentation: bool = option(
+        True,
+        "--no_augmentation",
+        help="train on the images as they are, without rotating, shifting, scaling or noise",
+    )
+    max_minutes: float | None = option(
+        None,
+        "--max_minutes",
+        metavar="MINUTES",
+        positive=True,
+        record=Record.FREE,
+        help="time for training and validation; the cosine schedule then ends when the time or "
+        "the epochs do, whichever is first. Such a run depends on the machine's speed: it "
+        "cannot be repeated exactly (default: no limit)",
+    )
+    average: float = option(
+        0.1,
+        "--average",
+        metavar="SHARE",
+        at_least=0,
+        at_most=1,
+        help="evaluate and export the average of the weights over this share of all steps so "
+        "far (default {default}); 0: the weights as they are",
+    )
+    patience: int | None = option(
+        None,
+        "--patience",
+        metavar="EPOCHS",
+        at_least=1,
+        record=Record.FREE,
+        help="end when no epoch has been better than the best for this many; under the cosine "
+        "schedule most of the gain comes last, so that it is for other schedules or for long "
+        "trainings (default: train to the end)",
+    )
+    on_divergence: str = option(
+        "step-back",
+        "--on_divergence",
+        choices=ON_DIVERGENCE,
+        record=Record.FREE,
+        help="when the loss is no longer finite, or far above its usual value for 20 steps: "
+        "step-back (default) resumes from the last good state with 0.3 times the learning "
+        "rate, at most three times; stop ends with advice",
+    )
+    arch: str = ""
+    activation: str = option(
+        "relu",
+        "--activation -A",
+        group="the network",
+        choices=ACTIVATIONS,
+        help="default {default}",
+    )
+    gpus: int = option(
+        1,
+        "--gpus -g",
+        group="devices",
+        at_least=0,
+        record=Record.FREE,
+        help="GPUs to train on (default {default}); 0, or a machine without any: the CPU",
+    )
+    precision: str = option(
+        "auto",
+        "--precision",
+        choices=PRECISIONS,
+        record=Record.FREE,
+        help="32: float32; bf16, 16: mixed; auto (default): bf16 where the GPU or CPU has "
+        "instructions for it, else 16 on a GPU and 32 on a CPU",
+    )
+    deterministic: bool = option(
+        False,
+        "--deterministic",
+        record=Record.FREE,
+        help="on GPUs: the same seed gives the same weights, bit for bit, where PyTorch has an "
+        "algorithm for it, and warnings where it has none; slower. On a CPU it is so anyway, "
+        "for the same number of threads",
+    )
+    compile: str = option(
+        "auto",
+        "--compile",
+        choices=COMPILE,
+        record=Record.FREE,
+        help="on a GPU, let torch.compile prepare the network: auto (default) if the run is "
+        "long enough for it to pay; never on the CPU, where it gains nothing",
+    )
+    num_workers: int | None = option(
+        None,
+        "--num_workers",
+        metavar="N",
+        at_least=0,
+        record=Record.FREE,
+        help="processes that load data, per device (default: none on the CPU, up to 8 per GPU)",
+    )
+    processes: int = option(
+        1,
+        "--processes",
+        metavar="N",
+        at_least=1,
+        record=Record.FREE,
+        help="without GPUs: processes that share each batch, to test distributed training on "
+        "one machine (default {default}; one process uses all cores already)",
+    )
 
     def __post_init__(self) -> None:
-        if not self.loss:
-            object.__setattr__(self, "loss", self.losses[0])
-        if not self.arch:
-            object.__setattr__(self, "arch", self.architectures[0])
-        _check_choice("--arch", self.arch, self.architectures)
-        fill_network_options(self, self.network_options)
-        _check_choice("--activation", self.activation, ACTIVATIONS)
-        _check_choice("--loss", self.loss, self.losses)
-        _check_choice("--optimizer", self.optimizer, OPTIMIZERS)
-        _check_choice("--schedule", self.schedule, SCHEDULES)
-        _check_choice("--precision", self.precision, PRECISIONS)
-        _check_choice("--compile", self.compile, COMPILE)
-        for logger in self.loggers:
-            _check_choice("--logger", logger, LOGGERS)
-        _check_choice("--on_divergence", self.on_divergence, ON_DIVERGENCE)
-        for option in ("epochs", "processes"):
-            _check_at_least(f"--{option}", getattr(self, option), 1)
-        _check_at_least("--patience", self.patience, 1)
-        if not 0 <= self.average <= 1:
-            raise UsageError(f"expected --average from 0 to 1, found {self.average}")
-        for option in ("batch_size", "gpus", "seed", "num_workers"):
-            _check_at_least(f"--{option}", getattr(self, option), 0)
-        for option in ("learning_rate", "decay_half_time", "max_minutes"):
-            _check_positive(f"--{option}", getattr(self, option))
+        check_options(self)
+        _fill_network_options(self)
         if self.resume and not self.name:
             raise UsageError(
                 "--resume needs the name of the run to continue, found none",
@@ -156,141 +255,41 @@ class RunOptions:
 
     def network_values(self) -> dict[str, Any]:
         """Return the options that belong to the chosen architecture, by name."""
-        return {name: getattr(self, name) for name in self.network_options[self.arch]}
+        return {name: getattr(self, name) for name in self.networks[self.arch]}
 
     def to_dict(self) -> dict[str, Any]:
         """Return every option as JSON-ready values."""
-        values = dataclasses.asdict(self)
-        return {"task": self.task} | {
-            key: str(value) if isinstance(value, Path) else value for key, value in values.items()
-        }
+        values: dict[str, Any] = plain(dataclasses.asdict(self))
+        return {"task": self.task} | values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Rebuild from ``to_dict``."""
-        known: dict[str, Any] = {
-            field.name: values[field.name] for field in dataclasses.fields(cls)
-        }
-        for key in known.keys() & {"data_dir", "output_dir", "load_weights", "cache_dir"}:
-            known[key] = None if known[key] is None else Path(known[key])
-        lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
-        return cls(**(known | lists))
+        known = {each.name: _value(each, values[each.name]) for each in dataclasses.fields(cls)}
+        return cls(**known)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SegmentationOptions(RunOptions):
-    """How to train a segmentation model.
+def _value(field_: dataclasses.Field[Any], value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    is_path = str(field_.type).startswith("Path") and value is not None
+    return Path(value) if is_path else value
 
-    Attributes:
-        batch_size: As for both trainings, but fewer: the same images in four times the steps gave
-            a far better network (docs/development/performance.md).
-        thoracic: Leave visceral fat out: classes 0, 1, 2.
-        compression_channels: Features of the U-Net's stages on the way down.
-        decompression_channels: Features on the way up, one number fewer.
-        num_convs: Convolutions per stage. None for these three becomes the architecture's default.
-        allow_scaled_images: Train on images that look windowed or scaled already.
+
+def _fill_network_options(options: RunOptions) -> None:
+    """Replace None by the default of the chosen architecture while a frozen value is made.
+
+    Raises:
+        UsageError: An option of another architecture was given.
     """
-
-    task: ClassVar[str] = "segmentation"
-    losses: ClassVar[tuple[str, ...]] = SEGMENTATION_LOSSES
-    architectures: ClassVar[tuple[str, ...]] = SEGMENTATION_ARCHITECTURES
-    network_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        UNET: {
-            "compression_channels": (16, 32, 64, 128, 256, 512),
-            "decompression_channels": (256, 128, 64, 32, 16),
-            "num_convs": 1,
-        },
-        PATCH_UNET: {
-            "compression_channels": (24, 48, 96, 192, 384),
-            "decompression_channels": (192, 96, 48, 24),
-            "num_convs": 1,
-        },
-    }
-
-    batch_size: int = 4
-    thoracic: bool = False
-    compression_channels: tuple[int, ...] | None = None
-    decompression_channels: tuple[int, ...] | None = None
-    num_convs: int | None = None
-    allow_scaled_images: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class SliceSelectionOptions(RunOptions):
-    """How to train a slice-selection model.
-
-    Attributes:
-        levels: Vertebral levels, one output each.
-        threshold: Scale in mm of the soft threshold: target = sigmoid(offset_mm / threshold).
-        initial_epoch: Number of the first epoch.
-        nb_layers_per_block, nb_blocks: Depth of the DenseNet.
-        nb_initial_filters, growth_rate, compression_rate: Width of the DenseNet.
-        initializer: One of ``INITIALIZERS``; None becomes the architecture's default.
-        omit_batch_norm: Train without batch normalisation. Depth, width and this belong to the
-            architecture ``densenet``: None becomes its default there, and stays with another one.
-        cache_dir: Where decoded slices are kept; None for the user's cache folder.
-        cache_gb: Size of that cache in GB (10^9 bytes), 0 for none.
-    """
-
-    task: ClassVar[str] = "slice_selection"
-    losses: ClassVar[tuple[str, ...]] = SLICE_SELECTION_LOSSES
-    architectures: ClassVar[tuple[str, ...]] = SLICE_SELECTION_ARCHITECTURES
-    network_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        DENSENET: {
-            "nb_layers_per_block": 12,
-            "nb_blocks": 4,
-            "nb_initial_filters": 16,
-            "growth_rate": 12,
-            "compression_rate": 0.5,
-            "omit_batch_norm": False,
-            "initializer": "glorot_uniform",
-        },
-        RESNET: {"initializer": "he_normal"},
-    }
-
-    levels: tuple[str, ...] = (DEFAULT_LEVEL,)
-    threshold: float = 10.0
-    initial_epoch: int = 0
-    nb_layers_per_block: int | None = None
-    nb_blocks: int | None = None
-    nb_initial_filters: int | None = None
-    growth_rate: int | None = None
-    compression_rate: float | None = None
-    initializer: str | None = None
-    omit_batch_norm: bool | None = None
-    cache_dir: Path | None = None
-    cache_gb: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_levels(self.levels)
-        _check_choice("--initializer", str(self.initializer), INITIALIZERS)
-        _check_positive("--threshold", self.threshold)
-        if not 0 <= self.cache_gb < float("inf"):
-            raise UsageError(f"expected --cache_gb of 0 or more, found {self.cache_gb}")
-        if not 0 <= self.initial_epoch < self.epochs:
-            raise UsageError(
-                f"expected --initial_epoch from 0 to {self.epochs - 1}, one below --epochs, "
-                f"found {self.initial_epoch}",
-                hint="--epochs is the number at which training ends, not how many are added.",
-            )
-
-    @property
-    def first_epoch(self) -> int:
-        """Number of the first epoch."""
-        return self.initial_epoch
-
-
-def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UsageError(f"expected {option} to be one of {', '.join(choices)}, found {value!r}")
-
-
-def _check_at_least(option: str, value: int | None, smallest: int) -> None:
-    if value is not None and value < smallest:
-        raise UsageError(f"expected {option} of at least {smallest}, found {value}")
-
-
-def _check_positive(option: str, value: float | None) -> None:
-    if value is not None and not 0 < value < float("inf"):
-        raise UsageError(f"expected a positive {option}, found {value}")
+    own = options.networks[options.arch]
+    for arch, values in options.networks.items():
+        for name in values.keys() - own.keys():
+            if getattr(options, name) is not None:
+                raise UsageError(
+                    f"--{name} is an option of --arch {arch}, found it with --arch {options.arch}",
+                    hint=f"Leave it out, or choose --arch {arch}.",
+                )
+    for name, default in own.items():
+        if getattr(options, name) is None:
+            object.__setattr__(options, name, default)

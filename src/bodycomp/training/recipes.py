@@ -25,10 +25,11 @@ from bodycomp.networks.checkpoint import Model, ModelCard, load_model
 from bodycomp.networks.model import network_config
 from bodycomp.progress import StepProgress
 from bodycomp.training.module import TrainingModule
-from bodycomp.training.options import RunOptions, SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.options import RunOptions
 from bodycomp.training.segmentation import SegmentationModule
 from bodycomp.training.slice_selection import SliceSelectionModule
 from bodycomp.training.task import Splits
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.validation.segmentation import check_before_training
 from bodycomp.validation.slices import errors_of_a_sample, survey_slice_set
 

@@ -8,38 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
+from bodycomp.options import Record, recorded
 from bodycomp.report.result_rows import Cell
 from bodycomp.report.tables import write_table
 from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
 
 log = logging.getLogger(__name__)
-
-FREE_ON_RESUME: Final = frozenset(
-    {
-        "cache_dir",
-        "cache_gb",
-        "data_dir",
-        "deterministic",
-        "output_dir",
-        "epochs",
-        "gpus",
-        "keep_every_epoch",
-        "compile",
-        "load_weights",
-        "loggers",
-        "max_minutes",
-        "num_workers",
-        "on_divergence",
-        "patience",
-        "precision",
-        "processes",
-        "resume",
-    }
-)
-"""Options that may differ when a run goes on: they say where and how long, not what is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +130,11 @@ def _check_continuable(folder: RunFolder, options: RunOptions) -> None:
             "again, under another name.",
         )
     before = read_args(folder)
-    now = json.loads(json.dumps(options.to_dict()))
+    now = {"task": options.task} | recorded(options, Record.SETTING)
     changed = [
         f"{key} was {before.get(key)!r}, now {value!r}"
         for key, value in now.items()
-        if key not in FREE_ON_RESUME
-        and before.get(key) != value
-        and (key, value) != ("batch_size", AUTO_BATCH_SIZE)
+        if before.get(key) != value and (key, value) != ("batch_size", AUTO_BATCH_SIZE)
     ]
     if changed:
         raise UsageError(

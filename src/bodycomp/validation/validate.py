@@ -19,6 +19,7 @@ from bodycomp.data.table import read_table
 from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
 from bodycomp.level_names import check_levels, head_to_feet
 from bodycomp.progress import StepProgress
+from bodycomp.validation.options import ValidationOptions
 from bodycomp.validation.segmentation import validate_samples
 from bodycomp.validation.slices import validate_slices
 
@@ -27,21 +28,6 @@ Kind = Literal["segmentation", "slice-selection"]
 _LOOKED_FOR = (
     "train_images.npy and train_masks.npy (segmentation), or images/ and meta/ (slice selection)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationOptions:
-    """How a training set is to be judged.
-
-    Attributes:
-        levels: Levels of a slice-selection set; None for those with offsets in every split.
-        thoracic: A segmentation set without visceral fat.
-        allow_scaled: Report images that look windowed or scaled as a warning, not an error.
-    """
-
-    levels: tuple[str, ...] | None = None
-    thoracic: bool = False
-    allow_scaled: bool = False
 
 
 @dataclass(frozen=True, eq=False)

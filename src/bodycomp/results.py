@@ -251,3 +251,17 @@ class SeriesResult:
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self.levels))
+
+
+def zero_crossings_mm(
+    values: NDArray[np.float64], z_mm: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return where a curve rises through zero, interpolated between slices.
+
+    >>> zero_crossings_mm(np.array([-1.0, 1.0, -1.0, -3.0, 1.0]), np.arange(5) * 4.0)
+    array([ 2., 15.])
+    """
+    below = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+    share = -values[below] / (values[below + 1] - values[below])
+    crossings: NDArray[np.float64] = z_mm[below] + share * np.diff(z_mm)[below]
+    return crossings

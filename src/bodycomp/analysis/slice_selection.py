@@ -13,7 +13,7 @@ from bodycomp.analysis.expected_curve import ExpectedCurve
 from bodycomp.analysis.level_verdict import SATURATION_SCALES, ChoiceOptions, verdict_of
 from bodycomp.errors import ModelError
 from bodycomp.networks.targets import offset_to_target, target_to_offset
-from bodycomp.results import SliceChoice
+from bodycomp.results import SliceChoice, zero_crossings_mm
 
 
 def choose_slice(
@@ -65,20 +65,6 @@ def choose_slice(
         confidence_basis="" if signs is None else confidence_basis(calibration),
         slope_ratio=verdict.slope_ratio,
     )
-
-
-def zero_crossings_mm(
-    values: NDArray[np.float64], z_mm: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return where a curve rises through zero, interpolated between slices.
-
-    >>> zero_crossings_mm(np.array([-1.0, 1.0, -1.0, -3.0, 1.0]), np.arange(5) * 4.0)
-    array([ 2., 15.])
-    """
-    below = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
-    share = -values[below] / (values[below + 1] - values[below])
-    crossings: NDArray[np.float64] = z_mm[below] + share * np.diff(z_mm)[below]
-    return crossings
 
 
 def smooth_along_z(

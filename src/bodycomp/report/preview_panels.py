@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bodycomp.anatomy import Tissue
 from bodycomp.report.canvas import ACCENT, ALERT, FAINT, INK, QUIET, plain_style
 from bodycomp.report.overlay import hex_colour
-from bodycomp.results import LevelResult, Measurement, SliceChoice
+from bodycomp.results import LevelResult, Measurement, SliceChoice, zero_crossings_mm
 
 BORDER_WARNING: Final = 0.01
 """Above this share of border pixels the tissue is probably cut off by the field of view."""
@@ -96,7 +96,7 @@ def draw_score_curve(
         expected = np.clip(z_mm - choice.z_mm, -reach_mm, reach_mm)
         axes.plot(expected, z_mm, "--", color=ACCENT, linewidth=1, label="expected")
         axes.axhline(choice.z_mm, color=ACCENT, linewidth=1.2)
-    crossings = ascending_crossings_mm(choice.smoothed_offset_mm, z_mm)
+    crossings = zero_crossings_mm(choice.smoothed_offset_mm.astype(np.float64), z_mm)
     if crossings.size:
         axes.plot(
             np.zeros_like(crossings),
@@ -114,18 +114,3 @@ def draw_score_curve(
     axes.set_title("Slice selection", size=9, color=INK, loc="left", pad=4)
     plain_style(axes)
     axes.legend(loc="lower right", fontsize=7, frameon=False, labelcolor=QUIET)
-
-
-def ascending_crossings_mm(
-    offset_mm: NDArray[np.float32], z_mm: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return where the curve rises through zero.
-
-    >>> ascending_crossings_mm(np.array([-1, 3], np.float32), np.array([0.0, 4.0]))
-    array([1.])
-    """
-    values = offset_mm.astype(np.float64)
-    below = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
-    share = -values[below] / (values[below + 1] - values[below])
-    crossings: NDArray[np.float64] = z_mm[below] + share * np.diff(z_mm)[below]
-    return crossings

@@ -20,7 +20,7 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _GUARD: Final = "'"
 
 
-class Table:
+class CsvTable:
     """A CSV table that grows row by row, in a file that is open for text."""
 
     def __init__(self, file: IO[str], columns: Sequence[str], *, header: bool = True) -> None:
@@ -43,20 +43,20 @@ class Table:
 
 
 @contextmanager
-def open_table(path: Path, columns: Sequence[str]) -> Iterator[Table]:
+def open_table(path: Path, columns: Sequence[str]) -> Iterator[CsvTable]:
     """Yield a table; it appears as ``path`` at the end, or not at all."""
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        yield Table(file, columns)
+        yield CsvTable(file, columns)
 
 
 @contextmanager
 def growing_table(
     path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]
-) -> Iterator[Table]:
+) -> Iterator[CsvTable]:
     """Yield a table that is in its place from the start, and has each row once it is known."""
     write_table(path, columns, rows)
     with path.open("a", encoding="utf-8", newline="") as file:
-        yield Table(file, columns, header=False)
+        yield CsvTable(file, columns, header=False)
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> None:

@@ -15,10 +15,10 @@ from bodycomp.review.correction import Corrector, LevelChange
 from bodycomp.review.found_scans import found_scans, segmenter_of
 from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.options import ReviewOptions
-from bodycomp.review.plan import PlannedRow, Step, plan_review
+from bodycomp.review.plan import PlannedRow, RowAction, plan_review
 from bodycomp.review.review_csv import ReviewRow, read_review
 from bodycomp.review.session import ReviewSession, opened_session
-from bodycomp.study.measured_run import Case
+from bodycomp.study.measured_run import CaseKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,15 @@ def apply_review(
     with opened_session(options.scans.out_dir) as session:
         rows = read_review(options.review, options.reviewer)
         plan = plan_review(session, rows, options.review.name)
-        waiting = 0 if options.move else sum(each.step is Step.MOVE for each in plan.rows)
+        waiting = 0 if options.move else sum(each.action is RowAction.MOVE for each in plan.rows)
         planned = plan.rows if options.move else tuple(map(_without_move, plan.rows))
-        moves = [each.row for each in planned if each.step is Step.MOVE]
+        moves = [each.row for each in planned if each.action is RowAction.MOVE]
         moved = _measure_moves(session, options, moves, progress, segmenter) if moves else {}
         events = [moved.get(each.row.case) or _verdict_event(each) for each in planned]
         return ReviewOutcome(
             table=session.finish(events),
             moved=len(moved),
-            restored=sum(each.step is Step.RESTORE for each in planned),
+            restored=sum(each.action is RowAction.RESTORE for each in planned),
             waiting=waiting,
             rejected_moves=sum(row.is_rejected_move for row in rows),
             new=len(planned),
@@ -85,7 +85,7 @@ def apply_review(
 
 
 def _without_move(planned: PlannedRow) -> PlannedRow:
-    return replace(planned, step=Step.KEEP) if planned.step is Step.MOVE else planned
+    return replace(planned, action=RowAction.KEEP) if planned.action is RowAction.MOVE else planned
 
 
 def _verdict_event(planned: PlannedRow) -> ReviewEvent:
@@ -97,7 +97,7 @@ def _verdict_event(planned: PlannedRow) -> ReviewEvent:
         by=row.reviewer,
         verdict=row.verdict,
         comment=row.comment,
-        change=Change.RESTORED if planned.step is Step.RESTORE else Change.NONE,
+        change=Change.RESTORED if planned.action is RowAction.RESTORE else Change.NONE,
     )
 
 
@@ -107,7 +107,7 @@ def _measure_moves(
     rows: Sequence[ReviewRow],
     progress: Progress,
     segmenter: Segmenter | None,
-) -> dict[Case, ReviewEvent]:
+) -> dict[CaseKey, ReviewEvent]:
     """Measure every level where it was moved to; each series is read once.
 
     Raises:
@@ -123,7 +123,7 @@ def _measure_moves(
     segment = segmenter_of(session.run, options.scans, segmenter)
     with found_scans(session.run, options.scans, progress) as scans:
         scans.check_there(row.case for row in rows)
-        events: dict[Case, ReviewEvent] = {}
+        events: dict[CaseKey, ReviewEvent] = {}
         by_series = sorted(rows, key=lambda row: row.case[:2])
         for _, members in groupby(by_series, key=lambda row: row.case[:2]):
             same = list(members)

@@ -41,7 +41,7 @@ from bodycomp.review.recorded_level import (
 from bodycomp.review.session import new_stage
 from bodycomp.scan import Scan
 from bodycomp.storage import flush_folder
-from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.measured_run import CaseKey, MeasuredRun
 from bodycomp.study.outputs import LABELS_NAME, RESULT_NAME, OutputChoice, write_series
 
 MOVED_REASON: Final = "level moved by a reviewer"
@@ -60,7 +60,7 @@ class LevelChange:
         by, at, reason: As in ``results.Correction``.
     """
 
-    case: Case
+    case: CaseKey
     slice_index: int | None = None
     z_mm: float | None = None
     mask: GivenMask | None = None
@@ -118,7 +118,7 @@ class Corrector:
             slope_ratio=None,
         )
 
-    def slices_of(self, case: Case, choice: SliceChoice) -> tuple[int, ...]:
+    def slices_of(self, case: CaseKey, choice: SliceChoice) -> tuple[int, ...]:
         """Return the slices that are measured for a level."""
         return self._measurer(case).slices_of(choice)
 
@@ -160,7 +160,7 @@ class Corrector:
             level = with_intervals(level, self.segmenter, self.scan.volume, measurer.tissues)
         return replace(level, correction=self._correction(change, choice, masks))
 
-    def _measurer(self, case: Case) -> LevelMeasurer:
+    def _measurer(self, case: CaseKey) -> LevelMeasurer:
         row = self.run.rows[case]
         scan = replace(self.scan, subject=recorded_subject(row, self.scan.subject))
         range_mm = float(self.run.settings["range_mm"])

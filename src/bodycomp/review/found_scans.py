@@ -16,7 +16,7 @@ from bodycomp.progress import Progress
 from bodycomp.report.result_rows import SeriesKey
 from bodycomp.review.options import CorrectionOptions
 from bodycomp.scan import Scan
-from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.measured_run import CaseKey, MeasuredRun
 from bodycomp.study.options import AnalyzeOptions, DicomObject
 from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.pseudonyms import key_path, read_key, with_pseudonyms
@@ -39,7 +39,7 @@ class FoundScans:
     sources: Mapping[tuple[str, str], Source] = field(repr=False)
     outputs: OutputChoice
 
-    def check_there(self, cases: Iterable[Case]) -> None:
+    def check_there(self, cases: Iterable[CaseKey]) -> None:
         """Check that the series of all cases are among the inputs.
 
         Raises:
@@ -54,7 +54,7 @@ class FoundScans:
                 "content, a DICOM series by its images.",
             )
 
-    def load(self, case: Case) -> tuple[SeriesKey, Scan]:
+    def load(self, case: CaseKey) -> tuple[SeriesKey, Scan]:
         """Read the series of a case; return what tables call it, and the scan.
 
         Raises:

@@ -19,7 +19,7 @@ from bodycomp.errors import OutputError
 from bodycomp.report.result_rows import Cell
 from bodycomp.storage import atomic_file
 from bodycomp.study.journal import plain_number
-from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.measured_run import CaseKey, MeasuredRun
 from bodycomp.study.out_folder import HISTORY_NAME
 
 ACCEPT: Final = "accept"
@@ -60,7 +60,7 @@ class ReviewEvent:
         applied_at: When the tool took it in; this and ``original`` are known once it counts.
     """
 
-    case: Case
+    case: CaseKey
     kind: EventKind
     at: str
     by: str = field(repr=False)
@@ -93,7 +93,7 @@ class ReviewEvent:
             document = json.loads(line)
             if document["schema_version"] > EVENT_SCHEMA_VERSION:
                 raise ValueError("written by a newer version")
-            case = Case(*(str(document[name]) for name in Case._fields))
+            case = CaseKey(*(str(document[name]) for name in CaseKey._fields))
             own = {f.name: document[f.name] for f in fields(cls) if f.name != "case"}
             own |= {"kind": EventKind(own["kind"]), "change": Change(own["change"])}
             return cls(case=case, **own)
@@ -162,12 +162,12 @@ def write_history(out_dir: Path, events: Iterable[ReviewEvent]) -> None:
         temporary.write_text("".join(event.to_line() for event in events), encoding="utf-8")
 
 
-def states_of(run: MeasuredRun, events: Sequence[ReviewEvent]) -> dict[Case, CaseState]:
+def states_of(run: MeasuredRun, events: Sequence[ReviewEvent]) -> dict[CaseKey, CaseState]:
     """Return what counts for every case that has a history.
 
     Events about a result that was measured anew since, or is gone, count no more.
     """
-    states: dict[Case, CaseState] = {}
+    states: dict[CaseKey, CaseState] = {}
     for event in events:
         if event.case in run.rows and event.original == run.row_digest(event.case):
             states[event.case] = states.get(event.case, CaseState()).after(event)

@@ -10,10 +10,10 @@ from bodycomp.report.result_rows import Cell
 from bodycomp.review.history import CaseState
 from bodycomp.review.review_csv import Faults, ReviewRow
 from bodycomp.review.session import ReviewSession
-from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.measured_run import CaseKey, MeasuredRun
 
 
-class Step(StrEnum):
+class RowAction(StrEnum):
     """What a row asks for beside its verdict."""
 
     KEEP = "keep"
@@ -26,7 +26,7 @@ class PlannedRow:
     """A row that fits, and what it asks for."""
 
     row: ReviewRow
-    step: Step
+    action: RowAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ def plan_review(session: ReviewSession, rows: Sequence[ReviewRow], name: str) ->
         if state.is_newer_than(row.reviewed_at):
             older += 1
             continue
-        step = _step(session, row, faults)
-        if step is Step.KEEP and _says_the_same(row, state):
+        action = _action(session, row, faults)
+        if action is RowAction.KEEP and _says_the_same(row, state):
             repeated += 1
         else:
-            planned.append(PlannedRow(row, step))
+            planned.append(PlannedRow(row, action))
     faults.raise_if_any()
     return ReviewPlan(tuple(planned), repeated, older)
 
@@ -99,7 +99,7 @@ def _fits(run: MeasuredRun, row: ReviewRow, faults: Faults) -> bool:
     return True
 
 
-def _unknown_name(run: MeasuredRun, case: Case) -> str:
+def _unknown_name(run: MeasuredRun, case: CaseKey) -> str:
     """Return the first column that names something the run does not have; empty if it has all."""
     if case in run.rows:
         return ""
@@ -108,23 +108,23 @@ def _unknown_name(run: MeasuredRun, case: Case) -> str:
     return "level" if any(known[:2] == case[:2] for known in run.rows) else "series"
 
 
-def _step(session: ReviewSession, row: ReviewRow, faults: Faults) -> Step:
+def _action(session: ReviewSession, row: ReviewRow, faults: Faults) -> RowAction:
     now = session.row(row.case)["slice_index"]
     networks = session.run.rows[row.case]["slice_index"]
     if row.moved_to_slice is not None and row.moved_to_slice == now:
-        return Step.KEEP
+        return RowAction.KEEP
     if row.shown_slice not in (now, networks):
         slices = dict.fromkeys(_in_words(each) for each in (networks, now))
         found = _in_words(row.shown_slice)
         hint = "The review is of an earlier state: open the page anew and review the case again."
         faults.add(row.line, "slice_index", f"expected {' or '.join(slices)}, found {found}", hint)
-        return Step.KEEP
+        return RowAction.KEEP
     if row.is_rejected_move:
-        return Step.KEEP
+        return RowAction.KEEP
     wanted = row.shown_slice if row.moved_to_slice is None else row.moved_to_slice
     if wanted == now:
-        return Step.KEEP
-    return Step.RESTORE if wanted == networks else Step.MOVE
+        return RowAction.KEEP
+    return RowAction.RESTORE if wanted == networks else RowAction.MOVE
 
 
 def _in_words(slice_index: Cell) -> str:

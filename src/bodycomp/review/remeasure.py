@@ -20,7 +20,7 @@ from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.options import RemeasureOptions
 from bodycomp.review.recorded_level import recorded_masks
 from bodycomp.review.session import ReviewSession, corrected_folder, now, opened_session
-from bodycomp.study.measured_run import Case, MeasuredRun
+from bodycomp.study.measured_run import CaseKey, MeasuredRun
 from bodycomp.study.outputs import LABELS_NAME
 
 
@@ -33,7 +33,7 @@ class Remeasured:
         after: The corrected row; that of the networks where their result was put back.
     """
 
-    case: Case
+    case: CaseKey
     before: Mapping[str, Cell]
     after: Mapping[str, Cell]
 
@@ -83,7 +83,7 @@ def remeasure(
         )
 
 
-def _cases(run: MeasuredRun, options: RemeasureOptions) -> list[Case]:
+def _cases(run: MeasuredRun, options: RemeasureOptions) -> list[CaseKey]:
     """Return the levels that are meant.
 
     Raises:
@@ -130,7 +130,7 @@ class _SeriesCorrection:
         self._covered = False
         self._measured: set[int] = set()
 
-    def event(self, case: Case) -> ReviewEvent | None:
+    def event(self, case: CaseKey) -> ReviewEvent | None:
         """Measure a level anew and stage its results; None if nothing changes.
 
         Raises:
@@ -180,7 +180,7 @@ class _SeriesCorrection:
         )
 
     def _change(
-        self, case: Case, in_effect: Mapping[str, Cell]
+        self, case: CaseKey, in_effect: Mapping[str, Cell]
     ) -> tuple[Mapping[str, Cell], LevelChange]:
         """Return the row from which the level is moved, and the change.
 
@@ -204,7 +204,7 @@ class _SeriesCorrection:
             reason=self._options.reason,
         )
 
-    def _networks_labels(self, case: Case, in_effect: Mapping[str, Cell]) -> Path | None:
+    def _networks_labels(self, case: CaseKey, in_effect: Mapping[str, Cell]) -> Path | None:
         """Return the network's masks where a level was moved to, unless a person changed them."""
         if in_effect.get(CORRECTED) != "level":
             return None

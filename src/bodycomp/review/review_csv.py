@@ -16,7 +16,7 @@ from typing import Final
 from bodycomp.errors import InputNotFoundError, ReviewError
 from bodycomp.report.tables import unguarded
 from bodycomp.review.history import ACCEPT, REJECT
-from bodycomp.study.measured_run import Case
+from bodycomp.study.measured_run import CaseKey
 from bodycomp.user_table import SheetRow, sheet_rows
 
 COLUMNS: Final = (
@@ -53,7 +53,7 @@ class ReviewRow:
     """
 
     line: int
-    case: Case
+    case: CaseKey
     verdict: str
     comment: str = field(repr=False)
     moved_to_slice: int | None
@@ -111,7 +111,7 @@ def read_review(path: Path, reviewer: str = "") -> tuple[ReviewRow, ...]:
     faults = Faults(path.name)
     found = [_row(line, cells, reviewer, faults) for line, cells in _cells(path, faults)]
     rows = [row for row in found if row is not None]
-    first: dict[Case, int] = {}
+    first: dict[CaseKey, int] = {}
     for row in rows:
         if first.setdefault(row.case, row.line) != row.line:
             message = f"expected one row per case, found {row.case} in line {first[row.case]}, too"
@@ -171,7 +171,7 @@ def _row(line: int, cells: Mapping[str, str], reviewer: str, faults: Faults) -> 
         hint = "Name them with --by; initials or a code will do."
         faults.add(line, "reviewer", "expected who reviewed, found nothing", hint)
     _check_moment(cells["reviewed_at"], line, faults)
-    case = Case(cells["study"], cells["series"], cells["level"])
+    case = CaseKey(cells["study"], cells["series"], cells["level"])
     for name, value in zip(case._fields, case, strict=True):
         if not value:
             faults.add(line, name, "expected a name as in results.csv, found nothing")

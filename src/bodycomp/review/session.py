@@ -35,7 +35,7 @@ from bodycomp.review.history import (
 )
 from bodycomp.storage import locked_folder, remove_interrupted
 from bodycomp.study.inputs import UNPACKED_FOLDERS
-from bodycomp.study.measured_run import Case, MeasuredRun, opened_run
+from bodycomp.study.measured_run import CaseKey, MeasuredRun, opened_run
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
 from bodycomp.study.out_folder import CORRECTED_NAME, HISTORY_NAME, REVIEWED_NAME
 from bodycomp.study.sources import IDENTIFIER_COLUMNS
@@ -53,13 +53,13 @@ class ReviewSession:
     def __init__(self, run: MeasuredRun, history: Sequence[ReviewEvent]) -> None:
         self.run = run
         self._history = tuple(history)
-        self.states: Mapping[Case, CaseState] = states_of(run, history)
+        self.states: Mapping[CaseKey, CaseState] = states_of(run, history)
 
-    def state(self, case: Case) -> CaseState:
+    def state(self, case: CaseKey) -> CaseState:
         """Return what counts for a case."""
         return self.states.get(case, CaseState())
 
-    def row(self, case: Case) -> Mapping[str, Cell]:
+    def row(self, case: CaseKey) -> Mapping[str, Cell]:
         """Return a case's measurements that count: corrected, or else the networks'."""
         return self.state(case).row or self.run.rows[case]
 
@@ -134,12 +134,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def corrected_folder(run: MeasuredRun, case: Case) -> Path:
+def corrected_folder(run: MeasuredRun, case: CaseKey) -> Path:
     """Return where the corrected results of a case lie, if there are any."""
     return run.folder(case) / CORRECTED_NAME / case.level
 
 
-def new_stage(run: MeasuredRun, case: Case) -> Path:
+def new_stage(run: MeasuredRun, case: CaseKey) -> Path:
     """Make and return a hidden folder for corrected results of a case."""
     stage = run.folder(case) / f"{_STAGE}{case.level}-{uuid.uuid4().hex[:8]}"
     stage.mkdir()

@@ -20,7 +20,7 @@ from bodycomp.report.result_rows import Cell, cell_from
 from bodycomp.report.review_page import write_review_page
 from bodycomp.report.review_rows import CORRECTED
 from bodycomp.results import LevelStatus
-from bodycomp.study.measured_run import Case
+from bodycomp.study.measured_run import CaseKey
 from bodycomp.study.options import REFUSED_NAME, REPORT_NAME, RESULTS_NAME
 from bodycomp.study.out_folder import CORRECTED_NAME, REVIEWED_NAME
 from bodycomp.study.run_manifest import MANIFEST_NAME, read_run_manifest
@@ -85,10 +85,10 @@ def _cases(out_dir: Path) -> list[PageCase]:
     """Return every case as it counts: with what people corrected, if they did."""
     reviewed = out_dir / REVIEWED_NAME
     corrected = [row for row in _rows(reviewed) if row.get(CORRECTED)] if reviewed.is_file() else []
-    in_effect = {tuple(row[name] for name in Case._fields): row for row in corrected}
+    in_effect = {tuple(row[name] for name in CaseKey._fields): row for row in corrected}
     cases = []
     for row in _rows(out_dir / RESULTS_NAME):
-        case = Case(*(str(row.get(name)) for name in Case._fields))
+        case = CaseKey(*(str(row.get(name)) for name in CaseKey._fields))
         folder = out_dir / case.study / case.series
         cells = row
         if case in in_effect:

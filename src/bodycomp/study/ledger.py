@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.report.result_rows import Cell
-from bodycomp.report.tables import Table, growing_table, write_parquet, write_table
+from bodycomp.report.tables import CsvTable, growing_table, write_parquet, write_table
 from bodycomp.study.journal import JOURNAL_NAME, Journal, StudyRecord, open_journal
 from bodycomp.study.options import (
     PARQUET_NAME,
@@ -68,8 +68,8 @@ class Ledger:
                 out = self._out_dir
                 results = growing_table(out / RESULTS_NAME, self._columns, self.result_rows())
                 refused = growing_table(out / REFUSED_NAME, REFUSED_COLUMNS, self._refused_rows())
-                self._results: Table = stack.enter_context(results)
-                self._refused: Table = stack.enter_context(refused)
+                self._results: CsvTable = stack.enter_context(results)
+                self._refused: CsvTable = stack.enter_context(refused)
                 yield
         finally:
             write_table(out / RESULTS_NAME, self._columns, self.result_rows())

@@ -22,7 +22,7 @@ from bodycomp.study.run_manifest import (
 )
 
 
-class Case(NamedTuple):
+class CaseKey(NamedTuple):
     """One row of the results: a level of a series, under its pseudonyms."""
 
     study: str
@@ -39,12 +39,12 @@ class MeasuredRun:
 
     Attributes:
         settings: What its results depend on, as in ``run.json``.
-        rows: Case -> its row of ``results.csv``, with every digit; in order.
+        rows: CaseKey -> its row of ``results.csv``, with every digit; in order.
     """
 
     out_dir: Path
     settings: Mapping[str, Any]
-    rows: Mapping[Case, Mapping[str, Cell]] = field(repr=False)
+    rows: Mapping[CaseKey, Mapping[str, Cell]] = field(repr=False)
 
     @property
     def models(self) -> tuple[str, str]:
@@ -52,11 +52,11 @@ class MeasuredRun:
         models = self.settings["models"]
         return str(models["slice_selection"]), str(models["segmentation"])
 
-    def folder(self, case: Case) -> Path:
+    def folder(self, case: CaseKey) -> Path:
         """Return the folder of a case's series."""
         return self.out_dir / case.study / case.series
 
-    def row_digest(self, case: Case) -> str:
+    def row_digest(self, case: CaseKey) -> str:
         """Return a digest that changes when a case is measured anew."""
         return key_of(json.dumps(dict(self.rows[case]), sort_keys=True))
 
@@ -80,10 +80,10 @@ def opened_run(out_dir: Path) -> Iterator[MeasuredRun]:
         yield MeasuredRun(out_dir, settings, rows)
 
 
-def _rows(out_dir: Path, records: Mapping[str, StudyRecord]) -> dict[Case, Mapping[str, Cell]]:
+def _rows(out_dir: Path, records: Mapping[str, StudyRecord]) -> dict[CaseKey, Mapping[str, Cell]]:
     """Return the rows of all series whose folder is there; the others are to be done again."""
     return {
-        Case(record.study, series, str(row["level"])): row
+        CaseKey(record.study, series, str(row["level"])): row
         for record in records.values()
         for series, rows in record.analyzed.items()
         if (out_dir / record.study / series).is_dir()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bodycomp.errors import UsageError
-from bodycomp.networks.activations import make_activation
+from bodycomp.networks.layers import make_activation
 from bodycomp.networks.names import ACTIVATIONS
 
 X = np.linspace(-4, 4, 33)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bodycomp.errors import UsageError
-from bodycomp.networks.initializers import initialize
+from bodycomp.networks.layers import initialize
 from bodycomp.networks.names import INITIALIZERS
 
 FAN_IN, FAN_OUT = 3 * 3 * 40, 3 * 3 * 60  # of the convolution below

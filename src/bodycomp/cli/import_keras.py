@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bodycomp.anatomy import tissue_by_key, tissues_for
     from bodycomp.cli.terminal import say
     from bodycomp.errors import UsageError
-    from bodycomp.networks.keras_import import import_keras
+    from bodycomp.networks.checkpoint import import_keras
 
     if arguments.thoracic and arguments.tissues:
         raise UsageError("expected --thoracic or --tissues, found both")

@@ -10,9 +10,13 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's document
 from torch import Tensor, nn
 
 from bodycomp.errors import ImageError, UsageError
-from bodycomp.networks.activations import check_activation, make_activation
-from bodycomp.networks.initializers import check_initializer, initialize
-from bodycomp.networks.normalisation import make_norm
+from bodycomp.networks.layers import (
+    check_activation,
+    check_initializer,
+    initialize,
+    make_activation,
+    make_norm,
+)
 
 BOTTLENECK_WIDTH: Final = 4
 """Channels of a layer's 1x1 convolution, as a multiple of the growth rate."""

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor, nn
 
-from bodycomp.networks.activations import make_activation
 from bodycomp.networks.densenet import DenseLayer, DenseNet, PreActivation, Transition, same_pad
 from bodycomp.networks.fast import transposed_kernel
+from bodycomp.networks.layers import check_size, make_activation
 from bodycomp.networks.patch_unet import PatchUNet
 from bodycomp.networks.unet import ConvUnit, UNet, UpStage
 
@@ -82,7 +82,7 @@ class FoldedUNet:
     """
 
     def __init__(self, network: UNet, dtype: torch.dtype) -> None:
-        self._check_size = network.check_size
+        self._stride = network.config.stride
         self._dtype = dtype
         self._activation = make_activation(network.config.activation, inplace=True)
         self._down = [_units(stage, dtype) for stage in network.down]
@@ -96,7 +96,7 @@ class FoldedUNet:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return logits (B, num_classes, H, W) float32; see ``UNet.forward``."""
-        self._check_size(x)
+        check_size(x, self._stride)
         x = channels_last(x.to(self._dtype))
         skips: list[Tensor] = []
         for stage in self._down:
@@ -136,13 +136,13 @@ class FoldedPatchUNet:
     """Does for a ``PatchUNet`` what ``FoldedUNet`` does for its U-Net."""
 
     def __init__(self, network: PatchUNet, dtype: torch.dtype) -> None:
-        self._check_size = network.check_size
+        self._stride = network.config.stride
         self._patch = network.config.patch
         self._unet = FoldedUNet(network.unet, dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return logits (B, num_classes, H, W) float32; see ``PatchUNet.forward``."""
-        self._check_size(x)
+        check_size(x, self._stride)
         return F.pixel_shuffle(self._unet(F.pixel_unshuffle(x, self._patch)), self._patch)
 
 

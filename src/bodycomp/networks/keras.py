@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -23,19 +22,25 @@ from bodycomp.imaging.preprocessing import (
     SLICE_SELECTION_PREPROCESSING,
 )
 from bodycomp.level_names import check_levels
-from bodycomp.networks.activations import check_activation
 from bodycomp.networks.card import ModelCard, Task
 from bodycomp.networks.card_description import ModelDescription
 from bodycomp.networks.card_words import KIND_WORDS, UNKNOWN_DATA
-from bodycomp.networks.densenet import DenseNet, DenseNetConfig, legacy_activations
+from bodycomp.networks.densenet import DenseNetConfig, legacy_activations
+from bodycomp.networks.keras_architecture import (
+    densenet_of_kernels,
+    densenet_steps,
+    in_keras_order,
+    read_activations,
+    unet_of_kernels,
+    unet_steps,
+)
 from bodycomp.networks.keras_file import KerasFile, KerasLayer, read_keras_file
-from bodycomp.networks.keras_graph import densenet_steps, read_activations, unet_steps
 from bodycomp.networks.keras_options import KerasOptions
-from bodycomp.networks.keras_shapes import infer_densenet, infer_unet
+from bodycomp.networks.layers import check_activation
 from bodycomp.networks.model import Model, build_network, network_with_weights
 from bodycomp.networks.names import DENSENET, UNET
 from bodycomp.networks.targets import DEFAULT_SCALE_MM
-from bodycomp.networks.unet import UNet, UNetConfig
+from bodycomp.networks.unet import UNetConfig
 
 KERAS_INPUT_MAX: Final = 255.0
 """The earlier networks saw windowed images in 0..255."""
@@ -68,7 +73,7 @@ def _kernels(file: KerasFile) -> list[tuple[int, ...]]:
 
 def _unet_card(file: KerasFile, options: KerasOptions, path: Path) -> ModelCard | None:
     kernels = _kernels(file)
-    config = infer_unet(kernels) if len(kernels) >= 4 else None
+    config = unet_of_kernels(kernels) if len(kernels) >= 4 else None
     if config is None:
         return None
     for tissues in (ABDOMINAL_TISSUES, THORACIC_TISSUES):
@@ -93,7 +98,7 @@ def _unet_card(file: KerasFile, options: KerasOptions, path: Path) -> ModelCard 
 def _densenet_card(file: KerasFile, options: KerasOptions, path: Path) -> ModelCard | None:
     kernels = _kernels(file)
     batch_norm = any("gamma" in layer.weights for layer in file.layers)
-    config = infer_densenet(kernels, batch_norm=batch_norm) if len(kernels) >= 4 else None
+    config = densenet_of_kernels(kernels, batch_norm=batch_norm) if len(kernels) >= 4 else None
     if config is None:
         return None
     config = _with_activations(file, config, options, path)
@@ -174,7 +179,7 @@ def _single(found: set[str], options: KerasOptions, path: Path) -> str:
 
 def _convert(network: nn.Module, layers: tuple[KerasLayer, ...], path: Path) -> dict[str, Tensor]:
     """Return the state of ``network`` from layers in Keras order."""
-    modules = list(_in_keras_order(network))
+    modules = list(in_keras_order(network))
     if len(modules) != len(layers):
         raise ModelError(f"{path}: expected {len(modules)} layers, found {len(layers)}")
     names = {module: name for name, module in network.named_modules()}
@@ -185,22 +190,6 @@ def _convert(network: nn.Module, layers: tuple[KerasLayer, ...], path: Path) -> 
         if isinstance(module, nn.BatchNorm2d):
             weights[f"{names[module]}.num_batches_tracked"] = torch.tensor(0)
     return weights
-
-
-def _in_keras_order(network: nn.Module) -> Iterator[nn.Module]:
-    """Yield the modules with weights in the order in which data passes through them."""
-    parts: list[nn.Module] = [network]
-    if isinstance(network, DenseNet):
-        parts = [network.stem, network.blocks[0]]
-        for transition, block in zip(network.transitions, network.blocks[1:], strict=True):
-            parts += [transition, block]
-        parts += [network.pre_head, network.head]
-    elif not isinstance(network, UNet):
-        raise ModelError(f"no Keras counterpart of {type(network).__name__}")
-    for part in parts:
-        for module in part.modules():
-            if isinstance(module, (nn.Conv2d, nn.BatchNorm2d, nn.Linear)):
-                yield module
 
 
 def _state_of(module: nn.Module, layer: KerasLayer, path: Path) -> dict[str, NDArray[np.float32]]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor, nn
 
-from bodycomp.errors import ImageError, UsageError
+from bodycomp.errors import UsageError
+from bodycomp.networks.layers import check_size
 from bodycomp.networks.unet import UNet, UNetConfig
 
 
@@ -81,14 +82,6 @@ class PatchUNet(nn.Module):
         Raises:
             ImageError: H or W is no multiple of the stride.
         """
-        self.check_size(x)
+        check_size(x, self.config.stride)
         patches = F.pixel_unshuffle(x, self.config.patch)  # (B, patch**2, H / patch, W / patch)
         return F.pixel_shuffle(self.unet(patches), self.config.patch)
-
-    def check_size(self, x: Tensor) -> None:
-        """Check that rows and columns suit; see ``UNet.check_size``."""
-        if x.shape[-1] % self.config.stride or x.shape[-2] % self.config.stride:
-            raise ImageError(
-                f"expected rows and columns in multiples of {self.config.stride}, "
-                f"found {x.shape[-2]} x {x.shape[-1]}"
-            )

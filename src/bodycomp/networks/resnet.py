@@ -14,10 +14,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor, nn
 
-from bodycomp.errors import ImageError, UsageError
-from bodycomp.networks.activations import check_activation, make_activation
-from bodycomp.networks.initializers import check_initializer, initialize
-from bodycomp.networks.normalisation import make_norm
+from bodycomp.errors import UsageError
+from bodycomp.networks.layers import (
+    check_activation,
+    check_initializer,
+    check_size,
+    initialize,
+    make_activation,
+    make_norm,
+)
 
 PATCH: Final = 4
 """Rows and columns of the pixels that become one."""
@@ -136,16 +141,9 @@ class ResNet(nn.Module):
         Raises:
             ImageError: H or W is no multiple of the stride.
         """
-        self._check_size(x)
+        check_size(x, self.config.stride)
         x = self.stages[0](self.stem(F.pixel_unshuffle(x, PATCH)))  # (B, C, H / 4, W / 4)
         for down, stage in zip(self.down, self.stages[1:], strict=True):
             x = stage(down(x))
         logits: Tensor = self.head(x.mean(dim=(2, 3)))
         return logits
-
-    def _check_size(self, x: Tensor) -> None:
-        if x.shape[-1] % self.config.stride or x.shape[-2] % self.config.stride:
-            raise ImageError(
-                f"expected rows and columns in multiples of {self.config.stride}, "
-                f"found {x.shape[-2]} x {x.shape[-1]}"
-            )

@@ -9,10 +9,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor, nn
 
-from bodycomp.errors import ImageError, UsageError
-from bodycomp.networks.activations import check_activation, make_activation
-from bodycomp.networks.initializers import initialize
-from bodycomp.networks.normalisation import make_norm
+from bodycomp.errors import UsageError
+from bodycomp.networks.layers import (
+    check_activation,
+    check_size,
+    initialize,
+    make_activation,
+    make_norm,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class UNet(nn.Module):
         Raises:
             ImageError: H or W is no multiple of the stride.
         """
-        self.check_size(x)
+        check_size(x, self.config.stride)
         *stages, center = self.down
         skips: list[Tensor] = []
         for stage in stages:
@@ -146,15 +150,3 @@ class UNet(nn.Module):
             x = up(x, skips.pop())  # twice the rows and columns, decompression_channels[i]
         logits: Tensor = self.head(x)
         return logits
-
-    def check_size(self, x: Tensor) -> None:
-        """Check that rows and columns can be halved as often as the network does.
-
-        Raises:
-            ImageError: They cannot.
-        """
-        if x.shape[-1] % self.config.stride or x.shape[-2] % self.config.stride:
-            raise ImageError(
-                f"expected rows and columns in multiples of {self.config.stride}, "
-                f"found {x.shape[-2]} x {x.shape[-1]}"
-            )

@@ -1,16 +1,120 @@
-"""Checks the layers that a full Keras model describes, and reads their activations."""
+"""The architecture of a Keras network: from its kernels, and from what a full model describes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 
-from bodycomp.errors import ModelError
-from bodycomp.networks.activations import LEAKY_SLOPE
-from bodycomp.networks.densenet import DenseNetConfig
-from bodycomp.networks.normalisation import NORM_EPSILON
-from bodycomp.networks.unet import UNetConfig
+import torch
+from torch import nn
+
+from bodycomp.errors import ModelError, UsageError
+from bodycomp.networks.densenet import DenseNet, DenseNetConfig
+from bodycomp.networks.layers import LEAKY_SLOPE, NORM_EPSILON
+from bodycomp.networks.unet import UNet, UNetConfig
+
+Shape = tuple[int, ...]
+
+_MOST_DECIMALS: Final = 12
+
+
+def unet_of_kernels(kernels: list[Shape]) -> UNetConfig | None:
+    """Return the U-Net that has these kernels (rows, columns, in, out), or None.
+
+    The activation is left at its default: shapes do not tell it.
+    """
+    *units, head = kernels
+    if len(head) != 4:
+        return None
+    for num_convs in range(1, len(units) + 1):
+        stages, rest = divmod(len(units), num_convs)
+        if rest or stages % 2 == 0:
+            continue
+        widths = tuple(kernel[-1] for kernel in units[::num_convs])
+        depth = stages // 2 + 1
+        try:
+            config = UNetConfig(head[-1], widths[:depth], widths[depth:], num_convs)
+        except UsageError:
+            continue
+        if kernels_of(_empty(UNet, config)) == kernels:
+            return config
+    return None
+
+
+def densenet_of_kernels(kernels: list[Shape], *, batch_norm: bool) -> DenseNetConfig | None:
+    """Return the DenseNet that has these kernels, or None.
+
+    Activations and initializer are left at their defaults: shapes do not tell them.
+    """
+    stem, *middle, head = kernels
+    layers = [kernel for kernel in middle if kernel[:2] == (3, 3)]
+    transitions = [a for a, b in pairwise(middle) if a[:2] == (1, 1) == b[:2]]
+    blocks = len(transitions) + 1
+    if len(stem) != 4 or len(head) != 2 or not layers or len(layers) % blocks:
+        return None
+    try:
+        config = DenseNetConfig(
+            num_outputs=head[-1],
+            nb_blocks=blocks,
+            nb_layers_per_block=len(layers) // blocks,
+            nb_initial_filters=stem[-1],
+            growth_rate=layers[0][-1],
+            compression_rate=_compression_rate(stem[-1], transitions),
+            batch_norm=batch_norm,
+        )
+    except UsageError:
+        return None
+    return config if kernels_of(_empty(DenseNet, config)) == kernels else None
+
+
+def _compression_rate(initial: int, transitions: list[Shape]) -> float:
+    """Return the shortest decimal number that gives the transitions their widths.
+
+    ``int(rate * counted)`` loses the fraction, so that a range of rates fits.
+    """
+    counted = initial
+    low, high = 0.0, float("inf")
+    for _, _, block_output, width in transitions:
+        counted += block_output
+        low, high = max(low, width / counted), min(high, (width + 1) / counted)
+        counted = width
+    if not transitions:
+        return DenseNetConfig().compression_rate
+    for decimals in range(1, _MOST_DECIMALS):
+        step = 10.0**-decimals
+        rate = round(-(-low // step) * step, decimals)
+        if low <= rate < high:
+            return rate
+    return low
+
+
+def in_keras_order(network: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules with weights in the order in which data passes through them."""
+    parts: list[nn.Module] = [network]
+    if isinstance(network, DenseNet):
+        parts = [network.stem, network.blocks[0]]
+        for transition, block in zip(network.transitions, network.blocks[1:], strict=True):
+            parts += [transition, block]
+        parts += [network.pre_head, network.head]
+    elif not isinstance(network, UNet):
+        raise ModelError(f"no Keras counterpart of {type(network).__name__}")
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, (nn.Conv2d, nn.BatchNorm2d, nn.Linear)):
+                yield module
+
+
+def kernels_of(network: nn.Module) -> list[Shape]:
+    """Return the shapes of a network's kernels in Keras order and axes."""
+    weights = [m.weight.shape for m in in_keras_order(network) if not isinstance(m, nn.BatchNorm2d)]
+    return [(*shape[2:], shape[1], shape[0]) for shape in weights]
+
+
+def _empty(network: Callable[[Any], nn.Module], config: UNetConfig | DenseNetConfig) -> nn.Module:
+    with torch.device("meta"):
+        return network(config)
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,8 @@ def in_keras_order(network: nn.Module) -> Iterator[nn.Module]:
 
 def kernels_of(network: nn.Module) -> list[Shape]:
     """Return the shapes of a network's kernels in Keras order and axes."""
-    weights = [m.weight.shape for m in in_keras_order(network) if not isinstance(m, nn.BatchNorm2d)]
-    return [(*shape[2:], shape[1], shape[0]) for shape in weights]
+    weights = (m.weight for m in in_keras_order(network) if isinstance(m, nn.Conv2d | nn.Linear))
+    return [(*weight.shape[2:], weight.shape[1], weight.shape[0]) for weight in weights]
 
 
 def _empty(network: Callable[[Any], nn.Module], config: UNetConfig | DenseNetConfig) -> nn.Module:

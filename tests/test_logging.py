@@ -17,7 +17,7 @@ from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
-from bodycomp.preparation.faults import fault_of
+from bodycomp.preparation.refusals import refusal
 from bodycomp.processes import helper_processes
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.run import analyze_inputs
@@ -90,7 +90,7 @@ def test_helper_processes_print_tracebacks_with_debug_alone(
     logger.setLevel(logging.DEBUG if debug else logging.INFO)
     try:
         with helper_processes(1) as pool:
-            fault = pool.submit(fault_of, ValueError("out of range"), Case("row 2", "A", Path("a")))
+            fault = pool.submit(refusal, Case("row 2", "A", Path("a")), ValueError("out of range"))
             assert fault.result().kind == "ValueError"
     finally:
         logger.setLevel(level)

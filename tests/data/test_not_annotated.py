@@ -120,7 +120,7 @@ def test_the_page_shows_what_is_not_annotated_and_gives_no_area_of_it(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.int16, torch.float32], ids=["kernel", "operators"])
-def test_augmentation_moves_what_is_not_annotated_with_the_image_and_invents_no_label(dtype):
+def test_augmentation_moves_what_is_not_annotated_with_the_image(dtype):
     """What enters from outside the image is air, and known to be background."""
     rng = np.random.default_rng(5)
     made = [torso_slice(rng, (96, 96)) for _ in range(4)]

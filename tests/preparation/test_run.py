@@ -29,7 +29,7 @@ from bodycomp.preparation.options import (
     Task,
 )
 from bodycomp.preparation.run import PrepareSummary, prepare
-from bodycomp.preparation.work import work_folder
+from bodycomp.preparation.shards import work_folder
 from bodycomp.validation.segmentation import check_segmentation_set
 from bodycomp.validation.slices import survey_slice_set
 from support.annotated_cases import (
@@ -415,7 +415,7 @@ def test_every_case_refused_leaves_no_set(table: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "set").exists()
 
 
-def test_slices_that_are_not_annotated_are_no_samples_and_the_set_declares_their_label(
+def test_slices_that_are_not_annotated_are_no_samples_and_declared(
     tmp_path: Path,
 ) -> None:
     """Every fifth slice is annotated, as in SAROS; in slice 5 a part is not."""

@@ -8,13 +8,8 @@ from hypothesis import strategies as st
 
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
-from bodycomp.preparation.splits import (
-    PatientTraits,
-    assign_splits,
-    check_fractions,
-    pseudonyms,
-    split_counts,
-)
+from bodycomp.preparation.cases import check_fractions
+from bodycomp.preparation.splits import PatientTraits, assign_splits, pseudonyms, split_counts
 
 FRACTIONS = (0.7, 0.15, 0.15)
 codes = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=80, unique=True)

@@ -321,7 +321,7 @@ MASK_FAULTS = (
     Fault(
         "an arm labelled as muscle",
         sample(add_arm),
-        *("tissue-outside-body", "pixels on pieces beside it"),
+        *("tissue-outside-body", "pixels on parts beside it"),
     ),
     Fault(
         "a mask grown beyond the skin",

@@ -41,7 +41,7 @@ class ArrayHeader:
 
 
 def inspect_array(path: Path) -> ArrayHeader | Issue:
-    """Read the header of a ``.npy`` file, or tell why it cannot be used; no pickle is loaded."""
+    """Read the header of a ``.npy`` file, or say why it cannot be used; no pickle is loaded."""
     if not path.is_file():
         message = f"expected this file in {path.parent}, found {_contents(path.parent)}"
         hint = "Put the file there, or check the name of the training set's folder."
@@ -183,7 +183,7 @@ class SampleFile:
                 raise TrainingSetError(
                     f"{path}: sample {index} could be read when the training began, and cannot be "
                     f"any more ({fault})",
-                    hint="Put the file back as it was; --resume then goes on.",
+                    hint="Put the file back as it was; --resume then continues.",
                 ) from fault
 
 

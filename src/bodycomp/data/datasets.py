@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 Sample = tuple[torch.Tensor, torch.Tensor]
 
 RawBatch = tuple[torch.Tensor, torch.Tensor]
-"""Images (B, 1, rows, columns) and truth (B, ...). The images' dtype tells what they are: int16 HU,
+"""Images (B, 1, rows, columns) and truth (B, ...). The images' dtype says what they are: int16 HU,
 uint8 windowed grey levels, or float32 for network input. ``data.batches`` makes that of all three.
 """
 
@@ -42,7 +42,7 @@ class SampleSet(Dataset[Sample]):
     """What both data sets have in common.
 
     Attributes:
-        preprocessing: The model's road from HU to network input.
+        preprocessing: How HU become network input.
     """
 
     preprocessing: Preprocessing
@@ -64,7 +64,7 @@ class SegmentationDataset(SampleSet):
 
     Args:
         split: Mapped arrays; worker processes map them anew.
-        preprocessing: The model's road from HU to network input.
+        preprocessing: How HU become network input.
     """
 
     def __init__(self, split: SegmentationSplit, preprocessing: Preprocessing) -> None:
@@ -149,7 +149,7 @@ class SliceDataset(SampleSet):
 
     Args:
         split: The opened split.
-        preprocessing: The model's road from HU to network input.
+        preprocessing: How HU become network input.
         decoded: The decoded slices on disk, if they are there.
         cache_bytes: Without them: memory for decoded slices of the network's size, 0 for none.
             Slices from the first on are kept as far as it reaches. Forked worker processes share

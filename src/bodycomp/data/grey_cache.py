@@ -41,9 +41,7 @@ ABANDONED_S: Final = 24 * 3600.0
 def default_cache_dir() -> Path:
     """Return the folder of decoded slices: ``BODYCOMP_CACHE``, else one in the user's cache."""
     named = os.environ.get("BODYCOMP_CACHE")
-    if named:
-        return Path(named)
-    return user_cache_folder("slices")
+    return Path(named) if named else user_cache_folder("slices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +86,20 @@ class GreyCache:
         self._remove_abandoned()
         needed, kept = file_bytes(count, size), set(keep)
         paths = self._paths()
-        used = sum(_length(path) for path in paths)
-        if needed + sum(_length(path) for path in kept) > self.limit_bytes:
+        used = sum(_stat(path)[0] for path in paths)
+        if needed + sum(_stat(path)[0] for path in kept) > self.limit_bytes:
             return False
         while used + needed > self.limit_bytes and paths:
             path = paths.pop()
             if path not in kept:
-                used -= _length(path)
+                used -= _stat(path)[0]
                 _remove(path)
         self.folder.mkdir(parents=True, exist_ok=True)
         return shutil.disk_usage(self.folder).free >= needed + FREE_BYTES
 
     def usage(self) -> tuple[int, int]:
         """Return how many files there are, and their bytes."""
-        lengths = [_length(path) for path in self._paths()]
+        lengths = [_stat(path)[0] for path in self._paths()]
         return len(lengths), sum(lengths)
 
     def clear(self) -> tuple[int, int]:
@@ -122,7 +120,7 @@ class GreyCache:
 
     def _paths(self) -> list[Path]:
         """Return the files, those used last first."""
-        times = {path: _modified(path) for path in self.folder.glob(f"*{SUFFIX}")}
+        times = {path: _stat(path)[1] for path in self.folder.glob(f"*{SUFFIX}")}
         return sorted(times, key=lambda path: (-times[path], path))
 
     def _temporaries(self) -> list[Path]:
@@ -130,7 +128,7 @@ class GreyCache:
 
     def _remove_abandoned(self) -> None:
         for path in self._temporaries():
-            if time.time() - _modified(path) > ABANDONED_S:
+            if time.time() - _stat(path)[1] > ABANDONED_S:
                 _remove(path)
 
 
@@ -143,7 +141,7 @@ class KnownSlices:
 
     def __init__(self, files: list[GreyFile]) -> None:
         self._files = files
-        contents = [_sortable(file.facts["content"]) for file in files]
+        contents = [np.ascontiguousarray(file.facts["content"]).view("S16") for file in files]
         joined = np.concatenate(contents) if contents else np.empty(0, "S16")
         self._order = np.argsort(joined)
         self._sorted = joined[self._order]
@@ -171,10 +169,6 @@ def note_use(file: GreyFile) -> None:
         log.debug("the time of %s cannot be set", file.path)
 
 
-def _sortable(contents: NDArray[np.void]) -> NDArray[np.bytes_]:
-    return np.ascontiguousarray(contents).view("S16")
-
-
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
@@ -182,15 +176,10 @@ def _remove(path: Path) -> None:
         log.warning("a file of the cache cannot be removed: %s (%s)", path, error.strerror)
 
 
-def _length(path: Path) -> int:
+def _stat(path: Path) -> tuple[int, float]:
+    """Return bytes and time of change of a file, zeros if it is gone."""
     try:
-        return path.stat().st_size
+        status = path.stat()
     except OSError:
-        return 0
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
+        return 0, 0.0
+    return status.st_size, status.st_mtime

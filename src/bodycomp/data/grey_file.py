@@ -51,13 +51,6 @@ def file_bytes(count: int, size: tuple[int, int]) -> int:
     return 2 * len(MAGIC) + count * per_slice + TRAILER.size
 
 
-def key_of(contents: NDArray[np.void], size: tuple[int, int]) -> str:
-    """Return the name of the file that holds slices of these contents in this order and size."""
-    digest = hashlib.blake2b(struct.pack("<II", *size), digest_size=DIGEST_BYTES)
-    digest.update(np.ascontiguousarray(contents).tobytes())
-    return digest.hexdigest()
-
-
 @dataclass(frozen=True, eq=False)
 class GreyFile:
     """An opened file; sent to other processes as its name, and opened anew there.
@@ -76,7 +69,7 @@ class GreyFile:
 
     @property
     def key(self) -> str:
-        """The file's name, which tells its contents."""
+        """The file's name: a digest of its slices' contents, order and size."""
         return self.path.stem
 
     def __len__(self) -> int:
@@ -108,28 +101,15 @@ class GreyFile:
         return grey[0] if zlib.crc32(grey.data) == self.facts[index]["checksum"] else None
 
 
-def open_grey_file(path: Path) -> GreyFile:
-    """Open a file and read what it tells of its slices; pixels are not read.
-
-    Raises:
-        OSError: There is no such file, or it cannot be read.
-        ValueError: It is not such a file, or is cut short.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        size, facts = _read_facts(descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return GreyFile(path, size, facts, descriptor)
-
-
 def open_or_none(path: Path) -> GreyFile | None:
-    """Open a file, or return None if it is gone or damaged."""
-    try:
-        return open_grey_file(path)
-    except (OSError, ValueError):
-        return None
+    """Open a file and read what it says of its slices; return None if it is gone or damaged."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return GreyFile(path, *_read_facts(descriptor), descriptor)
+        except (OSError, ValueError):
+            os.close(descriptor)
+    return None
 
 
 def _read_facts(descriptor: int) -> tuple[tuple[int, int], NDArray[np.void]]:
@@ -184,9 +164,14 @@ class GreyFileWriter:
         self._stream.write(self._table)
         self._stream.write(TRAILER.pack(len(facts), *self._size, zlib.crc32(self._table)) + MAGIC)
         self._stream.close()
-        path = self._folder / f"{key_of(facts['content'], self._size)}{SUFFIX}"
+        digest = hashlib.blake2b(struct.pack("<II", *self._size), digest_size=DIGEST_BYTES)
+        digest.update(facts["content"].tobytes())
+        path = self._folder / f"{digest.hexdigest()}{SUFFIX}"
         self._temporary.replace(path)
-        return open_grey_file(path)
+        finished = open_or_none(path)
+        if finished is None:
+            raise OSError(f"{path} cannot be read again")
+        return finished
 
     def close(self) -> None:
         """Remove what was not finished."""

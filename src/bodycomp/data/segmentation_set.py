@@ -88,7 +88,7 @@ def open_segmentation_split(data_dir: Path, split: str) -> SegmentationSplit | N
 def inspect_segmentation_split(
     data_dir: Path, split: str
 ) -> tuple[SplitHeaders | None, tuple[Issue, ...]]:
-    """Check what the files' names and headers tell.
+    """Check what the files' names and headers say.
 
     Returns:
         The headers if nothing is wrong with them, and the errors. Neither for a test split that

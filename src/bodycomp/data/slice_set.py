@@ -74,7 +74,7 @@ def open_slice_split(data_dir: Path, split: str, levels: Sequence[str]) -> Slice
 def inspect_slice_split(
     data_dir: Path, split: str, levels: Sequence[str]
 ) -> tuple[tuple[SliceSplit, Table] | None, tuple[Issue, ...]]:
-    """Check what file names and the table tell.
+    """Check what file names and the table say.
 
     Returns:
         The split with its table if nothing is wrong, and the errors. Neither for a test split

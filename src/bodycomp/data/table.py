@@ -154,8 +154,8 @@ def _parse_offset(cell: str) -> float | None:
 
 
 def _offset_column_of(table: Table, level: str, *, single: bool) -> str | Issue:
-    wanted = offset_column(level)
-    names = (wanted, PLAIN_OFFSET_COLUMN) if single else (wanted,)
+    named = offset_column(level)
+    names = (named, PLAIN_OFFSET_COLUMN) if single else (named,)
     for name in names:
         count = table.columns.count(name)
         if count > 1:
@@ -164,7 +164,7 @@ def _offset_column_of(table: Table, level: str, *, single: bool) -> str | Issue:
         if count == 1:
             return name
     hint = (
-        f"Name the column {wanted} or {PLAIN_OFFSET_COLUMN}, or name other levels with -L."
+        f"Name the column {named} or {PLAIN_OFFSET_COLUMN}, or name other levels with -L."
         if single
         else f"Plain {PLAIN_OFFSET_COLUMN} is accepted for a single level only; name the levels "
         "that are there with -L."

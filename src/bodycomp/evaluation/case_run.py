@@ -23,8 +23,7 @@ from bodycomp.evaluation.level_rows import LevelRow, RememberingScorer, SeriesNa
 from bodycomp.evaluation.options import AnnotationFormat
 from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
-from bodycomp.preparation.faults import fault_of
-from bodycomp.preparation.report_files import RefusedCase
+from bodycomp.preparation.refusals import RefusedCase, refusal
 from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.reformat import coronal_and_sagittal
@@ -183,8 +182,7 @@ class CaseEvaluator:
             except ModelError:
                 raise  # not the fault of this case
             except Exception as error:  # a damaged file can make any library raise anything
-                fault = fault_of(error, case)
-                refused.append(RefusedCase(case.where, names.patient, fault.kind, fault.reason))
+                refused.append(replace(refusal(case, error), patient=names.patient))
             done(1)
         if not outcomes:
             reasons = "\n".join(f"  {r.where}: {r.reason}" for r in refused[:20])

@@ -16,7 +16,7 @@ from bodycomp import __version__
 from bodycomp.digests import text_digest
 from bodycomp.evaluation.options import BootstrapOptions
 from bodycomp.json_file import write_json
-from bodycomp.preparation.report_files import RefusedCase, write_refused
+from bodycomp.preparation.refusals import RefusedCase, write_refused
 from bodycomp.progress import Progress
 from bodycomp.report.result_rows import Cell
 from bodycomp.report.tables import write_table

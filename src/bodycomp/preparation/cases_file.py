@@ -1,11 +1,10 @@
-"""Cases tables in CSV and YAML, read strictly: all faults are told at once, each with its place."""
+"""Cases tables in CSV and YAML, read strictly: all faults at once, each with its place."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,23 +13,13 @@ import yaml
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import CasesError, InputNotFoundError, UsageError
-from bodycomp.preparation.cases import CasesTable
-from bodycomp.preparation.check_cases import check_cases
-from bodycomp.preparation.splits import check_fractions
+from bodycomp.preparation.cases import CasesTable, RawRow, check_cases, check_fractions
 from bodycomp.user_table import sheet_rows
 
 PATH_SEPARATOR: Final = ";"
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 YAML_KEYS: Final = ("cases", "labels", "splits")
 _SHOWN: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class RawRow:
-    """Cells of one row as text; ``masks`` is a list already in YAML."""
-
-    where: str
-    cells: Mapping[str, str | list[str]]
 
 
 def read_cases(path: Path) -> CasesTable:
@@ -62,12 +51,12 @@ def read_cases(path: Path) -> CasesTable:
     if not (cases or faults):
         faults.append("expected at least one case, found none")
     if faults:
-        raise CasesError(_told(path, faults), hint="docs/preparing.md describes the table.")
+        raise CasesError(_listed(path, faults), hint="docs/preparing.md describes the table.")
     columns = dict.fromkeys(name for case in cases for name in case.further)
     return CasesTable(tuple(cases), tuple(columns), labels, fractions)
 
 
-def _told(path: Path, faults: list[str]) -> str:
+def _listed(path: Path, faults: list[str]) -> str:
     number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
     lines = [f"  {fault}" for fault in faults[:_SHOWN]]
     if len(faults) > _SHOWN:

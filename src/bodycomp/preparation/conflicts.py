@@ -2,68 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from bodycomp.errors import CasesError, UsageError
-from bodycomp.level_names import check_spelling, head_to_feet, vertebra_rank
+from bodycomp.level_names import check_spelling, vertebra_rank
 from bodycomp.preparation.cases import Case
-from bodycomp.preparation.part import PartRecord, read_record
+from bodycomp.preparation.shards import Shard, found_levels
 
 _SHOWN: Final = 20
 _ID_HINT: Final = (
     "Give rows of one patient one code. If the scans were anonymised so that the Patient ID does "
-    "not tell patients apart, go on with --shared-patient-id."
+    "not distinguish patients, use --shared-patient-id."
 )
 _SCAN_HINT: Final = "Keep one row per scan; put all its masks into it, separated by ';'."
 _IMAGE_HINT: Final = "Keep one of the scans, or give both the same patient."
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedCase:
-    """A case and its part."""
-
-    case: Case
-    part: Path
-
-    def record(self) -> PartRecord:
-        """Read what the case is."""
-        return read_record(self.part)
-
-
-def check_conflicts(finished: Iterable[FinishedCase], *, shared_patient_id: bool) -> None:
-    """Check that patients are told apart by their codes, and scans by their rows.
+def check_conflicts(shards: Iterable[Shard], *, shared_patient_id: bool) -> None:
+    """Check that codes distinguish patients, and rows scans.
 
     Args:
-        finished: All cases, in the table's order.
+        shards: All cases, in the table's order.
         shared_patient_id: Do not compare DICOM Patient IDs.
 
     Raises:
-        CasesError: They are not; all conflicts of the first kind found are listed.
+        CasesError: They do not; all conflicts of the first kind found are listed.
     """
-    seen = _Seen()
-    for item in finished:
-        seen.add(item.case, item.record(), shared_patient_id=shared_patient_id)
-    for faults, hint in ((seen.series, _SCAN_HINT), (seen.identities, _ID_HINT)):
+    of_scan: dict[str, Case] = {}
+    of_id: dict[str, Case] = {}
+    of_image: dict[bytes, Case] = {}
+    scans: list[str] = []
+    identities: list[str] = []
+    images: list[str] = []
+    for shard in shards:
+        case, record = shard.case, shard.record()
+        keys = (record.series_instance_uid, record.scan_digest)
+        earlier = [of_scan.setdefault(key, case) for key in keys]
+        repeated = dict.fromkeys(other.where for other in earlier if other is not case)
+        scans += (f"{case.where}: the scan of {where}" for where in repeated)
+        if record.patient_id_digest and not shared_patient_id:
+            other = of_id.setdefault(record.patient_id_digest, case)
+            if other.patient != case.patient:
+                identities.append(f"{case.where}: another code for the patient of {other.where}")
+        for sample in () if repeated else record.samples:
+            if sample.constant:
+                continue
+            owner = of_image.setdefault(bytes.fromhex(sample.image_digest), case)
+            if owner.patient != case.patient:
+                images.append(
+                    f"{case.where}: slice {sample.slice_index} is an image of {owner.where}, "
+                    "which is another patient"
+                )
+                break
+    for faults, hint in ((scans, _SCAN_HINT), (identities, _ID_HINT), (images, _IMAGE_HINT)):
         _refuse(faults, hint)
-    _refuse(seen.images, _IMAGE_HINT)
 
 
-def check_level_names(finished: Iterable[FinishedCase], wanted: Sequence[str]) -> None:
+def _refuse(faults: list[str], hint: str) -> None:
+    if faults:
+        more = [f"  and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
+        lines = [f"  {fault}" for fault in faults[:_SHOWN]]
+        what = "expected rows of different patients and scans, found"
+        raise CasesError("\n".join([what, *lines, *more]), hint=hint)
+
+
+def check_level_names(shards: Iterable[Shard], wanted: Sequence[str]) -> None:
     """Check that names of levels mean the same in all cases.
 
     Args:
-        finished: All cases.
+        shards: All cases.
         wanted: Levels that shall have a column; empty for all that were found.
 
     Raises:
         CasesError: Names differ in upper and lower case alone, or a wanted one lies in no scan and
             is no vertebra, which may be outside all of them.
     """
-    records = (item.record() for item in finished)
-    found = head_to_feet({n for record in records for s in record.samples for n in s.offsets_mm})
+    found = found_levels(shards)
     try:
         check_spelling(dict.fromkeys((*wanted, *found)))
     except UsageError as error:
@@ -74,68 +89,3 @@ def check_level_names(finished: Iterable[FinishedCase], wanted: Sequence[str]) -
             f"expected {', '.join(missing)} in at least one scan, found {', '.join(found)}",
             hint="Write the level as the files of levels do, or leave it out of -L.",
         )
-
-
-class _Seen:
-    """First row of everything that must not occur in another one."""
-
-    def __init__(self) -> None:
-        self.series: list[str] = []
-        self.identities: list[str] = []
-        self.images: list[str] = []
-        self._scans: dict[str, Case] = {}
-        self._ids: dict[str, Case] = {}
-        self._image_owners: dict[bytes, Case] = {}
-
-    def add(self, case: Case, record: PartRecord, *, shared_patient_id: bool) -> None:
-        """Compare a case with all before it."""
-        same = _never
-        for key in dict.fromkeys((record.series_instance_uid, record.scan_digest)):
-            _compare(self._scans, key, case, self.series, same, "the scan")
-        if record.patient_id_digest and not shared_patient_id:
-            key = record.patient_id_digest
-            _compare(
-                self._ids, key, case, self.identities, _patient, "another code for the patient"
-            )
-        if self.series and self.series[-1].startswith(f"{case.where}:"):
-            return  # its images are there twice, of course
-        for sample in record.samples:
-            if not sample.constant:
-                owner = self._image_owners.setdefault(bytes.fromhex(sample.image_digest), case)
-                if owner.patient != case.patient:
-                    self.images.append(
-                        f"{case.where}: slice {sample.slice_index} is an image of {owner.where}, "
-                        "which is another patient"
-                    )
-                    return
-
-
-def _never(one: Case, other: Case) -> bool:
-    return one is other
-
-
-def _patient(one: Case, other: Case) -> bool:
-    return one.patient == other.patient
-
-
-def _compare(
-    first: dict[str, Case],
-    key: str,
-    case: Case,
-    faults: list[str],
-    same: Callable[[Case, Case], bool],
-    what: str,
-) -> None:
-    other = first.setdefault(key, case)
-    if not same(other, case):
-        fault = f"{case.where}: {what} of {other.where}"
-        if fault not in faults:
-            faults.append(fault)
-
-
-def _refuse(faults: list[str], hint: str) -> None:
-    if faults:
-        more = [f"  and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-        lines = [f"  {fault}" for fault in faults[:_SHOWN]]
-        what = "expected rows of different patients and scans, found"
-        raise CasesError("\n".join([what, *lines, *more]), hint=hint)

@@ -13,7 +13,7 @@ from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.errors import UsageError
 from bodycomp.level_names import check_levels
 from bodycomp.options import check_options, declare, nested, option
-from bodycomp.preparation.splits import DEFAULT_FRACTIONS, check_fractions
+from bodycomp.preparation.cases import DEFAULT_FRACTIONS, check_fractions
 
 FACTS: Final = (
     "sex",

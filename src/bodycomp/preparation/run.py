@@ -1,4 +1,4 @@
-"""A cases table -> a training set, its manifest and its key: the whole way, which can go on."""
+"""A cases table -> a training set, its manifest and its key; resumes where it was interrupted."""
 
 from __future__ import annotations
 
@@ -8,38 +8,28 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from bodycomp.errors import CasesError, RunInterruptedError, SliceCountError, UsageError
 from bodycomp.preparation.assemble import Counts, needed_bytes, write_set
-from bodycomp.preparation.cases import Case, CasesTable
+from bodycomp.preparation.cases import DEFAULT_FRACTIONS, Case, CasesTable
 from bodycomp.preparation.cases_file import read_cases
-from bodycomp.preparation.conflicts import (
-    FinishedCase,
-    check_conflicts,
-    check_level_names,
+from bodycomp.preparation.conflicts import check_conflicts, check_level_names
+from bodycomp.preparation.level_checks import LevelWarning, level_warnings
+from bodycomp.preparation.make_shards import check_room, make_shards
+from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, Task
+from bodycomp.preparation.refusals import RefusedCase
+from bodycomp.preparation.set_files import (
+    check_apart,
+    check_key,
+    check_replaced,
+    key_text,
+    write_key,
+    write_reports,
 )
-from bodycomp.preparation.key_file import check_key, key_text, write_key
-from bodycomp.preparation.level_warnings import LevelWarning, level_warnings
-from bodycomp.preparation.make_part import PartJob, disk_full
-from bodycomp.preparation.options import (
-    PrepareOptions,
-    SegmentationTask,
-    SliceTask,
-    Task,
-)
-from bodycomp.preparation.out_folder import check_apart, check_replaced
-from bodycomp.preparation.part import is_finished
-from bodycomp.preparation.placing import check_strata, place
-from bodycomp.preparation.pool import make_parts
-from bodycomp.preparation.report_files import RefusedCase, write_reports
-from bodycomp.preparation.splits import (
-    DEFAULT_FRACTIONS,
-    pseudonyms,
-)
+from bodycomp.preparation.shards import RECORD_NAME, Shard, shard_of, work_folder
+from bodycomp.preparation.splits import assign_cases, check_strata, pseudonyms
 from bodycomp.preparation.verify import verify_set
-from bodycomp.preparation.work import part_name, work_folder
 from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
 from bodycomp.storage import atomic_folder, remove_interrupted
@@ -69,7 +59,7 @@ class PrepareSummary:
 def prepare(options: PrepareOptions, progress: Progress) -> PrepareSummary:
     """Prepare a training set.
 
-    Cases are finished one by one in ``options.parts``, so that the same options go on after any
+    Cases are finished one by one in ``options.parts``, so that the same options resume after any
     interruption and give the same bytes. ``options.out`` appears when all is written and was read
     again.
 
@@ -94,88 +84,79 @@ def prepare(options: PrepareOptions, progress: Progress) -> PrepareSummary:
             hint="Segmentation needs masks, slice selection needs levels.",
         )
     with SignalWatch(partial(_interrupted, options)), work_folder(options.parts):
-        return _prepare(options, table, chosen, progress)
+        shards, refused, reused = _make_all(options, chosen, progress)
+        summary = _write(options, table, shards, refused, progress)
+    return replace(summary, skipped=len(table.cases) - len(chosen), reused=reused)
 
 
-def _prepare(
-    options: PrepareOptions, table: CasesTable, chosen: Sequence[Case], progress: Progress
+def _write(
+    options: PrepareOptions,
+    table: CasesTable,
+    shards: Sequence[Shard],
+    refused: Sequence[RefusedCase],
+    progress: Progress,
 ) -> PrepareSummary:
-    finished, refused, reused = _make_all(options, chosen, progress)
-    if not finished:
+    """Write the set of all finished cases, once what they hold was compared."""
+    task = options.task
+    if not shards:
         raise CasesError(
             "every case is refused:\n" + "\n".join(f"  {r.where}: {r.reason}" for r in refused[:20])
         )
-    check_conflicts(finished, shared_patient_id=options.shared_patient_id)
-    if isinstance(options.task, SliceTask):
-        check_level_names(finished, options.task.levels)
-    warnings = _level_warnings(options.task, finished, refused)
+    check_conflicts(shards, shared_patient_id=options.shared_patient_id)
+    if isinstance(task, SliceTask):
+        check_level_names(shards, task.levels)
+    warnings = level_warnings(
+        {shard.case.where: shard.record().evidence for shard in shards},
+        task.level_format,
+        [case.where for case in refused if case.kind == SliceCountError.__name__],
+    )
     names = pseudonyms({case.patient for case in table.cases}, options.split.seed)
-    placed = place(options, table, finished, names)
-    needed = needed_bytes(placed, options.task)
-    if shutil.disk_usage(options.out.absolute().parent).free < needed:
-        raise disk_full(options.out.absolute().parent, needed)
-    key = key_text(finished, names)
+    assigned = assign_cases(options, table, shards, names)
+    check_room(options.out.absolute().parent, needed_bytes(assigned, task))
+    key = key_text(shards, names)
     check_key(options.key, key, overwrite=options.overwrite)
     refused = [replace(r, patient=names[r.patient]) for r in refused]
     remove_interrupted(options.out)
     with atomic_folder(options.out, overwrite=options.overwrite) as folder:
         counts = write_set(
             folder,
-            placed,
-            options.task,
+            assigned,
+            task,
             identifiers=options.identifiers,
-            progress=lambda done, total: progress("writing", done, total),
+            progress=partial(progress, "writing"),
         )
         verify_set(
             folder,
-            with_masks=isinstance(options.task, SegmentationTask),
-            progress=lambda done, total: progress("checking", done, total),
+            with_masks=isinstance(task, SegmentationTask),
+            progress=partial(progress, "checking"),
         )
         write_reports(folder, options, counts, refused, warnings)
         write_key(options.key, key)
     if not refused:
         shutil.rmtree(options.parts, ignore_errors=True)
-    skipped = len(table.cases) - len(chosen)
-    return PrepareSummary(counts, tuple(refused), skipped, reused, warnings)
+    return PrepareSummary(counts, tuple(refused), 0, 0, warnings)
 
 
 def _make_all(
     options: PrepareOptions, chosen: Sequence[Case], progress: Progress
-) -> tuple[list[FinishedCase], list[RefusedCase], int]:
-    """Make the parts that are not there yet; return cases in the table's order."""
-    jobs = [
-        PartJob(case, options.task, options.parts / part_name(case, options.task))
-        for case in chosen
-    ]
-    waiting = [job for job in jobs if not is_finished(job.part)]
-    done = reused = len(jobs) - len(waiting)
+) -> tuple[list[Shard], list[RefusedCase], int]:
+    """Make the shards that are not there yet; return cases in the table's order."""
+    shards = [shard_of(case, options.task, options.parts) for case in chosen]
+    waiting = [shard for shard in shards if not shard.is_finished()]
+    done = reused = len(shards) - len(waiting)
     if reused:
-        _LOG.info("%d of %d cases were finished by an earlier run", reused, len(jobs))
-    progress("cases", done, len(jobs))
-    faults = {}
-    for job, fault in make_parts(waiting, options.jobs or len(os.sched_getaffinity(0))):
+        _LOG.info("%d of %d cases were finished by an earlier run", reused, len(shards))
+    progress("cases", done, len(shards))
+    refused: dict[str, RefusedCase] = {}
+    processes = options.jobs or len(os.sched_getaffinity(0))
+    for _, refusal in make_shards(waiting, options.task, processes):
         done += 1
-        if fault is not None:
-            faults[job.case.where] = fault
-            _LOG.warning("%s is refused: %s", job.case.where, fault.reason)
-        progress("cases", done, len(jobs))
-    finished = [FinishedCase(j.case, j.part) for j in jobs if j.case.where not in faults]
-    refused = [
-        RefusedCase(job.case.where, job.case.patient, fault.kind, fault.reason)
-        for job in jobs
-        if (fault := faults.get(job.case.where)) is not None
-    ]
-    return finished, refused, reused
-
-
-def _level_warnings(
-    task: Task, finished: Sequence[FinishedCase], refused: Sequence[RefusedCase]
-) -> tuple[LevelWarning, ...]:
-    return level_warnings(
-        {item.case.where: item.record().evidence for item in finished},
-        task.level_format,
-        [case.where for case in refused if case.kind == SliceCountError.__name__],
-    )
+        if refusal is not None:
+            refused[refusal.where] = refusal
+            _LOG.warning("%s is refused: %s", refusal.where, refusal.reason)
+        progress("cases", done, len(shards))
+    finished = [shard for shard in shards if shard.case.where not in refused]
+    return finished, [refused[s.case.where] for s in shards if s.case.where in refused], reused
 
 
 def _is_annotated(case: Case, task: Task) -> bool:
@@ -196,15 +177,9 @@ def _complete(task: Task, table: CasesTable) -> Task:
 
 
 def _interrupted(options: PrepareOptions, signal_number: int) -> RunInterruptedError:
-    kept = len(_finished_parts(options.parts))
+    kept = len(list(options.parts.glob(f"[!.]*/{RECORD_NAME}")))
     return RunInterruptedError(
         f"the preparation was interrupted; {kept} finished cases are kept in {options.parts}",
         signal_number=signal_number,
-        hint="The same command goes on from there.",
+        hint="The same command resumes from there.",
     )
-
-
-def _finished_parts(parts: Path) -> list[Path]:
-    if not parts.is_dir():
-        return []
-    return [p for p in parts.iterdir() if not p.name.startswith(".") and is_finished(p)]

@@ -1,18 +1,17 @@
-"""Who is in which split: by patient, from a seed, whatever the order of the rows."""
+"""Which split a case is in: by patient, from a seed, whatever the order of the rows."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
-from bodycomp.preparation.cases import Fractions
-
-DEFAULT_FRACTIONS: Final[Fractions] = (0.7, 0.15, 0.15)
+from bodycomp.preparation.cases import DEFAULT_FRACTIONS, Case, CasesTable, Fractions
+from bodycomp.preparation.options import FACTS, PrepareOptions
+from bodycomp.preparation.shards import Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +27,80 @@ class PatientTraits:
     stratum: tuple[str, ...] = ()
 
 
-def check_fractions(fractions: Fractions) -> Fractions:
-    """Return shares of train, val and test if they can be used.
+@dataclass(frozen=True, slots=True)
+class AssignedCase:
+    """A finished case, its split and the name of its patient in the set."""
+
+    shard: Shard
+    split: str
+    patient: str
+
+
+def assign_cases(
+    options: PrepareOptions,
+    table: CasesTable,
+    shards: Sequence[Shard],
+    names: dict[str, str],
+) -> list[AssignedCase]:
+    """Give every finished case its split.
+
+    All patients of the table are shared out, also those whose cases this set leaves out, so that a
+    patient is in the same split of both training sets.
+    """
+    facts: dict[str, Mapping[str, str]] = {}  # of the first scan, where the table lacks a column
+    if not set(options.split.stratify) <= set(table.free_columns):
+        for shard in shards:
+            facts.setdefault(shard.case.patient, shard.record().facts)
+    columns = {n: n in table.free_columns for n in options.split.stratify}
+    of_patient: dict[str, list[Case]] = {}
+    for case in table.cases:
+        of_patient.setdefault(case.patient, []).append(case)
+    traits = {
+        code: PatientTraits(
+            split=next((case.split for case in cases if case.split), ""),
+            stratum=_stratum(cases, facts.get(code, {}), columns),
+        )
+        for code, cases in of_patient.items()
+    }
+    fractions = options.split.fractions or DEFAULT_FRACTIONS
+    splits = assign_splits(traits, fractions, options.split.seed)
+    shown = {code: code for code in names} if options.identifiers else names
+    return [AssignedCase(s, splits[s.case.patient], shown[s.case.patient]) for s in shards]
+
+
+def _stratum(
+    cases: Sequence[Case], facts: Mapping[str, str], columns: Mapping[str, bool]
+) -> tuple[str, ...]:
+    """Return what a patient is alike in with others; first of all, what was annotated.
+
+    Args:
+        cases: Of one patient.
+        facts: What the patient's first scan says.
+        columns: Name to stratify by -> whether it is a column of the table, else a fact.
+    """
+    annotated = (str(any(c.masks for c in cases)), str(any(c.levels for c in cases)))
+    values = [
+        next((c.further[name] for c in cases if c.further.get(name)), "")
+        if in_table
+        else facts.get(name, "")
+        for name, in_table in columns.items()
+    ]
+    return (*annotated, *(value.casefold() for value in values))
+
+
+def check_strata(names: Sequence[str], table: CasesTable) -> None:
+    """Check that patients can be compared by these names.
 
     Raises:
-        UsageError: A share is negative, or they do not add up to 1.
+        UsageError: A name is neither a column of the table nor one of ``FACTS``.
     """
-    if not all(f >= 0 for f in fractions) or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
+    unknown = [name for name in names if name not in (*table.free_columns, *FACTS)]
+    if unknown:
+        columns = ", ".join(table.free_columns) or "none"
         raise UsageError(
-            f"expected shares of train, val and test that add up to 1, found {fractions}",
-            hint="For instance 0.7 0.15 0.15, or 0.8 0.2 0 without a test split.",
+            f"expected columns to stratify by, found no {', '.join(unknown)}",
+            hint=f"The table's own columns are {columns}; scans may state {', '.join(FACTS)}.",
         )
-    return fractions
 
 
 def assign_splits(
@@ -53,7 +114,7 @@ def assign_splits(
     """
     assigned = {code: traits.split for code, traits in patients.items() if traits.split}
     rest = [code for code in patients if code not in assigned]
-    # Patients of a stratum follow one another, so that each piece of the line is shared fairly.
+    # Patients of a stratum follow one another, so that each stretch of the line is shared fairly.
     line = sorted(shuffled(rest, seed, "split"), key=lambda code: patients[code].stratum)
     counts = split_counts(len(line), fractions)
     taken = [0] * len(SPLITS)
@@ -86,7 +147,7 @@ def split_counts(patients: int, fractions: Fractions) -> tuple[int, ...]:
 
 
 def pseudonyms(patients: Iterable[str], seed: int) -> dict[str, str]:
-    """Return patient -> pseudonym, numbered in an order that tells nothing of the codes.
+    """Return patient -> pseudonym, numbered in an order that reveals nothing of the codes.
 
     >>> sorted(pseudonyms(["Smith", "Jones"], seed=0).values())
     ['patient-0001', 'patient-0002']

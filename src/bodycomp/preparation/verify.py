@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.arrays import ArrayHeader, inspect_array, read_samples
-from bodycomp.data.issues import Issue, as_error
+from bodycomp.data.arrays import read_header, read_samples
+from bodycomp.data.issues import as_error
 from bodycomp.data.layout import (
     PATIENT_COLUMN,
     SPLITS,
@@ -63,7 +63,7 @@ def _masks(folder: Path, split: str, rows: Manifest) -> Iterator[Pixels]:
     paths = images_path(folder, split), masks_path(folder, split)
     if not len(rows) and not any(path.exists() for path in paths):
         return
-    headers = [_header(path) for path in paths]
+    headers = [read_header(path) for path in paths]
     for path, header in zip(paths, headers, strict=True):
         if header.shape != (len(rows), *SEGMENTATION_SIZE, 1):
             raise _wrong(f"{path.name} of shape {header.shape} for {len(rows)} samples")
@@ -72,13 +72,6 @@ def _masks(folder: Path, split: str, rows: Manifest) -> Iterator[Pixels]:
             read_samples(header, index, index + 1).reshape(SEGMENTATION_SIZE) for header in headers
         )
         yield hu, labels
-
-
-def _header(path: Path) -> ArrayHeader:
-    header = inspect_array(path)
-    if isinstance(header, Issue):
-        raise as_error(header, path)
-    return header
 
 
 def _slices(folder: Path, split: str, rows: Manifest) -> Iterator[Pixels]:

@@ -20,7 +20,9 @@ NEAR_DUPLICATE: Final = Rule(
     "Look at both: the same slice saved twice is one sample too many, and in two splits a leak.",
 )
 MASK_REPEATED: Final = Rule(
-    "mask-repeated", "warning", "Check how masks were paired with images; no two are drawn alike."
+    "mask-repeated",
+    "warning",
+    "Check how masks were paired with images; no two are annotated alike.",
 )
 
 PlaceOf = Callable[[str, int], Place]
@@ -53,7 +55,7 @@ def repeated_masks(split: str, facts: NDArray[np.void], place_of: PlaceOf) -> It
 def almost_repeated(
     gathered: Gathered, place_of: PlaceOf, series: NDArray[np.int64] | None = None
 ) -> Iterator[Issue]:
-    """Yield images that another one of any split nearly equals; equal ones are told elsewhere.
+    """Yield images that another one of any split nearly equals; equal ones are reported elsewhere.
 
     Args:
         gathered: Facts with ``perceptual_hash`` and ``image_digest``, and details.
@@ -85,7 +87,7 @@ MIN_GRAIN: Final = 0.965
 """Shifted copies reach 1.00 and copies windowed at 50/350 0.95 to 0.99; neighbours at most 0.94."""
 
 MIN_GRAIN_SD: Final = 2.0
-"""Without texture in the middle, grain tells nothing."""
+"""Without texture in the middle, grain says nothing."""
 
 MAX_PAIRS: Final = 20_000
 """So many pairs are looked at, those of the most similar hashes first."""
@@ -173,16 +175,16 @@ def residuals(one: NDArray[np.float16], other: NDArray[np.float16]) -> NDArray[n
     inner = (slice(None), slice(1, -1), slice(1, -1))
     terms = [_rows(each[inner]) for each in (source, down, right)]
     model = np.stack([np.ones_like(terms[0]), *terms], axis=2)
-    wanted = _rows(goal[inner])
-    body = (wanted > DARK_GREY) | (terms[0] > DARK_GREY)  # air is alike in all
+    target = _rows(goal[inner])
+    body = (target > DARK_GREY) | (terms[0] > DARK_GREY)  # air is alike in all
     count = np.maximum(body.sum(axis=1), 1)
     weighted = model * body[:, :, None]
     squares = np.einsum("pmi,pmj->pij", weighted, model) + 1e-6 * np.eye(4)
-    products = np.einsum("pmi,pm->pi", weighted, wanted)
+    products = np.einsum("pmi,pm->pi", weighted, target)
     fitted = np.linalg.solve(squares, products[:, :, None])
-    wrong = (wanted - (model @ fitted)[:, :, 0]) * body
-    means = (wanted * body).sum(axis=1) / count
-    spread = np.sqrt(((wanted - means[:, None]) ** 2 * body).sum(axis=1) / count)
+    wrong = (target - (model @ fitted)[:, :, 0]) * body
+    means = (target * body).sum(axis=1) / count
+    spread = np.sqrt(((target - means[:, None]) ** 2 * body).sum(axis=1) / count)
     left: NDArray[np.float64] = np.sqrt((wrong**2).sum(axis=1) / count) / np.maximum(spread, 1e-3)
     return np.where(count >= FEWEST_PARTS, left, np.inf)
 
@@ -191,8 +193,8 @@ def grain_correlations(one: NDArray[np.int8], other: NDArray[np.int8]) -> NDArra
     """Return (pair,) the best correlation of two grains under shifts; both (pair, row, column)."""
     middle = slice(GRAIN_MARGIN, GRAIN_MARGIN + GRAIN_SIDE)
     goal = _rows(one[:, middle, middle]).astype(np.float32)
-    wanted = goal - goal.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(wanted, axis=1)
+    target = goal - goal.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(target, axis=1)
     source = other.astype(np.float32)
     best = np.zeros(len(one))
     for rows in range(2 * GRAIN_MARGIN + 1):
@@ -203,7 +205,7 @@ def grain_correlations(one: NDArray[np.int8], other: NDArray[np.int8]) -> NDArra
             squares = np.einsum("pm,pm->p", moved, moved)
             spread = np.sqrt(np.maximum(squares - sums**2 / GRAIN_SIDE**2, 0))
             lengths = length * spread
-            product = np.einsum("pm,pm->p", wanted, moved)
+            product = np.einsum("pm,pm->p", target, moved)
             enough = lengths >= (MIN_GRAIN_SD * GRAIN_SIDE) ** 2
             best = np.where(enough, np.maximum(best, product / np.maximum(lengths, 1)), best)
     return best

@@ -51,7 +51,7 @@ IMAGE_ON_ITS_SIDE: Final = Rule(
 )
 
 FATTEST_HU: Final = -10.0
-"""A brighter mean is not that of fat, however badly it was drawn."""
+"""A brighter mean is not that of fat, however badly it was annotated."""
 
 SMALL_SHARE: Final = 0.08
 """Bodies of the phantom take 0.23 to 0.70 of the image."""
@@ -79,7 +79,7 @@ def check_hu(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
 
 
 def _check_split(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
-    """Judge a split as a whole: its images may hold other things than HU, whatever is drawn."""
+    """Check a split as a whole: its images may hold other things than HU, whatever is annotated."""
     if not len(facts):
         return
     share, matter = (float(np.median(facts[name])) for name in ("tissue_share", "matter_share"))
@@ -200,7 +200,7 @@ def check_greys(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
 
 
 def _check_tissue(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
-    """Judge the split as a whole: slices beyond the body may be black."""
+    """Check the split as a whole: slices beyond the body may be black."""
     shares = 1 - facts["black_share"] - facts["white_share"]
     share = float(np.median(shares)) if len(facts) else 1.0
     if share < LEAST_TISSUE:
@@ -212,7 +212,7 @@ def _check_tissue(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
 
 
 def _check_window(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
-    """Judge the split as a whole: single slices may lack bone, or be full of body."""
+    """Check the split as a whole: single slices may lack bone, or be full of body."""
     place = Place(f"images/{split}", split)
     black, white, body = (
         float(np.median(facts[name])) for name in ("black_share", "white_share", "body_grey")

@@ -1,4 +1,4 @@
-"""What ``manifest.csv`` tells beyond the set itself: patients, heights, and what was written."""
+"""What ``manifest.csv`` says beyond the set itself: patients, heights, and what was written."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def check_manifest(
             yield from check_leaks(code, what, keys, lambda _: Place(MANIFEST_NAME))
     for column, splits in digests.items():
         for split, found in splits.items() if column in manifest else ():
-            for index, wanted in enumerate(manifest.of(split).texts(column)):
-                if wanted and found[index] and wanted != found[index]:
+            for index, prepared in enumerate(manifest.of(split).texts(column)):
+                if prepared and found[index] and prepared != found[index]:
                     message = f"expected what the manifest's {column} says, found other pixels"
                     yield MANIFEST_DIGEST.broken(place_of[column](split, index), message)
 

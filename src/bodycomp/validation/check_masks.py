@@ -16,7 +16,7 @@ from bodycomp.validation.segmentation_facts import TURNS, is_moved, is_turned, s
 MASK_EMPTY: Final = Rule(
     "mask-empty",
     "warning",
-    "If nobody drew this slice, leave it out: the network learns that there is no tissue here.",
+    "If nobody annotated this slice, leave it out: it teaches that there is no tissue here.",
 )
 MASK_NOT_ANNOTATED: Final = Rule(
     "mask-not-annotated", "warning", "Leave this sample out: nothing is learnt from it."
@@ -44,20 +44,20 @@ TISSUE_IN_AIR: Final = Rule(
 TISSUE_OUTSIDE_BODY: Final = Rule(
     "tissue-outside-body",
     "warning",
-    "Remove labels on the table and on arms; the body's largest piece alone is measured.",
+    "Remove labels on the table and on arms; the body's largest part alone is measured.",
 )
 TISSUE_FILLS_BODY: Final = Rule(
-    "tissue-fills-body", "warning", "Check whether a filled outline was exported as this label."
+    "tissue-fills-body", "warning", "Check whether a filled contour was exported as this label."
 )
 MASK_SPARSE: Final = Rule(
     "mask-sparse",
     "warning",
-    "Finish the drawing or leave the slice out: what is not labelled is learnt as background.",
+    "Finish the annotation or leave the slice out: what is not labelled is learnt as background.",
 )
 TISSUE_MISSING: Final = Rule(
     "tissue-missing",
     "warning",
-    "Draw the tissue or leave the slice out: what is not labelled is learnt as background.",
+    "Annotate the tissue or leave the slice out: what is not labelled is learnt as background.",
 )
 FATS_SWAPPED: Final = Rule(
     "fats-swapped", "error", "Swap labels 2 (subcutaneous) and 3 (visceral) of this mask."
@@ -78,7 +78,7 @@ AIR_SHARE: Final = 0.03
 """Phantom masks hold up to 0.003 of air."""
 
 DETACHED_PIXELS, DETACHED_SHARE = 150, 0.005
-"""Phantom masks have up to 0.0018 of their pixels outside the body, by its coarse outline."""
+"""Phantom masks have up to 0.0018 of their pixels outside the body, by its coarse contour."""
 
 FILLING_SHARE, SPARSE_SHARE = 0.8, 0.1
 """A tissue of the phantom fills up to 0.55 of the body, all labels at least 0.50."""
@@ -111,7 +111,7 @@ def check_masks(split: str, facts: NDArray[np.void], tissues: Sequence[Tissue]) 
 
 
 def _unlabelled(place: Place, unknown: int) -> Iterator[Issue]:
-    """Judge a mask without tissue; where a part is not annotated, the tissue may be there."""
+    """Check a mask without tissue; where a part is not annotated, the tissue may be there."""
     if not unknown:
         yield MASK_EMPTY.broken(place, "expected labelled tissue, found background alone", 0)
     elif unknown == np.prod(SEGMENTATION_SIZE):
@@ -149,7 +149,7 @@ def _places(sample: np.void, labelled: int) -> Iterator[_Broken]:
         yield TISSUE_IN_AIR, message, air
     detached = int(sample["detached_pixels"])
     if detached > max(DETACHED_PIXELS, DETACHED_SHARE * labelled):
-        message = f"expected labels in the body, found {detached} pixels on pieces beside it"
+        message = f"expected labels in the body, found {detached} pixels on parts beside it"
         yield TISSUE_OUTSIDE_BODY, message, detached
 
 
@@ -196,13 +196,13 @@ def _edges(sample: np.void, labelled: int) -> Iterator[_Broken]:
 
 
 def _usual_tissues(facts: NDArray[np.void], tissues: Sequence[Tissue]) -> list[Tissue]:
-    """Return muscle and subcutaneous fat if nearly all samples that are drawn whole have them."""
-    is_drawn = (facts["pixels"].sum(axis=1) > 0) & (facts["unknown_pixels"] == 0)
-    drawn = facts["pixels"][is_drawn]
+    """Return muscle and subcutaneous fat if nearly all wholly annotated samples have them."""
+    is_whole = (facts["pixels"].sum(axis=1) > 0) & (facts["unknown_pixels"] == 0)
+    whole = facts["pixels"][is_whole]
     return [
         tissue
         for tissue in (MUSCLE, SUBCUTANEOUS_FAT)
         if tissue in tissues
-        and len(drawn)
-        and (drawn[:, tissue.label - 1] > 0).mean() >= USUAL_SHARE
+        and len(whole)
+        and (whole[:, tissue.label - 1] > 0).mean() >= USUAL_SHARE
     ]

@@ -59,16 +59,16 @@ def check_rows(split: SliceSplit, levels: Sequence[str]) -> Iterator[Issue]:
 def _check_pair(
     split: SliceSplit, names: tuple[str, str], steps: int, offsets_mm: NDArray[np.float32]
 ) -> Iterator[Issue]:
-    """Judge the distance of two neighbouring vertebrae; once for each series, whose rows agree."""
+    """Check the distance of two neighbouring vertebrae; once for each series, whose rows agree."""
     distances_mm = offsets_mm[:, 1] - offsets_mm[:, 0]
     low_mm, high_mm = (steps * limit for limit in STEP_MM)
-    told: set[str] = set()
+    reported: set[str] = set()
     known = np.isfinite(distances_mm)
     for row in np.flatnonzero(known & ~((distances_mm >= low_mm) & (distances_mm <= high_mm))):
         series = split.series[row] if split.series is not None else ""
-        if series in told:
+        if series in reported:
             continue
-        told |= {series} if series else set()
+        reported |= {series} if series else set()
         distance_mm = float(distances_mm[row])
         place = row_place(split.name, int(row))
         if distance_mm <= 0:

@@ -1,7 +1,7 @@
 """What is wrong with the offsets of a series: its slices are a stack, so that offsets count along.
 
-Series are told apart by the column SeriesInstanceUID. What ``manifest.csv`` knows of their heights
-is compared in ``validate_manifest``.
+Series are distinguished by the column SeriesInstanceUID. What ``manifest.csv`` knows of their
+heights is compared in ``check_manifest``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one look at a segmentation sample tells: the numbers that rules and pictures are made of."""
+"""What one look at a segmentation sample shows: the numbers that rules and pictures are made of."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FITTING_HU: Final = ((-29, 150), (-190, -30), (-190, -30))
 Nutr 48, 1988), first and last."""
 
 POOR_FIT: Final = 0.9
-"""Below this share a mask is also tried turned; masks of the phantom fit by 0.957 and more."""
+"""Below this share a mask is also tried turned and mirrored; phantom masks fit by 0.957 or more."""
 
 TURNS: Final[tuple[str, ...]] = (
     "as it is",
@@ -151,9 +151,9 @@ def best_shift(hu: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[tuple[int, 
     values, mask = hu[coarse], labels[coarse]
     size = tuple(2 * side for side in mask.shape)
     overlap = np.zeros(size)
-    for (low, high), drawn in zip(FITTING_HU[:2], (mask == 1, mask >= 2), strict=True):
+    for (low, high), labelled in zip(FITTING_HU[:2], (mask == 1, mask >= 2), strict=True):
         fitting = np.fft.rfft2((values >= low) & (values <= high), size)
-        overlap += np.fft.irfft2(fitting * np.conj(np.fft.rfft2(drawn, size)), size)
+        overlap += np.fft.irfft2(fitting * np.conj(np.fft.rfft2(labelled, size)), size)
     reach = [side // 4 for side in mask.shape]
     near = np.ix_(*(np.arange(-r, r + 1) for r in reach))
     best = np.unravel_index(int(overlap[near].argmax()), [2 * r + 1 for r in reach])
@@ -214,7 +214,7 @@ def _mask_digest(labels: NDArray[np.uint8]) -> bytes:
 
 
 def _outermost(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count the rows whose first labelled pixel is of each tissue; unknown ones tell nothing."""
+    """Count the rows whose first labelled pixel is of each tissue; unknown ones say nothing."""
     first = labels[np.arange(len(labels)), (labels != 0).argmax(axis=1)]
     return np.bincount(first, minlength=TISSUES + 1)[1 : TISSUES + 1]
 
@@ -253,19 +253,19 @@ FEWEST_PIXELS: Final = 200
 
 
 def is_turned(sample: np.void) -> bool:
-    """Tell whether a mask fits its image much better when it is turned; from ``SAMPLE_FACTS``."""
+    """Return whether a mask fits its image much better when it is turned; from ``SAMPLE_FACTS``."""
     fit = float(sample["turned_fit_share"])
     is_best = fit >= sample["shifted_fit_share"]
     return bool(sample["turn"] > 0 and is_best and _explains(fit, sample))
 
 
 def is_moved(sample: np.void) -> bool:
-    """Tell whether a mask fits its image much better when it is moved; from ``SAMPLE_FACTS``."""
+    """Return whether a mask fits its image much better when it is moved; from ``SAMPLE_FACTS``."""
     labelled, fat = int(sample["pixels"].sum()), int(sample["pixels"][1:].sum())
     covers = labelled >= LEAST_LABELLED * sample["body_pixels"]
-    is_telling = bool(covers and fat >= LEAST_FAT * labelled and sample["shift"].any())
+    is_distinctive = bool(covers and fat >= LEAST_FAT * labelled and sample["shift"].any())
     explains = _explains(float(sample["shifted_fit_share"]), sample)
-    return is_telling and explains and not is_turned(sample)
+    return is_distinctive and explains and not is_turned(sample)
 
 
 def _explains(fit: float, sample: np.void) -> bool:

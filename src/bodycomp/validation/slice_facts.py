@@ -1,4 +1,4 @@
-"""What one look at a PNG slice tells: the numbers that rules and pictures are made of."""
+"""What one look at a PNG slice shows: the numbers that rules and pictures are made of."""
 
 from __future__ import annotations
 

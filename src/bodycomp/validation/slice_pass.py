@@ -214,7 +214,7 @@ class _Keeper:
             return self._same
         try:
             return self._writer.finish()
-        except (OSError, ValueError) as error:
+        except OSError as error:
             self._report(error)
             return None
 
@@ -248,7 +248,7 @@ class _Keeper:
     def _report(self, error: Exception) -> None:
         folder = self._cache.folder if self._cache is not None else ""
         log.warning(
-            "decoded slices cannot be kept in the cache %s (%s); the training goes on without. "
+            "decoded slices cannot be kept in the cache %s (%s); the training continues without. "
             "--cache_dir names another place, --cache_gb 0 turns the cache off",
             folder,
             error,

@@ -54,7 +54,7 @@ SAMPLED_SERIES, SAMPLED_ROWS = 5, 10
 
 @dataclass(frozen=True, eq=False)
 class SliceSurvey:
-    """What one pass over a slice-selection training set tells.
+    """What one pass over a slice-selection training set gathers.
 
     Attributes:
         issues: What is wrong.
@@ -86,7 +86,7 @@ def survey_slice_set(
     """Read a whole slice-selection training set once: what is wrong, digests, decoded slices.
 
     PNG files of a split are read only if their names and the table are right, since otherwise they
-    cannot be told apart. A PNG that the cache knows by its content is not decoded again.
+    cannot be matched with rows. A PNG that the cache knows by its content is not decoded again.
 
     Args:
         data_dir: Folder with ``images`` and ``meta``.
@@ -130,10 +130,10 @@ def survey_slice_set(
 
 def _image_digests(facts: NDArray[np.void]) -> list[bytes | None]:
     """Return a digest of each image, None for those that take no part in comparisons."""
-    telling = (facts["blank_grey"] == NOT_BLANK).tolist()
+    comparable = (facts["blank_grey"] == NOT_BLANK).tolist()
     return [
-        image.tobytes() if tells else None
-        for image, tells in zip(facts["image"], telling, strict=True)
+        image.tobytes() if compared else None
+        for image, compared in zip(facts["image"], comparable, strict=True)
     ]
 
 

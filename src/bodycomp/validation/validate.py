@@ -67,7 +67,7 @@ def validate_training_set(
 
     Args:
         data_dir: Folder of a segmentation or a slice-selection training set.
-        options: How it is to be judged.
+        options: How it is to be checked.
         progress: Called with samples done and samples in all.
 
     Raises:
@@ -124,7 +124,7 @@ def training_set_kind(data_dir: Path) -> Kind:
 def levels_of(data_dir: Path) -> tuple[str, ...]:
     """Return the levels with offsets in every split, or else in any; vertebrae first, head to feet.
 
-    A set without any such column is judged for L3, for which plain ``ZOffset`` will do.
+    A set without any such column is checked for L3, for which plain ``ZOffset`` will do.
     """
     with_offsets: list[set[str]] = []
     for split in SPLITS:
@@ -133,8 +133,8 @@ def levels_of(data_dir: Path) -> tuple[str, ...]:
             levels = levels_of_columns(table.columns)
             cells = {level: table.column(column) for level, column in levels.items()}
             with_offsets.append({level for level, column in cells.items() if any(column or ())})
-    for judged in (set.intersection, set.union):
-        names = judged(*with_offsets) if with_offsets else set()
+    for combined in (set.intersection, set.union):
+        names = combined(*with_offsets) if with_offsets else set()
         if names:
             return head_to_feet(names)
     return (DEFAULT_LEVEL,)

@@ -19,8 +19,13 @@ from bodycomp.cli import main
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.preparation.landmarks import find_landmarks
-from bodycomp.preparation.level_evidence import LevelEvidence, level_evidence
-from bodycomp.preparation.level_warnings import ALL_CASES, LevelWarning, level_warnings
+from bodycomp.preparation.level_checks import (
+    ALL_CASES,
+    LevelEvidence,
+    LevelWarning,
+    level_evidence,
+    level_warnings,
+)
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.scan import Scan
 from support.annotated_cases import make_cases

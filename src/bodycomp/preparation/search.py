@@ -32,7 +32,7 @@ GENERIC: Final = frozenset(
         *("level", "levels", "vertebrae", "markups", "mrk"),
     )
 )
-"""Words of file names that do not tell cases apart; ``0000`` is nnU-Net's first channel."""
+"""Words of file names that do not distinguish cases; ``0000`` is nnU-Net's first channel."""
 _WORD: Final = re.compile(r"[\s._-]+")
 _PART: Final = re.compile(r"[^\s._-]+")
 _OF_LEVELS: Final = re.compile(r"vertebra|spine|level", re.IGNORECASE)
@@ -126,17 +126,17 @@ def plain_name(path: Path) -> str:
     return " ".join(word for word in words if word and word not in GENERIC)
 
 
-def telling_name(path: Path) -> str:
-    """Return a name as it is spelled, between its first and its last word that tells cases apart.
+def distinctive_name(path: Path) -> str:
+    """Return a name as it is spelled, between its first and its last word that distinguishes cases.
 
-    >>> telling_name(Path("imagesTr/Case_007_0000.nii.gz"))
+    >>> distinctive_name(Path("imagesTr/Case_007_0000.nii.gz"))
     'Case_007'
     """
     name = structure_name(path)
-    telling = [
+    distinctive = [
         match.span() for match in _PART.finditer(name) if match.group().casefold() not in GENERIC
     ]
-    return name[telling[0][0] : telling[-1][1]] if telling else ""
+    return name[distinctive[0][0] : distinctive[-1][1]] if distinctive else ""
 
 
 def search(
@@ -155,9 +155,9 @@ def search(
             continue
         items = [item for item in map(_look, others) if item is not None]
         scans += [item for item in items if isinstance(item, FoundScan)]
-        drawn = [item for item in items if isinstance(item, FoundAnnotation)]
-        maps = [item for item in drawn if item.box is not None]
-        annotations += [item for item in drawn if item.box is None]
+        annotated = [item for item in items if isinstance(item, FoundAnnotation)]
+        maps = [item for item in annotated if item.box is not None]
+        annotations += [item for item in annotated if item.box is None]
         map_folders.append((parent, maps, len(maps) == len(files)))
     names = frozenset(name for scan in scans for name in scan.names(folder))
     for parent, maps, alone in map_folders:

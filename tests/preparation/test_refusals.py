@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bodycomp.preparation.cases import Case
-from bodycomp.preparation.private import without_names
+from bodycomp.preparation.refusals import without_names
 
 CASE = Case(
     "row 2",

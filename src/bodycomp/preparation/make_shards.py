@@ -1,12 +1,17 @@
-"""One case from its files to a finished part; runs in processes of its own."""
+"""Cases from their files to finished shards, in a few processes that end with their parent."""
 
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +22,9 @@ from bodycomp.annotation.layers import read_layers
 from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.annotation.levels import LevelMarks, read_levels
 from bodycomp.annotation.masks import read_masks
+from bodycomp.data.layout import png_name
 from bodycomp.data.manifest import pixel_digest
+from bodycomp.data.png import write_grey_png
 from bodycomp.data.samples import (
     level_sample,
     level_slices,
@@ -33,49 +40,87 @@ from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SI
 from bodycomp.imaging.square_field import SquareField
 from bodycomp.imaging.volume import MIN_SLICES
 from bodycomp.preparation.cases import Case
-from bodycomp.preparation.faults import PartFault, fault_of
-from bodycomp.preparation.level_evidence import LevelEvidence, level_evidence
+from bodycomp.preparation.level_checks import LevelEvidence, level_evidence
 from bodycomp.preparation.options import SegmentationTask, SliceTask, Task
-from bodycomp.preparation.part import (
+from bodycomp.preparation.refusals import RefusedCase, refusal
+from bodycomp.preparation.shards import (
     SAMPLES_NAME,
-    PartRecord,
-    PartSample,
-    store_level_sample,
+    Shard,
+    ShardRecord,
+    ShardSample,
     store_mask_sample,
     write_record,
 )
+from bodycomp.processes import helper_processes
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.scan import Scan
 from bodycomp.storage import atomic_folder
 
 MASK_SAMPLE_BYTES: Final = 600_000
 LEVEL_SAMPLE_BYTES: Final = 60_000
-"""What a sample takes in a part at most: noise and labels compress to less."""
+"""What a sample takes in a shard at most: noise and labels compress to less."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartJob:
-    """A case, what to make of it, and the folder that shall appear."""
+def make_shards(
+    shards: Sequence[Shard], task: Task, processes: int
+) -> Iterator[tuple[Shard, RefusedCase | None]]:
+    """Make shards, yielding each when it is finished or its case refused, in any order.
 
-    case: Case
-    task: Task
-    part: Path
+    Raises:
+        OutputError: The disk is full, or a process was ended from outside.
+    """
+    if min(processes, len(shards)) <= 1:
+        for shard in shards:
+            yield shard, make_shard(shard, task)
+        return
+    others = set(multiprocessing.active_children())
+    pool = helper_processes(processes)
+    done = False
+    try:
+        yield from _finished(pool, shards, task, ahead=2 * processes)
+        done = True
+    except BrokenProcessPool as error:
+        raise OutputError(
+            "a process was ended from outside, most likely because memory ran out",
+            hint="Try fewer --jobs; what is finished is kept, and the same command resumes.",
+        ) from error
+    finally:
+        if not done:  # an unfinished case is made again anyway: nobody shall wait for it
+            for child in set(multiprocessing.active_children()) - others:
+                child.terminate()
+        pool.shutdown(wait=done, cancel_futures=True)
 
 
-def make_part(job: PartJob) -> PartFault | None:
-    """Make the part of one case; return why not if the case is refused.
+def _finished(
+    pool: ProcessPoolExecutor, shards: Sequence[Shard], task: Task, ahead: int
+) -> Iterator[tuple[Shard, RefusedCase | None]]:
+    running: dict[Future[RefusedCase | None], Shard] = {}
+    waiting = iter(shards)
+    while True:
+        for shard in waiting:
+            running[pool.submit(make_shard, shard, task)] = shard
+            if len(running) == ahead:
+                break
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(future), future.result()
+
+
+def make_shard(shard: Shard, task: Task) -> RefusedCase | None:
+    """Make the shard of one case; return why not if the case is refused.
 
     Raises:
         OutputError: The disk is full, which is no fault of the case.
     """
     try:
-        _make(job)
+        _make(shard, task)
     except OutputError:
         raise
     except Exception as error:  # a damaged file can make any library raise anything
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full(job.part.parent) from error
-        return fault_of(error, job.case)
+            raise disk_full(shard.folder.parent) from error
+        return refusal(shard.case, error)
     return None
 
 
@@ -86,65 +131,85 @@ def disk_full(folder: Path, needed: int = 0) -> OutputError:
     return OutputError(
         f"{expected} {free / 1e9:.1f} GB at {folder}",
         hint="Make room or name an output folder on another disk; what is finished is kept, and "
-        "the same command goes on from there.",
+        "the same command resumes from there.",
     )
 
 
-def _make(job: PartJob) -> None:
-    task = job.task
-    # Segmentation is trained slice by slice; levels are found in a stack.
-    min_slices = 1 if isinstance(task, SegmentationTask) else MIN_SLICES
-    scan = read_scan(job.case.scan, series=job.case.series, min_slices=min_slices)
-    with atomic_folder(job.part) as folder:
-        source = _Source(scan)
-        if isinstance(task, SegmentationTask):
-            made = _mask_samples(folder, source, job.case, task)
-        else:
-            made = _level_samples(folder, source, job.case, task)
-        write_record(folder, _record(source, made))
+def check_room(folder: Path, needed: int) -> None:
+    """Check that so many bytes are free.
 
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """Samples of a case, notes on its annotations, and what the scan shows of its levels."""
-
-    samples: tuple[PartSample, ...]
-    notes: tuple[str, ...]
-    evidence: tuple[LevelEvidence, ...]
+    Raises:
+        OutputError: They are not.
+    """
+    if shutil.disk_usage(folder).free < needed:
+        raise disk_full(folder, needed)
 
 
 class _Source:
     """A scan, and digests of its files, each made once."""
 
     def __init__(self, scan: Scan) -> None:
-        self.scan = scan
-        self._digests: dict[Path, str] = {}
-
-    def digest(self, index: int) -> str:
-        """Return the SHA-256 of the file of a slice."""
-        path = self.scan.files[index]
-        if path not in self._digests:
-            self._digests[path] = file_digest(path)
-        return self._digests[path]
+        self.scan, self._files = scan, scan.files
+        self._digest = cache(file_digest)
 
     @property
     def series_uid(self) -> str:
         """The scan's, or for a volume file one of its content (``2.25``, PS3.5 B.2)."""
         if self.scan.series_uid:
             return self.scan.series_uid
-        return f"2.25.{int(self.digest(0)[:32], 16)}"
+        return f"2.25.{int(self._digest(self._files[0])[:32], 16)}"
 
-    def sample(self, index: int, image: np.ndarray) -> PartSample:
+    def sample(self, index: int, image: NDArray[Any], **annotated: Any) -> ShardSample:
         """Return what is known of a slice's sample by its source and its image."""
-        return PartSample(
+        return ShardSample(
             slice_index=index,
             sop_instance_uid=self.scan.sop_instance_uids[index],
             z_mm=round(float(self.scan.volume.slice_z_mm[index]), 6),
-            source_digest=self.digest(index),
-            source_file=str(self.scan.files[index]),
+            source_digest=self._digest(self._files[index]),
+            source_file=str(self._files[index]),
             image_digest=pixel_digest(image),
             constant=bool(image.min() == image.max()),
+            **annotated,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Samples of a case, notes on its annotations, and what the scan shows of its levels."""
+
+    samples: list[ShardSample]
+    notes: tuple[str, ...]
+    evidence: tuple[LevelEvidence, ...]
+
+
+def _make(shard: Shard, task: Task) -> None:
+    case, with_masks = shard.case, isinstance(task, SegmentationTask)
+    # Segmentation is trained slice by slice; levels are found in a stack.
+    min_slices = 1 if with_masks else MIN_SLICES
+    scan = read_scan(case.scan, series=case.series, min_slices=min_slices)
+    source = _Source(scan)
+    with atomic_folder(shard.folder) as folder:
+        if isinstance(task, SegmentationTask):
+            made = _mask_samples(folder, source, case, task)
+        else:
+            made = _level_samples(folder, source, case, task)
+        field = SquareField.of_volume(scan.volume)
+        identity = scan.patient_id.strip()
+        record = ShardRecord(
+            patient_id_digest=text_digest(identity) if identity else "",
+            series_instance_uid=source.series_uid,
+            scan_digest=pixel_digest(scan.volume.hu),
+            spacing_mm=field.sample_spacing_mm(
+                SEGMENTATION_SIZE if with_masks else SLICE_SELECTION_SIZE
+            ),
+            source_shape=scan.volume.slice_shape,
+            turn=turn_words(field.turn),
+            facts=dict(scan.facts),
+            notes=tuple(dict.fromkeys((*scan.notes, *made.notes))),
+            samples=tuple(made.samples),
+            evidence=made.evidence,
+        )
+        write_record(folder, record)
 
 
 def _mask_samples(folder: Path, source: _Source, case: Case, task: SegmentationTask) -> _Made:
@@ -158,14 +223,15 @@ def _mask_samples(folder: Path, source: _Source, case: Case, task: SegmentationT
             f"expected annotated slices, found {int(masks.annotated.sum())} in the scan's "
             f"{len(scan.volume)} and none of them where slices are taken"
         )
-    _check_room(folder, len(chosen) * MASK_SAMPLE_BYTES)
+    check_room(folder.parent, len(chosen) * MASK_SAMPLE_BYTES)
     samples = []
     with (folder / SAMPLES_NAME).open("wb") as stream:
         for index in chosen:
             made = mask_sample(scan.volume, masks.labels[index], index)
             samples.append(
-                replace(
-                    source.sample(index, made.hu),
+                source.sample(
+                    index,
+                    made.hu,
                     labels_digest=pixel_digest(made.labels),
                     pixels={
                         tissue.key: int((made.labels == tissue.label).sum())
@@ -175,14 +241,13 @@ def _mask_samples(folder: Path, source: _Source, case: Case, task: SegmentationT
                 )
             )
     evidence = level_evidence(scan, marks, task.level_format, masks.annotated)
-    return _Made(tuple(samples), (*masks.notes, *marks.notes), evidence)
+    return _Made(samples, (*masks.notes, *marks.notes), evidence)
 
 
 def _level_samples(folder: Path, source: _Source, case: Case, task: SliceTask) -> _Made:
     volume = source.scan.volume
     marks = _levels(case, source.scan, task.level_format)
-    inside = levels_in_scan(volume, marks.z_mm)
-    if not inside:
+    if not levels_in_scan(volume, marks.z_mm):
         raise ImageError(
             f"expected a level between the first and the last slice, {volume.slice_z_mm[0]:.1f} "
             f"to {volume.slice_z_mm[-1]:.1f} mm, found "
@@ -190,16 +255,17 @@ def _level_samples(folder: Path, source: _Source, case: Case, task: SliceTask) -
         )
     chosen = level_slices(volume, task.sampling)
     training = set(training_share(chosen, volume, marks.z_mm, task.sampling))
-    _check_room(folder, len(chosen) * LEVEL_SAMPLE_BYTES)
+    check_room(folder.parent, len(chosen) * LEVEL_SAMPLE_BYTES)
     samples = []
     for place, index in enumerate(chosen):
         made = level_sample(volume, marks.z_mm, index)
-        store_level_sample(folder, place, made)
-        described = source.sample(index, made.grey)
-        samples.append(replace(described, training=index in training, offsets_mm=made.offsets_mm))
+        write_grey_png(folder / png_name(place), made.grey)
+        samples.append(
+            source.sample(index, made.grey, training=index in training, offsets_mm=made.offsets_mm)
+        )
     annotated = _annotated(case, source.scan) if marks.slice_numbers else None
     evidence = level_evidence(source.scan, marks, task.level_format, annotated)
-    return _Made(tuple(samples), marks.notes, evidence)
+    return _Made(samples, marks.notes, evidence)
 
 
 def _annotated(case: Case, scan: Scan) -> NDArray[np.bool_] | None:
@@ -223,36 +289,11 @@ def _levels(case: Case, scan: Scan, level_format: LevelOptions) -> LevelMarks:
     return read_levels(case.levels, scan, replace(level_format, case=case.patient))
 
 
-def _record(source: _Source, made: _Made) -> PartRecord:
-    samples, notes = made.samples, (*source.scan.notes, *made.notes)
-    scan, volume = source.scan, source.scan.volume
-    size = SEGMENTATION_SIZE if samples[0].labels_digest else SLICE_SELECTION_SIZE
-    field = SquareField.of_volume(volume)
-    identity = scan.patient_id.strip()
-    return PartRecord(
-        patient_id_digest=text_digest(identity) if identity else "",
-        series_instance_uid=source.series_uid,
-        scan_digest=pixel_digest(volume.hu),
-        spacing_mm=field.sample_spacing_mm(size),
-        source_shape=volume.slice_shape,
-        turn=turn_words(field.turn),
-        facts=dict(scan.facts),
-        notes=tuple(dict.fromkeys(notes)),
-        samples=samples,
-        evidence=made.evidence,
-    )
-
-
 def turn_words(turn: OrientationTransform) -> str:
-    """Return a turn as the manifest states it.
+    """Return an orientation transform as the manifest states it.
 
     >>> turn_words(OrientationTransform(transpose=True, flip_columns=True))
     'transpose flip_columns'
     """
     names = ("transpose", "flip_rows", "flip_columns")
     return " ".join(name for name in names if getattr(turn, name))
-
-
-def _check_room(folder: Path, needed: int) -> None:
-    if shutil.disk_usage(folder).free < needed:
-        raise disk_full(folder.parent, needed)

@@ -12,7 +12,7 @@ import pytest
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
 from bodycomp.study import writing
-from bodycomp.study.input_list import read_input_list
+from bodycomp.study.inputs import read_input_list
 from bodycomp.study.journal import JOURNAL_NAME, open_journal
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.reading import ReadAhead

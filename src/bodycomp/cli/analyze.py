@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bodycomp.cli.terminal import say, study_progress
     from bodycomp.review.session import refresh_reviewed
-    from bodycomp.study.input_list import read_input_list
+    from bodycomp.study.inputs import read_input_list
     from bodycomp.study.run import analyze_inputs
 
     listed = read_input_list(arguments.input_list) if arguments.input_list else ()

@@ -26,8 +26,8 @@ from bodycomp.preparation.cases import Case
 from bodycomp.preparation.refusals import RefusedCase, refusal
 from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
-from bodycomp.report.reformat import coronal_and_sagittal
 from bodycomp.report.result_rows import Cell, SeriesKey
+from bodycomp.report.volume_views import coronal_and_sagittal
 from bodycomp.results import LevelResult, SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.study.patients import PatientTable

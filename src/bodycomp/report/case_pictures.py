@@ -22,8 +22,7 @@ from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.resize import resize_grey, resize_image, resize_labels
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import Window
-from bodycomp.report.reformat import CORONAL_WINDOW, SAGITTAL_WINDOW, Reformat
-from bodycomp.report.slice_picture import SlicePicture
+from bodycomp.report.volume_views import CORONAL_WINDOW, SAGITTAL_WINDOW, Reformat, SlicePicture
 
 PICTURE_WINDOW: Final = Window(50.0, 600.0)
 """What slices are kept over: muscle, fat and contrast-filled vessels, not the inside of bones."""

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.report.case_pictures import Framing, SliceImage, ViewImage, slice_image, view_images
-from bodycomp.report.reformat import Reformat, coronal_and_sagittal
 from bodycomp.report.result_rows import Cell, SeriesKey, result_rows
 from bodycomp.report.tables import rounded_cells
+from bodycomp.report.volume_views import Reformat, coronal_and_sagittal
 from bodycomp.results import LevelResult, SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.storage import atomic_file

@@ -25,13 +25,13 @@ from bodycomp.report.canvas import (
 )
 from bodycomp.report.overlay import colour_mask
 from bodycomp.report.preview_panels import draw_measurements, draw_score_curve
-from bodycomp.report.reformat import (
+from bodycomp.report.volume_views import (
     CORONAL_WINDOW,
     SAGITTAL_WINDOW,
     Reformat,
+    SlicePicture,
     coronal_and_sagittal,
 )
-from bodycomp.report.slice_picture import SlicePicture
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult
 
 WIDTH_IN, HEIGHT_IN = 13.6, 9.2

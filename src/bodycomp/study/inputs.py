@@ -1,4 +1,4 @@
-"""Inputs -> folders of DICOM, volume files and unpacked archives."""
+"""Inputs, named or listed in a table -> folders of DICOM, volume files, unpacked archives."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.errors import SeriesError
+from bodycomp.errors import InputNotFoundError, SeriesError, UsageError
 from bodycomp.reading.archives import ARCHIVE_SUFFIX, UnpackedArchive
 from bodycomp.reading.kinds import VOLUME_SUFFIXES, is_volume_file
 from bodycomp.study.options import RefusedSeries
+from bodycomp.user_table import read_user_table
 
 ARCHIVE: Final = "archive"
+_INPUT_COLUMN: Final = "input"
 UNPACKED_FOLDERS: Final = ".unpacked.*.part"
 """Unpacked archives in the output folder; the next run removes those of a killed one."""
 
@@ -54,6 +56,36 @@ class Inputs:
             if path.is_relative_to(archive.folder):
                 return archive.archive
         return path.parent
+
+
+def read_input_list(path: Path) -> tuple[Path, ...]:
+    """Return the paths in the column ``input``; relative ones count from the list's folder.
+
+    Other columns are left alone, and so are rows whose cell is empty.
+
+    Raises:
+        InputNotFoundError: The list is not there, or a path in it is not.
+        UsageError: It is not text, or has no such column, or no path at all.
+    """
+    table = read_user_table(path, "inputs", UsageError)
+    if _INPUT_COLUMN not in table.columns:
+        raise UsageError(
+            f"expected a column {_INPUT_COLUMN!r} in {path}, "
+            f"found {', '.join(table.columns) or 'nothing'}",
+            hint="Begin the list with a line that says: input",
+        )
+    inputs = []
+    for row in table.rows:
+        cell = row.cells[_INPUT_COLUMN]
+        place = path.parent / cell
+        if cell and not place.exists():
+            raise InputNotFoundError(
+                f"{path}, line {row.line}: expected a file or folder, found nothing at {place}"
+            )
+        inputs += [place] if cell else []
+    if not inputs:
+        raise UsageError(f"expected at least one path in the column {_INPUT_COLUMN!r} of {path}")
+    return tuple(inputs)
 
 
 def sort_inputs(given: Sequence[Path], work_dir: Path) -> Inputs:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from bodycomp.imaging.volume import Volume
-from bodycomp.report.reformat import coronal_and_sagittal
-from bodycomp.report.slice_picture import SlicePicture
+from bodycomp.report.volume_views import SlicePicture, coronal_and_sagittal
 
 
 def volume_with_marker(orientation, z):

@@ -15,7 +15,7 @@ from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,
 )
-from bodycomp.networks.card_words import KIND_WORDS
+from bodycomp.networks.card_description import KIND_WORDS
 from bodycomp.networks.checkpoint import ModelCard, build_network, load_model, save_model
 from bodycomp.networks.model_folder import read_model_files, write_card
 from support.factories import make_segmentation_set, make_slice_set

@@ -13,9 +13,16 @@ from bodycomp.imaging.preprocessing import (
     SLICE_SELECTION_PREPROCESSING,
 )
 from bodycomp.networks.card import ModelCard
-from bodycomp.networks.card_description import ModelDescription, SplitSize, TrainingData
-from bodycomp.networks.card_metrics import Metric, MetricTable
-from bodycomp.networks.card_words import KIND_WORDS, WORD_KEYS, ModelWords
+from bodycomp.networks.card_description import (
+    KIND_WORDS,
+    WORD_KEYS,
+    Metric,
+    MetricTable,
+    ModelDescription,
+    ModelWords,
+    SplitSize,
+    TrainingData,
+)
 from bodycomp.networks.checkpoint import build_network, load_model, save_model
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration, LevelCalibration
 from bodycomp.networks.model_folder import read_model_files, write_card

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bodycomp.networks.card_description import ModelDescription
-from bodycomp.networks.card_metrics import Metric, MetricTable
+from bodycomp.networks.card_description import Metric, MetricTable, ModelDescription
 from bodycomp.report.model_card_view import make_card_view
 from support.model_cards import BARE, DIGEST, FULL, SEGMENTATION
 

@@ -8,9 +8,14 @@ from bodycomp.imaging.preprocessing import (
     SLICE_SELECTION_PREPROCESSING,
 )
 from bodycomp.networks.card import ModelCard
-from bodycomp.networks.card_description import ModelDescription, SplitSize, TrainingData
-from bodycomp.networks.card_metrics import Metric, MetricTable
-from bodycomp.networks.card_words import KIND_WORDS
+from bodycomp.networks.card_description import (
+    KIND_WORDS,
+    Metric,
+    MetricTable,
+    ModelDescription,
+    SplitSize,
+    TrainingData,
+)
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration, LevelCalibration
 
 DIGEST = "0123456789abcdef" * 4

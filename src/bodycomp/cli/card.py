@@ -85,9 +85,8 @@ def _change(paths: tuple[Path, ...], arguments: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from bodycomp.errors import UsageError
-    from bodycomp.networks.card_evaluation import evaluation_tables
+    from bodycomp.networks.card_files import evaluation_tables, read_words
     from bodycomp.networks.model_folder import read_model_files, write_card
-    from bodycomp.networks.words_file import read_words
 
     path = paths[0]
     if len(paths) > 1 or not path.is_dir():
@@ -102,7 +101,7 @@ def _change(paths: tuple[Path, ...], arguments: argparse.Namespace) -> None:
         tables = evaluation_tables(arguments.evaluation, card.task, digest)
         description = description.with_metrics(tables)
     if arguments.describe is not None:
-        from bodycomp.networks.card_words import KIND_WORDS
+        from bodycomp.networks.card_description import KIND_WORDS
 
         general = replace(description, words=KIND_WORDS[card.task].overlaid(description.words))
         description = general.with_words(read_words(arguments.describe))

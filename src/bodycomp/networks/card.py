@@ -10,8 +10,7 @@ from bodycomp.anatomy import Tissue, tissue_by_key
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.level_names import check_levels
-from bodycomp.networks.card_description import ModelDescription
-from bodycomp.networks.card_words import Task
+from bodycomp.networks.card_description import ModelDescription, Task
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
 from bodycomp.networks.targets import check_scale_mm
 

@@ -23,8 +23,7 @@ from bodycomp.imaging.preprocessing import (
 )
 from bodycomp.level_names import check_levels
 from bodycomp.networks.card import ModelCard, Task
-from bodycomp.networks.card_description import ModelDescription
-from bodycomp.networks.card_words import KIND_WORDS, UNKNOWN_DATA
+from bodycomp.networks.card_description import KIND_WORDS, UNKNOWN_DATA, ModelDescription
 from bodycomp.networks.densenet import DenseNetConfig, legacy_activations
 from bodycomp.networks.keras_architecture import (
     densenet_of_kernels,

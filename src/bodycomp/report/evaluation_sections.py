@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bodycomp.networks.card_evaluation import TITLES, WHERE, numbers_of
-from bodycomp.networks.card_metrics import Metric, MetricTable
+from bodycomp.networks.card_description import Metric, MetricTable
+from bodycomp.networks.card_files import TITLES, WHERE, numbers_of
 from bodycomp.report.model_card_numbers import CardTable, metric_table
 
 SECTIONS: Final = ("end_to_end", "slice_selection", "segmentation", "subgroups", "comparison")

@@ -10,9 +10,7 @@ from typing import Final
 from scipy.special import expit, logit
 
 from bodycomp.networks.card import ModelCard
-from bodycomp.networks.card_description import TrainingData
-from bodycomp.networks.card_metrics import Metric, MetricTable
-from bodycomp.networks.card_words import Task
+from bodycomp.networks.card_description import Metric, MetricTable, Task, TrainingData
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
 from bodycomp.report.page_content import Tile
 

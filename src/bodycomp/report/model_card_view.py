@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.networks.card import ModelCard
-from bodycomp.networks.card_words import KIND_WORDS, NOTICE, ModelWords
+from bodycomp.networks.card_description import KIND_WORDS, NOTICE, ModelWords
 from bodycomp.report.model_card_numbers import (
     CardTable,
     confidence_table,

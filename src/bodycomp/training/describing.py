@@ -12,9 +12,15 @@ from bodycomp.agreement.intervals import wilson_interval
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.data.manifest import Manifest, read_manifest
 from bodycomp.errors import TrainingSetError
-from bodycomp.networks.card_description import ModelDescription, SplitSize, TrainingData
-from bodycomp.networks.card_metrics import Metric, MetricTable
-from bodycomp.networks.card_words import KIND_WORDS, Task
+from bodycomp.networks.card_description import (
+    KIND_WORDS,
+    Metric,
+    MetricTable,
+    ModelDescription,
+    SplitSize,
+    Task,
+    TrainingData,
+)
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
 from bodycomp.training.manifest import software_versions
 from bodycomp.training.task import Evaluation, Splits

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from bodycomp.networks.card_words import WORD_KEYS
-from bodycomp.networks.words_file import read_words
+from bodycomp.networks.card_description import WORD_KEYS
+from bodycomp.networks.card_files import read_words
 
 PAGE = Path(__file__).parents[2] / "docs" / "model-card.md"
 

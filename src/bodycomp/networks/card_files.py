@@ -1,4 +1,4 @@
-"""``evaluation.json`` -> the tables of a model's card."""
+"""What a model's card takes from files: words that a person wrote, and what an evaluation found."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from bodycomp.errors import InputNotFoundError, UsageError
-from bodycomp.networks.card_metrics import Metric, MetricTable
-from bodycomp.networks.card_words import Task
+from bodycomp.networks.card_description import WORD_KEYS, Metric, MetricTable, ModelWords, Task
 
 SCHEMA: Final = "bodycomp.evaluation"
 SCHEMA_VERSIONS: Final = (1, 2)
@@ -28,7 +29,7 @@ AREAS: Final = frozenset(
 )
 """What a card takes of the areas at the found level; the evaluation's page shows more."""
 
-OUTLINES: Final = frozenset(
+CONTOURS: Final = frozenset(
     {
         "mean_dice",
         "mean_hausdorff95_mm",
@@ -40,7 +41,7 @@ OUTLINES: Final = frozenset(
 )
 
 KEPT: Final[Mapping[str, frozenset[str] | None]] = {
-    "segmentation": OUTLINES,
+    "segmentation": CONTOURS,
     "slice_selection": None,
     "end_to_end": AREAS,
 }
@@ -58,7 +59,7 @@ SECTIONS: Final[Mapping[Task, tuple[str, ...]]] = {
 """Sections that concern a model."""
 
 TITLES: Final = {
-    "segmentation": "Outlines against those of people",
+    "segmentation": "Segmentations against those of people",
     "slice_selection": "Positions against the true ones",
     "end_to_end": "Areas at the found level against areas at the true one",
 }
@@ -75,6 +76,30 @@ CONTAINERS: Final = frozenset({"levels", "tissues", "metrics", "area", *SOURCES}
 """Keys that say nothing to a reader."""
 
 COUNTED: Final = ("cases", "series", "slices", "patients")
+
+
+def read_words(path: Path) -> ModelWords:
+    """Read the words of a file.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        UsageError: It is no YAML of the fields of ``ModelWords``.
+    """
+    if not path.is_file():
+        raise InputNotFoundError(f"expected a file of words about a model, found none: {path}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: expected YAML in UTF-8 ({error})") from error
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"{path}: expected keys with text, found {type(content).__name__}",
+            hint=f"Known are {', '.join(WORD_KEYS)}; docs/model-card.md has an example.",
+        )
+    try:
+        return ModelWords.from_dict(content)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
 
 
 def evaluation_tables(path: Path, task: Task, digest: str) -> tuple[MetricTable, ...]:

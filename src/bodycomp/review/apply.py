@@ -15,7 +15,7 @@ from bodycomp.review.correction import Corrector, LevelChange
 from bodycomp.review.found_scans import found_scans, segmenter_of
 from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.options import ReviewOptions
-from bodycomp.review.plan import PlannedRow, RowAction, plan_review
+from bodycomp.review.plan import RowAction, plan_review
 from bodycomp.review.review_csv import ReviewRow, read_review
 from bodycomp.review.session import ReviewSession, opened_session
 from bodycomp.study.measured_run import CaseKey
@@ -66,30 +66,27 @@ def apply_review(
     with opened_session(options.scans.out_dir) as session:
         rows = read_review(options.review, options.reviewer)
         plan = plan_review(session, rows, options.review.name)
-        waiting = 0 if options.move else sum(each.action is RowAction.MOVE for each in plan.rows)
-        planned = plan.rows if options.move else tuple(map(_without_move, plan.rows))
-        moves = [each.row for each in planned if each.action is RowAction.MOVE]
-        moved = _measure_moves(session, options, moves, progress, segmenter) if moves else {}
-        events = [moved.get(each.row.case) or _verdict_event(each) for each in planned]
+        actions = plan.actions.items()
+        moves = [row for row, action in actions if action is RowAction.MOVE]
+        waiting = 0 if options.move else len(moves)
+        moved = {}
+        if moves and options.move:
+            moved = _measure_moves(session, options, moves, progress, segmenter)
+        events = [moved.get(row.case) or _verdict_event(row, action) for row, action in actions]
         return ReviewOutcome(
             table=session.finish(events),
             moved=len(moved),
-            restored=sum(each.action is RowAction.RESTORE for each in planned),
+            restored=sum(action is RowAction.RESTORE for _, action in actions),
             waiting=waiting,
             rejected_moves=sum(row.is_rejected_move for row in rows),
-            new=len(planned),
+            new=len(plan.actions),
             repeated=plan.repeated,
             older=plan.older,
             verdicts=Counter(state.verdict for state in session.states.values()),
         )
 
 
-def _without_move(planned: PlannedRow) -> PlannedRow:
-    return replace(planned, action=RowAction.KEEP) if planned.action is RowAction.MOVE else planned
-
-
-def _verdict_event(planned: PlannedRow) -> ReviewEvent:
-    row = planned.row
+def _verdict_event(row: ReviewRow, action: RowAction) -> ReviewEvent:
     return ReviewEvent(
         case=row.case,
         kind=EventKind.REVIEW,
@@ -97,7 +94,7 @@ def _verdict_event(planned: PlannedRow) -> ReviewEvent:
         by=row.reviewer,
         verdict=row.verdict,
         comment=row.comment,
-        change=Change.RESTORED if planned.action is RowAction.RESTORE else Change.NONE,
+        change=Change.RESTORED if action is RowAction.RESTORE else Change.NONE,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,23 +22,16 @@ class RowAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedRow:
-    """A row that fits, and what it asks for."""
-
-    row: ReviewRow
-    action: RowAction
-
-
-@dataclass(frozen=True, slots=True)
 class ReviewPlan:
     """What is to be done.
 
     Attributes:
+        actions: Row that says something new -> what it asks for, in their order.
         repeated: Rows that say what counts already.
         older: Rows that were overtaken: the last word on their case was given after them.
     """
 
-    rows: tuple[PlannedRow, ...]
+    actions: Mapping[ReviewRow, RowAction]
     repeated: int
     older: int
 
@@ -54,7 +47,7 @@ def plan_review(session: ReviewSession, rows: Sequence[ReviewRow], name: str) ->
         ReviewError: Rows that do not fit; all of them are named, as those of the file ``name``.
     """
     faults = Faults(name)
-    planned: list[PlannedRow] = []
+    actions: dict[ReviewRow, RowAction] = {}
     repeated = older = 0
     for row in rows:
         if not _fits(session.run, row, faults):
@@ -67,9 +60,9 @@ def plan_review(session: ReviewSession, rows: Sequence[ReviewRow], name: str) ->
         if action is RowAction.KEEP and _says_the_same(row, state):
             repeated += 1
         else:
-            planned.append(PlannedRow(row, action))
+            actions[row] = action
     faults.raise_if_any()
-    return ReviewPlan(tuple(planned), repeated, older)
+    return ReviewPlan(actions, repeated, older)
 
 
 def _says_the_same(row: ReviewRow, state: CaseState) -> bool:

@@ -198,7 +198,7 @@ def test_a_region_cut_off_by_the_border_has_a_surface_there() -> None:
     assert agreement.surface_distance_mm.value == pytest.approx(expected[1])
 
 
-# --- areas and densities ------------------------------------------------------------------------
+# --- areas and attenuation ----------------------------------------------------------------------
 
 
 @given(MASKS, MASKS, st.integers(0, 99))

@@ -25,7 +25,7 @@ SHROUT_FLEISS = np.array(
     [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]],
     np.float64,
 )
-"""Shrout & Fleiss 1979, table 2: six targets, four judges."""
+"""Shrout & Fleiss 1979, table 2: six targets, four raters."""
 
 
 def test_bland_altman_by_its_definition() -> None:
@@ -43,12 +43,12 @@ def test_bland_altman_by_its_definition() -> None:
 
 def anova_icc(ratings: np.ndarray) -> float:
     """Return ICC(2,1) from residuals of an additive model fitted by least squares."""
-    cases, judges = ratings.shape
-    case, judge = (index.ravel() for index in np.indices(ratings.shape))
+    cases, raters = ratings.shape
+    case, rater = (index.ravel() for index in np.indices(ratings.shape))
     design = np.column_stack(
         [np.ones(ratings.size)]
         + [(case == i).astype(float) for i in range(1, cases)]
-        + [(judge == j).astype(float) for j in range(1, judges)]
+        + [(rater == j).astype(float) for j in range(1, raters)]
     )
 
     def rest(columns: list[int]) -> float:
@@ -56,13 +56,13 @@ def anova_icc(ratings: np.ndarray) -> float:
         return float(np.square(ratings.ravel() - design[:, columns] @ fit).sum())
 
     every = list(range(design.shape[1]))
-    of_cases, of_judges = every[1:cases], every[cases:]
+    of_cases, of_raters = every[1:cases], every[cases:]
     error = rest(every)
-    cases_ms = (rest([0, *of_judges]) - error) / (cases - 1)
-    judges_ms = (rest([0, *of_cases]) - error) / (judges - 1)
-    error_ms = error / ((cases - 1) * (judges - 1))
+    cases_ms = (rest([0, *of_raters]) - error) / (cases - 1)
+    raters_ms = (rest([0, *of_cases]) - error) / (raters - 1)
+    error_ms = error / ((cases - 1) * (raters - 1))
     return (cases_ms - error_ms) / (
-        cases_ms + (judges - 1) * error_ms + judges * (judges_ms - error_ms) / cases
+        cases_ms + (raters - 1) * error_ms + raters * (raters_ms - error_ms) / cases
     )
 
 

@@ -1,4 +1,4 @@
-"""The whole road in small: cohort, both trainings, analysis, comparison."""
+"""The whole pipeline in small: cohort, both trainings, analysis, comparison."""
 
 import json
 from pathlib import Path

@@ -184,8 +184,8 @@ def test_split_test_is_evaluated_where_there_is_one(tmp_path: Path) -> None:
     run(table, tmp_path / "out", analyzer)
     data = read(tmp_path / "out")["data"]["parts"]["cases"]
     assert (data["split"], data["cases"]) == ("test", 2)
-    told = run(table, tmp_path / "train", analyzer, split="train").warnings
-    assert any("trained on" in warning for warning in told)
+    warnings = run(table, tmp_path / "train", analyzer, split="train").warnings
+    assert any("trained on" in warning for warning in warnings)
     with pytest.raises(UsageError, match="expected cases of the split val"):
         run(table, tmp_path / "val", analyzer, split="val")
 

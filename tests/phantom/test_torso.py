@@ -1,4 +1,4 @@
-"""Rendering: determinism, labels, densities, areas, acquisition effects."""
+"""Rendering: determinism, labels, attenuation, areas, acquisition effects."""
 
 from __future__ import annotations
 

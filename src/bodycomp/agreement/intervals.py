@@ -167,7 +167,7 @@ def _bca(
     """Return why there is no interval (empty if there is one) and its ends."""
     defined = drawn[np.isfinite(drawn)]
     if defined.size < MIN_DEFINED * drawn.size or not np.isfinite(without).all():
-        return "it is undefined in too many resamples: too few cases tell of it", None, None
+        return "it is undefined in too many resamples: too few cases have it", None, None
     if np.ptp(defined) == 0:
         return "", float(defined[0]), float(defined[0])
     below = (np.mean(defined < value) + np.mean(defined <= value)) / 2

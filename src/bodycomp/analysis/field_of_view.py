@@ -73,7 +73,7 @@ SEEN_SHARE: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Ellipse:
+class FittedEllipse:
     """A conic ``a x^2 + b x y + c y^2 + d x + e y + f = 0`` that is an ellipse, in mm.
 
     Attributes:
@@ -98,7 +98,7 @@ class Ellipse:
         return float(y_mm), float(x_mm)
 
 
-def fit_ellipse(points_mm: NDArray[np.float64]) -> Ellipse | None:
+def fit_ellipse(points_mm: NDArray[np.float64]) -> FittedEllipse | None:
     """Fit an ellipse to points (point, 2), down and across, by least squares.
 
     Source: Halir and Flusser, Numerically stable direct least squares fitting of ellipses, WSCG
@@ -133,7 +133,7 @@ def fit_ellipse(points_mm: NDArray[np.float64]) -> Ellipse | None:
         f + a * x0**2 + b * x0 * y0 + c * y0**2 - d * x0 - e * y0,
     )
     a, b, c, d, e, f = (float(term) for term in terms)
-    return Ellipse((a, b, c, d, e, f))
+    return FittedEllipse((a, b, c, d, e, f))
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +173,7 @@ class FieldOfView:
             return None
         return self._outside_cm2(ellipse)
 
-    def _outside_cm2(self, ellipse: Ellipse) -> float:
+    def _outside_cm2(self, ellipse: FittedEllipse) -> float:
         shape = (self.border.shape[0], self.border.shape[1])
         pad = max(shape) // 2
         padded = (shape[0] + 2 * pad, shape[1] + 2 * pad)
@@ -188,7 +188,7 @@ class FieldOfView:
         return pixels * row_mm * column_mm / 100
 
 
-def _share_of_directions(points_mm: NDArray[np.float64], ellipse: Ellipse) -> float:
+def _share_of_directions(points_mm: NDArray[np.float64], ellipse: FittedEllipse) -> float:
     """Return in how many of 72 directions from the ellipse's middle there are points."""
     down, across = (points_mm - np.array(ellipse.centre_mm)).T
     sectors = np.floor((np.arctan2(down, across) / np.pi + 1) * 36).astype(int) % 72

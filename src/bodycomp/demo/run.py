@@ -112,8 +112,8 @@ def run_demo(
         by=SUBGROUPS,
         identifiers=True,
     )
-    with progress.evaluation() as tell:
-        agreement = evaluate(evaluation, tell)
+    with progress.evaluation() as show:
+        agreement = evaluate(evaluation, show)
     _say(began, "done")
     return evaluation, agreement
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -15,32 +15,16 @@ from bodycomp.evaluation.case_run import CaseEvaluator, CaseKeeper, CaseOutcomes
 from bodycomp.evaluation.document import CASES_CSV, TEST_SPLIT, EvaluationDocument, count_steps
 from bodycomp.evaluation.end_to_end import add_tissues
 from bodycomp.evaluation.level_rows import SeriesNames, name_series
-from bodycomp.evaluation.options import AnnotationFormat, EvaluateOptions
+from bodycomp.evaluation.options import BootstrapOptions, EvaluateOptions, Truths
 from bodycomp.evaluation.slice_selection import add_levels
 from bodycomp.evaluation.subgroups import SubgroupColumn, groups_of, subgroups_section
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.cases_file import read_cases
 from bodycomp.preparation.options import FACTS
 from bodycomp.progress import Progress
-from bodycomp.report.result_rows import Cell
 from bodycomp.study.patients import PatientTable, read_patients
 
 STAGE: Final = "cases"
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenCases:
-    """The cases to evaluate.
-
-    Attributes:
-        cases: With what each is called in the output.
-        split: Their split; empty where the table has none.
-        form: How annotations are read, with what the table says of labels.
-    """
-
-    cases: tuple[tuple[Case, SeriesNames], ...]
-    split: str
-    form: AnnotationFormat
 
 
 class LoadAnalyzer(Protocol):
@@ -64,40 +48,33 @@ def evaluate_cases(
         CasesError, UsageError: The table, the split or a column to group by cannot be used.
         ModelError: A model cannot be used.
     """
-    if options.truths.cases is None or options.models is None:
+    truths = options.truths
+    if truths.cases is None or options.models is None:
         return
-    chosen = _choose_cases(
-        options.truths.cases, options.truths.split, options.form, identifiers=options.identifiers
-    )
+    table = read_cases(truths.cases)
+    names = name_series([case.patient for case in table.cases], identifiers=options.identifiers)
+    cases, split = _of_split(list(zip(table.cases, names, strict=True)), truths)
     columns = [SubgroupColumn.parse(text) for text in options.by]
-    _check_columns([column.column for column in columns], chosen)
+    _check_columns([column.column for column in columns], [case for case, _ in cases])
     analyzers = [
         load(models, device=options.device, engine=options.engine)
         for models in (options.models, options.against)
         if models
     ]
-    step = count_steps(progress, STAGE, len(chosen.cases))
+    step = count_steps(progress, STAGE, len(cases))
     step(0)
+    form = options.form
+    form = form if form.mapping is not None else replace(form, mapping=table.labels)
     patients = read_patient_table(options.patients)
-    names = tuple(column.column for column in columns)
-    evaluator = CaseEvaluator(analyzers, chosen.form, patients, names, keeper)
-    outcomes = evaluator.run(chosen.cases, step)
+    facts = tuple(column.column for column in columns)
+    outcomes = CaseEvaluator(analyzers, form, patients, facts, keeper).run(cases, step)
     document.add_digests("slice_selection", tuple(a.scorer.digest for a in analyzers))
     document.add_digests("segmentation", tuple(a.segmenter.digest for a in analyzers))
-    document.data[STAGE] = _data(chosen, outcomes)
-    document.warn_of_split(chosen.split)
-    if outcomes.refused:
-        count = len(outcomes.refused)
-        cases = "1 case was" if count == 1 else f"{count} cases were"
-        document.warn(f"{cases} refused, and in no number; refused.csv says why")
-    document.refused += outcomes.refused
-    models = range(len(analyzers))
-    bootstrap = options.bootstrap
-    add_levels(document, STAGE, [outcomes.levels(model) for model in models], bootstrap)
-    tissues = [outcomes.tissues(model) for model in models]
-    add_tissues(document, tissues, outcomes.without_mask(), bootstrap)
+    document.warn_of_split(split)
+    _add(document, outcomes, split, options.bootstrap)
     if columns:
-        document.sections["subgroups"] = subgroups_section(outcomes, columns, bootstrap)
+        section = subgroups_section(outcomes, columns, options.bootstrap)
+        document.sections["subgroups"] = section
     groups = {column.column: groups_of(outcomes, column) for column in columns}
     document.tables[CASES_CSV] = [
         case.cells({column: own[index] for column, own in groups.items()})
@@ -105,38 +82,56 @@ def evaluate_cases(
     ]
 
 
-def _choose_cases(
-    path: Path, split: str | None, form: AnnotationFormat, *, identifiers: bool
-) -> ChosenCases:
-    """Read a cases table and choose the cases of a split.
+def _add(
+    document: EvaluationDocument, outcomes: CaseOutcomes, split: str, bootstrap: BootstrapOptions
+) -> None:
+    """Note what came of the cases: levels, tissues, and what was refused."""
+    document.data[STAGE] = {
+        "kind": "cases table",
+        "digest": text_digest("".join(sorted(case.digest for case in outcomes.cases))),
+        "split": split,
+        "cases": len(outcomes.cases),
+        "patients": len({case.names.patient for case in outcomes.cases}),
+        "refused_cases": len(outcomes.refused),
+    }
+    if outcomes.refused:
+        count = len(outcomes.refused)
+        cases = "1 case was" if count == 1 else f"{count} cases were"
+        document.warn(f"{cases} refused, and in no number; refused.csv says why")
+    document.refused += outcomes.refused
+    models = range(len(outcomes.cases[0].levels))
+    add_levels(document, STAGE, [outcomes.levels(model) for model in models], bootstrap)
+    tissues = [outcomes.tissues(model) for model in models]
+    add_tissues(document, tissues, outcomes.without_mask(), bootstrap)
+
+
+def _of_split(
+    cases: Sequence[tuple[Case, SeriesNames]], truths: Truths
+) -> tuple[list[tuple[Case, SeriesNames]], str]:
+    """Return the cases of a split and its name, empty where the table has no splits.
 
     Raises:
-        InputNotFoundError, CasesError: As ``read_cases``.
         UsageError: The split has no case.
     """
-    table = read_cases(path)
-    form = form if form.mapping is not None else replace(form, mapping=table.labels)
-    names = name_series([case.patient for case in table.cases], identifiers=identifiers)
-    named = list(zip(table.cases, names, strict=True))
-    has_splits = any(case.split for case in table.cases)
-    wanted = split or (TEST_SPLIT if has_splits else "")
-    chosen = [(case, name) for case, name in named if not wanted or case.split == wanted]
-    if not chosen:
-        there = ", ".join(sorted({case.split or "no split" for case in table.cases}))
+    has_splits = any(case.split for case, _ in cases)
+    wanted = truths.split or (TEST_SPLIT if has_splits else "")
+    chosen = [(case, names) for case, names in cases if not wanted or case.split == wanted]
+    if not chosen and truths.cases is not None:
+        there = ", ".join(sorted({case.split or "no split" for case, _ in cases}))
         raise UsageError(
-            f"{path.name}: expected cases of the split {wanted}, found {there}",
+            f"{truths.cases.name}: expected cases of the split {wanted}, found {there}",
             hint="Name another one with --split.",
         )
-    return ChosenCases(tuple(chosen), wanted, form)
+    return chosen, wanted
 
 
-def _check_columns(names: Sequence[str], chosen: ChosenCases) -> None:
+def _check_columns(names: Sequence[str], cases: Sequence[Case]) -> None:
     """Check that subgroups can be made by these columns.
 
     Raises:
         UsageError: A name is neither a column of the table nor a fact that scans state.
     """
-    columns = tuple(dict.fromkeys(name for case, _ in chosen.cases for name in case.further))
+    columns = tuple(dict.fromkeys(name for case in cases for name in case.further))
     unknown = [name for name in names if name not in (*columns, *FACTS)]
     if unknown:
         raise UsageError(
@@ -160,14 +155,3 @@ def read_patient_table(path: Path | None) -> PatientTable:
             hint="'study' is a name that a run of bodycomp analyze gave; an evaluation has none.",
         )
     return table
-
-
-def _data(chosen: ChosenCases, outcomes: CaseOutcomes) -> dict[str, Cell]:
-    return {
-        "kind": "cases table",
-        "digest": text_digest("".join(sorted(case.digest for case in outcomes.cases))),
-        "split": chosen.split,
-        "cases": len(outcomes.cases),
-        "patients": len({case.names.patient for case in outcomes.cases}),
-        "refused_cases": len(outcomes.refused),
-    }

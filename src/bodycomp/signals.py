@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Final, Self
 
 from bodycomp.errors import RunInterruptedError
@@ -51,12 +51,7 @@ class SignalWatch:
             self._previous = {n: signal.signal(n, self._handle) for n in self._numbers}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, value: BaseException | None, _trace: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         if isinstance(value, Stopped):

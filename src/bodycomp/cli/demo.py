@@ -1,4 +1,4 @@
-"""``bodycomp demo``: the whole road on synthetic patients."""
+"""``bodycomp demo``: everything on synthetic patients."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from bodycomp.cli.option_parser import add_command, add_options, read_options
 from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask
 
 DESCRIPTION = """\
-Make a training set from annotated scans: 'segmentation' from drawn tissues, 'slice-selection' from
-marked levels. Both read the same cases table; 'discover' drafts it from a folder."""
+Make a training set from annotated scans: 'segmentation' from annotated tissues, 'slice-selection'
+from marked levels. Both read the same cases table; 'discover' drafts it from a folder."""
 
 EPILOG = """\
 in this order:
@@ -25,28 +25,29 @@ in this order:
 TABLE = """\
 CASES is a table, CSV or YAML, one row per scan; paths start at the table's folder:
 
-  patient   code that tells patients apart; all rows of a patient come into one split
+  patient   code that identifies the patient; all rows of a patient go into one split
   scan      DICOM folder, NIfTI (.nii, .nii.gz) or NRRD file
-  masks     drawn tissues: NIfTI, NRRD, DICOM SEG, RTSTRUCT, folder of PNG; several with ';'
+  masks     annotated tissues: NIfTI, NRRD, DICOM SEG, RTSTRUCT, folder of PNG; several with ';'
   levels    marked levels: CSV, Slicer markups (.mrk.json), or a label map of vertebrae
   series    SeriesInstanceUID or series number, if the folder holds several series
-  split     train, val or test, if it shall not be drawn
+  split     train, val or test; empty to let it be assigned
   ...       columns of your own, such as sex or site, for --stratify"""
 
 AFTER = """\
 OUT appears when all is written and was read again. Beside it: OUT-key.csv, the way from pseudonyms
 back to patients (keep it apart from the set); while working, OUT.parts with every finished case.
-After Ctrl-C, a crash or a bad case the same command goes on and repeats no finished case.
+After Ctrl-C, a crash or a bad case the same command resumes and repeats no finished case.
 
-A case that cannot be used is told with its reason, in OUT/refused.csv too, and the others go on;
-the set is then incomplete and the exit code 1, unless --allow-refused says that this is meant."""
+A case that cannot be used is reported with its reason, in OUT/refused.csv too, and the others are
+prepared; the set is then incomplete and the exit code 1, unless --allow-refused accepts this."""
 
 SEGMENTATION_DESCRIPTION = f"""\
 Make the training set of 'bodycomp train segmentation': slices of 512 x 512 in raw HU, and masks.
 
 {TABLE}
 
-Image and mask must lie on the same pixels; otherwise the case is refused and both frames are told.
+Image and mask must lie on the same pixels; otherwise the case is refused and both frames are
+reported.
 Every label of an annotation needs a meaning: a tissue, 'ignore', or 'not_annotated'."""
 
 SLICE_SELECTION_DESCRIPTION = f"""\

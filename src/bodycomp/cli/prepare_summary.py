@@ -18,17 +18,17 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
     from rich.console import Console
     from rich.table import Table
 
+    from bodycomp.cli.terminal import say
     from bodycomp.data.layout import SPLITS
 
-    console = Console()
     table = Table()
     for heading in ("split", "patients", "slices"):
         table.add_column(heading, justify="left" if heading == "split" else "right")
     for split in SPLITS:
         patients = len(summary.counts.patients.get(split, ()))
         table.add_row(split, str(patients), str(summary.counts.slices[split]))
-    console.print(table)
-    lines = (
+    Console().print(table)
+    say(
         *_seen(summary),
         *_empty(summary),
         *_left_out(options, summary),
@@ -36,16 +36,11 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
         "",
         *_next(options, summary),
     )
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if summary.refused and not allow_refused:
-        console.print(
+        say(
             f"INCOMPLETE: {_cases(len(summary.refused))} left out. Mend them and repeat the "
             "command with --overwrite (finished cases are not repeated), or accept it with "
-            "--allow-refused.",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+            "--allow-refused."
         )
 
 

@@ -1,4 +1,4 @@
-"""Everything that a training can be told; plain values, no torch, checked when they are made."""
+"""The options that both trainings share; plain values, no torch, checked when they are made."""
 
 from __future__ import annotations
 

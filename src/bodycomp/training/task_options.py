@@ -1,4 +1,4 @@
-"""What each of the two trainings can be told beside what both share."""
+"""The options of each of the two trainings, beside those that both share."""
 
 from __future__ import annotations
 

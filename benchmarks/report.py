@@ -17,14 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from bodycomp.report.case_file import write_case_view
+from bodycomp.report.reformat import coronal_and_sagittal
 
 from benchmarks.timing import best_s
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.phantom import Torso, sample_patient, sample_scan
-from bodycomp.report.case_view import CaseView, make_case_view
+from bodycomp.report.case_view import CaseView, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase, PageContent
-from bodycomp.report.reformat import coronal_and_sagittal
 from bodycomp.report.result_rows import SeriesKey
 from bodycomp.report.review_page import write_review_page
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult, SliceChoice

@@ -100,11 +100,7 @@ def _subject(cells: Mapping[str, str], at: str) -> Subject:
 def _number(
     cells: Mapping[str, str], column: str, limits: tuple[float, float], at: str
 ) -> float | None:
-    """Return a cell's number; None where it is empty.
-
-    Raises:
-        UsageError: It is no number, or outside the limits.
-    """
+    """Return a cell's number; None where it is empty."""
     cell = cells.get(column, "")
     if not cell:
         return None

@@ -24,12 +24,7 @@ def set_up(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and print how well the results agree with the truth."""
     from bodycomp.cli.evaluate_summary import print_summary
-    from bodycomp.cli.terminal import (
-        progress_bar,
-        say,
-        study_progress,
-        training_progress,
-    )
+    from bodycomp.cli.terminal import progress_bar, say, study_progress, training_progress
     from bodycomp.demo.run import DemoProgress, run_demo
     from bodycomp.progress import stage_progress
 

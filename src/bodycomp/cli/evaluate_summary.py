@@ -79,13 +79,7 @@ def _segmentation(section: Mapping[str, Any]) -> Table:
 def _slice_selection(source: str, section: Mapping[str, Any]) -> Table:
     words = {"training_set": "Levels in the series of the set", "cases": "Levels in the scans"}
     table = _table(
-        words[source],
-        "level",
-        "found",
-        "false",
-        "median |error|\nmm",
-        "bias\nmm",
-        "within\n10 mm",
+        words[source], "level", "found", "false", "median |error|\nmm", "bias\nmm", "within\n10 mm"
     )
     for level, found in section["levels"].items():
         counts, metrics = found["counts"], found["metrics"]
@@ -181,12 +175,7 @@ def _comparison(console: Console, comparison: Mapping[str, Any]) -> None:
     if not decided:
         console.print(title)
         return
-    table = _table(
-        title,
-        "metric",
-        "difference",
-        "better",
-    )
+    table = _table(title, "metric", "difference", "better")
     for path, found in decided[:SHOWN_VERDICTS]:
         better = "MODELS" if found["better"] == "models" else "--against"
         table.add_row(" ".join(path), said(found["difference"], 3, signed=True), better)

@@ -29,10 +29,7 @@ class Truths:
         None, "--cases", group=_AGAINST, metavar="TABLE", help="cases table, .csv or .yaml"
     )
     segmentation: Path | None = option(
-        None,
-        "--segmentation",
-        metavar="SET",
-        help="segmentation training set",
+        None, "--segmentation", metavar="SET", help="segmentation training set"
     )
     slice_selection: Path | None = option(
         None, "--slice-selection", metavar="SET", help="slice-selection training set"
@@ -44,10 +41,7 @@ class Truths:
         None, "--truth", metavar="T", help="what is true of the same slices"
     )
     scan: Path | None = option(
-        None,
-        "--scan",
-        metavar="S",
-        help="with --masks: the scan that they lie on, for HU and SEG",
+        None, "--scan", metavar="S", help="with --masks: the scan that they lie on, for HU and SEG"
     )
     split: str | None = option(
         None,
@@ -183,10 +177,7 @@ class EvaluateOptions:
         default_factory=BootstrapOptions, metadata=nested(BootstrapOptions)
     )
     device: str = option(
-        "auto",
-        "--device",
-        group="more",
-        help="auto, cpu, cuda or cuda:1 (default {default})",
+        "auto", "--device", group="more", help="auto, cpu, cuda or cuda:1 (default {default})"
     )
     engine: str = option(AUTO_ENGINE, "--engine", choices=ENGINES, help="how networks are run")
     identifiers: bool = option(

@@ -15,15 +15,7 @@ from bodycomp.level_names import check_levels
 from bodycomp.options import check_options, declare, nested, option
 from bodycomp.preparation.cases import DEFAULT_FRACTIONS, check_fractions
 
-FACTS: Final = (
-    "sex",
-    "manufacturer",
-    "scanner",
-    "kernel",
-    "kvp",
-    "slice_thickness_mm",
-    "contrast",
-)
+FACTS: Final = ("sex", "manufacturer", "scanner", "kernel", "kvp", "slice_thickness_mm", "contrast")
 """What scans may say of themselves to stratify by, where the table has no such column."""
 
 

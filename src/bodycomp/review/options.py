@@ -46,9 +46,7 @@ class CorrectionOptions:
         "those of the run)",
     )
     previews: bool | None = option(
-        None,
-        "--no-previews",
-        help="write no pictures of corrected levels (default: as in the run)",
+        None, "--no-previews", help="write no pictures of corrected levels (default: as in the run)"
     )
 
 

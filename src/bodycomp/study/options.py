@@ -50,9 +50,7 @@ class AnalyzeOptions:
 
     inputs: tuple[Path, ...] = field(
         metadata=declare(
-            "INPUT",
-            record=Record.LOCAL,
-            help="folder, zip, DICOMDIR, DICOM, NIfTI or NRRD file",
+            "INPUT", record=Record.LOCAL, help="folder, zip, DICOMDIR, DICOM, NIfTI or NRRD file"
         )
     )
     models_dir: Path = field(
@@ -158,10 +156,7 @@ class AnalyzeOptions:
         help="write no report.html; bodycomp report DIR writes it later",
     )
     parquet: bool = option(
-        False,
-        "--parquet",
-        record=Record.FREE,
-        help="also write results.parquet (needs pyarrow)",
+        False, "--parquet", record=Record.FREE, help="also write results.parquet (needs pyarrow)"
     )
     resume: bool = option(
         False,

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from bodycomp.errors import UsageError
-from bodycomp.networks.names import (
-    ACTIVATIONS,
-)
+from bodycomp.networks.names import ACTIVATIONS
 from bodycomp.options import Record, check_options, declare, option, plain
 from bodycomp.training.schedules import SCHEDULES
 
@@ -95,10 +93,7 @@ class RunOptions:
         "file; the network must be the same",
     )
     seed: int = option(
-        0,
-        "--seed",
-        at_least=0,
-        help="seed of weights, order and augmentation (default {default})",
+        0, "--seed", at_least=0, help="seed of weights, order and augmentation (default {default})"
     )
     keep_every_epoch: bool = option(
         False,

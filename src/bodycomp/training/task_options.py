@@ -211,9 +211,7 @@ class SliceSelectionOptions(RunOptions):
         SLICE_SELECTION_NETWORKS, "--initializer -I", "initial weights", choices=INITIALIZERS
     )
     omit_batch_norm: bool | None = option(
-        None,
-        "--omit_batch_norm -B",
-        help="train without batch normalisation",
+        None, "--omit_batch_norm -B", help="train without batch normalisation"
     )
     cache_dir: Path | None = option(
         None,

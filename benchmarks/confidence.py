@@ -6,8 +6,8 @@ Phantoms of a seed of their own are rendered at 256 x 256 every 4 mm, scored by 
 their level is looked for as an analysis does. Then some of the series, drawn 200 times, calibrate
 the confidence, and the others tell, before and after: expected calibration error (|confidence -
 share right| of bands, weighted by their size), Brier score, and share within 10 mm per band. A
-perfect confidence has an error, too, with so few series: it is told beside. Where a model's card
-has a calibration, that one is told on all series. ``--found`` keeps what was found.
+perfect confidence has an error, too, with so few series: it is stated beside. Where a model's card
+has a calibration, that one is stated on all series. ``--found`` keeps what was found.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def report_fits(found: Found, rng: np.random.Generator) -> None:
     """Print what calibrations on a few and on more of the series do to the others."""
     for count in FIT_SERIES:
         if len(found.right) < 2 * count:
-            print(f"  too few series to calibrate on {count} and judge by the others")
+            print(f"  too few series to calibrate on {count} and validate on the others")
             continue
         before, after = [], []
         for _ in range(DRAWS):

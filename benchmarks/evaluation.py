@@ -2,7 +2,7 @@
 
 Two halves, each a process of its own, whose sum is more than the whole, where they overlap. The
 network's: a segmentation set through a U-Net of the default size; it has no training, and its last
-layer is set so that it gives background, because the noise of an untrained one has longer outlines
+layer is set so that it gives background, because the noise of an untrained one has longer contours
 than any body. The metrics': phantom masks against themselves moved by three pixels.
 """
 

@@ -107,9 +107,9 @@ def _compare(
                 times[how].append((time.perf_counter() - wall, time.process_time() - cpu))
     for how, taken in times.items():
         wall, cpu = (1000 * median(column) / len(batch) for column in zip(*taken, strict=True))
-        told = f"{wall:.0f} ms a slice, {cpu:.0f} ms of processor time; "
-        told += _agreement(given[how], given["reference"])
-        rows.append((f"{name}, {how}", told))
+        said = f"{wall:.0f} ms a slice, {cpu:.0f} ms of processor time; "
+        said += _agreement(given[how], given["reference"])
+        rows.append((f"{name}, {how}", said))
     return rows
 
 
@@ -155,8 +155,8 @@ def study_rows(study: Path, models: Path, rounds: int = 3) -> list[tuple[str, st
     """Time whole commands, each a process of its own: cold, and with models loaded."""
     rows = []
     for how, worker in (("as a cold command", "cold"), ("with models loaded", "warm")):
-        told = [_study_process(worker, study, models) for _ in range(rounds)]
-        wall, cpu, peak = (median(column) for column in zip(*told, strict=True))
+        said = [_study_process(worker, study, models) for _ in range(rounds)]
+        wall, cpu, peak = (median(column) for column in zip(*said, strict=True))
         rows.append(
             (
                 f"{SLICES} slices to results {how}",

@@ -1,8 +1,8 @@
 """``plain_training TASK DATA_DIR MINUTES JUDGINGS OUT.csv [BATCH]``: a plain loop, with a clock.
 
 The default network as one would write it first, trained as one would first: float32, operator by
-operator, Adam at 1e-3, batches of 16 unless told otherwise, no augmentation, no schedule, no
-average. Loss, preprocessing and judging are those of bodycomp; judging is left out of the time.
+operator, Adam at 1e-3, batches of 16 unless stated otherwise, no augmentation, no schedule, no
+average. Loss, preprocessing and validation are those of bodycomp; validation is not timed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = 0.1  # PyTorch's; with Keras's 0.01 a short training is judged unfairly
+            layer.momentum = 0.1  # PyTorch's; Keras's 0.01 is unfair to short trainings
     card = recipe.card()
     splits = recipe.splits(card.preprocessing)
     module = recipe.module(network, card, splits, recipe.options)

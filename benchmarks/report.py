@@ -13,11 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from bodycomp.report.reformat import coronal_and_sagittal
 
 from benchmarks.timing import best_s
 from bodycomp.anatomy import ABDOMINAL_TISSUES
@@ -26,6 +24,7 @@ from bodycomp.report.case_view import CaseView, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase, PageContent
 from bodycomp.report.result_rows import SeriesKey
 from bodycomp.report.review_page import write_review_page
+from bodycomp.report.volume_views import coronal_and_sagittal
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult, SliceChoice
 from bodycomp.scan import Scan
 
@@ -56,11 +55,13 @@ def copies(cases: list[CaseView], folder: Path, count: int) -> list[PageCase]:
     """Write so many cases, with names and areas of their own."""
     pages = []
     for number in range(count):
-        own = {"study": f"study-{number:012x}", "muscle_area_cm2": 100.0 + number % 97}
-        case = replace(cases[number % len(cases)].with_cells(own))
+        study = f"study-{number:012x}"
+        own = {"study": study, "muscle_area_cm2": 100.0 + number % 97}
+        case = cases[number % len(cases)].copy()
+        case["cells"] = {**case["cells"], **own}
         path = folder / f"case-{number}.json"
         write_case_view(path, case)
-        pages.append(PageCase({"study": own["study"], "series": "", "level": "L3"}, path))
+        pages.append(PageCase({"study": study, "series": "", "level": "L3"}, path))
     return pages
 
 

@@ -1,5 +1,7 @@
-"""Commands, links and names in the documentation are those of the code."""
+"""Commands, links and names in the documentation and in benchmarks are those of the code."""
 
+import ast
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from bodycomp.cli import build_parser
 
 ROOT = Path(__file__).parents[1]
+SCRIPTS = (*sorted((ROOT / "benchmarks").rglob("*.py")), *sorted((ROOT / "docs").rglob("*.py")))
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 
@@ -50,3 +53,13 @@ def test_the_architecture_page_names_every_room() -> None:
             assert f"`{entry.name}`" in text or f"`{entry.stem}`" in text, entry.name
         elif entry.is_dir() and entry.name != "__pycache__":
             assert f"`{entry.name}/`" in text or f"`{entry.name}`" in text, entry.name
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_what_a_script_takes_from_the_package_is_there(script: Path) -> None:
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bodycomp"):
+            module = importlib.import_module(str(node.module))
+            for name in node.names:
+                full_name = f"{node.module}.{name.name}"
+                assert hasattr(module, name.name) or importlib.util.find_spec(full_name), full_name

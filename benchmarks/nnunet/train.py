@@ -4,7 +4,7 @@ Runs in nnU-Net's environment, after ``prepare.py``: ``train.py FOLDER MINUTES J
 
 Network, loss, augmentation, optimiser and rate are nnU-Net's own; three things are shortened: the
 batch has ``BATCH`` slices, the fewest that nnU-Net plans, the polynomial schedule runs with the
-time, and judging is left out of the time. Dice is over all pixels of the validation slices, without
+time, and validation is left out of it. Dice is over all pixels of the validation slices, without
 mirroring.
 """
 
@@ -51,7 +51,7 @@ def main(folder: Path, minutes: float, judgings: int, out: Path) -> None:
         spent_s += time.perf_counter() - began
         steps += 1
         if spent_s >= 60 * minutes * (len(rows) + 1) / judgings:
-            dice = judge(trainer, validation)
+            dice = validate(trainer, validation)
             rows.append({"minutes": spent_s / 60, "images": steps * BATCH, **dice})
             print(rows[-1], flush=True)
             with out.open("w", newline="") as stream:
@@ -63,7 +63,7 @@ def main(folder: Path, minutes: float, judgings: int, out: Path) -> None:
     os._exit(0)  # what waits for them would wait for ever, too
 
 
-def judge(trainer: object, validation: object) -> dict[str, float]:
+def validate(trainer: object, validation: object) -> dict[str, float]:
     """Return Dice per tissue over all pixels of the validation slices, and their mean."""
     import torch  # noqa: PLC0415
 

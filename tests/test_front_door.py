@@ -13,8 +13,8 @@ from bodycomp.study.options import AnalyzeOptions
 
 NAMES = [
     "BodycompError", "Models", "Scan", "SeriesResult", "analyze", "evaluate", "load_models",
-    "prepare_segmentation", "prepare_slice_selection", "read_scan", "train_segmentation",
-    "train_slice_selection", "validate",
+    "measure", "prepare_segmentation", "prepare_slice_selection", "read_scan",
+    "train_segmentation", "train_slice_selection", "validate",
 ]  # fmt: skip
 PAGE = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
 STUB = Path(bodycomp.__file__).with_suffix(".pyi").read_text(encoding="utf-8")

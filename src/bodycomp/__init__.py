@@ -24,6 +24,7 @@ __all__ = [
     "analyze",
     "evaluate",
     "load_models",
+    "measure",
     "prepare_segmentation",
     "prepare_slice_selection",
     "read_scan",
@@ -35,6 +36,7 @@ __all__ = [
 _MODULES = {
     "errors": ("BodycompError",),
     "interface.annotated": ("evaluate", "prepare_segmentation", "prepare_slice_selection"),
+    "interface.mask": ("measure",),
     "interface.models": ("Models", "load_models"),
     "interface.runs": ("analyze", "train_segmentation", "train_slice_selection", "validate"),
     "reading.read_scan": ("read_scan",),

@@ -2,6 +2,7 @@
 
 from bodycomp.errors import BodycompError
 from bodycomp.interface.annotated import evaluate, prepare_segmentation, prepare_slice_selection
+from bodycomp.interface.mask import measure
 from bodycomp.interface.models import Models, load_models
 from bodycomp.interface.runs import (
     analyze,
@@ -23,6 +24,7 @@ __all__ = [
     "analyze",
     "evaluate",
     "load_models",
+    "measure",
     "prepare_segmentation",
     "prepare_slice_selection",
     "read_scan",

@@ -44,6 +44,8 @@ class Scan:
         subject, acquisition: Who was scanned and how, as far as the files say.
         study_uid, series_uid, frame_of_reference_uid, patient_id, study_date: From the header;
             empty unless DICOM.
+        study_key, series_key: Short digests that tell studies and series apart, and name nobody;
+            empty unless DICOM.
         notes: What the reader lost or repaired; nothing identifying.
         keeps: What must live as long as the files are needed, such as an unpacked archive.
 
@@ -62,6 +64,8 @@ class Scan:
     frame_of_reference_uid: str = field(default="", repr=False)
     patient_id: str = field(default="", repr=False)
     study_date: str = field(default="", repr=False)
+    study_key: str = ""
+    series_key: str = ""
     notes: tuple[str, ...] = ()
     keeps: object = field(default=None, repr=False)
 

@@ -78,6 +78,8 @@ def read_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Sca
         frame_of_reference_uid=series.frame_of_reference_uid,
         patient_id=series.patient_id,
         study_date=series.study_date,
+        study_key=series.study_key,
+        series_key=series.key,
         notes=(*series.notes, *notes),
     )
 

@@ -107,23 +107,27 @@ def _pixels(measured: MeasuredSeries, kind: SegKind) -> NDArray[np.uint8]:
 
 
 def _description(measured: MeasuredSeries, item: Segment) -> SegmentDescription:
-    """Return what a segment is; one that a person had a hand in is semiautomatic (C.8.20.2)."""
-    corrected = corrected_in_words(item.level)
+    """Return what a segment is; one that a person had a hand in is semiautomatic (C.8.20.2).
+
+    Without models the mask was given: it counts as manual, whatever made it.
+    """
+    corrected, models = corrected_in_words(item.level), measured.result.models
+    kind = SegmentAlgorithmTypeValues.AUTOMATIC if models else SegmentAlgorithmTypeValues.MANUAL
     return SegmentDescription(
         segment_number=item.number,
         segment_label=item.title,
         segmented_property_category=codes.SCT.Tissue,
         segmented_property_type=code(item.tissue.concept),
-        algorithm_type=SegmentAlgorithmTypeValues.SEMIAUTOMATIC
-        if corrected
-        else SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_type=SegmentAlgorithmTypeValues.SEMIAUTOMATIC if corrected else kind,
         algorithm_identification=AlgorithmIdentificationSequence(
             name="bodycomp",
             family=codes.DCM.ArtificialIntelligence,
             version=__version__,
-            parameters={f"{role} model": digest for role, digest in measured.result.models.items()}
+            parameters={f"{role} model": digest for role, digest in models.items()}
             | ({"corrected": corrected} if corrected else {}),
-        ),
+        )
+        if models
+        else None,
         tracking_uid=item.tracking_uid,
         tracking_id=item.title,
         display_color=CIELabColor.from_rgb(*item.tissue.colour),

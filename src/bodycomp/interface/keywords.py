@@ -75,6 +75,11 @@ def takes(*kinds: type[Any], without: Iterable[str] = ()) -> Callable[[Function]
     return signed
 
 
+def keywords_of(options: Any) -> dict[str, Any]:
+    """Return the fields of options as keywords of their function."""
+    return {field.name: getattr(options, field.name) for field in _fields(type(options))}
+
+
 def _fields(kind: type[Any]) -> tuple[Any, ...]:
     return fields(kind)
 

@@ -127,7 +127,9 @@ def _details(scan: Scan, result: SeriesResult) -> str:
         f"{made.kvp:g} kVp" if made.kvp else "",
         made.kernel,
         f"{len(scan.volume)} slices" + (f", {spacing:.4g} mm apart" if spacing else ""),
-        "models " + " + ".join(digest[:8] for digest in result.models.values()),
+        "models " + " + ".join(digest[:8] for digest in result.models.values())
+        if result.models
+        else "",
     )
     return "  ·  ".join(part for part in parts if part)
 

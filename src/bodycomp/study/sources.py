@@ -98,7 +98,7 @@ def dicom_source(candidate: CandidateSeries, place: Path | None = None) -> Sourc
 
 def volume_source(path: Path, number: int, count: int, place: Path | None = None) -> Source:
     """Return a NIfTI or NRRD file, one of ``count``, as a source; equal content has equal names."""
-    key = _content_key(path)
+    key = content_key(path)
     name = "NRRD" if kind_of(path) is Kind.NRRD else "NIfTI"
     return Source(
         study=STUDY_PREFIX + key,
@@ -120,7 +120,8 @@ def picture_notes(volume: Volume) -> tuple[str, ...]:
     )
 
 
-def _content_key(path: Path) -> str:
+def content_key(path: Path) -> str:
+    """Return a short digest of a volume file, that of its voxels included where they lie apart."""
     digest = _file_digest(path)
     if kind_of(path) is Kind.NRRD:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.preparation.options import SegmentationTask, SliceTask, Task
 from bodycomp.preparation.shards import ShardRecord, ShardSample, found_levels
 from bodycomp.preparation.splits import AssignedCase
+from bodycomp.progress import StepProgress
 
 MASK_BYTES: Final = 3 * 512 * 512
 ROW_BYTES: Final = 400
@@ -69,7 +70,7 @@ def write_set(
     task: Task,
     *,
     identifiers: bool,
-    progress: Callable[[int, int], None],
+    progress: StepProgress,
 ) -> Counts:
     """Write arrays or slices of every split, and the manifest, into ``folder``."""
     counts, done = Counts(), 0

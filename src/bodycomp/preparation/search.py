@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -21,6 +21,7 @@ from bodycomp.imaging.grid import Grid
 from bodycomp.imaging.volume import MIN_SLICES, slice_normal
 from bodycomp.nifti import read_nifti_labels
 from bodycomp.nrrd import read_nrrd_labels
+from bodycomp.progress import StepProgress
 from bodycomp.reading.kinds import Kind, is_passed_over, kind_of, structure_name, volume_header
 from bodycomp.reading.read_scan import read_scan
 
@@ -139,9 +140,7 @@ def distinctive_name(path: Path) -> str:
     return name[distinctive[0][0] : distinctive[-1][1]] if distinctive else ""
 
 
-def search(
-    folder: Path, progress: Callable[[int, int], None]
-) -> tuple[list[FoundScan], list[FoundAnnotation]]:
+def search(folder: Path, progress: StepProgress) -> tuple[list[FoundScan], list[FoundAnnotation]]:
     """Find scans and annotations at any depth; hidden files and folders are left out."""
     found = find_series([folder], min_slices=1, progress=progress)
     scans = _dicom_scans(_without_samples(found.candidates))

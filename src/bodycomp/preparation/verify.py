@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +23,13 @@ from bodycomp.data.png import read_grey_png
 from bodycomp.data.table import read_table
 from bodycomp.errors import OutputError
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
+from bodycomp.progress import StepProgress
 from bodycomp.validation.check_splits import shared_between_splits
 
 Pixels = tuple[NDArray[np.generic], NDArray[np.generic] | None]
 
 
-def verify_set(folder: Path, *, with_masks: bool, progress: Callable[[int, int], None]) -> None:
+def verify_set(folder: Path, *, with_masks: bool, progress: StepProgress) -> None:
     """Compare every sample with its digest, and check that splits share no patient and no image.
 
     Images of one grey level, such as slices of air, may be alike in several patients.

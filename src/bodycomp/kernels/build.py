@@ -137,5 +137,5 @@ def _version(compiler: str) -> str:
 
 
 def _short(error: Exception) -> str:
-    told = getattr(error, "stderr", None) or str(error)
-    return " ".join(told.split())[:300]
+    text = getattr(error, "stderr", None) or str(error)
+    return " ".join(text.split())[:300]

@@ -41,7 +41,7 @@ class ModelCard:
         training: JSON-ready record of the training run; nothing at run time depends on it.
         confidence: Calibration of the positions' confidence on held-out series; None if it was
             never made. Slice selection only.
-        description: What a reader needs to judge the model.
+        description: What a reader needs to evaluate the model.
         format_version: Of the card itself.
 
     Raises:

@@ -269,7 +269,7 @@ class ModelDescription:
         )
 
 
-_USERS: Final = "Researchers who can judge CT images, and look at the results before they use them."
+_USERS: Final = "Researchers who can read CT images, and look at the results before they use them."
 _NOT_FOR: Final = (
     "Diagnosis, treatment or any other decision about a person: it is not a medical device.",
     "People, body regions, scanners and protocols that the training data do not hold.",

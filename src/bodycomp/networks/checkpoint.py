@@ -117,7 +117,7 @@ def import_keras(
 ) -> Model:
     """Write the network of a Keras file as a model folder, whole or not at all.
 
-    Architecture and sizes are recognised from the file; every shape is checked. The folder needs
+    Architecture and sizes are recognized from the file; every shape is checked. The folder needs
     neither the file nor these options any more.
 
     Args:

@@ -33,11 +33,11 @@ class DenseNetConfig:
         nb_initial_filters: Channels of the first convolution.
         growth_rate: New channels per layer.
         compression_rate: Channels of a transition per counted channel, in (0, 1].
-        activation: One of ``names.ACTIVATIONS``; transitions, head and, unless told otherwise,
-            all blocks.
+        activation: One of ``names.ACTIVATIONS``; transitions, head and, by default, all
+            blocks.
         block_activations: Activation inside each block, None for ``activation`` throughout. The
             earlier implementation had relu in all blocks but the last: ``legacy_activations``.
-        batch_norm: False leaves all normalisation out.
+        batch_norm: False leaves all normalization out.
         initializer: One of ``names.INITIALIZERS``.
 
     Raises:

@@ -104,7 +104,7 @@ class FoldedUNet:
                 x = F.max_pool2d(x, 2)
             x = self._run(stage, x)
             skips.append(x)
-        skips.pop()  # the centre
+        skips.pop()  # the center
         for up in self._up:
             x = self._run(up.others, self._activation(up.join(x, skips.pop())))
         return self._head(x.float())

@@ -28,10 +28,10 @@ def _total(own: Tensor) -> Tensor:
 
 
 class SynchronisedNorm(nn.BatchNorm2d):
-    """Batch norm on the CPU with the statistics of all processes; PyTorch's own wants GPUs.
+    """Batch norm on the CPU with the statistics of all processes; PyTorch's own needs GPUs.
 
     Attributes:
-        counts: Whether this process's images take part; those that only fill its seat do not.
+        counts: Whether this process's images take part; those that only fill up its batch do not.
     """
 
     counts = True
@@ -46,11 +46,11 @@ class SynchronisedNorm(nn.BatchNorm2d):
         sums = _total(torch.cat([own.sum((0, 2, 3)) * share, pixels]))
         count = sums[-1].detach()
         mean = sums[:-1] / count
-        centred = own - mean[:, None, None]
-        variance = _total((centred * centred).sum((0, 2, 3)) * share) / count
+        centered = own - mean[:, None, None]
+        variance = _total((centered * centered).sum((0, 2, 3)) * share) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        normed: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
+        normed: Tensor = centered * scale[:, None, None] + self.bias[:, None, None]
         return normed.to(x.dtype)
 
     @torch.no_grad()

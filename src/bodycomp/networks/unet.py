@@ -25,7 +25,7 @@ class UNetConfig:
 
     Attributes:
         num_classes: Classes with background, at least 2.
-        compression_channels: Features of each stage on the way down; the last one is the centre.
+        compression_channels: Features of each stage on the way down; the last one is the center.
         decompression_channels: Features of each stage on the way up; one fewer than down.
         num_convs: Convolutions per stage.
         activation: One of ``names.ACTIVATIONS``.
@@ -129,8 +129,8 @@ class UNet(nn.Module):
         """Label images.
 
         Args:
-            x: (B, input_channels, H, W), one channel unless told otherwise, in the range of the
-                model's preprocessing; H and W multiples of ``config.stride``.
+            x: (B, input_channels, H, W), one channel by default, in the range of the model's
+                preprocessing; H and W multiples of ``config.stride``.
 
         Returns:
             Logits (B, num_classes, H, W); softmax over axis 1 gives probabilities.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -22,16 +21,8 @@ _HALF_HEIGHT_MM: Final = 6.8
 _HALF_THICKNESS_MM: Final = 3.9
 
 
-@dataclass(frozen=True, eq=False)
-class RibBand:
-    """Half thickness in mm, over the angle, of bone and of cartilage cut by a slice."""
-
-    bone: Floats
-    cartilage: Floats
-
-
-def rib_band(frame: SliceFrame) -> RibBand:
-    """Return where the slice cuts the twelve pairs of ribs.
+def _rib_bands(frame: SliceFrame) -> tuple[Floats, Floats]:
+    """Return half thickness in mm, over the angle, of bone and of cartilage cut by the slice.
 
     Each rib runs round the chest from 155 degrees to the sternum, falls to the cartilage and rises
     again; the slice cuts it where its height is within half a rib of the slice.
@@ -46,9 +37,8 @@ def rib_band(frame: SliceFrame) -> RibBand:
         head = frame.curve.z_at(n - 0.25)
         if not head - drop - 12 < frame.z_mm < head + 16:
             continue
-        stretch = (
-            patient.rib12_length if n == 12 else 1.0 + 0.3 * (patient.rib12_length - 1) * (n == 11)
-        )
+        eleventh = 1.0 + 0.3 * (patient.rib12_length - 1) * (n == 11)
+        stretch = patient.rib12_length if n == 12 else eleventh
         fall = np.sin(np.minimum(way / 0.76, 1.0) * (np.pi / 2)) ** 1.15
         rise = np.clip(way - 0.78, 0.0, 1.0) * (1.6 if n < 8 else 1.1)
         z = head - drop * (fall - rise)
@@ -61,19 +51,19 @@ def rib_band(frame: SliceFrame) -> RibBand:
         last = max(_CARTILAGE_END[n - 1], end + 0.01)
         np.maximum(bone, np.where(is_bone, cut, 0), out=bone)
         np.maximum(cartilage, np.where((way >= end) & (way < last), cut, 0), out=cartilage)
-    return RibBand(bone, cartilage)
+    return bone, cartilage
 
 
 def paint_ribs(frame: SliceFrame) -> None:
     """Paint ribs in the inner part of the chest wall, their necks, cartilage and the sternum."""
     materials = frame.materials
     if frame.u < 16.5:
-        band = rib_band(frame)
+        bone, cartilage = _rib_bands(frame)
         middle = frame.section.cavity + np.float32(5.2)
         cortex, marrow = Ink(materials.cortical + 60), Ink(materials.marrow + 40)
-        paint_band(frame, middle, band.bone, (cortex, marrow))
+        paint_band(frame, middle, bone, (cortex, marrow))
         soft = Ink(materials.cartilage)
-        paint_band(frame, middle, band.cartilage, (soft, soft))
+        paint_band(frame, middle, cartilage, (soft, soft))
     _paint_rib_necks(frame)
     _paint_sternum(frame)
 
@@ -124,8 +114,5 @@ def paint_shoulder_blades(frame: SliceFrame) -> None:
         meat = Ink(frame.materials.muscle, MUSCLE.label)
         bulk = Capsule(x0, y0, x1, y1, 9 * frame.muscle, 13 * frame.muscle)
         frame.canvas.capsule(bulk, meat, part * frame.grid.fascia)
-        frame.canvas.capsule(
-            Capsule(x0, y0, x1, y1, 2.0, 3.6),
-            Ink(frame.materials.cortical),
-            part * frame.grid.fascia,
-        )
+        blade = Capsule(x0, y0, x1, y1, 2.0, 3.6)
+        frame.canvas.capsule(blade, Ink(frame.materials.cortical), part * frame.grid.fascia)

@@ -67,7 +67,7 @@ class Canvas:
         edge_mm: Width of a sharp edge in the image.
 
     Attributes:
-        grain: (row, column), fine texture (3 mm) of unit variance, 0 until :meth:`lay_texture`.
+        grain: (row, column), fine texture (3 mm) of unit variance, 0 where it is not set.
         blotch: (row, column), coarse texture (10 mm), likewise.
     """
 
@@ -83,11 +83,6 @@ class Canvas:
         self._origin = (float(x[mid]), float(y[mid]), mid)
         self._cos = float(x[0, -1] - x[0, 0]) / (columns - 1)
         self._sin = float(y[0, -1] - y[0, 0]) / (columns - 1)
-
-    def lay_texture(self, window: Window, grain: Floats, blotch: Floats) -> None:
-        """Set the texture within a window."""
-        self.grain[window] = grain
-        self.blotch[window] = blotch
 
     def window(self, x: float, y: float, reach_x: float, reach_y: float) -> Window | None:
         """Return the pixels within ``reach`` of (x, y), or None if outside of the image."""

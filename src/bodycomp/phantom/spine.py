@@ -15,16 +15,18 @@ from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import COS, SIN, Floats, angle_index, knots, presence
 
 _AT: Final = (1, 4, 8, 11, 12, 13, 14, 15, 16, 17, 18)
-# Sizes in mm at 1700 mm height (after Panjabi 1991/1992 and Gilad & Nissan 1986).
-_WIDTH: Final = (29, 26, 30, 38, 41, 43, 45, 47, 49, 51, 52)
-_DEPTH: Final = (17, 20, 27, 30, 31, 32, 33, 34, 34.5, 34.5, 32)
-_CANAL_WIDTH: Final = (20, 16, 16, 17, 21, 22, 22, 23, 24, 27, 30)
-_CANAL_DEPTH: Final = (15, 15, 15.5, 15.5, 17, 17, 16, 15.5, 16, 17, 16)
-_TRANSVERSE: Final = (38, 34, 32, 26, 23, 35, 42, 48, 44, 45, 42)
-_TRANSVERSE_BACK: Final = (18, 20, 22, 16, 12, 7, 5, 4, 3, -2, -4)
-_TRANSVERSE_RADIUS: Final = (4.5, 4.2, 4.4, 4.2, 3.8, 2.8, 2.8, 2.9, 3.2, 5.5, 8)
-_SPINOUS: Final = (56, 52, 54, 56, 58, 64, 67, 68, 65, 57, 46)
-_PEDICLE: Final = (4, 2.8, 3.2, 4.2, 4.5, 4.2, 4.4, 5.2, 6.2, 8, 9)
+# Sizes of ``Vertebra`` in mm at 1700 mm height (after Panjabi 1991/1992 and Gilad & Nissan 1986).
+_SIZES: Final = {
+    "width": (29, 26, 30, 38, 41, 43, 45, 47, 49, 51, 52),
+    "depth": (17, 20, 27, 30, 31, 32, 33, 34, 34.5, 34.5, 32),
+    "canal_width": (20, 16, 16, 17, 21, 22, 22, 23, 24, 27, 30),
+    "canal_depth": (15, 15, 15.5, 15.5, 17, 17, 16, 15.5, 16, 17, 16),
+    "transverse": (38, 34, 32, 26, 23, 35, 42, 48, 44, 45, 42),
+    "transverse_back": (18, 20, 22, 16, 12, 7, 5, 4, 3, -2, -4),
+    "transverse_radius": (4.5, 4.2, 4.4, 4.2, 3.8, 2.8, 2.8, 2.9, 3.2, 5.5, 8),
+    "spinous": (56, 52, 54, 56, 58, 64, 67, 68, 65, 57, 46),
+    "pedicle": (4, 2.8, 3.2, 4.2, 4.5, 4.2, 4.4, 5.2, 6.2, 8, 9),
+}
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,7 @@ class Vertebra:
 
 def vertebra(n: int, scale: float) -> Vertebra:
     """Return the sizes of vertebra ``n`` for a patient of the given scale."""
-    tables = (
-        *(_WIDTH, _DEPTH, _CANAL_WIDTH, _CANAL_DEPTH, _TRANSVERSE),
-        *(_TRANSVERSE_BACK, _TRANSVERSE_RADIUS, _SPINOUS, _PEDICLE),
-    )
-    return Vertebra(n, *(knots(n, _AT, table) * scale for table in tables))
+    return Vertebra(n, **{name: knots(n, _AT, table) * scale for name, table in _SIZES.items()})
 
 
 def paint_spine(frame: SliceFrame) -> None:

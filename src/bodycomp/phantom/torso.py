@@ -120,8 +120,8 @@ class Torso:
         window = canvas.window(section.x, section.y, reach, reach)
         if window is not None:
             x, y = x[window[1]], y[window[0]]
-            fine, coarse = self._texture.fine(x, y, z_mm), self._texture.coarse(x, y, z_mm)
-            canvas.lay_texture(window, fine, coarse)
+            canvas.grain[window] = self._texture.fine(x, y, z_mm)
+            canvas.blotch[window] = self._texture.coarse(x, y, z_mm)
         return canvas
 
     def _paint_trunk(self, frame: SliceFrame) -> None:

@@ -78,7 +78,7 @@ def test_a_column_that_nobody_filled_is_left_out():
     assert table.rows == (("mean Dice of all tissues", "0.900"),)
 
 
-def test_a_reason_that_many_numbers_share_is_told_once():
+def test_a_reason_that_many_numbers_share_is_given_once():
     metrics = tuple(Metric(f"g{i} / found", 0.5, reason="few patients") for i in range(9))
     table = MetricTable("evaluation/subgroups/x", "By sex", "", metrics)
     card = replace(BARE, description=ModelDescription(metrics=(table,)))

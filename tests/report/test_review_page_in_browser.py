@@ -69,7 +69,7 @@ def violations(axe, page):
     return [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found]
 
 
-def test_the_most_doubtful_case_comes_first_and_headings_sort(opened):
+def test_the_case_of_highest_priority_comes_first_and_headings_sort(opened):
     page = opened()
     assert studies(page) == [HOSTILE, "study-3", "study-2", "study-1", "study-0"]
     heading = page.locator("thead th[data-key=confidence]")

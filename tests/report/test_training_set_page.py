@@ -108,7 +108,7 @@ def test_stencils_are_those_of_the_masks(masks, tmp_path):
         }
 
 
-def test_findings_are_told_and_lead_to_their_samples(masks, tmp_path):
+def test_issues_are_listed_and_lead_to_their_samples(masks, tmp_path):
     checked = validate_training_set(masks)
     issue = Issue(
         *("warning", "train_masks.npy, sample 4", "expected <b>less</b>, found more", "Look."),
@@ -197,7 +197,7 @@ def test_unusual_numbers_are_those_far_from_the_median():
     st.lists(st.floats(-1e6, 1e6, width=32), max_size=60),
     st.lists(st.one_of(st.floats(-1e3, 1e3, width=32), st.just(float("nan"))), max_size=60),
 )
-def test_any_numbers_are_drawn_inside_the_chart(one: list[float], other: list[float]) -> None:
+def test_any_numbers_stay_inside_the_chart(one: list[float], other: list[float]) -> None:
     drawing = draw_histogram(Histogram("t", "u", {"a": np.array(one), "b": np.array(other)}))
     if drawing is None:
         assert not np.isfinite([*one, *other]).any()

@@ -262,7 +262,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(untouched, cells, mes
     assert contents(untouched.out) == before
 
 
-def test_every_fault_is_told_at_once(untouched):
+def test_every_fault_is_reported_at_once(untouched):
     rows = [
         untouched.review_row(0, verdict="no"),
         untouched.review_row(1, reviewed_at="?", moved_to_slice="x"),

@@ -110,7 +110,7 @@ def test_interrupted_run_is_resumed_and_repeats_nothing(cohort, workers) -> None
     assert differences(cohort.parent / "out", cohort.parent / "undisturbed") == []
 
 
-def test_rows_are_in_the_table_while_the_run_goes_on(cohort) -> None:
+def test_rows_are_in_the_table_during_the_run(cohort) -> None:
     seen = []
 
     class Looking(LevelAt):

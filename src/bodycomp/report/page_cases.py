@@ -42,34 +42,27 @@ FLAG_PRIORITY: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class CaseSize:
-    """What one case takes in a page.
+class CaseList:
+    """All cases of a page as its table needs them.
 
     Attributes:
-        base: Bytes without slices that can be left out.
-        neighbours: Bytes of each of these, the most useful first.
+        rows: Cells, in the order of the cases.
+        sizes: Bytes of each case without the slices that can be left out, then those of these
+            slices, the most useful first.
     """
 
-    base: int
-    neighbours: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CaseList:
-    """All cases of a page as its table needs them."""
-
     rows: tuple[dict[str, Cell], ...]
-    sizes: tuple[CaseSize, ...]
+    sizes: tuple[tuple[int, ...], ...]
 
     @property
     def most_neighbours(self) -> int:
         """Neighbouring slices of the case that has most of them."""
-        return max((len(size.neighbours) for size in self.sizes), default=0)
+        return max((len(size) - 1 for size in self.sizes), default=0)
 
     def neighbours_within(self, budget_bytes: int) -> int:
         """Return how many neighbouring slices each case may keep."""
         for kept in range(self.most_neighbours, 0, -1):
-            if sum(one.base + sum(one.neighbours[:kept]) for one in self.sizes) <= budget_bytes:
+            if sum(sum(size[: 1 + kept]) for size in self.sizes) <= budget_bytes:
                 return kept
         return 0
 
@@ -145,8 +138,8 @@ def _by_use(view: CaseView) -> list[int]:
     return sorted(free, key=lambda place: abs(place - shown))
 
 
-def _size(view: CaseView | None, cells: Mapping[str, Cell]) -> CaseSize:
+def _size(view: CaseView | None, cells: Mapping[str, Cell]) -> tuple[int, ...]:
     if view is None:
-        return CaseSize(len(json_block(dict(cells))), ())
-    free = tuple(len(view["slices"][place]["picture"]) for place in _by_use(view))
-    return CaseSize(len(json_block(view)) - sum(free), free)
+        return (len(json_block(dict(cells))),)
+    free = [len(view["slices"][place]["picture"]) for place in _by_use(view)]
+    return len(json_block(view)) - sum(free), *free

@@ -6,6 +6,7 @@ holds every case as inert JSON that the browser parses only when the case is ope
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -102,9 +103,7 @@ def write_review_page(
     write_page(path, "review.html.j2", context)
 
 
-def _page_data(
-    content: PageContent, columns: tuple[Column, ...] | Any, listed: CaseList
-) -> dict[str, Any]:
+def _page_data(content: PageContent, columns: Sequence[Column], listed: CaseList) -> dict[str, Any]:
     """Return what the scripts need before any case is opened."""
     return {
         "kind": content.kind,

@@ -15,6 +15,7 @@ from bodycomp.report.histogram import Histogram, draw_histogram
 from bodycomp.report.offset_ladder import ladders_of
 from bodycomp.report.overlay import UNKNOWN_COLOUR, hex_colour
 from bodycomp.report.page import write_page
+from bodycomp.report.page_content import Tile, Tone
 from bodycomp.report.page_options import PageOptions
 from bodycomp.report.sample_choice import (
     Choice,
@@ -133,17 +134,20 @@ def _legend(view: TrainingSetView) -> list[dict[str, str]]:
     return [{"key": key, "title": title, "colour": colour} for key, title, colour in entries]
 
 
-def _tiles(validation: Validation, view: TrainingSetView) -> list[dict[str, str]]:
+def _tiles(validation: Validation, view: TrainingSetView) -> list[Tile]:
     patients = {name for names in view.patients.values() for name in names}
-    tiles = [(f"{sum(view.sizes.values()):,}", view.noun, "")]
-    tiles += [(f"{size:,}", f"in {split}", "") for split, size in view.sizes.items()]
+    tiles = [Tile(f"{sum(view.sizes.values()):,}", view.noun)]
+    tiles += [Tile(f"{size:,}", f"in {split}") for split, size in view.sizes.items()]
     if patients:
-        tiles.append((f"{len(patients):,}", "patients", ""))
-    tiles += [
-        (f"{count:,}", noun if count == 1 else f"{noun}s", noun if count else "")
-        for count, noun in ((validation.errors, "error"), (validation.warnings, "warning"))
-    ]
-    return [{"value": value, "label": label, "tone": tone} for value, label, tone in tiles]
+        tiles.append(Tile(f"{len(patients):,}", "patients"))
+    issues: tuple[tuple[int, Tone], ...] = (
+        (validation.errors, "error"),
+        (validation.warnings, "warning"),
+    )
+    for count, kind in issues:
+        label = kind if count == 1 else f"{kind}s"
+        tiles.append(Tile(f"{count:,}", label, tone=kind if count else ""))
+    return tiles
 
 
 def _issue_groups(issues: Sequence[Issue], shown: set[str]) -> list[dict[str, Any]]:

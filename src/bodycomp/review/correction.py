@@ -24,7 +24,6 @@ from bodycomp.report.result_rows import Cell, SeriesKey, result_rows
 from bodycomp.report.review_rows import correction_cells, tissues_of
 from bodycomp.results import (
     Correction,
-    LevelResult,
     LevelStatus,
     Quantity,
     SeriesResult,
@@ -128,14 +127,19 @@ class Corrector:
         Raises:
             ReviewError: The given mask has no label on a slice of the level.
         """
-        level = self._measured(change, choice)
+        measurer = self._measurer(change.case)
+        masks = self._masks(change, measurer.slices_of(choice))
+        level = measurer.measure(choice, masks)
+        if change.mask is None and self.segmenter and self.run.settings.get("intervals"):
+            level = with_intervals(level, self.segmenter, self.scan.volume, measurer.tissues)
+        correction = self._correction(change, choice, masks)
         slice_selection, segmentation = self.run.models
-        result = SeriesResult(  # of this level alone
-            tissues=tissues_of(self.run.rows[change.case]),
-            levels=(level,),
+        result = SeriesResult(
+            tissues=measurer.tissues,
+            levels=(replace(level, correction=correction),),  # nothing else of its series
             models={"slice_selection": slice_selection, "segmentation": segmentation},
-            subject=self._measurer(change.case).scan.subject,
-            acquisition=self.scan.acquisition,
+            subject=measurer.scan.subject,
+            acquisition=measurer.scan.acquisition,
         )
         stage = new_stage(self.run, change.case)
         scan = write_series(stage, self.key, self.scan, result, self.outputs)
@@ -148,17 +152,9 @@ class Corrector:
             by=change.by,
             comment=change.reason,
             change=Change.CORRECTED,
-            row=cells | (correction_cells(level.correction) if level.correction else {}),
+            row=cells | correction_cells(correction),
             stage=stage.name,
         )
-
-    def _measured(self, change: LevelChange, choice: SliceChoice) -> LevelResult:
-        measurer = self._measurer(change.case)
-        masks = self._masks(change, measurer.slices_of(choice))
-        level = measurer.measure(choice, masks)
-        if change.mask is None and self.segmenter and self.run.settings.get("intervals"):
-            level = with_intervals(level, self.segmenter, self.scan.volume, measurer.tissues)
-        return replace(level, correction=self._correction(change, choice, masks))
 
     def _measurer(self, case: CaseKey) -> LevelMeasurer:
         row = self.run.rows[case]

@@ -165,10 +165,10 @@ class DenseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the new features of all layers."""
-        features = [x]
+        features = [x]  # (B, C, H, W)
         for layer in self.layers:
-            features.append(layer(torch.cat(features, dim=1)))
-        return torch.cat(features[1:], dim=1)
+            features.append(layer(torch.cat(features, dim=1)))  # (B, growth_rate, H, W)
+        return torch.cat(features[1:], dim=1)  # (B, layers x growth_rate, H, W)
 
 
 class Transition(nn.Module):

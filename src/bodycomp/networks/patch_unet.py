@@ -84,4 +84,5 @@ class PatchUNet(nn.Module):
         """
         check_size(x, self.config.stride)
         patches = F.pixel_unshuffle(x, self.config.patch)  # (B, patch**2, H / patch, W / patch)
-        return F.pixel_shuffle(self.unet(patches), self.config.patch)
+        logits = self.unet(patches)  # (B, num_classes * patch**2, H / patch, W / patch)
+        return F.pixel_shuffle(logits, self.config.patch)

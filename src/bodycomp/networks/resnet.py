@@ -142,8 +142,9 @@ class ResNet(nn.Module):
             ImageError: H or W is no multiple of the stride.
         """
         check_size(x, self.config.stride)
-        x = self.stages[0](self.stem(F.pixel_unshuffle(x, PATCH)))  # (B, C, H / 4, W / 4)
+        x = F.pixel_unshuffle(x, PATCH)  # (B, 16, H / 4, W / 4)
+        x = self.stages[0](self.stem(x))  # (B, channels[0], H / 4, W / 4)
         for down, stage in zip(self.down, self.stages[1:], strict=True):
-            x = stage(down(x))
-        logits: Tensor = self.head(x.mean(dim=(2, 3)))
+            x = stage(down(x))  # half the rows and columns, channels[i]
+        logits: Tensor = self.head(x.mean(dim=(2, 3)))  # (B, num_outputs)
         return logits

@@ -18,18 +18,21 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmarks.step_worker import plain_network
-from bodycomp.training.placement import Placement, Sample
-from bodycomp.training.recipes import Recipe, SegmentationRecipe, SliceSelectionRecipe
+from bodycomp.data.batches import Sample
+from bodycomp.training.evaluation_context import EvaluationContext
+from bodycomp.training.segmentation import SegmentationTask
+from bodycomp.training.slice_selection import SliceSelectionTask
+from bodycomp.training.task import Task
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
 RATE = 1e-3
 
 
-def make_recipe(task: str, data_dir: Path) -> Recipe:
+def make_task(name: str, data_dir: Path) -> Task:
     places = {"data_dir": data_dir, "output_dir": Path(), "gpus": 0, "average": 0.0}
-    if task == "segmentation":
-        return SegmentationRecipe(SegmentationOptions(**places))
-    return SliceSelectionRecipe(SliceSelectionOptions(**places))
+    if name == "segmentation":
+        return SegmentationTask(SegmentationOptions(**places))
+    return SliceSelectionTask(SliceSelectionOptions(**places))
 
 
 def endless(loader: DataLoader[Sample]) -> Iterator[Sample]:
@@ -38,21 +41,17 @@ def endless(loader: DataLoader[Sample]) -> Iterator[Sample]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    task, data_dir, out = arguments[0], Path(arguments[1]), Path(arguments[4])
+    name, data_dir, out = arguments[0], Path(arguments[1]), Path(arguments[4])
     minutes, judgings = float(arguments[2]), int(arguments[3])
     batch = int(arguments[5]) if len(arguments) > 5 else 16
     torch.manual_seed(0)
-    recipe, network = (
-        make_recipe(task, data_dir),
-        plain_network("unet" if task == "segmentation" else "densenet"),
-    )
+    task = make_task(name, data_dir)
+    network = plain_network("unet" if name == "segmentation" else "densenet")
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = 0.1  # PyTorch's; Keras's 0.01 is unfair to short trainings
-    card = recipe.card()
-    splits = recipe.splits(card.preprocessing)
-    module = recipe.module(network, card, splits, recipe.options)
-    place = Placement(torch.device("cpu"), "32-true", 16)
+    splits = task.splits(task.card().preprocessing)
+    context = EvaluationContext(torch.device("cpu"), "32-true", 16)
     batches = endless(DataLoader(splits.train, batch, shuffle=True, drop_last=True))
     optimizer = torch.optim.Adam(network.parameters(), RATE)
     rows, spent_s, images_seen = [], 0.0, 0
@@ -60,12 +59,12 @@ def main(arguments: Sequence[str]) -> None:
         began = time.perf_counter()
         images, truth = next(batches)
         optimizer.zero_grad()
-        module.loss(network(images), truth).backward()
+        task.loss(network(images), truth).backward()
         optimizer.step()
         spent_s += time.perf_counter() - began
         images_seen += len(images)
         if spent_s >= 60 * minutes * (len(rows) + 1) / judgings:
-            metrics = module.evaluate(network, splits.val, place).metrics
+            metrics = task.evaluate(network, splits.val, context).metrics
             rows.append({"minutes": spent_s / 60, "images": images_seen, **metrics})
             print(rows[-1], flush=True)
             with out.open("w", newline="", encoding="utf-8") as stream:

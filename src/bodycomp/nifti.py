@@ -142,7 +142,12 @@ def _shape(image: Any, path: Path) -> tuple[int, int, int]:
 
 
 def _grid(image: Any, path: Path) -> Grid:
-    """Return where the voxels lie."""
+    """Return where the voxels lie.
+
+    Raises:
+        SeriesError: No orientation stated, two that contradict one another, not 3-D, or an affine
+            that cannot be used.
+    """
     header = image.header
     try:
         mm = np.diag([*[_MM_PER_UNIT[header.get_xyzt_units()[0]]] * 3, 1.0])
@@ -170,7 +175,11 @@ def _stored_spacing(image: Any) -> NDArray[np.float64]:
 
 
 def _regular_planes(volume: Volume) -> tuple[NDArray[np.intp], float]:
-    """Return each slice's plane in a regular stack, and the distance of its planes along z."""
+    """Return each slice's plane in a regular stack, and the distance of its planes along z.
+
+    Raises:
+        OutputError: No regular stack holds the slices within a tenth of their distance.
+    """
     z_mm = volume.slice_z_mm
     if len(z_mm) == 1:
         return np.zeros(1, dtype=np.intp), 1.0

@@ -137,7 +137,13 @@ def _read(path: Path) -> tuple[dict[str, Any], NDArray[Any]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[dict[str, Any], BinaryIO]]:
-    """Give the header of a file, and the file at the byte behind it."""
+    """Give the header of a file, and the file at the byte behind it.
+
+    Raises:
+        InputNotFoundError: The file is not there.
+        SeriesError: Not NRRD or damaged, also while it is open; voxels in several files, or in one
+            that is not there.
+    """
     if not path.is_file():
         raise InputNotFoundError(f"expected an NRRD file, found nothing at {path}")
     try:
@@ -168,7 +174,11 @@ def _header_lines(stream: BinaryIO) -> list[str]:
 
 
 def _check_one_data_file(lines: Sequence[str], path: Path) -> None:
-    """Refuse voxels in several files, which the format calls LIST or gives a pattern for."""
+    """Refuse voxels in several files, which the format calls LIST or gives a pattern for.
+
+    Raises:
+        SeriesError: They are.
+    """
     fields = (
         re.fullmatch(r"data ?file:\s*(LIST\b.*|.*%[0-9]*d.*)", line.strip()) for line in lines
     )
@@ -192,7 +202,11 @@ def _sizes(header: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _grid(header: dict[str, Any], path: Path) -> tuple[Grid, int | None]:
-    """Return where the voxels lie, and the axis of layers if there is one."""
+    """Return where the voxels lie, and the axis of layers if there is one.
+
+    Raises:
+        SeriesError: No patient space, not three axes in it, an unknown unit, or a bad affine.
+    """
     space = str(header.get("space", "")).lower()
     if space not in _TO_LPS or "space directions" not in header or "space origin" not in header:
         raise SeriesError(

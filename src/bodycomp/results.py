@@ -6,9 +6,8 @@ What could not be measured is None, with a reason beside it. Zero means zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,19 +60,6 @@ class SliceChoice:
     confidence_basis: str = ""
     slope_ratio: float | None = None
     scored: NDArray[np.bool_] | None = None
-
-    def refused(self, reason: str) -> Self:
-        """Return the choice as one that is not certain, and nowhere."""
-        return replace(
-            self,
-            status=LevelStatus.UNCERTAIN,
-            reason=reason,
-            slice_index=None,
-            z_mm=None,
-            confidence=None,
-            confidence_basis="",
-            slope_ratio=None,
-        )
 
 
 @dataclass(frozen=True, slots=True)

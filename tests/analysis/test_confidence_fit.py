@@ -10,7 +10,7 @@ from bodycomp.analysis.confidence_fit import FEWEST_SERIES, fit_calibration
 from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.slice_selection import choose_slice
 from bodycomp.networks.confidence_calibration import LevelCalibration
-from bodycomp.training.located_series import locate_in_series
+from bodycomp.training.slice_metrics import locate_in_series
 
 Z_MM = np.arange(-150, 150, 4.0)
 

@@ -10,8 +10,7 @@ import torch
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.cli import main
 from bodycomp.networks.checkpoint import load_model
-from bodycomp.training.recipes import recipe_for
-from bodycomp.training.starting_point import starting_network
+from bodycomp.training.starting_point import starting_network, task_for
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
 LEGACY = Path(__file__).parents[2] / "../shared/legacy"
@@ -82,7 +81,7 @@ def test_trainings_start_from_imported_models(tmp_path):
             sizes["omit_batch_norm"] = True
         options = kind(data_dir=tmp_path, output_dir=tmp_path, load_weights=folder, **sizes)
 
-        network, started = starting_network(recipe_for(options))
+        network, started = starting_network(task_for(options))
 
         assert started.preprocessing.input_max == 255
         weights = load_model(folder).network.state_dict()

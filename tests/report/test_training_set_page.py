@@ -202,7 +202,7 @@ def test_any_numbers_stay_inside_the_chart(one: list[float], other: list[float])
     if drawing is None:
         assert not np.isfinite([*one, *other]).any()
         return
-    for _, path, _ in drawing.curves:
+    for _, path, _ in drawing.outlines:
         across = [float(x) for x in re.findall(r"H([\d.-]+)", path)]
         heights = [float(y) for y in re.findall(r"V([\d.-]+)", path)]
         assert across == sorted(across)

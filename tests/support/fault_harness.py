@@ -24,7 +24,7 @@ import torch
 
 import bodycomp.training.fit  # noqa: F401 - once, for all children
 from bodycomp.cli import main
-from bodycomp.training.module import TrainingModule
+from bodycomp.training.training import Training
 from support.no_pictures import leave_pictures_out
 
 WRITING = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
@@ -47,17 +47,16 @@ def kill_at_moment(run: str, moment: int) -> Callable[[], int]:
     return lambda: seen
 
 
-def at_step(number: int, act: Callable[[TrainingModule], None]) -> None:
+def at_step(number: int, act: Callable[[Training], None]) -> None:
     """Do something within a step, between the way forward and the way back."""
-    plain_step = TrainingModule.training_step
+    plain_observe = Training.observe
 
-    def step(self, batch, batch_idx):
-        loss = plain_step(self, batch, batch_idx)
+    def observe(self, loss):
+        plain_observe(self, loss)
         if self.state.step == number:
             act(self)
-        return loss
 
-    TrainingModule.training_step = step
+    Training.observe = observe
 
 
 def limit_memory(megabytes: int) -> None:
@@ -68,14 +67,14 @@ def limit_memory(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def kill_worker(_: TrainingModule) -> None:
+def kill_worker(_: Training) -> None:
     """SIGKILL a process that loads data."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
     os.kill(int(children[0]), signal.SIGKILL)
     signal.pause()  # PyTorch's handler of SIGCHLD raises
 
 
-def kill_helper(_: TrainingModule) -> None:
+def kill_helper(_: Training) -> None:
     """SIGKILL another process of the training."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
     for child in children:
@@ -83,7 +82,7 @@ def kill_helper(_: TrainingModule) -> None:
             os.kill(int(child), signal.SIGKILL)
 
 
-def poison(training: TrainingModule) -> None:
+def poison(training: Training) -> None:
     """Make a weight NaN; every loss after it is."""
     next(training.network.parameters()).data.view(-1)[0] = torch.nan
 

@@ -14,7 +14,7 @@ from bodycomp.training.batch_size import choose_batch_size
 from bodycomp.training.devices import choose_devices
 from bodycomp.training.fit import train_segmentation, train_slice_selection
 from bodycomp.training.options import AUTO_BATCH_SIZE
-from bodycomp.training.recipes import SegmentationRecipe
+from bodycomp.training.segmentation import SegmentationTask
 from bodycomp.training.starting_point import starting_network
 from bodycomp.training.step_cost import StepCost
 
@@ -23,38 +23,35 @@ FEATURE_MAP_BYTES = 16 * 512 * 512 * 2
 
 
 @pytest.fixture
-def trial(tiny_unet):
+def trials(tiny_unet):
     """A network whose memory for a slice of 512 x 512 pixels stands out of the noise."""
     options = tiny_unet(compression_channels=(16, 16), decompression_channels=(16,), gpus=0)
-    recipe = SegmentationRecipe(options)
-    network, card = starting_network(recipe)
-    module = recipe.module(network, card, recipe.splits(card.preprocessing), options)
-    return module, choose_devices(options)
+    task = SegmentationTask(options)
+    network, card = starting_network(task)
+    splits = task.splits(card.preprocessing)
+    return batch_size.Trials(task, network, splits, choose_devices(options))
 
 
-def test_the_choice_follows_the_memory_and_the_trials(trial, monkeypatch):
+def test_the_choice_follows_the_memory_and_the_trials(trials, monkeypatch):
     """Real trial steps; only the budget is set, in units of what a slice really took."""
-    module, devices = trial
     keep_freed_memory()
-    trials = batch_size.Trials(module, devices)
     one, two, four = (trials.cost(slices).peak_bytes for slices in (1, 2, 4))
     per_slice = two - one
     assert min(per_slice, (four - two) // 2) > FEATURE_MAP_BYTES
     monkeypatch.setattr(batch_size, "_budget_bytes", lambda _: int(one + 1.7 * per_slice))
-    assert choose_batch_size(module, devices) in {2, 3}
+    assert choose_batch_size(trials) in {2, 3}
     monkeypatch.setattr(batch_size, "_budget_bytes", lambda _: 2**50)
-    assert choose_batch_size(module, devices) == 5  # the whole training set
+    assert choose_batch_size(trials) == 5  # the whole training set
 
 
 @pytest.mark.parametrize(("gigabytes", "expected"), [(2, 8), (3.9, 24), (100, 256)])
-def test_large_batches_are_multiples_of_eight_and_bounded(trial, monkeypatch, gigabytes, expected):
+def test_large_batches_are_multiples_of_eight_and_bounded(trials, monkeypatch, gigabytes, expected):
     """100 MB for a slice and 1 GB for everything else."""
-    module, devices = trial
     costs = {n: StepCost(1.0, 2**30 + n * 100 * 2**20) for n in (1, 2)}
     monkeypatch.setattr(batch_size.Trials, "try_cost", lambda _, slices: costs[slices])
     monkeypatch.setattr(batch_size, "_budget_bytes", lambda _: int(gigabytes * 2**30))
-    monkeypatch.setattr(type(module.splits), "sizes", lambda _: {"train": 1000})
-    assert choose_batch_size(module, devices) == expected
+    monkeypatch.setattr(type(trials.splits), "sizes", lambda _: {"train": 1000})
+    assert choose_batch_size(trials) == expected
 
 
 def test_auto_is_written_as_the_number_found_and_resumed_with_it(tiny_densenet, monkeypatch):

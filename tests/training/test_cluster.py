@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from bodycomp.cli import main
-from bodycomp.training.seats import Seat, outer_seat
+from bodycomp.training.ranks import Ranks, outer_ranks
 
 pytestmark = [
     pytest.mark.skipif(
@@ -29,20 +29,20 @@ pytestmark = [
 ]
 
 SIGNAL_IN_ONE_TASK = """
-plain_step = module.TrainingModule.training_step
+plain_begin = training.Training.begin_step
 
-def step(self, batch, batch_idx):
+def begin(self):
     if self.state.step == 4 and os.environ["SLURM_PROCID"] == "1" and "--resume" not in sys.argv:
         os.kill(os.getpid(), signal.SIGTERM)
-    return plain_step(self, batch, batch_idx)
+    plain_begin(self)
 
-module.TrainingModule.training_step = step
+training.Training.begin_step = begin
 """
 
 SRUN = """
 import json, os, signal, sys, tempfile
 from bodycomp.cli import main
-from bodycomp.training import fit, module
+from bodycomp.training import fit, training
 
 steps, change = map(json.loads, sys.argv[1:])
 exec(change)
@@ -168,11 +168,11 @@ def test_a_refusal_ends_all_tasks_and_is_told_once(slice_set, tmp_path):
 
 
 def test_a_batch_script_and_a_single_task_stand_alone():
-    assert outer_seat({"SLURM_JOB_ID": "1", "SLURM_NTASKS": "8", "SLURM_PROCID": "0"}) is None
-    assert outer_seat({"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}) is None
+    assert outer_ranks({"SLURM_JOB_ID": "1", "SLURM_NTASKS": "8", "SLURM_PROCID": "0"}) == Ranks()
+    assert outer_ranks({"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}) == Ranks()
 
 
-def test_a_seat_is_read_from_the_variables_of_slurm():
+def test_a_rank_is_read_from_the_variables_of_slurm():
     variables = {
         "SLURM_JOB_ID": "123456",
         "SLURM_STEP_ID": "1",
@@ -183,7 +183,7 @@ def test_a_seat_is_read_from_the_variables_of_slurm():
         "SLURM_LOCALID": "1",
         "SLURM_NODEID": "1",
     }
-    assert outer_seat(variables) == Seat(
+    assert outer_ranks(variables) == Ranks(
         rank=4,
         world=7,
         address="node07",

@@ -7,17 +7,17 @@ import shutil
 import pytest
 
 from bodycomp.errors import TrainingSetError
-from bodycomp.training.batch_loader import make_loader
-from bodycomp.training.data_watch import mapped_files
-from bodycomp.training.recipes import SegmentationRecipe, SliceSelectionRecipe
+from bodycomp.training.batch_loader import make_loader, mapped_files
+from bodycomp.training.segmentation import SegmentationTask
+from bodycomp.training.slice_selection import SliceSelectionTask
 
 
 def test_a_file_that_is_cut_or_removed_is_noticed_before_it_is_read(
     tiny_unet, segmentation_set, tmp_path
 ):
     data = shutil.copytree(segmentation_set, tmp_path / "data")
-    recipe = SegmentationRecipe(tiny_unet(data_dir=data))
-    train = recipe.splits(recipe.card().preprocessing).train
+    task = SegmentationTask(tiny_unet(data_dir=data))
+    train = task.splits(task.card().preprocessing).train
     path = data / "train_images.npy"
     assert mapped_files(train) == {
         path: path.stat().st_size,
@@ -35,5 +35,5 @@ def test_a_file_that_is_cut_or_removed_is_noticed_before_it_is_read(
 
 
 def test_slices_that_are_read_one_by_one_need_no_watch(tiny_densenet):
-    recipe = SliceSelectionRecipe(tiny_densenet())
-    assert mapped_files(recipe.splits(recipe.card().preprocessing).train) == {}
+    task = SliceSelectionTask(tiny_densenet())
+    assert mapped_files(task.splits(task.card().preprocessing).train) == {}

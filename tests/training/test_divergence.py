@@ -14,12 +14,12 @@ import torch
 from bodycomp.errors import TrainingError
 from bodycomp.training import divergence
 from bodycomp.training.divergence import DivergedError, warn_of_missed, watch_loss
+from bodycomp.training.evaluation_context import EvaluationContext
 from bodycomp.training.fit import train_segmentation, train_slice_selection
-from bodycomp.training.module import TrainingModule
-from bodycomp.training.placement import Placement
-from bodycomp.training.recipes import SegmentationRecipe
+from bodycomp.training.segmentation import SegmentationTask
 from bodycomp.training.starting_point import starting_network
 from bodycomp.training.state import TrainingState
+from bodycomp.training.training import Training
 
 
 def manifest(run: Path) -> dict:
@@ -34,18 +34,18 @@ def rates(run: Path) -> list[float]:
 @pytest.fixture
 def poison(monkeypatch):
     """Writes NaN into a weight of this process in step 4, as often as is asked for."""
-    plain_step = TrainingModule.training_step
+    plain_begin = Training.begin_step
 
     def inject(times: int) -> None:
         left = [times]
 
-        def step(self, batch, batch_idx):
+        def begin(self):
             if self.state.step == 4 and left[0]:
                 left[0] -= 1
                 next(self.network.parameters()).data.view(-1)[0] = torch.nan
-            return plain_step(self, batch, batch_idx)
+            plain_begin(self)
 
-        monkeypatch.setattr(TrainingModule, "training_step", step)
+        monkeypatch.setattr(Training, "begin_step", begin)
 
     return inject
 
@@ -119,18 +119,18 @@ def test_a_state_from_before_the_divergence_is_chosen():
 
 
 def test_a_tissue_that_is_never_found_is_warned_of(tiny_unet, caplog):
-    recipe = SegmentationRecipe(tiny_unet())
-    network, card = starting_network(recipe)
-    module = recipe.module(network, card, recipe.splits(card.preprocessing), recipe.options)
+    task = SegmentationTask(tiny_unet())
+    network, card = starting_network(task)
+    splits, state = task.splits(card.preprocessing), TrainingState()
     for weight in network.parameters():
         weight.data.zero_()
     *_, bias = network.parameters()
     bias.data[:] = torch.tensor([0.0, 1.0, 0.0, 0.0])  # everything is muscle
-    place = Placement(torch.device("cpu"), "32-true", 2)
-    missed = module.evaluate(network, module.splits.val, place).missed
+    context = EvaluationContext(torch.device("cpu"), "32-true", 2)
+    missed = task.evaluate(network, splits.val, context).missed
     assert missed == ("subcutaneous_fat", "visceral_fat")
     for epoch in range(21):
-        warn_of_missed(module.state, missed if epoch != 3 else missed[1:], epoch)
+        warn_of_missed(state, missed if epoch != 3 else missed[1:], epoch)
     warned = [
         (r.args[0].split(":")[0], re.search("of (\\w+),", r.args[0])[1]) for r in caplog.records
     ]
@@ -141,7 +141,7 @@ def test_a_tissue_that_is_never_found_is_warned_of(tiny_unet, caplog):
         ("epoch 13", "subcutaneous_fat"),
         ("epoch 19", "visceral_fat"),
     ]
-    assert len(module.state.warnings) == 5
+    assert len(state.warnings) == 5
 
 
 def test_a_training_that_goes_well_has_nothing_to_tell(tiny_unet, caplog):

@@ -24,7 +24,7 @@ from bodycomp.networks.card_description import SplitSize
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.model_folder import write_card
 from bodycomp.training.fit import train_segmentation, train_slice_selection
-from bodycomp.training.slice_selection import SliceSelectionModule
+from bodycomp.training.slice_selection import SliceSelectionTask
 from support.factories import make_segmentation_set
 
 RUN_FILES = {
@@ -200,7 +200,7 @@ def test_keras_weights_go_on_with_their_input_range(tiny_unet, tmp_path):
 
 def test_a_loss_that_is_not_finite_ends_the_training_with_advice(tiny_densenet, monkeypatch):
     monkeypatch.setattr(
-        SliceSelectionModule, "loss", lambda _, logits, truth: logits.sum() * torch.nan
+        SliceSelectionTask, "loss", lambda _, logits, truth: logits.sum() * torch.nan
     )
     with pytest.raises(TrainingError, match="no longer finite in step 0") as caught:
         train_slice_selection(tiny_densenet())

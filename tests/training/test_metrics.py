@@ -10,9 +10,9 @@ from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.networks.card_description import SplitSize, TrainingData
 from bodycomp.training.describing import metric_table
-from bodycomp.training.located_series import locate_in_series
-from bodycomp.training.segmentation_metrics import count_pixels, dice
+from bodycomp.training.segmentation import count_pixels, dice
 from bodycomp.training.slice_metrics import (
+    locate_in_series,
     near_counts,
     offset_metrics,
     series_counts,

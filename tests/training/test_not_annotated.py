@@ -15,9 +15,11 @@ from bodycomp.data.layout import masks_path
 from bodycomp.data.segmentation_set import declare_not_annotated
 from bodycomp.errors import TrainingSetError
 from bodycomp.networks.losses import ClassOverlap, soft_dice
+from bodycomp.training.devices import choose_devices
 from bodycomp.training.fit import train_segmentation
-from bodycomp.training.recipes import recipe_for
-from bodycomp.training.starting_point import starting_network
+from bodycomp.training.ranks import Ranks
+from bodycomp.training.starting_point import starting_network, task_for
+from bodycomp.training.training import Training
 
 
 @pytest.fixture
@@ -43,17 +45,18 @@ def loss_by_hand(logits, masks):
 
 def test_steps_are_those_of_a_loss_that_picks_the_annotated_pixels(tiny_unet, partial_set):
     """Three steps on varied images, so that what is not annotated moves with them."""
-    recipe = recipe_for(tiny_unet(data_dir=partial_set, loss="dice_cross_entropy"))
-    network, card = starting_network(recipe)
-    module = recipe.module(network, card, recipe.splits(card.preprocessing), recipe.options)
+    task = task_for(tiny_unet(data_dir=partial_set, loss="dice_cross_entropy", gpus=0))
+    network, card = starting_network(task)
+    splits = task.splits(card.preprocessing)
+    training = Training(task, (network, card), splits, choose_devices(task.options), Ranks())
     by_hand = copy.deepcopy(network)
     optimizers = [torch.optim.SGD(net.parameters(), lr=0.1) for net in (network, by_hand)]
     for step in range(3):
-        module.state.step = step
-        batch = module.splits.train.read([step, step + 1])
-        images, masks = module.on_after_batch_transfer(batch, 0)
+        training.state.step = step
+        batch = training.splits.train.read([step, step + 1])
+        images, masks = training.varied(batch)
         assert (masks == NOT_ANNOTATED_LABEL).any()
-        losses = [module.loss(network(images), masks), loss_by_hand(by_hand(images), masks)]
+        losses = [task.loss(network(images), masks), loss_by_hand(by_hand(images), masks)]
         for loss, optimizer in zip(losses, optimizers, strict=True):
             optimizer.zero_grad()
             loss.backward()

@@ -4,7 +4,7 @@ import pytest
 
 from bodycomp.errors import UsageError
 from bodycomp.training.fit import train_slice_selection
-from bodycomp.training.slice_selection import SliceSelectionModule
+from bodycomp.training.slice_selection import SliceSelectionTask
 from bodycomp.training.state import TrainingState
 from bodycomp.training.task import Evaluation
 
@@ -16,14 +16,14 @@ def epochs_of(run) -> list[int]:
 
 def test_training_ends_when_nothing_gets_better(tiny_densenet, monkeypatch):
     """Scores of 2, 3, 1, 1: the best epoch is 1, and two more are waited for."""
-    judged = SliceSelectionModule.evaluate
+    judged = SliceSelectionTask.evaluate
     scores = iter([2.0, 3.0, 1.0, 1.0])
 
     def scripted(self, *arguments):
         evaluation = judged(self, *arguments)
         return Evaluation(evaluation.metrics, next(scores), evaluation.cases)
 
-    monkeypatch.setattr(SliceSelectionModule, "evaluate", scripted)
+    monkeypatch.setattr(SliceSelectionTask, "evaluate", scripted)
     options = {"epochs": 9, "patience": 2}
     with pytest.raises(StopIteration):  # the scores last for training, not for the test split
         train_slice_selection(tiny_densenet(**options))

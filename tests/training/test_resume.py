@@ -20,18 +20,17 @@ TIMINGS = {"images_per_s", "elapsed_s"}
 SIGNAL_IN_STEP = """
 import json, logging, os, sys
 from bodycomp.cli import main
-from bodycomp.training import module
+from bodycomp.training.training import Training
 
 task, step, number, *arguments = sys.argv[1:]
-plain_step = module.TrainingModule.training_step
+plain_observe = Training.observe
 
-def deadly_step(self, batch, batch_idx):
-    loss = plain_step(self, batch, batch_idx)
+def deadly_observe(self, loss):
+    plain_observe(self, loss)
     if self.state.step == int(step):
         os.kill(os.getpid(), int(number))
-    return loss
 
-module.TrainingModule.training_step = deadly_step
+Training.observe = deadly_observe
 sys.exit(main(["train", task, *arguments]))
 """
 """Sends a signal to itself within a step; SIGKILL leaves no chance to tidy up."""

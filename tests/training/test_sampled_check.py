@@ -13,7 +13,7 @@ from bodycomp.errors import TrainingSetError
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.dry_run import dry_run
 from bodycomp.training.fit import check_data
-from bodycomp.training.recipes import recipe_for
+from bodycomp.training.starting_point import task_for
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.validation import segmentation as segmentation_validation
 from bodycomp.validation import slices as slice_validation
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.xdist_group("planted faults")
 
 def checked(options) -> None:
     """Check a set as every training does before its first step."""
-    recipe = recipe_for(options)
-    card: ModelCard = recipe.card()
-    check_data(recipe, card, shown=False)
+    task = task_for(options)
+    card: ModelCard = task.card()
+    check_data(task, card, shown=False)
 
 
 def segmentation(folder, **options):

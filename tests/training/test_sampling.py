@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.training.sampling import BatchPlan, StepSampler, step_seed
+from bodycomp.training.sampling import BatchPlan, step_seed
 
 plans = st.builds(
     BatchPlan, samples=st.integers(1, 60), batch_size=st.integers(1, 20), seed=st.integers(0, 9)
@@ -53,9 +53,8 @@ def test_orders_differ_by_epoch_and_seed_and_repeat():
 
 def test_a_sampler_that_starts_later_yields_the_same_rest():
     plan = BatchPlan(samples=7, batch_size=3, seed=0)
-    whole = list(StepSampler(plan, 0, 9))
-    assert list(StepSampler(plan, 4, 9)) == whole[4:]
-    assert len(StepSampler(plan, 4, 9)) == 5
+    whole = list(plan.shares(0, 9))
+    assert list(plan.shares(4, 9)) == whole[4:]
 
 
 def test_step_seeds_are_distinct():

@@ -21,9 +21,9 @@ from bodycomp.training.dry_run import dry_run
 from bodycomp.training.fit import train_slice_selection
 from bodycomp.training.loggers import check_loggers
 from bodycomp.training.options import RunOptions
-from bodycomp.training.outlook import Pace, Work
-from bodycomp.training.slice_selection import SliceSelectionModule
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.time_remaining import Pace, Work
+from bodycomp.training.training import Training
 
 PLACES = {"data_dir": Path("my data"), "output_dir": Path("models")}
 
@@ -96,13 +96,13 @@ def test_lines_and_summary_tell_how_far_a_run_is_and_what_comes_next(tiny_densen
 
 def test_an_interrupted_run_says_how_to_go_on(tiny_densenet, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
-    plain_step = SliceSelectionModule.training_step
+    plain_begin = Training.begin_step
 
-    def step(self, batch, batch_idx):
+    def begin(self):
         self.signals.received = signal.SIGTERM
-        return plain_step(self, batch, batch_idx)
+        plain_begin(self)
 
-    monkeypatch.setattr(SliceSelectionModule, "training_step", step)
+    monkeypatch.setattr(Training, "begin_step", begin)
     options = tiny_densenet()
     with pytest.raises(RunInterruptedError):
         train_slice_selection(options)
@@ -111,11 +111,11 @@ def test_an_interrupted_run_says_how_to_go_on(tiny_densenet, caplog, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])
-def test_a_logger_that_is_not_installed_is_refused_with_the_way_to_get_it(tiny_densenet, name):
+def test_a_logger_that_is_not_installed_is_refused_with_the_way_to_get_it(name):
     if find_spec(name) is not None:
         pytest.skip(f"{name} is installed")
     with pytest.raises(UsageError, match=name) as caught:
-        check_loggers(tiny_densenet(loggers=(name,)))
+        check_loggers((name,))
     assert caught.value.hint == f"pip install 'bodycomp[{name}]'"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +17,7 @@ from bodycomp.analysis.coarse_to_fine import (
 )
 from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.level_names import head_to_feet, vertebra_rank
-from bodycomp.results import SliceChoice
+from bodycomp.results import LevelStatus, SliceChoice
 from bodycomp.validation.check_offsets import STEP_MM
 
 
@@ -98,4 +99,13 @@ def _doubt(choice: SliceChoice, others: Sequence[SliceChoice]) -> SliceChoice:
     names = ", ".join(other.level for other in swapped or others)
     what = "out of anatomical order with" if swapped else "at a distance that no spine has from"
     place = "" if choice.z_mm is None else f" at z = {choice.z_mm:.0f} mm"
-    return choice.refused(f"found{place}, {what} {names}")
+    return replace(
+        choice,
+        status=LevelStatus.UNCERTAIN,
+        reason=f"found{place}, {what} {names}",
+        slice_index=None,
+        z_mm=None,
+        confidence=None,
+        confidence_basis="",
+        slope_ratio=None,
+    )

@@ -201,7 +201,11 @@ def _meeting(areas: Sequence[_Area]) -> Iterator[tuple[int, int]]:
 
 
 def _united(areas: Sequence[_Area], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels of one contour, or of some that overlap in part."""
+    """Return the pixels of one contour, or of some that overlap in part.
+
+    Raises:
+        SeriesError: One of them lies within another.
+    """
     if any(a.meets(b) and not a.overlaps_in_part(b) for a, b in combinations(areas, 2)):
         raise SeriesError(
             "expected contours that overlap in part to be strokes of one area, found that one of "

@@ -132,7 +132,11 @@ class LabelMapping:
         return self.labels.get(number) if is_own else None
 
     def _check_number(self, structure: Structure, where: str) -> None:
-        """Refuse a name that as a number means something else than the number beside it."""
+        """Refuse a name that the mapping's numbers give another meaning than the number beside it.
+
+        Raises:
+            SeriesError: It is one.
+        """
         number = _number(structure.name)
         if structure.value is None or number is None or number not in self.labels:
             return
@@ -148,6 +152,9 @@ class LabelMapping:
 
         A mask in a file of its own may hold 0 and 255, and a map of one tissue 255 where nobody
         looked; in a file with no other label one cannot be told from the other.
+
+        Raises:
+            SeriesError: It is one.
         """
         by_number = self.labels.get(str(structure.value))
         if by_number == NOT_ANNOTATED_LABEL and self.find(structure) != by_number:
@@ -159,7 +166,11 @@ class LabelMapping:
             )
 
     def _check_apart(self, one: Structure, other: Structure, where: str) -> None:
-        """Refuse two labels of one number, or of one name in two forms, that are ambiguous."""
+        """Refuse two labels of one number that no name keeps apart, or that one name takes for one.
+
+        Raises:
+            SeriesError: The two are such labels.
+        """
         named = [self.by_name(each) is not None for each in (one, other)]
         same_number = one.value is not None and one.value == other.value and not all(named)
         same_name = one.name != other.name and _form(one.name) != _form(other.name)

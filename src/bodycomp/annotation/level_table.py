@@ -152,7 +152,11 @@ def _marks(row: UserRow, where: str) -> Iterator[Mark]:
 
 
 def _level(text: str, where: str) -> str:
-    """Return the level that a text names."""
+    """Return the level that a text names.
+
+    Raises:
+        SeriesError: It can name none.
+    """
     try:
         return level_named(text)
     except UsageError as error:
@@ -232,7 +236,11 @@ def _no_such_slice(at: str, value: str, slices: int, options: LevelOptions) -> S
 def _check_height(
     at: str, number: int, slice_mm: float, z_mm: float, volume: Volume, options: LevelOptions
 ) -> None:
-    """Check that a row's height is that of its slice."""
+    """Check that a row's height is that of its slice.
+
+    Raises:
+        SeriesError: It is another one; the hint names the way of counting that explains it.
+    """
     slack_mm = (volume.slice_spacing_mm or 1.0) / 2 + ROUNDING_MM
     if abs(z_mm - slice_mm) <= slack_mm:
         return

@@ -52,7 +52,11 @@ def read_markups(path: Path, scan: Scan) -> dict[str, float]:
 
 
 def _level(label: str, where: str) -> str:
-    """Return the level that a point is labelled with."""
+    """Return the level that a point is labelled with.
+
+    Raises:
+        SeriesError: The label is no level's name, or one that Slicer gave by itself.
+    """
     try:
         level = level_named(label)
     except UsageError as error:

@@ -147,7 +147,11 @@ class MeasuredSeries:
         return (self._multi_frame(headers[0]),)
 
     def _check_references(self) -> None:
-        """Check that a UID means one slice."""
+        """Check that a UID means one slice.
+
+        Raises:
+            SeriesError: Another slice of the series has the SOPInstanceUID of a measured one.
+        """
         names = Counter((item.sop_instance_uid, item.frame_number) for item in self.slices)
         measured = [self.slices[n] for n in self.slice_indices if self.slices[n].sop_instance_uid]
         if any(names[item.sop_instance_uid, item.frame_number] > 1 for item in measured):

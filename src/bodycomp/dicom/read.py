@@ -93,7 +93,11 @@ def _check_hu(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
 def _decode(
     reader: HuReader, item: SliceFile, shape: tuple[int, int]
 ) -> NDArray[np.int16] | NDArray[np.float32]:
-    """Return one slice in HU."""
+    """Return one slice in HU.
+
+    Raises:
+        SeriesError: Its file is broken, or of another size than its header says.
+    """
     image = reader.read(item)
     if image.shape != shape:
         raise SeriesError(f"expected {shape} pixels, found {image.shape}")
@@ -103,7 +107,11 @@ def _decode(
 def _check_rest(
     series: CandidateSeries, kept: list[SliceFile], faults: list[SeriesError], min_slices: int
 ) -> tuple[str, ...]:
-    """Return notes on lost slices."""
+    """Return notes on lost slices.
+
+    Raises:
+        SeriesError: What is left is no longer a stack that can be used.
+    """
     lost = f"{len(faults)} of {len(series)} slices cannot be decoded"
     why = faults[0]
     if too_few_slices(len(kept), min_slices):

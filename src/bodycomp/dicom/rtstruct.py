@@ -123,7 +123,11 @@ class _Found:
 
 
 def _names(dataset: Dataset, path: Path) -> dict[int, str]:
-    """Return number -> name of the regions."""
+    """Return number -> name of the regions.
+
+    Raises:
+        SeriesError: A number twice, or none.
+    """
     names: dict[int, str] = {}
     for item in _sequence(dataset, "StructureSetROISequence", path):
         name = str(item.get("ROIName") or "").strip()
@@ -157,7 +161,11 @@ def _sequence(dataset: Dataset, keyword: str, path: Path) -> Any:
 
 
 def _stated(item: Any, keyword: str, path: Path, where: str) -> Any:
-    """Return an attribute's value."""
+    """Return an attribute's value.
+
+    Raises:
+        SeriesError: It is missing or empty.
+    """
     value = item.get(keyword)
     if value is None or value == "" or (hasattr(value, "__len__") and not len(value)):
         raise missing_attribute(path, DicomKind.RTSTRUCT, keyword, where)
@@ -165,7 +173,11 @@ def _stated(item: Any, keyword: str, path: Path, where: str) -> Any:
 
 
 def _kind(item: Any, path: Path, where: str) -> str:
-    """Return a contour's type as the standard spells it."""
+    """Return a contour's type as the standard spells it.
+
+    Raises:
+        SeriesError: It is missing or unknown.
+    """
     found = str(_stated(item, "ContourGeometricType", path, where)).strip().upper()
     kind = _SPELLINGS.get(found, found)
     if kind not in {_AREA, _XOR_AREA} | _NO_AREAS:

@@ -109,7 +109,11 @@ def _seg_file(seg: Segmentation, path: Path) -> SegFile:
 
 
 def _names(seg: Segmentation, path: Path) -> dict[int, str]:
-    """Return segment number -> label."""
+    """Return segment number -> label.
+
+    Raises:
+        SeriesError: A number twice.
+    """
     names: dict[int, str] = {}
     for item in seg.SegmentSequence:
         number, name = int(item.SegmentNumber), str(item.SegmentLabel)

@@ -178,6 +178,9 @@ def _stack_direction(affine: NDArray[np.float64], where: str) -> tuple[float, fl
 
     Returns:
         None where all axes are perpendicular.
+
+    Raises:
+        SeriesError: Sheared in another way.
     """
     column, row, step = affine[:3, :3].T / np.linalg.norm(affine[:3, :3], axis=0)[:, None]
     shear = np.abs([column @ row, column @ step, row @ step])
@@ -205,7 +208,11 @@ def _check_axial(grid: Grid, in_plane: tuple[int, int], where: str) -> None:
 
 
 def _as_hu(values: NDArray[Any], where: str) -> NDArray[np.int16] | NDArray[np.float32]:
-    """Return values as HU, in the smaller of both types that holds them exactly enough."""
+    """Return values as HU, in the smaller of both types that holds them exactly enough.
+
+    Raises:
+        SeriesError: Empty, complex or not finite, or values that ``why_not_hu`` refuses.
+    """
     if values.size == 0 or values.dtype.kind not in "iuf":
         raise SeriesError(f"{where}: expected numbers, found {values.dtype} {values.shape}")
     low, high = float(values.min()), float(values.max())

@@ -55,7 +55,11 @@ def as_labels(values: NDArray[Any], where: str) -> LabelValues:
 
 
 def _whole_numbers(values: NDArray[Any], where: str) -> NDArray[Any]:
-    """Return the nearest whole numbers."""
+    """Return the nearest whole numbers.
+
+    Raises:
+        SeriesError: One is further off than ``ROUNDING``, NaN or infinite.
+    """
     whole: NDArray[Any] = np.rint(values)
     with np.errstate(invalid="ignore"):
         wrong = values[~(np.abs(values - whole) <= ROUNDING)]  # NaN is within nothing

@@ -74,13 +74,13 @@ class Framing:
     """The part of every slice that is shown, in pixels of the standard view.
 
     Attributes:
-        transform: Source grid -> standard view.
+        turn: Source grid -> standard view.
         rows, columns: First and one past the last.
         size_mm: Height and width of the part.
         pixel_mm: The finer of both pixel spacings.
     """
 
-    transform: OrientationTransform
+    turn: OrientationTransform
     rows: tuple[int, int]
     columns: tuple[int, int]
     size_mm: tuple[float, float]
@@ -98,12 +98,12 @@ class Framing:
             (rows[1] - rows[0]) * picture.row_mm,
             (columns[1] - columns[0]) * picture.column_mm,
         )
-        transform = OrientationTransform.from_orientation(volume.orientation)
-        return cls(transform, rows, columns, size_mm, min(picture.row_mm, picture.column_mm))
+        turn = OrientationTransform.from_orientation(volume.orientation)
+        return cls(turn, rows, columns, size_mm, min(picture.row_mm, picture.column_mm))
 
     def cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
         """Return the part of a (row, column) image on the source grid."""
-        return self.transform.apply(image)[slice(*self.rows), slice(*self.columns)]
+        return self.turn.apply(image)[slice(*self.rows), slice(*self.columns)]
 
     def size(self, side: int) -> tuple[int, int]:
         """Return rows and columns of a picture with square pixels and no side above ``side``."""

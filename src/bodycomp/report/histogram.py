@@ -45,14 +45,14 @@ class HistogramDrawing:
 
     Attributes:
         label: The chart in words, for screen readers.
-        curves: Group, SVG path of its curve, and its summary in words.
+        outlines: Group, SVG path of its curve, and its summary in words.
         ticks: Place on the axis, and what stands there.
         band: Left end and width of the plausible range.
     """
 
     label: str
     unit: str
-    curves: tuple[tuple[str, str, str], ...]
+    outlines: tuple[tuple[str, str, str], ...]
     ticks: tuple[tuple[float, str], ...]
     band: tuple[float, float] | None
 
@@ -79,7 +79,7 @@ def draw_histogram(chart: Histogram) -> HistogramDrawing | None:
     return HistogramDrawing(
         label=f"{chart.title}, by group",
         unit=chart.unit,
-        curves=tuple(
+        outlines=tuple(
             (name, _path(share / top), f"{name}: {_words(groups[name], chart.unit)}")
             for name, share in shares.items()
         ),

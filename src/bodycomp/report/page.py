@@ -31,9 +31,9 @@ def write_page(path: Path, template: str, context: Mapping[str, Any]) -> None:
 
     The template lies beside this module; text of the context is escaped, ``Markup`` is not.
     """
-    chunks = _environment().get_template(template).generate(version=__version__, **context)
+    pieces = _environment().get_template(template).generate(version=__version__, **context)
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(chunks)
+        file.writelines(pieces)
 
 
 def inline(*templates: str) -> Markup:

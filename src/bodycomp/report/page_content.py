@@ -149,7 +149,7 @@ class PageCase:
 
     @property
     def key(self) -> str:
-        """What identifies the case on a page: study, series and level."""
+        """What tells the case from all others of a page: study, series and level."""
         return "/".join(str(self.cells.get(name) or "") for name in ("study", "series", "level"))
 
 
@@ -158,7 +158,7 @@ class PageContent:
     """Everything that one page shows.
 
     Attributes:
-        run_id: What identifies the run; reviews are kept in the browser under it.
+        run_id: What tells this run from others; reviews are kept in the browser under it.
         cards: Role of a model ("segmentation", "slice_selection") -> its card as in ``card.json``.
         cases: All cases. Their files are read one at a time.
         columns: Of the table; those of an analysis if empty.

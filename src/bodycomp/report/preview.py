@@ -174,9 +174,9 @@ def _draw_slices(
 ) -> None:
     """Draw the chosen slice bare and with its labels."""
     bottom, height = BOTTOM_ROW
-    transform = OrientationTransform.from_orientation(volume.orientation)
+    turn = OrientationTransform.from_orientation(volume.orientation)
     picture = SlicePicture.from_volume(volume, shown, level.masks[shown])
-    colours = colour_mask(transform.apply(level.masks[shown]), result.tissues)
+    colours = colour_mask(turn.apply(level.masks[shown]), result.tissues)
     titles = (f"Slice {shown + 1}, window 40 / 400 HU", "The same with labels")
     for number, (title, overlay) in enumerate(zip(titles, (None, colours), strict=True)):
         left = MARGIN_IN + number * (SLICE_WIDTH_IN + GAP_IN)

@@ -94,8 +94,8 @@ def choose_suspicious(suspicions: Iterable[Suspicion], count: int) -> Choice:
     chosen: dict[SampleKey, tuple[Suspicion, ...]] = {}
     for rank in (0, 1, 2):
         rules = [found for rule, found in sorted(by_rule.items()) if rule[0] == rank]
-        for each_rule in zip_longest(*rules):
-            for suspicion in filter(None, each_rule):
+        for turn in zip_longest(*rules):
+            for suspicion in filter(None, turn):
                 if len(chosen) < count:
                     found = tuple(reasons[suspicion.sample].values())
                     chosen.setdefault(suspicion.sample, found)

@@ -100,8 +100,8 @@ def write_segmentation_examples(
 
 def body_window(case: SegmentationCase) -> tuple[slice, slice]:
     """Return the rows and columns that show the body: everything but air, with a margin."""
-    annotated = (case.truth > 0) & (case.truth != NOT_ANNOTATED_LABEL)
-    inside = (case.image > BODY_GREY) | annotated | (case.prediction > 0)
+    drawn = (case.truth > 0) & (case.truth != NOT_ANNOTATED_LABEL)
+    inside = (case.image > BODY_GREY) | drawn | (case.prediction > 0)
     spans = []
     for axis in (1, 0):
         found = np.flatnonzero(inside.any(axis=axis))

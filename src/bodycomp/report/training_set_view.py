@@ -233,7 +233,7 @@ def _shrunk(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 def manifest_patients(
     manifest: Manifest | None, sizes: Mapping[str, int]
 ) -> dict[str, Sequence[str]]:
-    """Return split -> patient of each sample; empty unless the manifest has all of them."""
+    """Return split -> patient of each sample; empty unless the manifest tells all of them."""
     if manifest is None:
         return {}
     patients = {split: manifest.of(split).texts("patient") for split in sizes}
@@ -242,7 +242,7 @@ def manifest_patients(
 
 
 def _pixel_areas_cm2(facts: Facts, manifest: Manifest | None) -> dict[str, NDArray[np.float64]]:
-    """Return the area of a pixel of each sample; empty unless the manifest has all of them."""
+    """Return the area of a pixel of each sample; empty unless the manifest tells it for all."""
     if manifest is None or not set(manifest.columns) >= SPACING_COLUMNS:
         return {}
     scales = {}

@@ -62,33 +62,33 @@ def coronal_and_sagittal(volume: Volume) -> tuple[Reformat, Reformat]:
 
     Coronal has the patient's right on the left of the picture; sagittal has the front on the left.
     """
-    transform = OrientationTransform.from_orientation(volume.orientation)
+    turn = OrientationTransform.from_orientation(volume.orientation)
     row_mm, column_mm = volume.pixel_spacing_mm
-    if transform.transpose:
+    if turn.transpose:
         row_mm, column_mm = column_mm, row_mm
-    middle = _spine_column(volume, transform)
+    middle = _spine_column(volume, turn)
     half = max(round(SLAB_MM / 2 / column_mm), 1)
     coronal, sagittal = [], []
     for image in volume.hu:  # one slice at a time: the volume may be large
-        view = transform.apply(image)
+        view = turn.apply(image)
         coronal.append(view.max(axis=0))
         slab = view[:, max(middle - half, 0) : middle + half]
         sagittal.append(np.maximum(slab, -1024).mean(axis=1))
     edges = _z_edges_mm(volume)
-    rows, columns = transform.apply(volume.hu[0]).shape
+    rows, columns = turn.apply(volume.hu[0]).shape
     return (
         Reformat(np.array(coronal, dtype=np.float32), columns * column_mm, edges),
         Reformat(np.array(sagittal, dtype=np.float32), rows * row_mm, edges),
     )
 
 
-def _spine_column(volume: Volume, transform: OrientationTransform) -> int:
+def _spine_column(volume: Volume, turn: OrientationTransform) -> int:
     """Return the column with most bone near the body's middle, standard view."""
-    columns = int(transform.apply(volume.hu[0]).shape[1])
+    columns = int(turn.apply(volume.hu[0]).shape[1])
     bone = np.zeros(columns)
     body = np.zeros(columns)
     for image in volume.hu[:: max(len(volume) // 60, 1)]:
-        view = transform.apply(image)
+        view = turn.apply(image)
         bone += (view > BONE_HU).sum(axis=0)
         body += (view > BODY_HU).sum(axis=0)
     if not body.any():
@@ -129,14 +129,14 @@ class SlicePicture:
         cls, volume: Volume, index: int, mask: NDArray[np.uint8] | None = None
     ) -> SlicePicture:
         """Take one slice; the frame holds the body and every label of ``mask``, source grid."""
-        transform = OrientationTransform.from_orientation(volume.orientation)
-        hu = transform.apply(volume.hu[index])
+        turn = OrientationTransform.from_orientation(volume.orientation)
+        hu = turn.apply(volume.hu[index])
         row_mm, column_mm = volume.pixel_spacing_mm
-        if transform.transpose:
+        if turn.transpose:
             row_mm, column_mm = column_mm, row_mm
         content = _largest_part(hu > BODY_HU)
         if mask is not None:
-            content |= transform.apply(mask) > 0
+            content |= turn.apply(mask) > 0
         frame = _frame_mm(content, row_mm, column_mm)
         return cls(SOFT_TISSUE(hu), row_mm, column_mm, frame)
 

@@ -100,7 +100,11 @@ def _subject(cells: Mapping[str, str], at: str) -> Subject:
 def _number(
     cells: Mapping[str, str], column: str, limits: tuple[float, float], at: str
 ) -> float | None:
-    """Return a cell's number; None where it is empty."""
+    """Return a cell's number; None where it is empty.
+
+    Raises:
+        UsageError: It is no number, or outside the limits.
+    """
     cell = cells.get(column, "")
     if not cell:
         return None

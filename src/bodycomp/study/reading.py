@@ -57,7 +57,7 @@ class ReadAhead:
         return loaded
 
     def _take_alone(self, source: Source) -> Scan:
-        """Read one source while nothing else is read, which shows whether it is to blame."""
+        """Read one source while nothing else is read, which tells whether it is to blame."""
         self._stop(at_once=True)
         self._running.clear()  # those that are not to blame are read when they are taken
         try:

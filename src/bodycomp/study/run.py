@@ -60,7 +60,7 @@ def analyze_inputs(
 
     A study's folder appears whole or not at all, and its rows are in the tables as soon as it is
     there; ``run.json`` says how the run ended. With ``options.resume`` a run that was
-    interrupted, or killed, is resumed: its tables become those of a run without interruption.
+    interrupted, or killed, goes on: its tables become those of a run without interruption.
     What people said of its results stays; ``review.session.refresh_reviewed`` takes new rows into
     the reviewed table.
 
@@ -93,7 +93,7 @@ def _ended(out_dir: Path, number: int) -> RunInterruptedError:
     return RunInterruptedError(
         f"the analysis was ended by SIGTERM; finished studies are kept in {out_dir}",
         signal_number=number,
-        hint="The same command with --resume continues from there.",
+        hint="The same command with --resume goes on from there.",
     )
 
 

@@ -27,7 +27,7 @@ _TEXTS: Final = ("kernel", "contrast_phase", "image_type", "notes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesRow:
-    """What became of the images of one series; the rest of its row is read from their headers.
+    """What became of the images of one series: a row, which tells the rest from their headers.
 
     Attributes:
         study, series: Pseudonyms.

@@ -53,7 +53,7 @@ class Source:
         except SeriesError as error:
             if isinstance(self.origin, CandidateSeries):
                 raise
-            # File names may identify the patient; ``what`` says which file it was.
+            # File names may tell who the patient is; ``what`` tells which file it was.
             message = error.message.replace(str(self.origin), "the file")
             message = message.removeprefix(f"{self.origin.name}: ")
             message = message.replace(self.origin.name, "the file")

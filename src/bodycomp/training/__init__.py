@@ -1,4 +1,4 @@
-"""Training of both networks; the only room that uses PyTorch Lightning.
+"""Training of both networks; the room of the loop.
 
-``options`` is light enough for the command line; ``fit`` loads torch and Lightning.
+``options`` is light enough for the command line; ``fit`` loads torch.
 """

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
+from torch import nn
 
-from bodycomp.data.batches import network_input
+from bodycomp.data.batches import Sample, network_input
 from bodycomp.errors import TrainingError
 from bodycomp.training.devices import Devices
 from bodycomp.training.memory import available_bytes, is_out_of_memory, resident_bytes
-from bodycomp.training.module import TrainingModule
-from bodycomp.training.placement import Sample
 from bodycomp.training.step_cost import StepCost, measure_step
+from bodycomp.training.task import Splits, Task
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +34,14 @@ class Fit:
     cost: StepCost
 
 
+@dataclass(frozen=True, eq=False)
 class Trials:
-    """Trial steps of a training's network, on its own samples; the network is left as it was."""
+    """Trial steps of a network on its own samples; it is left as it was."""
 
-    def __init__(self, module: TrainingModule, devices: Devices) -> None:
-        self._module = module
-        self._devices = devices
-        self._device = torch.device(devices.accelerator)
+    task: Task
+    network: nn.Module
+    splits: Splits
+    devices: Devices
 
     def cost(self, slices: int) -> StepCost:
         """Measure a step of this many slices on one device.
@@ -48,9 +49,9 @@ class Trials:
         Raises:
             RuntimeError, MemoryError: They do not fit.
         """
-        network = self._module.network.to(self._device)
+        network = self.network.to(torch.device(self.devices.accelerator))
         return measure_step(
-            network, self._module.loss, self._batch(slices), precision=self._devices.precision
+            network, self.task.loss, self._batch(slices), precision=self.devices.precision
         )
 
     def try_cost(self, slices: int) -> StepCost | None:
@@ -64,12 +65,12 @@ class Trials:
             return None
 
     def _batch(self, slices: int) -> Sample:
-        samples = self._module.splits.train
+        samples = self.splits.train
         images, truth = samples.read([index % len(samples) for index in range(slices)])
         return network_input(images, samples.preprocessing), truth
 
 
-def choose_batch_size(module: TrainingModule, devices: Devices) -> int:
+def choose_batch_size(trials: Trials) -> int:
     """Return the largest number of slices per step that memory holds, all devices together.
 
     What a slice takes is the difference between steps of one and of two. On a GPU the result is
@@ -78,7 +79,7 @@ def choose_batch_size(module: TrainingModule, devices: Devices) -> int:
     Raises:
         TrainingError: Not even one slice fits.
     """
-    trials = Trials(module, devices)
+    devices = trials.devices
     one = trials.try_cost(1)
     if one is None:
         raise TrainingError(
@@ -89,7 +90,7 @@ def choose_batch_size(module: TrainingModule, devices: Devices) -> int:
     per_slice = max(1, two.peak_bytes - one.peak_bytes) if two else one.peak_bytes
     budget = _budget_bytes(devices)
     most = max(1, 1 + (budget - one.peak_bytes) // per_slice) if two else 1
-    count = _round(min(most, LARGEST, -(-module.splits.sizes()["train"] // devices.count)))
+    count = _round(min(most, LARGEST, -(-trials.splits.sizes()["train"] // devices.count)))
     while devices.accelerator == "cuda" and count > 1 and trials.try_cost(count) is None:
         count = _round(count * 3 // 4)
     log.info(
@@ -101,23 +102,23 @@ def choose_batch_size(module: TrainingModule, devices: Devices) -> int:
     return count * devices.count
 
 
-def find_smaller(module: TrainingModule, devices: Devices) -> Fit | None:
+def find_smaller(trials: Trials) -> Fit | None:
     """Halve the batch size until a step fits; None if not even one slice does."""
-    trials = Trials(module, devices)
-    slices = -(-module.options.batch_size // devices.count) // 2
+    count = trials.devices.count
+    slices = -(-trials.task.options.batch_size // count) // 2
     while slices >= 1:
         cost = trials.try_cost(slices)
         if cost is not None:
-            return Fit(slices * devices.count, cost)
+            return Fit(slices * count, cost)
         slices //= 2
     return None
 
 
-def too_large(module: TrainingModule, devices: Devices) -> TrainingError:
+def too_large(trials: Trials) -> TrainingError:
     """Return the error that says that a batch does not fit, and which one would."""
-    where = "the GPU's memory" if devices.accelerator == "cuda" else "memory"
-    asked = module.options.batch_size
-    fit = find_smaller(module, devices)
+    where = "the GPU's memory" if trials.devices.accelerator == "cuda" else "memory"
+    asked = trials.task.options.batch_size
+    fit = find_smaller(trials)
     if fit is None:
         advice = "Not even a single slice fits: close other programs, or choose a smaller network."
     else:

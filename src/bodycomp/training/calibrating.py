@@ -20,8 +20,8 @@ from bodycomp.errors import ModelError, TrainingSetError, UsageError
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
 from bodycomp.networks.targets import target_to_offset
-from bodycomp.training.located_series import calibrations_of, locate_in_series
-from bodycomp.training.placement import Placement
+from bodycomp.training.evaluation_context import EvaluationContext
+from bodycomp.training.slice_metrics import calibrations_of, locate_in_series
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +74,10 @@ def calibrate_confidence(
     if card.target_scale_mm is None:
         raise ModelError(f"{model_path}: the model's card has no scale")
     split, series = _open(held_out, card.levels)
-    place = Placement(resolve_device(device), "32-true", BATCH_SIZE)
-    network = model.network.to(place.device)
+    context = EvaluationContext(resolve_device(device), "32-true", BATCH_SIZE)
+    network = model.network.to(context.device)
     logits = np.empty((len(split), len(card.levels)), dtype=np.float64)
-    for indices, some, _ in place.predictions(network, SliceDataset(split, card.preprocessing)):
+    for indices, some, _ in context.predictions(network, SliceDataset(split, card.preprocessing)):
         logits[indices.numpy()] = some.double().cpu().numpy()
     scores = torch.sigmoid(torch.from_numpy(logits)).numpy()
     estimated_mm = target_to_offset(scores, card.target_scale_mm)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from bodycomp.errors import OutputError, TrainingError
 from bodycomp.storage import atomic_file, duplicate, remove_leftovers
@@ -25,20 +24,6 @@ from bodycomp.training.state import STATE_KEY
 log = logging.getLogger(__name__)
 
 RESUME_HINT: Final = "The same command with --resume and this run's --name goes on from there."
-
-
-class SafeCheckpoints(TorchCheckpointIO):
-    """Lightning's way to write checkpoints, replaced by ``write_checkpoint``."""
-
-    def save_checkpoint(
-        self,
-        checkpoint: dict[str, Any],
-        path: str | Path,
-        storage_options: Any = None,
-    ) -> None:
-        """Write a checkpoint; called in the process that writes."""
-        del storage_options
-        write_checkpoint(checkpoint, RunFolder(Path(path).parents[1]))
 
 
 @dataclass(frozen=True, slots=True)

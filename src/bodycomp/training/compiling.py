@@ -9,9 +9,8 @@ import logging
 from typing import Final
 
 from bodycomp.errors import UsageError
-from bodycomp.training.batch_size import Trials
 from bodycomp.training.devices import Devices
-from bodycomp.training.module import TrainingModule
+from bodycomp.training.training import Training
 
 log = logging.getLogger(__name__)
 
@@ -32,21 +31,21 @@ def check_compile(choice: str, devices: Devices) -> None:
         )
 
 
-def compile_if_it_pays(module: TrainingModule, devices: Devices) -> None:
+def compile_if_it_pays(training: Training) -> None:
     """Compile the network in place, so that the names of its weights in checkpoints stay."""
-    choice = module.options.compile
-    if devices.accelerator == "cpu" or choice == "off":
+    choice = training.options.compile
+    if training.devices.accelerator == "cpu" or choice == "off":
         return
-    if choice == "auto" and _expected_s(module, devices) < PAYS_AFTER_S:
+    if choice == "auto" and _expected_s(training) < PAYS_AFTER_S:
         return
     log.info("compiling the network; the first steps take a minute or two")
-    module.network.compile(dynamic=False)
+    training.network.compile(dynamic=False)
 
 
-def _expected_s(module: TrainingModule, devices: Devices) -> float:
+def _expected_s(training: Training) -> float:
     """Return how long the steps that are left would take as they are, by trying one."""
-    steps = max(0, module.last_step - module.state.step)
-    slices = len(module.plan.share(module.state.step).indices)
-    whole_s = steps * Trials(module, devices).cost(slices).seconds
-    minutes = module.options.max_minutes
+    steps = max(0, training.last_step - training.state.step)
+    slices = len(training.plan.share(training.state.step).indices)
+    whole_s = steps * training.trials.cost(slices).seconds
+    minutes = training.options.max_minutes
     return whole_s if minutes is None else min(whole_s, 60 * minutes)

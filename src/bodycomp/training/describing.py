@@ -45,12 +45,12 @@ def described(task: Task, splits: Splits, data_dir: Path, digest: str) -> ModelD
     Args:
         task: Of the model.
         splits: The training set.
-        data_dir: Where it lies; a manifest there tells patients and series.
+        data_dir: Where it lies; a manifest there names patients and series.
         digest: Of its contents.
     """
     try:
         manifest = read_manifest(data_dir)
-    except TrainingSetError:  # validation says what is wrong with it; here it tells nothing
+    except TrainingSetError:  # validation says what is wrong with it; here it says nothing
         manifest = None
     named = {"train": splits.train, "val": splits.val, "test": splits.test}
     sizes = {

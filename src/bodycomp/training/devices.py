@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from bodycomp.errors import UsageError
+from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.processor import cpu_has_bfloat16
+from bodycomp.networks.synchronised_norm import synchronise_norms
 from bodycomp.training.options import RunOptions
-from bodycomp.training.seats import Seat, gpu_index
+from bodycomp.training.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +33,7 @@ class Devices:
     Attributes:
         accelerator: ``cpu`` or ``cuda``.
         count: Devices of this machine, one process each.
-        precision: As Lightning names it.
+        precision: float32, or mixed with a 16-bit format.
         num_workers: Processes that load data, per device; 0 loads in the training process.
         description: For people and the manifest.
     """
@@ -39,13 +44,70 @@ class Devices:
     num_workers: int
     description: str
 
+    def of(self, ranks: Ranks) -> torch.device:
+        """Return the device of a process."""
+        if self.accelerator == "cuda":
+            return torch.device("cuda", ranks.gpu_index)
+        return torch.device("cpu")
 
-def choose_devices(options: RunOptions, seat: Seat | None = None) -> Devices:
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    """Return the context in which a network runs in this precision."""
+    if precision == "32-true":
+        return nullcontext()
+    dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float16
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def prepare_process(
+    network: nn.Module, devices: Devices, ranks: Ranks, *, deterministic: bool
+) -> None:
+    """Make threads, memory and layers ready for training on these devices."""
+    if devices.accelerator == "cpu":
+        keep_freed_memory()
+        if devices.count > 1:
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices.count))
+        if ranks.world > 1:
+            synchronise_norms(network)
+        return
+    if deterministic:
+        _repeat_exactly()
+    torch.cuda.set_device(ranks.gpu_index)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = not deterministic  # all batches have one size, or two
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if ranks.world > 1:
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def kept_threads() -> Iterator[None]:
+    """Undo what is done within to the number of threads."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _repeat_exactly() -> None:
+    """Choose algorithms that give the same sums every time on a GPU; a CPU gives them anyway.
+
+    To be called before the first work on a GPU. Where an operation has no such algorithm, PyTorch
+    warns and uses the one it has.
+    """
+    # cuBLAS would otherwise split sums by whatever workspace is free; read at its first use.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.deterministic = True
+
+
+def choose_devices(options: RunOptions, ranks: Ranks | None = None) -> Devices:
     """Choose devices, and describe them.
 
     Args:
         options: How many GPUs or processes; torchrun and Slurm have decided that themselves.
-        seat: This process's place among those that they started.
+        ranks: This process's rank among those that they started.
 
     Raises:
         UsageError: More GPUs than there are, or options that exclude each other.
@@ -58,8 +120,8 @@ def choose_devices(options: RunOptions, seat: Seat | None = None) -> Devices:
             hint="--gpus 0 trains on the CPU.",
         )
     on_gpu = options.gpus > 0 and present > 0
-    if seat is not None:
-        return _shared_out(options, seat, on_gpu=on_gpu)
+    if ranks is not None and ranks.world > 1:
+        return _shared_out(options, ranks, on_gpu=on_gpu)
     if on_gpu and options.processes > 1:
         raise UsageError(
             "--processes is for training without GPUs", hint="Use --gpus alone, or add --gpus 0."
@@ -74,27 +136,27 @@ def choose_devices(options: RunOptions, seat: Seat | None = None) -> Devices:
     )
 
 
-def _shared_out(options: RunOptions, seat: Seat, *, on_gpu: bool) -> Devices:
+def _shared_out(options: RunOptions, ranks: Ranks, *, on_gpu: bool) -> Devices:
     """Return the device of a process that torchrun or Slurm started."""
     if options.processes > 1:
         raise UsageError(
-            f"--processes is for a training that starts its processes itself; {seat.starter} has "
-            f"started {seat.world}"
+            f"--processes is for a training that starts its processes itself; {ranks.starter} has "
+            f"started {ranks.world}"
         )
-    if on_gpu and gpu_index(seat) >= torch.cuda.device_count():
+    if on_gpu and ranks.gpu_index >= torch.cuda.device_count():
         raise UsageError(
-            f"expected a GPU for each of {seat.local_world} processes on machine {seat.node}, "
+            f"expected a GPU for each of {ranks.local_world} processes on machine {ranks.node}, "
             f"found {torch.cuda.device_count()}",
-            hint=f"Let {seat.starter} start as many processes as there are GPUs, or add --gpus 0.",
+            hint=f"Let {ranks.starter} start as many processes as there are GPUs, or add --gpus 0.",
         )
-    kind = torch.cuda.get_device_name(gpu_index(seat)) if on_gpu else "CPU"
+    kind = torch.cuda.get_device_name(ranks.gpu_index) if on_gpu else "CPU"
     return Devices(
         accelerator="cuda" if on_gpu else "cpu",
-        count=seat.local_world,
+        count=ranks.local_world,
         precision=_precision(options.precision, on_gpu=on_gpu),
-        num_workers=_workers(options.num_workers, seat.local_world, on_gpu=on_gpu),
-        description=f"{seat.world} processes on {seat.nodes} machine"
-        f"{'s' if seat.nodes > 1 else ''} ({seat.starter}), {kind}",
+        num_workers=_workers(options.num_workers, ranks.local_world, on_gpu=on_gpu),
+        description=f"{ranks.world} processes on {ranks.nodes} machine"
+        f"{'s' if ranks.nodes > 1 else ''} ({ranks.starter}), {kind}",
     )
 
 

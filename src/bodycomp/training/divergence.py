@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from bodycomp.errors import TrainingError
 from bodycomp.training.checkpoints import RESUME_HINT, Kept, find_checkpoints
@@ -60,23 +59,6 @@ class DivergedError(TrainingError):
     def __init__(self, message: str, *, first_bad_step: int) -> None:
         super().__init__(message, hint=ADVICE)
         self.first_bad_step = first_bad_step
-
-
-@dataclass(frozen=True, slots=True)
-class StepBack:
-    """One return to an earlier state.
-
-    Attributes:
-        from_step: Steps done when the training diverged.
-        to_step: Steps done in the state that it went on from.
-        rate_factor: What the learning rate is multiplied with from then on.
-        reason: Why.
-    """
-
-    from_step: int
-    to_step: int
-    rate_factor: float
-    reason: str
 
 
 def watch_loss(state: TrainingState, step: int, loss: float) -> None:
@@ -131,8 +113,13 @@ def step_back(state: TrainingState, folder: RunFolder, error: DivergedError) -> 
     if kept is None:
         raise error
     factor = RATE_CUT ** (done + 1)
-    taken = StepBack(state.step, kept.step, factor, error.message)
-    state.step_backs = [*state.step_backs, asdict(taken)]
+    taken = {
+        "from_step": state.step,
+        "to_step": kept.step,
+        "rate_factor": factor,
+        "reason": error.message,
+    }
+    state.step_backs = [*state.step_backs, taken]
     log.warning(
         "%s: going back to step %d (%s) and on with %.2g of the learning rate (%d of at most %d)",
         error.message,
@@ -181,11 +168,6 @@ def warn_of_missed(state: TrainingState, missed: Sequence[str], epoch: int) -> N
             "--learning_rate, or the default --loss.",
             warning,
         )
-
-
-def facts(state: TrainingState) -> dict[str, Any]:
-    """Return what the manifest tells of all this."""
-    return {"step_backs": state.step_backs, "warnings": state.warnings}
 
 
 def stop_at_once(error: DivergedError) -> TrainingError:

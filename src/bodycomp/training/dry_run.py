@@ -13,10 +13,11 @@ import torch
 
 from bodycomp.errors import TrainingError
 from bodycomp.training.batch_loader import make_loader
-from bodycomp.training.batch_size import choose_batch_size
+from bodycomp.training.batch_size import Trials, choose_batch_size
 from bodycomp.training.command import command_line
 from bodycomp.training.compiling import check_compile
-from bodycomp.training.devices import Devices, choose_devices
+from bodycomp.training.devices import Devices, choose_devices, kept_threads, prepare_process
+from bodycomp.training.evaluation_context import EvaluationContext
 from bodycomp.training.fit import check_data
 from bodycomp.training.loggers import check_loggers
 from bodycomp.training.memory import (
@@ -25,16 +26,12 @@ from bodycomp.training.memory import (
     peak_resident_bytes,
     reset_peak,
 )
-from bodycomp.training.module import TrainingModule
 from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
-from bodycomp.training.outlook import Work, duration, size
-from bodycomp.training.placement import Placement, autocast
-from bodycomp.training.recipes import recipe_for
+from bodycomp.training.ranks import Ranks
 from bodycomp.training.run_folder import find_run_folder
-from bodycomp.training.sampling import StepSampler
-from bodycomp.training.seats import Seat
-from bodycomp.training.starting_point import starting_network
-from bodycomp.training.steps import prepare_process
+from bodycomp.training.starting_point import starting_network, task_for
+from bodycomp.training.time_remaining import Work, duration, size
+from bodycomp.training.training import Training
 
 WARM_UP_STEPS: Final = 1
 TIMED_STEPS: Final = 2
@@ -114,100 +111,85 @@ class DryRun:
 
 
 def dry_run(options: RunOptions) -> DryRun:
-    """Check the data and try a few steps; the optimiser's steps go to a network that is dropped.
+    """Check the data and try a few steps of a network that is dropped.
 
     Raises:
         TrainingSetError, OutputError, UsageError, ModelError: As the training itself would.
         TrainingError: Memory does not hold a batch.
     """
-    recipe = recipe_for(options)
-    check_loggers(options)
+    task = task_for(options)
+    check_loggers(options.loggers)
     devices = choose_devices(options)
     check_compile(options.compile, devices)
     find_run_folder(options)
-    network, card = starting_network(recipe)
-    checked = check_data(recipe, card)
-    splits = recipe.splits(card.preprocessing, checked.decoded)
-    if options.batch_size == AUTO_BATCH_SIZE:
-        trial = recipe.module(network, card, splits, replace(options, batch_size=1))
-        prepare_process(trial, devices, Seat())
-        options = replace(options, batch_size=choose_batch_size(trial, devices))
-    module = recipe.module(network, card, splits, options)
-    module.prepare(rank=0, world=devices.count, num_workers=devices.num_workers)
-    threads = torch.get_num_threads()
-    prepare_process(module, devices, Seat())
-    try:
-        return _measure(module, devices)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise TrainingError(
-            f"memory does not hold a batch of {options.batch_size} slices",
-            hint="Use a smaller --batch_size.",
-        ) from error
-    finally:
-        torch.set_num_threads(threads)
+    network, card = starting_network(task)
+    checked = check_data(task, card)
+    splits = task.splits(card.preprocessing, checked.decoded)
+    with kept_threads():
+        if options.batch_size == AUTO_BATCH_SIZE:
+            prepare_process(network, devices, Ranks(), deterministic=options.deterministic)
+            found = choose_batch_size(Trials(task, network, splits, devices))
+            task = task.with_options(batch_size=found)
+        training = Training(task, (network, card), splits, devices, Ranks())
+        training.plan = replace(training.plan, world=devices.count)
+        try:
+            return _measure(training)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"memory does not hold a batch of {task.options.batch_size} slices",
+                hint="Use a smaller --batch_size.",
+            ) from error
 
 
-def _measure(module: TrainingModule, devices: Devices) -> DryRun:
-    device = torch.device(devices.accelerator)
-    module.to(device)
+def _measure(training: Training) -> DryRun:
+    device = training.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     else:
         reset_peak()
-    optimizer = module.configure_optimizers()
-    laps_s = list(_step_times(module, optimizer, devices))
-    validation_s = _validation_time(module, devices)
+    laps_s = list(_step_times(training))
+    validation_s = _validation_time(training)
     on_gpu = device.type == "cuda"
     peak = torch.cuda.max_memory_allocated() if on_gpu else peak_resident_bytes()
-    per_epoch = module.plan.steps_per_epoch
-    steps = module.last_step - module.state.step
+    steps = training.last_step - training.first_step
     timed = laps_s[WARM_UP_STEPS:]
     return DryRun(
-        options=module.options,
-        devices=devices,
-        sizes=module.splits.sizes(),
-        parameters=sum(weight.numel() for weight in module.network.parameters()),
-        work=Work(steps, per_epoch, sum(timed) / len(timed), validation_s),
+        options=training.options,
+        devices=training.devices,
+        sizes=training.splits.sizes(),
+        parameters=sum(weight.numel() for weight in training.network.parameters()),
+        work=Work(steps, training.plan.steps_per_epoch, sum(timed) / len(timed), validation_s),
         peak_bytes=peak,
-        checkpoint_bytes=_tensor_bytes(optimizer.state_dict())
-        + _tensor_bytes(module.network.state_dict()) * (1 if module.average is None else 2),
+        checkpoint_bytes=_tensor_bytes(training.optimizer.state_dict())
+        + _tensor_bytes(training.network.state_dict()) * (1 if training.average is None else 2),
     )
 
 
-def _step_times(
-    module: TrainingModule, optimizer: torch.optim.Optimizer, devices: Devices
-) -> Iterator[float]:
+def _step_times(training: Training) -> Iterator[float]:
     """Yield the time of each step: loading, variation, network, optimiser."""
-    device = torch.device(devices.accelerator)
-    steps = StepSampler(module.plan, 0, WARM_UP_STEPS + TIMED_STEPS)
-    loader = make_loader(module.splits.train, steps, num_workers=devices.num_workers)
-    module.network.train()
+    first = training.state.step
+    shares = training.plan.shares(first, first + WARM_UP_STEPS + TIMED_STEPS)
+    loader = make_loader(training.splits.train, shares, num_workers=training.devices.num_workers)
+    training.network.train()
     begin = time.perf_counter()
     for batch in loader:
-        on_device = (batch[0].to(device), batch[1].to(device))
-        images, truth = module.on_after_batch_transfer(on_device, 0)
-        with autocast(device, devices.precision):
-            loss = module.loss(module.network(images), truth)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad()
-        _wait(device)
+        training.step(batch)
+        _wait(training.device)
         now = time.perf_counter()
         yield now - begin
         begin = now
 
 
-def _validation_time(module: TrainingModule, devices: Devices) -> float:
+def _validation_time(training: Training) -> float:
     """Return the time of a whole validation, by that of one batch."""
-    device = torch.device(devices.accelerator)
-    count = module.splits.sizes()["val"]
-    shown = min(count, max(1, module.options.batch_size // devices.count))
-    place = Placement(device=device, precision=devices.precision, batch_size=shown)
+    devices, count = training.devices, training.splits.sizes()["val"]
+    shown = min(count, max(1, training.options.batch_size // devices.count))
+    context = EvaluationContext(training.device, devices.precision, shown)
     begin = time.perf_counter()
-    for _ in place.predictions(module.network, module.splits.val, range(shown)):
-        _wait(device)
+    for _ in context.predictions(training.network, training.splits.val, range(shown)):
+        _wait(training.device)
     return (time.perf_counter() - begin) * count / shown / devices.count
 
 

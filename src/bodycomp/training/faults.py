@@ -1,4 +1,4 @@
-"""What goes wrong around a training, told as errors that say what to do."""
+"""What goes wrong around a training, as errors that say what to do."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Final
 
 import bodycomp.errors
 from bodycomp.errors import BodycompError, OutputError, TrainingError
+from bodycomp.training.batch_loader import check_files, mapped_files
 from bodycomp.training.batch_size import too_large
 from bodycomp.training.checkpoints import RESUME_HINT
-from bodycomp.training.data_watch import check_files, mapped_files
-from bodycomp.training.devices import Devices
 from bodycomp.training.memory import is_out_of_memory
-from bodycomp.training.module import TrainingModule
+from bodycomp.training.training import Training
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ _FROM_WORKER: Final = re.compile(r"^bodycomp\.errors\.(\w+): (.*)\Z", re.DOTALL 
 
 
 @contextmanager
-def explained(module: TrainingModule, devices: Devices) -> Iterator[None]:
+def explained(training: Training) -> Iterator[None]:
     """Turn what the system and PyTorch raise within into errors for people.
 
     Raises:
@@ -43,7 +42,7 @@ def explained(module: TrainingModule, devices: Devices) -> Iterator[None]:
     except (BodycompError, OSError, RuntimeError, MemoryError) as error:
         explanation = explain(error)
         if explanation is not None:
-            check_files(mapped_files(module.splits.train) | mapped_files(module.splits.val))
+            check_files(mapped_files(training.splits.train) | mapped_files(training.splits.val))
             raise explanation from error
         if not is_out_of_memory(error):
             raise
@@ -51,13 +50,13 @@ def explained(module: TrainingModule, devices: Devices) -> Iterator[None]:
         _let_go(error)
         out_of_memory = True
     if out_of_memory:  # the error is gone, and with it what it held
-        raise too_large(module, devices)
+        raise too_large(training.trials)
 
 
 def explain(error: BaseException) -> BodycompError | None:
     """Return the error for people; None for those that are one, or unknown."""
     if isinstance(error, BodycompError):
-        return _told_by_worker(error)
+        return _from_worker(error)
     if isinstance(error, OSError):
         return _failed_file(error)
     lost = _LOST_WORKER.search(str(error))
@@ -83,15 +82,15 @@ def _failed_file(error: OSError) -> OutputError:
     )
 
 
-def _told_by_worker(error: BodycompError) -> BodycompError | None:
+def _from_worker(error: BodycompError) -> BodycompError | None:
     """Return the error that a loading process raised; PyTorch hands it on with its traceback."""
     if not error.message.startswith("Caught "):
         return None
-    told = _FROM_WORKER.search(error.message)
-    if told is None:
+    found = _FROM_WORKER.search(error.message)
+    if found is None:
         return None
-    message, _, hint = told[2].strip().partition("\n")
-    kind: type[BodycompError] = getattr(bodycomp.errors, told[1], TrainingError)
+    message, _, hint = found[2].strip().partition("\n")
+    kind: type[BodycompError] = getattr(bodycomp.errors, found[1], TrainingError)
     return kind(message, hint=f"{hint} {RESUME_HINT}".strip())
 
 

@@ -13,10 +13,10 @@ from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.model_folder import write_card
 from bodycomp.report.learning_curves import write_learning_curves
 from bodycomp.training.describing import metric_table
-from bodycomp.training.module import TrainingModule
-from bodycomp.training.placement import Placement
+from bodycomp.training.evaluation_context import EvaluationContext
 from bodycomp.training.run_folder import RunFolder
 from bodycomp.training.task import Pick
+from bodycomp.training.training import Training
 
 BEST_SHOWN: Final = 3
 WORST_SHOWN: Final = 5
@@ -24,23 +24,27 @@ WORST_SHOWN: Final = 5
 log = logging.getLogger(__name__)
 
 
-def finish(module: TrainingModule, folder: RunFolder, place: Placement) -> None:
+def finish(training: Training, folder: RunFolder) -> None:
     """Score the best model on the test split, if there is one, and draw the pictures."""
-    state = module.state
-    best = "" if state.best_epoch is None else f"best: {module.headline.words(state.best_score)}"
+    state, task, splits = training.state, training.task, training.splits
+    best = "" if state.best_epoch is None else f"best: {task.headline.words(state.best_score)}"
     write_learning_curves(
         folder.curves,
         state.history,
         best_epoch=state.best_epoch,
-        title=f"{best} (epoch {state.best_epoch} of {module.options.epochs})" if best else "",
+        title=f"{best} (epoch {state.best_epoch} of {training.options.epochs})" if best else "",
     )
     model = load_model(folder.model)
-    network = model.network.to(place.device)
-    picks = pick_cases(module.state.best_cases)
+    network = model.network.to(training.device)
+    picks = pick_cases(state.best_cases)
     if picks:
-        module.draw_examples(folder.examples, network, picks)
-    if module.splits.test is not None:
-        evaluation = module.evaluate(network, module.splits.test, place)
+        task.draw_examples(folder.examples, network, splits.val, picks)
+    if splits.test is not None:
+        devices = training.devices
+        context = EvaluationContext(  # of this process alone
+            training.device, devices.precision, task.options.batch_size, devices.num_workers
+        )
+        evaluation = task.evaluate(network, splits.test, context)
         write_json(folder.test_metrics, evaluation.metrics, durable=True, allow_nan=True)
         description = model.card.description
         table = metric_table("test", evaluation, description.data)

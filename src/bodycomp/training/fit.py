@@ -1,10 +1,9 @@
-"""The two trainings from options to run folder: check, prepare, drive Lightning, finish."""
+"""The two trainings from options to run folder: check, prepare, train, finish."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,40 +13,35 @@ import torch
 import bodycomp
 from bodycomp.data.issues import raise_for_errors
 from bodycomp.data.set_digest import data_digest
-from bodycomp.errors import RunInterruptedError
+from bodycomp.errors import TrainingSetError
 from bodycomp.json_file import write_json
 from bodycomp.networks.card import ModelCard
 from bodycomp.options import Record, recorded
-from bodycomp.training.batch_size import choose_batch_size
+from bodycomp.training.batch_size import Trials, choose_batch_size
 from bodycomp.training.checkpoints import restore_last
-from bodycomp.training.compiling import check_compile
+from bodycomp.training.compiling import check_compile, compile_if_it_pays
 from bodycomp.training.describing import described
-from bodycomp.training.devices import Devices, choose_devices
-from bodycomp.training.divergence import facts as divergence_facts
+from bodycomp.training.devices import Devices, choose_devices, kept_threads, prepare_process
 from bodycomp.training.faults import explained
 from bodycomp.training.finish import finish
-from bodycomp.training.launch import first_seat
-from bodycomp.training.loggers import check_loggers
-from bodycomp.training.manifest import DECODED, Manifest, decoded_slices
-from bodycomp.training.meeting import all_or_none, check_same_data, gather, meeting
-from bodycomp.training.module import TrainingModule
+from bodycomp.training.launch import helpers, rendezvous
+from bodycomp.training.loggers import check_loggers, open_loggers
+from bodycomp.training.loop import TrainingLoop
+from bodycomp.training.manifest import DECODED, Manifest, decoded_slices, recording
 from bodycomp.training.options import AUTO_BATCH_SIZE, LARGE_ADAMW_RATE, RunOptions
-from bodycomp.training.placement import placement_after_training
 from bodycomp.training.progress import EpochDisplay
-from bodycomp.training.recipes import CheckedData, Recipe, recipe_for
+from bodycomp.training.ranks import Ranks, leave_group
 from bodycomp.training.run_folder import (
     RunFolder,
     find_run_folder,
     read_args,
     time_stamp,
 )
-from bodycomp.training.seats import Seat
-from bodycomp.training.signals import SignalWatch
-from bodycomp.training.starting_point import starting_network
-from bodycomp.training.steps import prepare_process, run_all_steps
+from bodycomp.training.starting_point import starting_network, task_for
 from bodycomp.training.summary import summarised
-from bodycomp.training.task import Splits
+from bodycomp.training.task import CheckedData, Splits, Task
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
+from bodycomp.training.training import Training, interrupted
 
 log = logging.getLogger(__name__)
 
@@ -66,117 +60,118 @@ def train_segmentation(options: SegmentationOptions) -> Path:
         TrainingError: The loss is no longer finite.
         RunInterruptedError: Ctrl-C or SIGTERM; the run can be resumed.
     """
-    return _train(recipe_for(options))
+    return _train(task_for(options))
 
 
 def train_slice_selection(options: SliceSelectionOptions) -> Path:
     """Train a slice-selection model; returns and raises as ``train_segmentation``."""
-    return _train(recipe_for(options))
+    return _train(task_for(options))
 
 
-def join_training(folder: RunFolder, values: Mapping[str, Any], seat: Seat) -> None:
-    """Take part in another process's training; writes nothing."""
+def join_training(folder: RunFolder, values: Mapping[str, Any], ranks: Ranks) -> None:
+    """Take part in the training of the process that started this one; writes nothing."""
     kind = (
         SegmentationOptions if values["task"] == SegmentationOptions.task else SliceSelectionOptions
     )
-    recipe = recipe_for(kind.from_dict(values))
-    network, card = starting_network(recipe)
-    splits = recipe.splits(card.preprocessing, decoded_slices(folder))
-    module = recipe.module(network, card, splits, recipe.options)
-    with SignalWatch(ignore=True) as module.signals:
-        run_all_steps(module, folder, choose_devices(recipe.options), seat)
+    task = task_for(kind.from_dict(values))
+    network, card = starting_network(task)
+    splits = task.splits(card.preprocessing, decoded_slices(folder))
+    devices = choose_devices(task.options)
+    _train_steps(Training(task, (network, card), splits, devices, ranks), folder)
 
 
-def _train(recipe: Recipe) -> Path:
-    with meeting(recipe.options) as seat:
-        return _train_together(_named(recipe, seat), seat)
-
-
-def _named(recipe: Recipe, seat: Seat | None) -> Recipe:
-    """Return the recipe with the name that all processes use."""
-    name = gather(seat, recipe.options.name or time_stamp())[0]
-    return recipe.with_name(name)
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """A training that may begin."""
-
-    options: RunOptions
-    devices: Devices
-    folder: RunFolder
-    module: TrainingModule
-    manifest: Manifest
-
-
-def _train_together(recipe: Recipe, seat: Seat | None) -> Path:
-    """Train in this process and those that it starts, or as one of those that others started.
-
-    Args:
-        recipe: With a name.
-        seat: Among the processes that torchrun or Slurm started; None without them.
-    """
-    run = _prepare(recipe, seat)
-    module, folder, devices = run.module, run.folder, run.devices
-    with SignalWatch() as module.signals:
-        if seat is not None and seat.rank > 0:
-            run_all_steps(module, folder, devices, seat)
+def _train(task: Task) -> Path:
+    on_gpu = task.options.gpus > 0 and torch.cuda.is_available()
+    with kept_threads(), rendezvous(on_gpu=on_gpu) as ranks:
+        name = ranks.gather(task.options.name or time_stamp())[0]
+        run = _prepare(task.with_options(name=name), ranks)
+        training, folder = run.training, run.folder
+        if not ranks.is_first:
+            with training.signals:
+                _train_steps(training, folder)
             return folder.path
         with (
-            _reported(module, run.manifest),
-            summarised(module, folder),
-            explained(module, devices),
+            recording(training, run.manifest),
+            summarised(training, folder),
+            training.signals,
+            explained(training),
         ):
-            run_all_steps(module, folder, devices, seat or first_seat(devices.count))
-            finish(module, folder, placement_after_training(devices, run.options.batch_size))
+            _train_steps(training, folder)
+            finish(training, folder)
     return folder.path
 
 
-def _prepare(recipe: Recipe, seat: Seat | None) -> _Prepared:
+def _train_steps(training: Training, folder: RunFolder) -> None:
+    """Take all steps that are left, in this process and, if it is the first one, its helpers.
+
+    Raises:
+        RunInterruptedError: A signal ended the steps; the state is kept.
+        TrainingError: The training diverged, or memory ran out.
+    """
+    ranks, on_gpu = training.ranks, training.devices.accelerator == "cuda"
+    compile_if_it_pays(training)
+    with (
+        EpochDisplay(shown=ranks.is_first) as display,
+        explained(training),
+        helpers(folder.path, ranks, on_gpu=on_gpu),
+        open_loggers(training, folder) as loggers,
+        training.signals.deferred(),
+    ):
+        training.distribute()
+        TrainingLoop(training, folder, loggers, display).run()
+    if training.stop_signal:
+        raise interrupted(training.stop_signal, f"after step {training.state.step}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A training that may begin."""
+
+    training: Training
+    folder: RunFolder
+    manifest: Manifest
+
+
+def _prepare(task: Task, ranks: Ranks) -> _Run:
     """Check everything and make the run's folder; the processes agree on all of it."""
-    options = recipe.options
-    is_first = seat is None or seat.rank == 0
-    with all_or_none(seat):
-        devices, folder = _places(options, seat)
-        network, card = starting_network(recipe)
+    with ranks.barrier():
+        devices, folder = _places(task.options, ranks)
+        network, card = starting_network(task)
         # The first process of each machine reads the data; that fills the machine's cache, too.
-        is_reader = seat is None or seat.local_rank == 0
-        own = check_data(recipe, card, shown=is_first) if is_reader else None
-    read = [found for found in gather(seat, own) if found is not None]
+        own = check_data(task, card, shown=ranks.is_first) if ranks.local_rank == 0 else None
+    read = [found for found in ranks.gather(own) if found is not None]
     checked = own or read[0]
-    with all_or_none(seat):
-        splits = recipe.splits(card.preprocessing, checked.decoded)
-        digest = data_digest(options.data_dir, recipe.files(), checked.contents)
-        if options.batch_size == AUTO_BATCH_SIZE:
-            trial = recipe.module(network, card, splits, replace(options, batch_size=1))
-            options = replace(options, batch_size=_find_batch_size(trial, devices, folder))
-    check_same_data(seat, digest)
-    options = replace(options, batch_size=min(gather(seat, int(options.batch_size))))
-    facts = _facts(options, devices, splits, digest) | {DECODED: checked.decoded}
+    with ranks.barrier():
+        splits = task.splits(card.preprocessing, checked.decoded)
+        digest = data_digest(task.options.data_dir, task.files(), checked.contents)
+        size = _batch_size(Trials(task, network, splits, devices), folder, ranks)
+    _check_same_data(ranks, digest)
+    task = task.with_options(batch_size=min(ranks.gather(size)))
+    facts = _facts(task.options, devices, splits, digest) | {DECODED: checked.decoded}
     card = replace(
         card,
-        training=provenance(card, options, facts),
-        description=described(card.task, splits, options.data_dir, digest),
+        training=provenance(card, task.options, facts),
+        description=described(card.task, splits, task.options.data_dir, digest),
     )
-    with all_or_none(seat):
+    with ranks.barrier():
         manifest = Manifest(folder, facts)
         manifest.check_same_data()
-        if is_first:
-            folder.path.mkdir(parents=True, exist_ok=options.resume)
-            write_json(folder.args, options.to_dict(), durable=True)
-    module = recipe.module(network, card, splits, options)
-    return _Prepared(options, devices, folder, module, manifest)
+        if ranks.is_first:
+            folder.path.mkdir(parents=True, exist_ok=task.options.resume)
+            write_json(folder.args, task.options.to_dict(), durable=True)
+    ranks = ranks.with_helpers(devices.count)
+    return _Run(Training(task, (network, card), splits, devices, ranks), folder, manifest)
 
 
-def _places(options: RunOptions, seat: Seat | None) -> tuple[Devices, RunFolder]:
+def _places(options: RunOptions, ranks: Ranks) -> tuple[Devices, RunFolder]:
     """Return where to run and where to write, if both can be used."""
-    check_loggers(options)
-    devices, folder = choose_devices(options, seat), find_run_folder(options)
+    check_loggers(options.loggers)
+    devices, folder = choose_devices(options, ranks), find_run_folder(options)
     check_compile(options.compile, devices)
-    if options.resume and (seat is None or seat.rank == 0):
+    if options.resume and ranks.is_first:
         restore_last(folder)
     _warn_of_rate(options)
-    _warn_of_idle_devices(options, devices.count if seat is None else seat.world)
+    _warn_of_idle_devices(options, max(devices.count, ranks.world))
     log.info("training on %s", devices.description)
     return devices, folder
 
@@ -191,22 +186,43 @@ def _facts(options: RunOptions, devices: Devices, splits: Splits, digest: str) -
     }
 
 
-def _find_batch_size(trial: TrainingModule, devices: Devices, folder: RunFolder) -> int:
-    """Return the batch size of the run that goes on, or the largest one that memory holds."""
-    if trial.options.resume:
+def _batch_size(trials: Trials, folder: RunFolder, ranks: Ranks) -> int:
+    """Return the batch size asked for, of the run to resume, or the largest that memory holds."""
+    options = trials.task.options
+    if options.batch_size != AUTO_BATCH_SIZE:
+        return options.batch_size
+    if options.resume:
         return int(read_args(folder)["batch_size"])
-    prepare_process(trial, devices, Seat())
-    return choose_batch_size(trial, devices)
+    alone = replace(ranks, world=1)
+    prepare_process(trials.network, trials.devices, alone, deterministic=options.deterministic)
+    return choose_batch_size(trials)
 
 
-def check_data(recipe: Recipe, card: ModelCard, *, shown: bool = True) -> CheckedData:
+def _check_same_data(ranks: Ranks, digest: str) -> None:
+    """Compare the training sets that the processes see.
+
+    Raises:
+        TrainingSetError: They differ; every process raises it.
+    """
+    digests = ranks.gather(digest)
+    other = next((rank for rank, found in enumerate(digests) if found != digests[0]), None)
+    if other is not None:
+        leave_group()
+        raise TrainingSetError(
+            f"process {other} sees another training set than process 0",
+            hint="Give all machines the same DATA_DIR, on a file system that they share or copied "
+            "whole to each.",
+        )
+
+
+def check_data(task: Task, card: ModelCard, *, shown: bool = True) -> CheckedData:
     """Check the training set and show how far.
 
     Raises:
         TrainingSetError: The training set breaks its format.
     """
     with EpochDisplay(shown=shown) as display:
-        checked = recipe.check(
+        checked = task.check(
             card.preprocessing,
             lambda done, total: display.show("checking the training set", done, total),
         )
@@ -218,7 +234,7 @@ def _warn_of_rate(options: RunOptions) -> None:
     if options.optimizer == "adamw" and options.learning_rate > LARGE_ADAMW_RATE:
         log.warning(
             "a learning rate of %g is large for AdamW, 3e-3 trains well; "
-            "--optimizer sgd wants rates near 0.1",
+            "--optimizer sgd needs rates near 0.1",
             options.learning_rate,
         )
 
@@ -235,7 +251,7 @@ def _warn_of_idle_devices(options: RunOptions, count: int) -> None:
 
 
 def provenance(card: ModelCard, options: RunOptions, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a model card tells of its training; no paths, which may name people."""
+    """Return what a model card says of its training; no paths, which may name people."""
     chosen = {"task": options.task} | recorded(options, Record.SETTING, Record.FREE)
     return {
         **card.training,
@@ -243,30 +259,4 @@ def provenance(card: ModelCard, options: RunOptions, facts: Mapping[str, Any]) -
         "options": chosen,
         "data": facts["data"],
         "device": facts["device"],
-    }
-
-
-@contextmanager
-def _reported(module: TrainingModule, manifest: Manifest) -> Iterator[None]:
-    """Write the manifest when the work begins and however it ends."""
-    manifest.write("running")
-    try:
-        yield
-    except BaseException as error:
-        state = "interrupted" if isinstance(error, RunInterruptedError) else "failed"
-        manifest.write(state, **_outcome(module), reason=str(error))
-        raise
-    manifest.write("finished", **_outcome(module), reason="")
-
-
-def _outcome(module: TrainingModule) -> dict[str, Any]:
-    state = module.state
-    return {
-        "wall_s": round(state.elapsed_s, 1),
-        "steps": state.step,
-        "epochs_judged": len(state.history),
-        "best_epoch": state.best_epoch,
-        "best_score": None if state.best_epoch is None else state.best_score,
-        "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(),
-        **divergence_facts(state),
     }

@@ -1,29 +1,32 @@
-"""Several processes for one training on one machine: the first one starts the others.
-
-They share the run's folder: the others read the options from ``args.json`` and write nothing.
-"""
+"""The processes of a training: how they meet, and those that this program starts itself."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import torch
 
-from bodycomp.errors import TrainingError
+from bodycomp.errors import RunInterruptedError, TrainingError
 from bodycomp.training.checkpoints import RESUME_HINT
-from bodycomp.training.seats import Seat, seat_on_one_machine
+from bodycomp.training.ranks import Ranks, leave_group, outer_ranks
 
 HELPER_MODULE: Final = "bodycomp.training.helper"
+
+PATIENCE: Final = timedelta(hours=2)
+"""The first process checks the training set while the others wait. One that died is noticed at
+once, by its broken connection."""
+
 GRACE_S: Final = 60.0
 """A process left alone by a dead one may wait for it for ever; it is ended after this time."""
 
@@ -31,42 +34,84 @@ LAST_WORDS_S: Final = 5.0
 """Time for a process to end after its connections broke."""
 
 
-def first_seat(world: int) -> Seat:
-    """Return the seat of the process that starts the others."""
-    if world == 1:
-        return Seat()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return seat_on_one_machine(0, world, int(probe.getsockname()[1]))
+@contextmanager
+def rendezvous(*, on_gpu: bool) -> Iterator[Ranks]:
+    """Meet the other processes, if torchrun or Slurm started several; yield this one's rank.
+
+    Raises:
+        TrainingError: The others cannot be reached.
+    """
+    ranks = outer_ranks()
+    if ranks.world == 1:
+        yield ranks
+        return
+    if not ranks.is_first:  # the first process speaks for all
+        logging.getLogger("bodycomp").setLevel(logging.ERROR)
+    connect(ranks, on_gpu=on_gpu)
+    try:
+        yield ranks
+    except RunInterruptedError:  # in good order, and in all processes
+        leave_group()
+        raise
+    except RuntimeError as error:
+        if "peer" not in str(error) and "Connection" not in str(error):
+            raise
+        raise TrainingError(
+            f"process {ranks.rank} of {ranks.world} lost its connection to another one, which has "
+            "failed or was ended",
+            hint="Its own message says why. --resume goes on from the last checkpoint.",
+        ) from error
+    leave_group()
+
+
+def connect(ranks: Ranks, *, on_gpu: bool) -> None:
+    """Join the group of processes.
+
+    Raises:
+        TrainingError: The first one cannot be reached.
+    """
+    if on_gpu:
+        torch.cuda.set_device(ranks.gpu_index)
+    address = f"[{ranks.address}]" if ":" in ranks.address else ranks.address
+    try:
+        torch.distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+            init_method=f"tcp://{address}:{ranks.port}",
+            rank=ranks.rank,
+            world_size=ranks.world,
+            timeout=PATIENCE,
+        )
+    except RuntimeError as error:
+        raise TrainingError(
+            f"process {ranks.rank} of {ranks.world} cannot reach the first one at "
+            f"{ranks.address}:{ranks.port}: {str(error).splitlines()[0]}",
+            hint="MASTER_ADDR and MASTER_PORT name another place for the rendezvous.",
+        ) from error
 
 
 @contextmanager
-def helpers(run_folder: Path, seat: Seat) -> Iterator[None]:
-    """Run the other processes of a training; if one of them fails, this one does not wait.
+def helpers(run_folder: Path, ranks: Ranks, *, on_gpu: bool) -> Iterator[None]:
+    """Run within a group of processes that this program starts itself, if there are to be several.
+
+    If a helper fails, this process does not wait for it.
 
     Args:
         run_folder: The run, with its ``args.json``.
-        seat: Of this process.
+        ranks: Of this process.
+        on_gpu: Whether they train on GPUs.
 
     Raises:
         TrainingError: A helper failed.
     """
-    started = [
-        subprocess.Popen(  # noqa: S603 - this interpreter, this package
-            [
-                *(sys.executable, "-m", HELPER_MODULE, str(run_folder)),
-                *(str(rank), str(seat.world), str(seat.port)),
-            ],
-            start_new_session=True,  # Ctrl-C is this process's affair
-        )
-        for rank in range(1, seat.world)
-    ]
+    if ranks.world == 1 or ranks.starter != "bodycomp":
+        yield
+        return
+    started = _start(run_folder, ranks) if ranks.is_first else []
     over = threading.Event()
-    if started:
-        threading.Thread(target=_watch_helpers, args=(started, over), daemon=True).start()
-    environment = dict(os.environ)
+    threading.Thread(target=_watch_helpers, args=(started, over), daemon=True).start()
     wait_s = 0.0
     try:
+        connect(ranks, on_gpu=on_gpu)
         yield
         wait_s = GRACE_S
     except RuntimeError as error:
@@ -78,21 +123,20 @@ def helpers(run_folder: Path, seat: Seat) -> Iterator[None]:
         over.set()
         for process in started:
             _end(process, wait_s=wait_s)
-        if started:
-            leave_group()
-            # Lightning leaves addresses there that are wrong for the next training.
-            os.environ.clear()
-            os.environ.update(environment)
+        leave_group()
 
 
-def leave_group() -> None:
-    """Leave the group of processes, in good order once they have agreed on that.
-
-    Lightning would reuse it for the next training, and a process that ends with the group's
-    threads running is now and then aborted by them.
-    """
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+def _start(run_folder: Path, ranks: Ranks) -> list[subprocess.Popen[bytes]]:
+    return [
+        subprocess.Popen(  # noqa: S603 - this interpreter, this package
+            [
+                *(sys.executable, "-m", HELPER_MODULE, str(run_folder)),
+                *(str(rank), str(ranks.world), str(ranks.port)),
+            ],
+            start_new_session=True,  # Ctrl-C is this process's affair
+        )
+        for rank in range(1, ranks.world)
+    ]
 
 
 def _has_failed(process: subprocess.Popen[bytes], *, wait_s: float) -> bool:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 import bodycomp
-from bodycomp.errors import UsageError
+from bodycomp.errors import RunInterruptedError, UsageError
 from bodycomp.json_file import write_json
 from bodycomp.training.memory import peak_resident_bytes
 from bodycomp.training.run_folder import RunFolder
+from bodycomp.training.state import TrainingState
+from bodycomp.training.training import Training
 
-PACKAGES: Final = ("torch", "lightning", "numpy", "scipy", "pillow", "safetensors")
+PACKAGES: Final = ("torch", "numpy", "scipy", "pillow", "safetensors")
 
 DECODED: Final = "decoded_slices"
 """Key of the decoded slices' names in the cache, split by split."""
@@ -53,10 +58,7 @@ def git_commit() -> str | None:
 
 def decoded_slices(folder: RunFolder) -> dict[str, str]:
     """Return which decoded slices of the cache a run's manifest names, by split."""
-    if not folder.manifest.is_file():
-        return {}
-    values: dict[str, Any] = json.loads(folder.manifest.read_text(encoding="utf-8"))
-    return dict(values.get(DECODED, {}))
+    return dict(_read(folder).get(DECODED, {}))
 
 
 class Manifest:
@@ -70,7 +72,7 @@ class Manifest:
             facts: ``seed``, ``device``, ``data`` (with ``digest``) and whatever else is known.
         """
         self._folder = folder
-        earlier = self._read()
+        earlier = _read(self._folder)
         self._values: dict[str, Any] = {
             "started": earlier.get("started", _now()),
             "resumed": [*earlier.get("resumed", []), *([_now()] if earlier else [])],
@@ -86,7 +88,7 @@ class Manifest:
         Raises:
             UsageError: The digest differs from that of the run to continue.
         """
-        earlier = self._read().get("data", {})
+        earlier = _read(self._folder).get("data", {})
         if earlier and earlier.get("digest") != self._values["data"]["digest"]:
             raise UsageError(
                 "the training set is not the one that this run began with: "
@@ -106,11 +108,43 @@ class Manifest:
         self._values["peak_memory_bytes"] = peak_resident_bytes()
         write_json(self._folder.manifest, self._values, durable=True, allow_nan=True)
 
-    def _read(self) -> dict[str, Any]:
-        if not self._folder.manifest.is_file():
-            return {}
-        values: dict[str, Any] = json.loads(self._folder.manifest.read_text(encoding="utf-8"))
-        return values
+
+@contextmanager
+def recording(training: Training, manifest: Manifest) -> Iterator[None]:
+    """Write the manifest when the work begins and however it ends."""
+    manifest.write("running")
+    exit_state, reason = "failed", ""
+    try:
+        yield
+        exit_state = "finished"
+    except BaseException as error:
+        if isinstance(error, RunInterruptedError):
+            exit_state = "interrupted"
+        reason = str(error)
+        raise
+    finally:
+        manifest.write(exit_state, **_outcome(training.state), reason=reason)
+
+
+def _outcome(state: TrainingState) -> dict[str, Any]:
+    return {
+        "wall_s": round(state.elapsed_s, 1),
+        "steps": state.step,
+        "epochs_judged": len(state.history),
+        "best_epoch": state.best_epoch,
+        "best_score": None if state.best_epoch is None else state.best_score,
+        "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(),
+        "step_backs": state.step_backs,
+        "warnings": state.warnings,
+    }
+
+
+def _read(folder: RunFolder) -> dict[str, Any]:
+    """Return an earlier manifest; nothing before there is one."""
+    if not folder.manifest.is_file():
+        return {}
+    values: dict[str, Any] = json.loads(folder.manifest.read_text(encoding="utf-8"))
+    return values
 
 
 def _now() -> str:

@@ -37,7 +37,7 @@ def epoch_line(row: Mapping[str, object], epochs: int, standing: str) -> str:
 
 
 class _TimeLeftColumn(TimeRemainingColumn):
-    """The time that is left, as told or by the bar's own speed."""
+    """The time that is left, as estimated or by the bar's own speed."""
 
     def render(self, task: Task) -> Text:
         """Return the words."""
@@ -90,12 +90,12 @@ class EpochDisplay:
         self._bar.update(self._task, description=title, completed=done, total=total)
         self._bar.update(self._task, facts=facts, left=left)
 
-    def tell_epoch(self, row: Mapping[str, object], epochs: int, standing: str) -> None:
-        """Tell a finished epoch's metrics and where the run stands in one line."""
-        self.tell(epoch_line(row, epochs, standing))
+    def show_epoch(self, row: Mapping[str, object], epochs: int, standing: str) -> None:
+        """Show a finished epoch's metrics and where the run stands in one line."""
+        self.show_line(epoch_line(row, epochs, standing))
 
-    def tell(self, line: str) -> None:
-        """Tell one line, above the bar if there is one."""
+    def show_line(self, line: str) -> None:
+        """Show one line, above the bar if there is one."""
         if not self._shown:
             return
         if self._bar.disable:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,61 +18,35 @@ from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Paths within ``MODEL_OUTPUT_DIR/NAME``."""
+    """Paths within ``MODEL_OUTPUT_DIR/NAME``.
 
-    path: Path
+    Attributes:
+        path: The folder.
+        args: Every option as run.
+        manifest: Versions, data, device, wall time, exit state.
+        metrics: One row per epoch.
+        model: The best model, self-contained.
+        test_metrics: The best model's metrics on the test split.
+        curves: Learning curves.
+        examples: Best and worst validation cases of the best epoch.
+        last_checkpoint: State to resume from.
+        previous_checkpoint: The state before that, in case the last one gets damaged.
+        best_checkpoint: State after the best epoch.
+    """
 
-    @property
-    def args(self) -> Path:
-        """Every option as run."""
-        return self.path / "args.json"
-
-    @property
-    def manifest(self) -> Path:
-        """Versions, data, device, wall time, exit state."""
-        return self.path / "manifest.json"
-
-    @property
-    def metrics(self) -> Path:
-        """One row per epoch."""
-        return self.path / "metrics.csv"
-
-    @property
-    def model(self) -> Path:
-        """The best model, self-contained."""
-        return self.path / "model"
-
-    @property
-    def test_metrics(self) -> Path:
-        """The best model's metrics on the test split."""
-        return self.path / "test_metrics.json"
-
-    @property
-    def curves(self) -> Path:
-        """Learning curves."""
-        return self.path / "curves.png"
-
-    @property
-    def examples(self) -> Path:
-        """Best and worst validation cases of the best epoch."""
-        return self.path / "examples.png"
-
-    @property
-    def last_checkpoint(self) -> Path:
-        """State to go on from."""
-        return self.path / "checkpoints" / "last.ckpt"
-
-    @property
-    def previous_checkpoint(self) -> Path:
-        """The state before that, in case the last one gets damaged."""
-        return self.path / "checkpoints" / "previous.ckpt"
-
-    @property
-    def best_checkpoint(self) -> Path:
-        """State after the best epoch."""
-        return self.path / "checkpoints" / "best.ckpt"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.args = path / "args.json"
+        self.manifest = path / "manifest.json"
+        self.metrics = path / "metrics.csv"
+        self.model = path / "model"
+        self.test_metrics = path / "test_metrics.json"
+        self.curves = path / "curves.png"
+        self.examples = path / "examples.png"
+        self.last_checkpoint = path / "checkpoints" / "last.ckpt"
+        self.previous_checkpoint = path / "checkpoints" / "previous.ckpt"
+        self.best_checkpoint = path / "checkpoints" / "best.ckpt"
 
     def epoch_checkpoint(self, epoch: int) -> Path:
         """State after the epoch of this number."""

@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import Sampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +70,17 @@ class BatchPlan:
             return Share((int(batch[0]),), 0.0)
         return Share(tuple(own.tolist()), own.size * self.world / batch.size)
 
+    def shares(self, start: int, stop: int) -> Iterator[list[int]]:
+        """Yield this process's samples of steps ``start`` to ``stop``."""
+        for step in range(start, stop):
+            yield list(self.share(step).indices)
+
 
 @lru_cache(maxsize=2)
 def _order(samples: int, seed: int, epoch: int) -> NDArray[np.int64]:
     order: NDArray[np.int64] = np.random.default_rng([seed, epoch]).permutation(samples)
     order.setflags(write=False)
     return order
-
-
-class StepSampler(Sampler[list[int]]):
-    """Batch sampler that yields one process's samples of steps ``start`` to ``stop``."""
-
-    def __init__(self, plan: BatchPlan, start: int, stop: int) -> None:
-        self.plan, self.start, self.stop = plan, start, stop
-
-    def __iter__(self) -> Iterator[list[int]]:
-        """Yield the samples of each step."""
-        for step in range(self.start, self.stop):
-            yield list(self.plan.share(step).indices)
-
-    def __len__(self) -> int:
-        return max(0, self.stop - self.start)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

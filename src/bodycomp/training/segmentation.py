@@ -2,45 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from bodycomp.data.datasets import SampleSet
+from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue, tissues_for
+from bodycomp.data.datasets import SampleSet, SegmentationDataset
+from bodycomp.data.layout import segmentation_files
+from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
+from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, Preprocessing
+from bodycomp.networks.checkpoint import Model, ModelCard
 from bodycomp.networks.losses import segmentation_loss
+from bodycomp.networks.model import network_config
+from bodycomp.progress import StepProgress
 from bodycomp.report.training_examples import SegmentationCase, write_segmentation_examples
-from bodycomp.training.module import TrainingModule
-from bodycomp.training.placement import Placement
-from bodycomp.training.segmentation_metrics import count_pixels, dice
-from bodycomp.training.task import Evaluation, Headline, Pick
+from bodycomp.training.evaluation_context import EvaluationContext
+from bodycomp.training.task import (
+    NONE_DECODED,
+    CheckedData,
+    Evaluation,
+    Headline,
+    Pick,
+    Splits,
+    Task,
+    load_for,
+)
+from bodycomp.training.task_options import SegmentationOptions
+from bodycomp.validation.segmentation import check_before_training
 
 
-class SegmentationModule(TrainingModule):
-    """A U-Net in training; a batch is images (B, 1, H, W) and masks uint8 (B, H, W)."""
+@dataclass(frozen=True)
+class SegmentationTask(Task):
+    """Masks of tissues; a batch is images (B, 1, H, W) and masks uint8 (B, H, W)."""
 
+    headline: ClassVar[Headline] = Headline("mean Dice", "", 1, 4)
     has_masks: ClassVar[bool] = True
-    headline = Headline("mean Dice", "", 1, 4)
+    options: SegmentationOptions
+
+    @property
+    def tissues(self) -> tuple[Tissue, ...]:
+        """What is labelled."""
+        return tissues_for(thoracic=self.options.thoracic)
+
+    def check(self, preprocessing: Preprocessing, progress: StepProgress) -> CheckedData:
+        """Read every image and mask, and look closely at a sample."""
+        del preprocessing
+        issues = check_before_training(
+            self.options.data_dir,
+            tissues=self.tissues,
+            allow_scaled=self.options.allow_scaled_images,
+            progress=progress,
+        )
+        return CheckedData(issues)
+
+    def files(self) -> list[Path]:
+        """Return the arrays that are there, and what declares their labels."""
+        return segmentation_files(self.options.data_dir)
+
+    def splits(
+        self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
+    ) -> Splits:
+        """Map the arrays."""
+        del decoded
+
+        def dataset(split: SegmentationSplit) -> SegmentationDataset:
+            return SegmentationDataset(split, preprocessing)
+
+        return Splits.opened(
+            lambda name: open_segmentation_split(self.options.data_dir, name), dataset
+        )
+
+    def card(self) -> ModelCard:
+        """Describe the chosen network."""
+        values = self.options.network_values() | {
+            "num_classes": len(self.tissues) + 1,
+            "activation": self.options.activation,
+        }
+        return ModelCard(
+            task="segmentation",
+            architecture=self.options.arch,
+            config=network_config(self.options.arch, values),
+            preprocessing=SEGMENTATION_PREPROCESSING,
+            tissues=self.tissues,
+        )
+
+    def load(self, path: Path) -> Model:
+        """Read a segmentation model."""
+        return load_for(self, path, activation=self.options.activation)
 
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the chosen loss of a batch."""
         return segmentation_loss(self.options.loss)(logits, truth)
 
-    def evaluate(self, network: nn.Module, split: SampleSet, place: Placement) -> Evaluation:
+    def evaluate(
+        self, network: nn.Module, split: SampleSet, context: EvaluationContext
+    ) -> Evaluation:
         """Return Dice per tissue, over all pixels of the split and as the mean over images.
 
         Metrics are ``loss``, ``dice_mean`` over tissues, ``dice_<tissue>`` over all pixels, and
         ``image_dice_<tissue>``, the mean over the images that have the tissue.
         """
-        tissues = self.card.tissues
+        tissues = self.tissues
         counts = torch.zeros(len(split), len(tissues), 3, dtype=torch.float64)
         losses = torch.zeros(len(split), dtype=torch.float64)
-        for indices, logits, masks in place.predictions(network, split):
+        for indices, logits, masks in context.predictions(network, split):
             counts[indices] = count_pixels(logits.argmax(dim=1), masks, tissues).cpu()
             losses[indices] = float(self.loss(logits, masks))
-        counts, losses = place.total(counts), place.total(losses)
+        counts, losses = context.ranks.sum(counts), context.ranks.sum(losses)
         overall, images = dice(counts.sum(dim=0)), dice(counts)
         metrics = {"loss": float(losses.mean()), "dice_mean": _measured(overall.nanmean())}
         for index, tissue in enumerate(tissues):
@@ -61,13 +133,15 @@ class SegmentationModule(TrainingModule):
         )
 
     @torch.no_grad()
-    def draw_examples(self, path: Path, network: nn.Module, picks: Sequence[Pick]) -> None:
+    def draw_examples(
+        self, path: Path, network: nn.Module, split: SampleSet, picks: Sequence[Pick]
+    ) -> None:
         """Draw image, truth, prediction and where they differ."""
-        tissues, white = self.card.tissues, self.card.preprocessing.input_max
+        tissues, white = self.tissues, split.preprocessing.input_max
         device = next(network.parameters()).device
         cases = []
         for pick in picks:
-            image, mask = self.splits.val[pick.index]
+            image, mask = split[pick.index]
             labels = network(image[None].to(device)).argmax(dim=1).cpu()
             overlap = dice(count_pixels(labels, mask[None], tissues))[0]
             cases.append(
@@ -84,3 +158,31 @@ class SegmentationModule(TrainingModule):
 
 def _measured(value: Tensor) -> float | None:
     return None if value.isnan() else float(value)
+
+
+def count_pixels(predicted: Tensor, truth: Tensor, tissues: tuple[Tissue, ...]) -> Tensor:
+    """Count what Dice is made of.
+
+    Args:
+        predicted: (B, H, W) integer labels.
+        truth: The same; pixels with ``NOT_ANNOTATED_LABEL`` are not counted in either.
+        tissues: The tissues to count.
+
+    Returns:
+        (B, tissue, 3) float64: pixels in both, predicted pixels, true pixels.
+    """
+    counts = []
+    known = truth != NOT_ANNOTATED_LABEL
+    for tissue in tissues:
+        found, real = (predicted == tissue.label) & known, truth == tissue.label
+        counts.append(torch.stack([x.sum(dim=(1, 2)) for x in (found & real, found, real)], dim=1))
+    return torch.stack(counts, dim=1).double()
+
+
+def dice(counts: Tensor) -> Tensor:
+    """Turn (..., 3) pixel counts into (...) Dice, NaN where neither mask has a pixel.
+
+    >>> dice(torch.tensor([[3.0, 4.0, 4.0], [0.0, 0.0, 0.0]]))
+    tensor([0.7500,    nan])
+    """
+    return 2 * counts[..., 0] / (counts[..., 1] + counts[..., 2])

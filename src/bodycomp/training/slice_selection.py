@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
@@ -13,24 +14,39 @@ from torch import Tensor, nn
 
 from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.data.datasets import SampleSet, SliceDataset
+from bodycomp.data.grey_cache import BYTES_PER_GB, GreyCache, default_cache_dir
+from bodycomp.data.layout import SPLITS, table_path
+from bodycomp.data.slice_set import SliceSplit, open_slice_split
+from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING, Preprocessing
+from bodycomp.networks.checkpoint import Model, ModelCard
 from bodycomp.networks.losses import slice_selection_loss
+from bodycomp.networks.model import network_config
 from bodycomp.networks.targets import NEAR_MM, offset_to_target, target_to_offset
+from bodycomp.progress import StepProgress
 from bodycomp.report.training_examples import LevelEstimates, SliceCase, write_slice_examples
-from bodycomp.training.located_series import (
+from bodycomp.training.evaluation_context import EvaluationContext
+from bodycomp.training.slice_metrics import (
     LocatedSeries,
     calibrations_of,
     locate_in_series,
-)
-from bodycomp.training.module import TrainingModule
-from bodycomp.training.placement import Placement
-from bodycomp.training.slice_metrics import (
     near_counts,
     offset_metrics,
     series_counts,
     series_metrics,
     view_error_mm,
 )
-from bodycomp.training.task import Evaluation, Headline, Pick
+from bodycomp.training.task import (
+    NONE_DECODED,
+    CheckedData,
+    Evaluation,
+    Headline,
+    Pick,
+    Splits,
+    Task,
+    load_for,
+)
+from bodycomp.training.task_options import SliceSelectionOptions
+from bodycomp.validation.slices import errors_of_a_sample, survey_slice_set
 
 Offsets = NDArray[np.floating]
 """(slice, level) in mm."""
@@ -41,36 +57,102 @@ SLICES_SHOWN: Final = 500
 """More validation slices than this would only cover each other in a picture."""
 
 
-class SliceSelectionModule(TrainingModule):
-    """A DenseNet in training; a batch is images (B, 1, H, W) and offsets in mm (B, level)."""
+@dataclass(frozen=True)
+class SliceSelectionTask(Task):
+    """Distances from levels; a batch is images (B, 1, H, W) and offsets in mm (B, level)."""
 
-    headline = Headline("mean error", " mm", -1, 2)
+    headline: ClassVar[Headline] = Headline("mean error", " mm", -1, 2)
+    options: SliceSelectionOptions
+
+    def check(self, preprocessing: Preprocessing, progress: StepProgress) -> CheckedData:
+        """Read every slice and table, look closely at a sample, and keep decoded slices."""
+        survey = survey_slice_set(
+            self.options.data_dir,
+            levels=self.options.levels,
+            size=preprocessing.size,
+            cache=self._cache(),
+            progress=progress,
+        )
+        decoded = {name: file.key for name, file in survey.decoded.items()}
+        errors = errors_of_a_sample(self.options.data_dir, survey.splits, self.options.levels)
+        return CheckedData((*survey.issues, *errors), survey.contents, decoded)
+
+    def files(self) -> list[Path]:
+        """Return the tables that are there."""
+        tables = (table_path(self.options.data_dir, name) for name in SPLITS)
+        return [path for path in tables if path.exists()]
+
+    def splits(
+        self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
+    ) -> Splits:
+        """Open the tables; PNG files without decoded slices are decoded when they are needed."""
+        folder, levels, cache = self.options.data_dir, self.options.levels, self._cache()
+
+        def dataset(split: SliceSplit) -> SliceDataset:
+            key = decoded.get(split.name)
+            file = None if key is None else cache.find(key)
+            return SliceDataset(split, preprocessing, decoded=file)
+
+        return Splits.opened(lambda name: open_slice_split(folder, name, levels), dataset)
+
+    def _cache(self) -> GreyCache:
+        folder = self.options.cache_dir or default_cache_dir()
+        return GreyCache(folder, round(self.options.cache_gb * BYTES_PER_GB))
+
+    def card(self) -> ModelCard:
+        """Describe the chosen network."""
+        values = self.options.network_values() | {
+            "num_outputs": len(self.options.levels),
+            "activation": self.options.activation,
+        }
+        if "omit_batch_norm" in values:
+            values["batch_norm"] = not values.pop("omit_batch_norm")
+        return ModelCard(
+            task="slice_selection",
+            architecture=self.options.arch,
+            config=network_config(self.options.arch, values),
+            preprocessing=SLICE_SELECTION_PREPROCESSING,
+            levels=self.options.levels,
+            target_scale_mm=self.options.threshold,
+        )
+
+    def load(self, path: Path) -> Model:
+        """Read a slice-selection model."""
+        return load_for(
+            self,
+            path,
+            activation=self.options.activation,
+            levels=self.options.levels,
+            target_scale_mm=self.options.threshold,
+        )
 
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the chosen loss of a batch, over the annotated levels of each slice."""
-        targets = offset_to_target(truth.cpu().numpy(), self._scale_mm)
+        targets = offset_to_target(truth.cpu().numpy(), self.options.threshold)
         return slice_selection_loss(self.options.loss)(
             logits, torch.as_tensor(targets, device=logits.device)
         )
 
-    def evaluate(self, network: nn.Module, split: SampleSet, place: Placement) -> Evaluation:
+    def evaluate(
+        self, network: nn.Module, split: SampleSet, context: EvaluationContext
+    ) -> Evaluation:
         """Return errors in mm, slice by slice and, if the table names them, series by series.
 
         Metrics are ``loss``, those of ``slice_metrics`` and ``error_mm``, the mean of
         ``view_error_mm`` over all annotated slices and levels; the score is minus that.
         """
-        levels = self.card.levels
+        levels = self.options.levels
         logits = torch.zeros(len(split), len(levels), dtype=torch.float64)
         offsets = torch.zeros(len(split), len(levels), dtype=torch.float64)
-        for indices, batch_logits, batch_offsets in place.predictions(network, split):
+        for indices, batch_logits, batch_offsets in context.predictions(network, split):
             logits[indices] = batch_logits.double().cpu()
             offsets[indices] = batch_offsets.double().cpu()
-        logits, offsets = place.total(logits), place.total(offsets)
+        logits, offsets = context.ranks.sum(logits), context.ranks.sum(offsets)
         if not logits.isfinite().all():  # there is nothing to be located
             return Evaluation({"loss": torch.nan}, -torch.inf, torch.zeros(len(split)))
         loss = float(self.loss(logits, offsets))
         offsets_mm = offsets.numpy()
-        estimated_mm = target_to_offset(torch.sigmoid(logits).numpy(), self._scale_mm)
+        estimated_mm = target_to_offset(torch.sigmoid(logits).numpy(), self.options.threshold)
         metrics = {"loss": loss} | offset_metrics(offsets_mm, estimated_mm, levels)
         located = self._locate(split, offsets_mm, estimated_mm)
         metrics |= series_metrics(located)
@@ -92,56 +174,56 @@ class SliceSelectionModule(TrainingModule):
         """Look for every level in whole series, if the table names them."""
         if not (isinstance(split, SliceDataset) and split.split.series is not None):
             return []
-        series, options = np.asarray(split.split.series), ChoiceOptions(scale_mm=self._scale_mm)
+        series, options = (
+            np.asarray(split.split.series),
+            ChoiceOptions(scale_mm=self.options.threshold),
+        )
         return [
             locate_in_series(level, offsets_mm[:, column], estimated_mm[:, column], series, options)
-            for column, level in enumerate(self.card.levels)
+            for column, level in enumerate(self.options.levels)
         ]
 
     @torch.no_grad()
-    def draw_examples(self, path: Path, network: nn.Module, picks: Sequence[Pick]) -> None:
+    def draw_examples(
+        self, path: Path, network: nn.Module, split: SampleSet, picks: Sequence[Pick]
+    ) -> None:
         """Draw slices with their true and estimated offset from the level judged worst."""
-        white = self.card.preprocessing.input_max
+        white = split.preprocessing.input_max
         device = next(network.parameters()).device
         cases = []
         for pick in picks:
-            image, truth = self.splits.val[pick.index]
+            image, truth = split[pick.index]
             scores = torch.sigmoid(network(image[None].to(device)))[0].cpu().numpy()
             true_mm = truth.numpy()
-            estimated_mm = target_to_offset(scores, self._scale_mm)
+            estimated_mm = target_to_offset(scores, self.options.threshold)
             level = int(np.nanargmax(view_error_mm(true_mm, estimated_mm)))
             cases.append(
                 SliceCase(
                     title=pick.title,
                     image=image[0].numpy() / white,
-                    level=self.card.levels[level],
+                    level=self.options.levels[level],
                     true_offset_mm=float(true_mm[level]),
                     predicted_offset_mm=float(estimated_mm[level]),
                 )
             )
-        write_slice_examples(path, cases, self._estimates(network, device))
+        write_slice_examples(path, cases, self._estimates(network, split))
 
-    def _estimates(self, network: nn.Module, device: torch.device) -> list[LevelEstimates]:
+    def _estimates(self, network: nn.Module, split: SampleSet) -> list[LevelEstimates]:
         """Return what the network says of validation slices, at most ``SLICES_SHOWN`` of them."""
-        split = self.splits.val
         count = len(split)
         shown = range(0, count, -(-count // SLICES_SHOWN))
-        place = Placement(device=device, precision="32-true", batch_size=16)
-        batches = list(place.predictions(network, split, shown))
+        context = EvaluationContext(next(network.parameters()).device, "32-true", 16)
+        batches = list(context.predictions(network, split, shown))
         scores = torch.sigmoid(torch.cat([logits for _, logits, _ in batches])).cpu().numpy()
         true_mm = torch.cat([offsets for _, _, offsets in batches]).cpu().numpy()
-        estimated_mm = target_to_offset(scores, self._scale_mm)
+        estimated_mm = target_to_offset(scores, self.options.threshold)
         is_known = ~np.isnan(true_mm)
         return [
             LevelEstimates(level, true_mm[known, index], estimated_mm[known, index])
-            for index, (level, known) in enumerate(zip(self.card.levels, is_known.T, strict=True))
+            for index, (level, known) in enumerate(
+                zip(self.options.levels, is_known.T, strict=True)
+            )
         ]
-
-    @property
-    def _scale_mm(self) -> float:
-        if self.card.target_scale_mm is None:
-            raise TypeError("a slice-selection card has a target scale")
-        return self.card.target_scale_mm
 
 
 def telling_errors_mm(offsets_mm: Tensor, errors_mm: Tensor) -> Tensor:

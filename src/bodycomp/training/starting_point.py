@@ -1,4 +1,4 @@
-"""The network that a training starts from: fresh, or a model that fits the options."""
+"""The task and the network that a training starts with: fresh, or a model that fits the options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from torch import nn
 from bodycomp.errors import ModelError
 from bodycomp.networks.card_description import ModelDescription
 from bodycomp.networks.checkpoint import ModelCard, build_network
-from bodycomp.training.recipes import Recipe
+from bodycomp.training.options import RunOptions
+from bodycomp.training.segmentation import SegmentationTask
+from bodycomp.training.slice_selection import SliceSelectionTask
+from bodycomp.training.task import Task
+from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
 log = logging.getLogger(__name__)
 
@@ -21,19 +25,28 @@ NOT_COMPARED = frozenset({"initializer", "block_activations"})
 cannot be chosen (the earlier implementation's DenseNet mixes activations)."""
 
 
-def starting_network(recipe: Recipe) -> tuple[nn.Module, ModelCard]:
+def task_for(options: RunOptions) -> Task:
+    """Return the task, by the kind of its options."""
+    if isinstance(options, SegmentationOptions):
+        return SegmentationTask(options)
+    if isinstance(options, SliceSelectionOptions):
+        return SliceSelectionTask(options)
+    raise TypeError(f"no training takes {type(options).__name__}")
+
+
+def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
     """Return the network to train and its card; the same seed gives the same fresh weights.
 
     Raises:
         UsageError: The options describe no network.
         ModelError: The model to start from is not of the kind that the options describe.
     """
-    card, source = recipe.card(), recipe.options.load_weights
+    card, source = task.card(), task.options.load_weights
     if source is None:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.options.seed)
+            torch.manual_seed(task.options.seed)
             return build_network(card), card
-    model = recipe.load(source)
+    model = task.load(source)
     differences = list(_differences(card, model.card))
     if differences:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""What a training has to remember to go on as if it had never stopped, besides its weights."""
+"""What a training has to remember to resume as if it had never stopped, besides its weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class TrainingState:
         out_of_time: Whether the time allowed has been used up.
         usual_losses: Losses of the last steps, those left out that were far too high.
         high_steps: Steps in a row, up to now, whose loss was that.
-        step_backs: Returns to an earlier state after the training had diverged.
+        step_backs: Returns to an earlier state after the training had diverged: ``from_step``,
+            ``to_step``, the ``rate_factor`` from then on, and the ``reason``.
         missed_epochs: Per tissue that the last epochs did not find at all: how many epochs.
         warnings: What was warned of.
     """
@@ -71,6 +72,10 @@ class TrainingState:
         """Epochs judged after the best one."""
         best = -1 if self.best_epoch is None else self.best_epoch
         return sum(row["epoch"] > best for row in self.history)
+
+    def epoch(self, steps_per_epoch: int) -> int:
+        """Return the number of the running epoch, or of the one that the last step ended."""
+        return max(self.step - 1, 0) // steps_per_epoch
 
     def start_epoch(self) -> None:
         """Forget the sums of the epoch that was evaluated."""

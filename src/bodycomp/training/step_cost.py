@@ -11,9 +11,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from bodycomp.training.devices import Precision
+from bodycomp.data.batches import Sample
+from bodycomp.training.devices import Precision, autocast
 from bodycomp.training.memory import peak_resident_bytes, reset_peak
-from bodycomp.training.placement import Sample, autocast
 
 OPTIMISER_COPIES: Final = 2
 """AdamW keeps two numbers per weight; SGD with momentum one."""
@@ -46,7 +46,7 @@ def measure_step(
 
     Args:
         network: On the device to measure.
-        loss: Of logits and truth, such as ``TrainingModule.loss``.
+        loss: Of logits and truth, such as ``Task.loss``.
         batch: Images and truth, on any device.
         precision: As in training.
 

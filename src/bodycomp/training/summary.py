@@ -15,10 +15,10 @@ import torch
 from bodycomp.errors import RunInterruptedError
 from bodycomp.training.command import command_line
 from bodycomp.training.memory import peak_resident_bytes
-from bodycomp.training.module import TrainingModule
 from bodycomp.training.options import RunOptions
-from bodycomp.training.outlook import duration, size
 from bodycomp.training.run_folder import RunFolder
+from bodycomp.training.time_remaining import duration, size
+from bodycomp.training.training import Training
 
 log = logging.getLogger(__name__)
 
@@ -29,25 +29,25 @@ MORE_EPOCHS: Final = 2
 
 
 @contextmanager
-def summarised(module: TrainingModule, folder: RunFolder) -> Iterator[None]:
-    """Tell the summary when the work is done, or when a signal has ended it in good order."""
+def summarised(training: Training, folder: RunFolder) -> Iterator[None]:
+    """Show the summary when the work is done, or when a signal has ended it in good order."""
     try:
         yield
     except RunInterruptedError:
-        _tell(interrupted_lines(module, folder))
+        _show(interrupted_lines(training, folder))
         raise
-    _tell(finished_lines(module, folder))
+    _show(finished_lines(training, folder))
 
 
-def finished_lines(module: TrainingModule, folder: RunFolder) -> list[str]:
+def finished_lines(training: Training, folder: RunFolder) -> list[str]:
     """Return the summary of a training that came to its end."""
-    options = module.options
+    options = training.options
     more = replace(options, resume=True, epochs=MORE_EPOCHS * options.epochs, max_minutes=None)
     tests = _read_metrics(folder)
     return [
         "",
-        f"Finished: {_effort(module)}",
-        *_best_lines(module),
+        f"Finished: {_effort(training)}",
+        *_best_lines(training),
         *([f"  on the test split: {_words(tests)}"] if tests else []),
         *_places(folder),
         "Next:",
@@ -58,23 +58,23 @@ def finished_lines(module: TrainingModule, folder: RunFolder) -> list[str]:
     ]
 
 
-def interrupted_lines(module: TrainingModule, folder: RunFolder) -> list[str]:
+def interrupted_lines(training: Training, folder: RunFolder) -> list[str]:
     """Return the summary of a training that a signal ended."""
-    whole = module.last_step
+    whole = training.last_step
     return [
         "",
-        f"Interrupted after step {module.state.step} of {whole}: {_effort(module)}",
-        *_best_lines(module),
+        f"Interrupted after step {training.state.step} of {whole}: {_effort(training)}",
+        *_best_lines(training),
         *_places(folder),
         "To go on:",
-        f"  {command_line(replace(module.options, resume=True))}",
+        f"  {command_line(replace(training.options, resume=True))}",
     ]
 
 
-def _effort(module: TrainingModule) -> str:
-    state = module.state
-    steps = state.step - module.options.first_epoch * module.plan.steps_per_epoch
-    images = steps * module.plan.samples / module.plan.steps_per_epoch
+def _effort(training: Training) -> str:
+    state = training.state
+    steps = state.step - training.options.first_epoch * training.plan.steps_per_epoch
+    images = steps * training.plan.samples / training.plan.steps_per_epoch
     speed = images / max(state.elapsed_s, 1e-9)
     facts = [duration(state.elapsed_s), f"{speed:.3g} images/s with all"]
     facts.append(f"peak memory {size(peak_resident_bytes())}")
@@ -83,8 +83,8 @@ def _effort(module: TrainingModule) -> str:
     return f"{len(state.history)} epochs, " + ", ".join(facts)
 
 
-def _best_lines(module: TrainingModule) -> list[str]:
-    state = module.state
+def _best_lines(training: Training) -> list[str]:
+    state = training.state
     if state.best_epoch is None:
         return ["  no epoch was judged yet"]
     row = next(row for row in state.history if row["epoch"] == state.best_epoch)
@@ -94,7 +94,7 @@ def _best_lines(module: TrainingModule) -> list[str]:
         if name.startswith("val_") and not name.startswith("val_image_")
     }
     return [
-        f"  best epoch {state.best_epoch}: {module.headline.words(state.best_score)}",
+        f"  best epoch {state.best_epoch}: {training.task.headline.words(state.best_score)}",
         f"  on validation: {_words(metrics)}",
     ]
 
@@ -134,6 +134,6 @@ def _words(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in words.items())
 
 
-def _tell(lines: list[str]) -> None:
+def _show(lines: list[str]) -> None:
     for line in lines:
         log.info("%s", line)

@@ -1,14 +1,31 @@
-"""What the parts of a training hand one another."""
+"""What the two trainings differ in: training set, network, loss, metrics and pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Self, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from bodycomp.data.batches import Sample
 from bodycomp.data.datasets import SampleSet
+from bodycomp.data.issues import Issue
+from bodycomp.data.layout import SPLITS
+from bodycomp.imaging.preprocessing import Preprocessing
+from bodycomp.networks.checkpoint import Model, ModelCard, load_model
 from bodycomp.networks.confidence_calibration import LevelCalibration
+from bodycomp.progress import StepProgress
+from bodycomp.training.evaluation_context import EvaluationContext
+from bodycomp.training.options import RunOptions
+
+T = TypeVar("T")
+
+NONE_DECODED: Final[Mapping[str, str]] = MappingProxyType({})
+"""No slices are decoded already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,15 +36,37 @@ class Splits:
     val: SampleSet
     test: SampleSet | None
 
+    @classmethod
+    def opened(cls, open_split: Callable[[str], T | None], dataset: Callable[[T], Any]) -> Self:
+        """Open the splits; a missing train or val is refused when the set is checked."""
+        split = {name: open_split(name) for name in SPLITS}
+        made = {name: dataset(found) for name, found in split.items() if found is not None}
+        return cls(train=made["train"], val=made["val"], test=made.get("test"))
+
     def sizes(self) -> dict[str, int]:
         """Return the number of samples of each split that is there."""
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: len(split) for name, split in named.items() if split is not None}
 
 
+@dataclass(frozen=True, eq=False)
+class CheckedData:
+    """What reading a whole training set tells.
+
+    Attributes:
+        issues: What is wrong.
+        contents: Digests of the contents that were read, by name, for the set's own digest.
+        decoded: Split -> name of its decoded slices in the cache, for those that it keeps.
+    """
+
+    issues: tuple[Issue, ...]
+    contents: dict[str, bytes] = field(default_factory=dict)
+    decoded: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The number that tells people how good a network is, made from the score.
+    """The number that says how good a network is, made from the score.
 
     Attributes:
         name: For people.
@@ -78,3 +117,74 @@ class Pick:
 
     title: str
     index: int
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """One of the two trainings; all that is not written here is the same for both.
+
+    Attributes:
+        headline: The number that decides which epoch is the best.
+        has_masks: Whether the truth is masks, which move with the images.
+        options: Of the run.
+    """
+
+    headline: ClassVar[Headline]
+    has_masks: ClassVar[bool] = False
+    options: RunOptions
+
+    def with_options(self, **changes: Any) -> Self:
+        """Return the task with other options."""
+        return replace(self, options=replace(self.options, **changes))
+
+    @abstractmethod
+    def check(self, preprocessing: Preprocessing, progress: StepProgress) -> CheckedData:
+        """Read the training set: what is wrong with it, and what it holds."""
+
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """Return the files of the training set whose contents ``check`` does not tell."""
+
+    @abstractmethod
+    def splits(
+        self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
+    ) -> Splits:
+        """Open the training set; ``decoded`` is that of ``CheckedData``."""
+
+    @abstractmethod
+    def card(self) -> ModelCard:
+        """Return the card of the network that the options describe."""
+
+    @abstractmethod
+    def load(self, path: Path) -> Model:
+        """Read a model of this task."""
+
+    def step(self, network: nn.Module, batch: Sample) -> Tensor:
+        """Return the loss of a batch of images and truth."""
+        images, truth = batch
+        return self.loss(network(images), truth)
+
+    @abstractmethod
+    def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """Return the mean loss of a batch."""
+
+    @abstractmethod
+    def evaluate(
+        self, network: nn.Module, split: SampleSet, context: EvaluationContext
+    ) -> Evaluation:
+        """Evaluate a network on a split, all processes together."""
+
+    @abstractmethod
+    def draw_examples(
+        self, path: Path, network: nn.Module, split: SampleSet, picks: Sequence[Pick]
+    ) -> None:
+        """Draw cases of a split, at least one, as a PNG: image, truth and what the network says.
+
+        The network runs where it is.
+        """
+
+
+def load_for(task: Task, path: Path, **left_open: Any) -> Model:
+    """Read a model; a Keras file leaves open what a folder's card says, which is compared."""
+    kind = task.card().task
+    return load_model(path, task=kind, **({} if path.is_dir() else left_open))

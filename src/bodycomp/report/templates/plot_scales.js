@@ -10,12 +10,12 @@ const niceTicks = (low, high, count = 5) => {
 const logTicks = (low, high) => {
   const steps = high - low < 1.2 ? [1, 2, 3, 5] : [1], ticks = [];
   for (let power = Math.floor(low); power <= high; power += 1) for (const step of steps) ticks.push(power + Math.log10(step));
-  return { ticks: ticks.filter((tick) => tick >= low && tick <= high), words: (tick) => (tick < -2.5 ? (10 ** tick).toExponential(0).replace("-", "\u2212") : String(Number((10 ** tick).toPrecision(2)))) };
+  return { ticks: ticks.filter((tick) => tick >= low && tick <= high), tell: (tick) => (tick < -2.5 ? (10 ** tick).toExponential(0).replace("-", "\u2212") : String(Number((10 ** tick).toPrecision(2)))) };
 };
 const ticksOf = (axis, [low, high], count) => {
   if (axis.logarithmic) return logTicks(low, high);
   const { ticks, digits } = niceTicks(low, high, count);
-  return { ticks, words: (tick) => inDigits(tick, digits) };
+  return { ticks, tell: (tick) => inDigits(tick, digits) };
 };
 const onAxis = (axis, value) => (axis.logarithmic ? Math.log10(value) : value);
 const extentOf = (values, limits) => {
@@ -30,11 +30,11 @@ const drawAxes = (plot, xs, ys, { toX, toY }, counts = false) => {
   const { width, height, left, right, top, bottom } = plotSize, parts = [], across = ticksOf(plot.x, xs), up = ticksOf(plot.y, ys, counts ? Math.min(5, Math.floor(ys[1])) : 5);
   for (const tick of across.ticks) {
     parts.push(draw("line", { class: "grid", x1: toX(tick), x2: toX(tick), y1: top, y2: height - bottom }),
-      draw("text", { class: "tick", x: toX(tick), y: height - bottom + 15 }, across.words(tick)));
+      draw("text", { class: "tick", x: toX(tick), y: height - bottom + 15 }, across.tell(tick)));
   }
   for (const tick of up.ticks) {
     parts.push(draw("line", { class: "grid", x1: left, x2: width - right, y1: toY(tick), y2: toY(tick) }),
-      draw("text", { class: "tick left", x: left - 6, y: toY(tick) + 4 }, up.words(tick)));
+      draw("text", { class: "tick left", x: left - 6, y: toY(tick) + 4 }, up.tell(tick)));
   }
   parts.push(draw("text", { class: "axis-name", x: (left + width - right) / 2, y: height - 8 }, axisWords(plot.x)),
     draw("text", { class: "axis-name", transform: `translate(13 ${(top + height - bottom) / 2}) rotate(-90)` }, axisWords(plot.y)));

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +11,12 @@ from torch import Tensor, nn
 from bodycomp.data.batches import network_input
 from bodycomp.data.datasets import SampleSet
 from bodycomp.training.batch_loader import make_loader
-from bodycomp.training.devices import Devices, Precision
-
-Sample = tuple[Tensor, Tensor]
+from bodycomp.training.devices import Precision, autocast
+from bodycomp.training.ranks import Ranks
 
 
 @dataclass(frozen=True, eq=False)
-class Placement:
+class EvaluationContext:
     """Where a network runs, and which samples are this process's.
 
     Attributes:
@@ -27,9 +24,8 @@ class Placement:
         precision: As in training.
         batch_size: Samples in memory at once.
         num_workers: Processes that load them.
-        rank: Number of this process.
-        world: Number of processes.
-        progress: Told the samples done and all samples of this process.
+        ranks: This process's rank, and how results are summed over all.
+        progress: Called with the samples done and all samples of this process.
         interrupted: Asked between batches; True ends the run with ``EvaluationStopped``.
     """
 
@@ -37,8 +33,7 @@ class Placement:
     precision: Precision
     batch_size: int
     num_workers: int = 0
-    rank: int = 0
-    world: int = 1
+    ranks: Ranks = Ranks()  # noqa: RUF009 - frozen
     progress: Callable[[int, int], None] = field(default=lambda done, total: None)
     interrupted: Callable[[], bool] = field(default=lambda: False)
 
@@ -58,7 +53,7 @@ class Placement:
             EvaluationStopped: ``interrupted`` said so.
         """
         shown = range(len(dataset)) if chosen is None else chosen
-        own = list(shown[self.rank :: self.world])
+        own = list(shown[self.ranks.rank :: self.ranks.world])
         batches = [own[at : at + self.batch_size] for at in range(0, len(own), self.batch_size)]
         loader = make_loader(dataset, batches, num_workers=self.num_workers)
         was_training = network.training
@@ -77,35 +72,6 @@ class Placement:
         finally:
             network.train(was_training)
 
-    def total(self, values: Tensor) -> Tensor:
-        """Return the sum of ``values`` over all processes, on the CPU."""
-        if self.world > 1:
-            values = values.to(self.device)
-            torch.distributed.all_reduce(values)
-        return values.cpu()
-
-    def sum_values(self, values: list[float]) -> list[float]:
-        """Return the sums of plain numbers over all processes."""
-        return list(self.total(torch.tensor(values, dtype=torch.float64)).tolist())
-
 
 class EvaluationStopped(Exception):  # noqa: N818 - not an error, and caught by the training loop
     """An evaluation ended early because a signal asked for it."""
-
-
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
-    """Return the context in which a network runs in this precision."""
-    if precision == "32-true":
-        return nullcontext()
-    dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float16
-    return torch.autocast(device.type, dtype=dtype)
-
-
-def placement_after_training(devices: Devices, batch_size: int) -> Placement:
-    """Return where the main process alone evaluates when the steps are over."""
-    return Placement(
-        device=torch.device(devices.accelerator),
-        precision=devices.precision,
-        batch_size=batch_size,
-        num_workers=devices.num_workers,
-    )

@@ -1,4 +1,4 @@
-"""How long a training will still take."""
+"""How long a training will still take, and times and sizes in words."""
 
 from __future__ import annotations
 

@@ -59,7 +59,10 @@ def test_names_are_looked_up_without_torch():
 def test_signatures_name_every_option_with_its_default():
     parameters = inspect.signature(bodycomp.analyze).parameters
     assert parameters["range_mm"].default == 0.0
-    own = {"inputs", "out", "models", "dicom", "progress"}
-    fields = set(AnalyzeOptions.__dataclass_fields__) - {"out_dir", "models_dir"}
+    own = {"inputs", "out", "models", "workers", "progress"}
+    fields = set(AnalyzeOptions.__dataclass_fields__) - {"inputs", "out_dir", "models_dir"}
     assert set(parameters) == own | fields
     assert inspect.signature(bodycomp.train_segmentation).parameters["batch_size"].default == 4
+    nested = inspect.signature(bodycomp.prepare_segmentation).parameters
+    assert {"labels", "split", "levels_first_slice", "max_per_scan"} <= set(nested)
+    assert inspect.signature(bodycomp.evaluate).parameters["bootstrap"].default == 2000

@@ -58,24 +58,19 @@ def run(arguments: argparse.Namespace) -> int:
     share_cores()
     from rich.console import Console
 
-    from bodycomp.cli.terminal import say, study_progress
-    from bodycomp.review.session import refresh_reviewed
+    from bodycomp.cli.terminal import say
+    from bodycomp.interface.runs import run_analysis
     from bodycomp.study.inputs import read_input_list
-    from bodycomp.study.run import analyze_inputs
 
     listed = read_input_list(arguments.input_list) if arguments.input_list else ()
     options = read_options(arguments, AnalyzeOptions, inputs=(*arguments.inputs, *listed))
-    with study_progress() as progress:
-        report = analyze_inputs(options, progress)
-    refresh_reviewed(options.out_dir)
+    report = run_analysis(options, progress=True)
     if report.analyzed:
         Console().print(_table(report))
     say(
         *_reasons(report),
         *(f"refused: {refused.what}: {refused.reason}" for refused in report.refused),
-        f"{len(report.analyzed)} series measured, {len(report.refused)} refused, "
-        f"{len(report.not_chosen)} not chosen, {report.unreadable_count} files unreadable; "
-        f"results in {report.out_dir}",
+        str(report),
     )
     return 0 if report.analyzed else 1
 

@@ -42,21 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     import logging
 
     from bodycomp.cli.evaluate_summary import print_summary
-    from bodycomp.evaluation.run import evaluate
-    from bodycomp.progress import stage_progress
+    from bodycomp.interface.annotated import run_evaluation
 
     options = read_options(arguments, EvaluateOptions)
     logging.getLogger("bodycomp.dicom.series").setLevel(logging.WARNING)
-    stages = {
-        name: title
-        for name, title, wanted in (
-            ("segmentation", "slices with masks", options.truths.has_masks),
-            ("slice_selection", "slices of series", options.truths.slice_selection),
-            ("cases", "cases", options.truths.cases),
-        )
-        if wanted
-    }
-    with stage_progress(stages) as progress:
-        evaluation = evaluate(options, progress)
+    evaluation = run_evaluation(options, progress=True)
     print_summary(options, evaluation)
     return 0

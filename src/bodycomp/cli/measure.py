@@ -45,12 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     share_cores()
     import bodycomp
     from bodycomp.cli.terminal import say
-    from bodycomp.interface.keywords import keywords_of
+    from bodycomp.interface.mask import run_measuring
 
     options = read_options(arguments, MeasureOptions)
     scan = bodycomp.read_scan(arguments.scan, series=arguments.series, min_slices=1).with_subject(
         height_m=arguments.height_m, weight_kg=arguments.weight_kg, sex=arguments.sex
     )
-    result = bodycomp.measure(scan, arguments.mask, out=arguments.out, **keywords_of(options))
+    result = run_measuring(scan, arguments.mask, options, arguments.out)
     say(str(result), f"results in {arguments.out}")
     return 0

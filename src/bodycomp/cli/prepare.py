@@ -92,14 +92,11 @@ def set_up(parser: argparse.ArgumentParser) -> None:
 def run(task: type[SegmentationTask | SliceTask], arguments: argparse.Namespace) -> int:
     """Prepare a set, report what came of it, and fail if cases are missing."""
     from bodycomp.cli.prepare_summary import print_summary
-    from bodycomp.preparation.run import prepare
-    from bodycomp.progress import stage_progress
+    from bodycomp.interface.annotated import run_preparation
 
     options = read_options(arguments, PrepareOptions, task=task)
     _quiet_searches()
-    stages = {"cases": "cases", "writing": "writing", "checking": "reading again"}
-    with stage_progress(stages) as progress:
-        summary = prepare(options, progress)
+    summary = run_preparation(options, progress=True)
     print_summary(options, summary, allow_refused=arguments.allow_refused)
     return 0 if arguments.allow_refused or not summary.refused else 1
 

@@ -38,14 +38,14 @@ def set_up(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Validate the set, write the page and say where it is."""
     from bodycomp.cli.terminal import say
-    from bodycomp.cli.validate import validate_with_bar
+    from bodycomp.interface.runs import run_validation
     from bodycomp.report.training_set_page import counted, write_training_set_page
 
     checked = read_options(arguments, ValidationOptions)
     options = read_options(arguments, PageOptions, levels=checked.levels)
     data_dir = arguments.data_dir.resolve()
     out = arguments.out or data_dir.with_name(f"{data_dir.name}-show.html")
-    validation = validate_with_bar(arguments.data_dir, checked)
+    validation = run_validation(arguments.data_dir, checked, progress=True)
     write_training_set_page(out, validation, options)
     say(
         f"{counted(validation.errors, 'error')}, {counted(validation.warnings, 'warning')}; "

@@ -74,10 +74,7 @@ def run(kind: type[RunOptions], arguments: argparse.Namespace) -> int:
 
         sys.stdout.write("\n".join(dry_run(options).lines()) + "\n")
         return 0
-    from bodycomp.training.fit import train_segmentation, train_slice_selection
+    from bodycomp.interface.runs import run_training
 
-    if isinstance(options, SegmentationOptions):
-        train_segmentation(options)
-    elif isinstance(options, SliceSelectionOptions):
-        train_slice_selection(options)
+    run_training(options)
     return 0

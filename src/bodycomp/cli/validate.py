@@ -48,10 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bodycomp.cli import EXIT_FAILED
+    from bodycomp.interface.runs import run_validation
     from bodycomp.json_file import json_text, write_json
     from bodycomp.validation.validate import validation_to_dict
 
-    validation = validate_with_bar(arguments.data_dir, read_options(arguments, ValidationOptions))
+    options = read_options(arguments, ValidationOptions)
+    validation = run_validation(arguments.data_dir, options, progress=True)
     to_standard_output = arguments.json == "-"
     if to_standard_output:
         sys.stdout.write(json_text(validation_to_dict(validation)))
@@ -61,20 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     _print(console, validation)
     failed = validation.errors or (arguments.strict and validation.warnings)
     return EXIT_FAILED if failed else 0
-
-
-def validate_with_bar(data_dir: Path, options: ValidationOptions) -> Validation:
-    """Validate a training set under a progress bar."""
-    from bodycomp.networks.allocator import keep_freed_memory
-    from bodycomp.progress import make_bar
-    from bodycomp.validation.validate import validate_training_set
-
-    keep_freed_memory()
-    with make_bar() as bar:
-        task = bar.add_task("reading the training set", total=None)
-        return validate_training_set(
-            data_dir, options, lambda done, total: bar.update(task, completed=done, total=total)
-        )
 
 
 def _print(console: Console, validation: Validation) -> None:

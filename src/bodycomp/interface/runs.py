@@ -6,27 +6,30 @@ Each loads what it needs when it is called, so that importing this module is che
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from bodycomp.interface.keywords import PathLike, refuse_rest, take, takes
+from bodycomp.interface.keywords import PathLike, options_from, takes
 from bodycomp.progress import Progress, shown
-from bodycomp.study.options import AnalyzeOptions, DicomObject, StudyReport
+from bodycomp.study.options import AnalyzeOptions, StudyReport
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.validation.options import ValidationOptions
 
 if TYPE_CHECKING:
+    from bodycomp.training.options import RunOptions
     from bodycomp.validation.validate import Validation
 
+_ANALYZING: Final = {"search": "reading headers", "series": "series"}
 
-@takes(AnalyzeOptions, without=("out_dir", "models_dir"))
+
+@takes(AnalyzeOptions, without=("inputs", "out_dir", "models_dir"))
 def analyze(
     inputs: PathLike | Iterable[PathLike],
     out: PathLike,
     *,
     models: PathLike,
-    dicom: Iterable[str] = (),
+    workers: int = 0,
     progress: bool | Progress = False,
     **options: Any,
 ) -> StudyReport:
@@ -36,31 +39,18 @@ def analyze(
         inputs: One or several folders, zip files or single files of DICOM, NIfTI or NRRD.
         out: Folder to make: tables, a page, and a folder per study.
         models: Folder with both models.
-        dicom: DICOM objects to write, of "seg", "labelmap", "sr" and "overlay".
-        progress: True for bars, or a function of stage, steps done and all steps.
-        options: Fields of ``AnalyzeOptions``. Unless ``workers`` is 0, a script needs the usual
+        workers: Processes that read ahead. With 1, the command's default, a script needs the usual
             ``if __name__ == "__main__":`` around what it does.
+        progress: True for bars, or a function of stage, steps done and all steps.
+        options: Those of the command.
 
     Raises:
         InputNotFoundError, ModelError, OutputError, UsageError: As the command.
         RunInterruptedError: SIGTERM ended the run; it can be resumed.
     """
-    from bodycomp.review.session import refresh_reviewed  # noqa: PLC0415 - torch takes seconds
-    from bodycomp.study.run import analyze_inputs  # noqa: PLC0415
-
-    options |= {
-        "inputs": (inputs,) if isinstance(inputs, str | os.PathLike) else inputs,
-        "out_dir": out,
-        "models_dir": models,
-        "dicom": frozenset(map(DicomObject, dicom)),
-    }
-    parsed = take(AnalyzeOptions, options)
-    refuse_rest(analyze, options)
-    titles = {"search": "reading headers", "series": "series"}
-    with shown(progress, titles) as report:
-        found = analyze_inputs(parsed, report)
-    refresh_reviewed(parsed.out_dir)
-    return found
+    several = (inputs,) if isinstance(inputs, str | os.PathLike) else tuple(inputs)
+    known = {"workers": workers, "inputs": several, "out_dir": out, "models_dir": models, **options}
+    return run_analysis(options_from(analyze, AnalyzeOptions, known), progress)
 
 
 @takes(SegmentationOptions, without=("data_dir", "output_dir"))
@@ -70,7 +60,7 @@ def train_segmentation(data: PathLike, out: PathLike, **options: Any) -> Path:
     Args:
         data: The training set.
         out: Folder of runs; this one becomes ``out / name``.
-        options: Fields of ``SegmentationOptions``.
+        options: Those of the command.
 
     Returns:
         The run's folder; the best model lies in its ``model``.
@@ -79,11 +69,8 @@ def train_segmentation(data: PathLike, out: PathLike, **options: Any) -> Path:
         TrainingSetError, OutputError, UsageError, ModelError, TrainingError, RunInterruptedError:
             As the command.
     """
-    from bodycomp.training.fit import train_segmentation as train  # noqa: PLC0415 - torch
-
-    parsed = take(SegmentationOptions, options, data_dir=data, output_dir=out)
-    refuse_rest(train_segmentation, options)
-    return train(parsed)
+    known = {"data_dir": data, "output_dir": out, **options}
+    return run_training(options_from(train_segmentation, SegmentationOptions, known))
 
 
 @takes(SliceSelectionOptions, without=("data_dir", "output_dir"))
@@ -93,45 +80,61 @@ def train_slice_selection(data: PathLike, out: PathLike, **options: Any) -> Path
     Args:
         data: The training set.
         out: Folder of runs; this one becomes ``out / name``.
-        options: Fields of ``SliceSelectionOptions``.
+        options: Those of the command.
 
     Returns:
         As ``train_segmentation``, which raises the same.
     """
-    from bodycomp.training.fit import train_slice_selection as train  # noqa: PLC0415 - torch
-
-    parsed = take(SliceSelectionOptions, options, data_dir=data, output_dir=out)
-    refuse_rest(train_slice_selection, options)
-    return train(parsed)
+    known = {"data_dir": data, "output_dir": out, **options}
+    return run_training(options_from(train_slice_selection, SliceSelectionOptions, known))
 
 
-def validate(
-    data: PathLike,
-    *,
-    levels: Sequence[str] | None = None,
-    thoracic: bool = False,
-    allow_scaled_images: bool = False,
-    progress: bool | Progress = False,
-) -> Validation:
+@takes(ValidationOptions)
+def validate(data: PathLike, *, progress: bool | Progress = False, **options: Any) -> Validation:
     """List everything that is wrong or looks wrong with a training set, as ``bodycomp validate``.
 
     Args:
         data: The training set, of either kind.
-        levels: Levels of a slice-selection set; None for those with offsets in every split.
-        thoracic: A segmentation set without visceral fat.
-        allow_scaled_images: Report images that look windowed or scaled as a warning.
         progress: True for a bar, or a function of stage, steps done and all steps.
+        options: Those of the command.
 
     Raises:
         InputNotFoundError: It is not there.
         TrainingSetError: The folder holds no training set.
     """
-    from bodycomp.validation.validate import (  # noqa: PLC0415 - PyTorch takes seconds
-        validate_training_set,
-    )
+    return run_validation(Path(data), options_from(validate, ValidationOptions, options), progress)
 
-    options = ValidationOptions(tuple(levels) if levels else None, thoracic, allow_scaled_images)
+
+def run_analysis(options: AnalyzeOptions, progress: bool | Progress) -> StudyReport:
+    """Analyze; raises as ``analyze``."""
+    from bodycomp.review.session import refresh_reviewed  # noqa: PLC0415 - PyTorch takes seconds
+    from bodycomp.study.run import analyze_inputs  # noqa: PLC0415
+
+    with shown(progress, _ANALYZING) as report:
+        found = analyze_inputs(options, report)
+    refresh_reviewed(options.out_dir)
+    return found
+
+
+def run_training(options: RunOptions) -> Path:
+    """Train; raises as ``train_segmentation``."""
+    from bodycomp.training import fit  # noqa: PLC0415 - PyTorch takes seconds
+
+    if isinstance(options, SegmentationOptions):
+        return fit.train_segmentation(options)
+    assert isinstance(options, SliceSelectionOptions)
+    return fit.train_slice_selection(options)
+
+
+def run_validation(
+    data_dir: Path, options: ValidationOptions, progress: bool | Progress
+) -> Validation:
+    """Validate; raises as ``validate``."""
+    from bodycomp.networks.allocator import keep_freed_memory  # noqa: PLC0415 - PyTorch
+    from bodycomp.validation.validate import validate_training_set  # noqa: PLC0415
+
+    keep_freed_memory()
     with shown(progress, {"read": "reading the training set"}) as report:
         return validate_training_set(
-            Path(data), options, lambda done, total: report("read", done, total)
+            data_dir, options, lambda done, total: report("read", done, total)
         )

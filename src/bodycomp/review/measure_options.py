@@ -56,7 +56,7 @@ class MeasureOptions:
         metavar="MM",
         at_least=0,
         help="average over the slices within this height in mm, centered on the level "
-        "(default {default:g}: the nearest slice alone)",
+        "(default {default}: the nearest slice alone)",
     )
     dicom: frozenset[DicomObject] = option(
         frozenset(),

@@ -42,7 +42,7 @@ _ROUNDING_OF_VALUES: Final = 1e-14
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A number that summarises cases.
+    """A number that summarizes cases.
 
     Attributes:
         formula: Its values under many weightings.

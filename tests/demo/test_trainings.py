@@ -7,13 +7,13 @@ import pytest
 from bodycomp.cli import build_parser
 from bodycomp.demo.options import DemoOptions
 from bodycomp.demo.run import segmentation_training, slice_selection_training
-from bodycomp.demo.trainings import Training, train_side_by_side
+from bodycomp.demo.trainings import DemoTraining, train_side_by_side
 from bodycomp.errors import TrainingError
 
 
 def test_a_failed_training_is_reported_with_its_log_and_command(tmp_path: Path) -> None:
     trainings = [
-        Training(network, tmp_path / "nothing", tmp_path / "models", 1.0, ())
+        DemoTraining(network, tmp_path / "nothing", tmp_path / "models", 1.0, ())
         for network in ("segmentation", "slice-selection")
     ]
     with pytest.raises(TrainingError) as failure:

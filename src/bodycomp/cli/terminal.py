@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bodycomp.progress import Progress, make_bar, stage_progress
 
 if TYPE_CHECKING:
-    from bodycomp.demo.trainings import Training, TrainingProgress
+    from bodycomp.demo.trainings import DemoTraining, TrainingProgress
 
 
 def say(*lines: str) -> None:
@@ -40,7 +40,7 @@ TRAINING_METRICS = ("val_dice_mean", "val_found_L3", "val_located_error_mm_L3")
 
 
 @contextmanager
-def training_progress(trainings: Sequence[Training]) -> Iterator[TrainingProgress]:
+def training_progress(trainings: Sequence[DemoTraining]) -> Iterator[TrainingProgress]:
     """Yield a progress function with a bar per training, or a line per epoch without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
@@ -58,7 +58,7 @@ def training_progress(trainings: Sequence[Training]) -> Iterator[TrainingProgres
             for training in trainings
         }
 
-        def show(training: Training, minutes: float) -> None:
+        def show(training: DemoTraining, minutes: float) -> None:
             row = training.latest_metrics()
             status = f"{minutes:.1f} of {training.minutes:.1f} min" + "".join(
                 f"  {name.removeprefix('val_')} {float(row[name]):.3g}"

@@ -18,7 +18,7 @@ from bodycomp.cohort.write import SEGMENTATION_FOLDER as MASKS_FOLDER
 from bodycomp.cohort.write import SLICE_SELECTION_FOLDER as OFFSETS_FOLDER
 from bodycomp.cohort.write import write_cohort
 from bodycomp.demo.options import DemoOptions
-from bodycomp.demo.trainings import Training, TrainingProgress, train_side_by_side
+from bodycomp.demo.trainings import DemoTraining, TrainingProgress, train_side_by_side
 from bodycomp.evaluation.document import EvaluationDocument
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
@@ -56,7 +56,7 @@ class DemoProgress:
     """
 
     patients: Callable[[int], AbstractContextManager[Callable[[int], None]]]
-    trainings: Callable[[Sequence[Training]], AbstractContextManager[TrainingProgress]]
+    trainings: Callable[[Sequence[DemoTraining]], AbstractContextManager[TrainingProgress]]
     study: Callable[[], AbstractContextManager[Progress]]
     evaluation: Callable[[], AbstractContextManager[Progress]]
 
@@ -129,13 +129,13 @@ def _clear(folder: Path, *, overwrite: bool) -> None:
 
 def segmentation_training(
     options: DemoOptions, cohort: Path, models: Path, minutes: float
-) -> Training:
+) -> DemoTraining:
     """Return how the demo trains the U-Net: half the default width, small batches.
 
     In a few minutes on two cores more steps are worth more than a wider network.
     """
     width = "-C 8 16 32 64 128 256 -M 128 64 32 16 8"
-    return Training(
+    return DemoTraining(
         network=SEGMENTATION_FOLDER,
         data_dir=cohort / MASKS_FOLDER,
         models_dir=models,
@@ -149,9 +149,9 @@ def segmentation_training(
 
 def slice_selection_training(
     options: DemoOptions, cohort: Path, models: Path, minutes: float
-) -> Training:
+) -> DemoTraining:
     """Return how the demo trains the DenseNet: a third of its depth, for the same reason."""
-    return Training(
+    return DemoTraining(
         network=SLICE_SELECTION_FOLDER,
         data_dir=cohort / OFFSETS_FOLDER,
         models_dir=models,

@@ -25,7 +25,7 @@ LOG_LINES_SHOWN: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class DemoTraining:
     """One training.
 
     Attributes:
@@ -74,11 +74,11 @@ class Training:
         return rows[-1] if rows else {}
 
 
-TrainingProgress = Callable[[Training, float], None]
+TrainingProgress = Callable[[DemoTraining, float], None]
 """Called about once a second for each training with the minutes that it has run."""
 
 
-def train_side_by_side(trainings: Sequence[Training], progress: TrainingProgress) -> None:
+def train_side_by_side(trainings: Sequence[DemoTraining], progress: TrainingProgress) -> None:
     """Run the trainings at the same time, the cores shared among them.
 
     Raises:
@@ -114,7 +114,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _failure(training: Training) -> TrainingError:
+def _failure(training: DemoTraining) -> TrainingError:
     lines = training.log.read_text(errors="replace").splitlines()
     return TrainingError(
         f"the training of the {training.network} network failed:\n"

@@ -36,7 +36,7 @@ def run(arguments):
 
 parser = bodycomp.cli.build_parser()
 parser.parse_args = lambda _: Namespace(run=run, debug="--debug" in sys.argv, quiet=False)
-bodycomp.cli.build_parser = lambda: parser
+bodycomp.cli.build_parser = lambda *_: parser
 sys.exit(bodycomp.cli.main([]))
 """
 

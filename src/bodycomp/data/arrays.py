@@ -144,6 +144,10 @@ def _contents(folder: Path) -> str:
 class SampleFile:
     """Reads samples of one array; to be made anew in each process that is not forked.
 
+    Every page of a mapped array that was touched counts as this process's memory, and a file that
+    is cut short meanwhile ends the process. Where samples lie one after another in the machine's
+    own byte order, they are read from the file instead.
+
     Args:
         array: (N, ...) samples, usually mapped.
     """

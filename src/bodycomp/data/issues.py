@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -60,6 +60,10 @@ class Place:
     where: str
     split: str | None = None
     index: int | None = None
+
+
+PlaceOf = Callable[[str, int], Place]
+"""Returns how a sample of a split is called."""
 
 
 def sample_place(split: str, index: int, what: str = "images") -> Place:

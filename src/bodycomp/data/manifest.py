@@ -23,6 +23,8 @@ MANIFEST_NAME: Final = "manifest.csv"
 DIGEST_BYTES: Final = 16
 _HINT: Final = "Prepare the set again, or remove the manifest if the set was changed by hand."
 
+REQUIRED_COLUMNS: Final = ("split", "index", "patient")
+
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
@@ -63,7 +65,6 @@ class ManifestRow:
 
 
 COLUMNS: Final = tuple(field.name for field in fields(ManifestRow))
-REQUIRED_COLUMNS: Final = ("split", "index", "patient")
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,13 @@ from bodycomp.storage import atomic_file
 SAMPLE_SHAPE: Final = (*SEGMENTATION_SIZE, 1)
 _SHAPE_TEXT: Final = "(samples, 512, 512, 1)"
 
+DECLARATION: Final = {"not_annotated": NOT_ANNOTATED_LABEL}
+LABELS_FILE: Final = Rule(
+    "labels-file",
+    "error",
+    f"Write {json.dumps(DECLARATION)} into it, or remove it if every pixel is annotated.",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class SegmentationSplit:
@@ -154,14 +161,6 @@ def _wrong_images(header: ArrayHeader) -> Iterator[Issue]:
         yield error("images-dtype", name, message, hint)
 
 
-DECLARATION: Final = {"not_annotated": NOT_ANNOTATED_LABEL}
-LABELS_FILE: Final = Rule(
-    "labels-file",
-    "error",
-    f"Write {json.dumps(DECLARATION)} into it, or remove it if every pixel is annotated.",
-)
-
-
 def declare_not_annotated(data_dir: Path) -> None:
     """Write that 255 in the masks of a set means not annotated."""
     text = json.dumps(DECLARATION) + "\n"
@@ -170,7 +169,11 @@ def declare_not_annotated(data_dir: Path) -> None:
 
 
 def read_declaration(data_dir: Path) -> bool | Issue:
-    """Return whether 255 means not annotated, or why the file that should say so cannot be used."""
+    """Return whether 255 means not annotated, or why the file that should say so cannot be used.
+
+    It lies beside the masks, so that it travels with them. Without it 255 is a label that a mask
+    must not have: a mask that was scaled to 0..255 is not taken for one that is not finished.
+    """
     path = data_dir / LABELS_NAME
     if not path.exists():
         return False

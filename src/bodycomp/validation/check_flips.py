@@ -1,19 +1,24 @@
 """Bodies that are upside down or mirrored, unlike the others of the set or unlike any body.
 
+The body's box is cut out and brought to 24 x 24 parts. What a mirror changes is the difference D of
+this picture and its mirror image. A sample's score is its product with the mean of D over the other
+samples, each part weighted by the inverse of its variance: a linear discriminant between bodies as
+they are and mirrored bodies, positive for a body like the others, negative for a mirrored one.
+
 What was measured, and what no rule here can see: docs/validation.md.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.issues import Issue, Place, Rule
+from bodycomp.data.issues import Issue, Place, PlaceOf, Rule
 from bodycomp.validation.details import ALIGNED_SIDE, DetailStore, Gathered
 
 UPSIDE_DOWN: Final = Rule(
@@ -43,7 +48,15 @@ CLEAR_MEAN: Final = 4.0
 
 FEWEST_IN_GROUP, FEWEST_GROUPS, FEWEST_IN_SPLIT = 5, 8, 30
 
-PlaceOf = Callable[[str, int], Place]
+UP_DOWN, LEFT_RIGHT = 1, 2
+"""Axes of (sample, row, column) that a mirror turns round."""
+
+FOLDS: Final = 12
+"""A sample is compared with the other folds, so that a patient is not compared with itself."""
+
+FEWEST_OTHERS: Final = 30
+VARIANCE_FLOOR: Final = 0.05
+CHUNK: Final = 1024
 
 
 def check_flips(
@@ -144,17 +157,6 @@ def _clear_mean(values: NDArray[np.float64]) -> float | None:
     mean = float(known.mean())
     error = float(known.std(ddof=1)) / math.sqrt(len(known))
     return mean if abs(mean) > CLEAR_MEAN * error else None
-
-
-UP_DOWN, LEFT_RIGHT = 1, 2
-"""Axes of (sample, row, column) that a mirror turns round."""
-
-FOLDS: Final = 12
-"""A sample is compared with the other folds, so that a patient is not compared with itself."""
-
-FEWEST_OTHERS: Final = 30
-VARIANCE_FLOOR: Final = 0.05
-CHUNK: Final = 1024
 
 
 @dataclass(frozen=True, eq=False)

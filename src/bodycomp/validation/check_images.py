@@ -62,6 +62,30 @@ EDGES_CUT: Final = 4
 TALL: Final = 1.15
 """Bodies of the phantom are 0.67 to 0.84 times as high as wide."""
 
+PNG_INVERTED: Final = Rule(
+    "png-inverted", "error", "Write grey = 255 - grey: air is black and bone is white."
+)
+
+PNG_NOT_WINDOWED: Final = Rule(
+    "png-not-windowed",
+    "warning",
+    "Window the HU at level 40, width 400 before scaling: what lies outside is cut off on purpose.",
+)
+
+PNG_WITHOUT_TISSUE: Final = Rule(
+    "png-without-tissue",
+    "error",
+    "Check the HU before windowing, rescale slope and intercept applied once: water is 0, air "
+    "-1000 HU.",
+)
+
+WHITE_BORDER: Final = 200.0
+BLACK_SHARE, WHITE_SHARE = 0.1, 1e-4
+"""Phantom slices are black in 0.30 to 0.83 of their pixels, white in a median of 0.004."""
+
+SOFT_GREY: Final = (40.0, 170.0)
+"""Mean grey of the body: 53 to 141 in phantom slices."""
+
 
 def check_hu(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
     """Yield what is wrong with the images of a split, from ``SAMPLE_FACTS``."""
@@ -153,30 +177,6 @@ def _check_tissues(place: Place, sample: np.void) -> Iterator[Issue]:
             name = tissue.title.lower()
             message = f"expected a mean of {low} to {high} HU in {name}, found {mean:.0f}"
             yield HU_IMPLAUSIBLE.broken(place, message, mean)
-
-
-PNG_INVERTED: Final = Rule(
-    "png-inverted", "error", "Write grey = 255 - grey: air is black and bone is white."
-)
-PNG_NOT_WINDOWED: Final = Rule(
-    "png-not-windowed",
-    "warning",
-    "Window the HU at level 40, width 400 before scaling: what lies outside is cut off on purpose.",
-)
-
-PNG_WITHOUT_TISSUE: Final = Rule(
-    "png-without-tissue",
-    "error",
-    "Check the HU before windowing, rescale slope and intercept applied once: water is 0, air "
-    "-1000 HU.",
-)
-
-WHITE_BORDER: Final = 200.0
-BLACK_SHARE, WHITE_SHARE = 0.1, 1e-4
-"""Phantom slices are black in 0.30 to 0.83 of their pixels, white in a median of 0.004."""
-
-SOFT_GREY: Final = (40.0, 170.0)
-"""Mean grey of the body: 53 to 141 in phantom slices."""
 
 
 def check_greys(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:

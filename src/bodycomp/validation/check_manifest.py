@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.issues import Issue, Place, Rule, row_place
+from bodycomp.data.issues import Issue, Place, PlaceOf, Rule, row_place
 from bodycomp.data.layout import SPLITS, offset_column
 from bodycomp.data.manifest import MANIFEST_NAME, Manifest, read_manifest
 from bodycomp.data.slice_set import SliceSplit
@@ -72,7 +72,7 @@ def open_manifest(
 def check_manifest(
     manifest: Manifest | None,
     digests: Mapping[str, Mapping[str, Sequence[str]]],
-    **place_of: Callable[[str, int], Place],
+    **place_of: PlaceOf,
 ) -> Iterator[Issue]:
     """Yield splits that share patients or series, and samples that are not those prepared.
 

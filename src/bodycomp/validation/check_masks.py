@@ -93,6 +93,9 @@ OUTERMOST_SHARE: Final = 0.6
 USUAL_SHARE: Final = 0.9
 
 
+_Broken = tuple[Rule, str, float | int]
+
+
 def check_masks(split: str, facts: NDArray[np.void], tissues: Sequence[Tissue]) -> Iterator[Issue]:
     """Yield what is wrong with the masks of a split, from ``SAMPLE_FACTS``."""
     usual = _usual_tissues(facts, tissues)
@@ -116,9 +119,6 @@ def _unlabelled(place: Place, unknown: int) -> Iterator[Issue]:
         yield MASK_EMPTY.broken(place, "expected labelled tissue, found background alone", 0)
     elif unknown == np.prod(SEGMENTATION_SIZE):
         yield MASK_NOT_ANNOTATED.broken(place, "expected annotated pixels, found none", 0)
-
-
-_Broken = tuple[Rule, str, float | int]
 
 
 def _fit(sample: np.void) -> Iterator[_Broken]:

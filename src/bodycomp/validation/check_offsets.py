@@ -33,11 +33,32 @@ LEVEL_DISTANCE: Final = Rule(
 )
 
 LONGEST_BODY_MM: Final = 2500.0
-
 STEP_MM: Final = (9.0, 55.0)
 """From one level to the next. Vertebra and disc take 18 to 40 mm in adults, least in the neck, most
 in the lumbar spine (Busscher et al., Eur Spine J 19, 2010; the phantom: 20 to 42 mm), and half of
 that in small children."""
+
+OFFSET_REVERSED: Final = Rule(
+    "offset-reversed",
+    "warning",
+    "Offsets are positive above the level, towards the head: turn their sign, or the slice order.",
+)
+
+SET_REVERSED: Final = Rule(
+    "set-reversed",
+    "error",
+    "Offsets are positive above the level, towards the head: turn signs.",
+)
+
+LUNG_SHARE: Final = 0.15
+"""Share of the body that is black; slices through the lungs have more, bowel gas makes less."""
+
+FEWEST_SLICES: Final = 3
+BELOW: Final = -0.15
+"""Of the series' extent; in phantom series lungs lie 0.3 to 0.7 of it above the rest."""
+
+MOST_SERIES: Final = 0.5
+FEWEST_SERIES: Final = 3
 
 
 def check_rows(split: SliceSplit, levels: Sequence[str]) -> Iterator[Issue]:
@@ -83,28 +104,6 @@ def _check_pair(
                 f"found {distance_mm:g} mm"
             )
             yield LEVEL_DISTANCE.broken(place, message, distance_mm)
-
-
-OFFSET_REVERSED: Final = Rule(
-    "offset-reversed",
-    "warning",
-    "Offsets are positive above the level, towards the head: turn their sign, or the slice order.",
-)
-SET_REVERSED: Final = Rule(
-    "set-reversed",
-    "error",
-    "Offsets are positive above the level, towards the head: turn signs.",
-)
-
-LUNG_SHARE: Final = 0.15
-"""Share of the body that is black; slices through the lungs have more, bowel gas makes less."""
-
-FEWEST_SLICES: Final = 3
-BELOW: Final = -0.15
-"""Of the series' extent; in phantom series lungs lie 0.3 to 0.7 of it above the rest."""
-
-MOST_SERIES: Final = 0.5
-FEWEST_SERIES: Final = 3
 
 
 def check_direction(split: SliceSplit, facts: NDArray[np.void]) -> Iterator[Issue]:

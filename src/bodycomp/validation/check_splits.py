@@ -29,6 +29,23 @@ HU_APART: Final = 25.0
 
 FEWEST_TO_COMPARE: Final = 5
 
+LEVEL_RARE: Final = Rule(
+    "level-rare",
+    "warning",
+    "Annotate the level in more patients, or leave it out of -L.",
+)
+
+OFFSETS_DIFFER: Final = Rule(
+    "offsets-differ",
+    "warning",
+    "Make splits by chance among patients of all scan ranges; heights never learnt are guessed.",
+)
+
+FEWEST_SERIES: Final = 3
+FEWEST_ROWS: Final = 20
+OVERLAP: Final = 0.5
+"""Phantom splits share 0.85 and more of the heights that both have."""
+
 
 def check_split_sizes(facts: Mapping[str, NDArray[np.void]]) -> Iterator[Issue]:
     """Yield splits of too few samples."""
@@ -57,23 +74,6 @@ def check_hu_of_splits(facts: Mapping[str, NDArray[np.void]]) -> Iterator[Issue]
                     f"{apart:+.0f} HU from it"
                 )
                 yield SPLITS_DIFFER.broken(Place(f"{split}_images.npy", split), message, apart)
-
-
-LEVEL_RARE: Final = Rule(
-    "level-rare",
-    "warning",
-    "Annotate the level in more patients, or leave it out of -L.",
-)
-OFFSETS_DIFFER: Final = Rule(
-    "offsets-differ",
-    "warning",
-    "Make splits by chance among patients of all scan ranges; heights never learnt are guessed.",
-)
-
-FEWEST_SERIES: Final = 3
-FEWEST_ROWS: Final = 20
-OVERLAP: Final = 0.5
-"""Phantom splits share 0.85 and more of the heights that both have."""
 
 
 def check_levels_of_splits(

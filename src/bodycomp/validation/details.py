@@ -21,6 +21,29 @@ DIGEST_BYTES: Final = 16
 ROW_STEP: Final = 4
 """Every fourth row distinguishes two scans and costs a quarter of the time."""
 
+HASH_SIDE: Final = 8
+THUMBNAIL_SIDE: Final = 32
+FLAT_GREY: Final = 1.0
+"""An image whose parts differ by less, of 255 grey levels, shows nothing."""
+
+GRAIN_SIDE: Final = 48
+GRAIN_MARGIN: Final = 2
+"""Grains are compared under shifts of up to so many pixels."""
+
+ALIGNED_SIDE: Final = 24
+_GRAIN: Final = GRAIN_SIDE + 2 * GRAIN_MARGIN
+DETAIL: Final = np.dtype(
+    [
+        ("known", "u1"),
+        ("thumbnail", "<f2", (THUMBNAIL_SIDE, THUMBNAIL_SIDE)),
+        ("grain", "i1", (_GRAIN, _GRAIN)),
+        ("aligned", "<f2", (ALIGNED_SIDE, ALIGNED_SIDE)),
+    ]
+)
+"""Per image, in grey levels 0..255 of the window 40/400: means of 32 x 32 parts; half the
+Laplacian of the 52 x 52 pixels in the middle, which is mostly noise and so the image's own; and the
+24 x 24 parts of the body's box, less their mean and in units of their standard deviation."""
+
 
 def image_digest(image: NDArray[np.generic]) -> bytes:
     """Return a digest of a (row, column) image that does not depend on its dtype.
@@ -32,12 +55,6 @@ def image_digest(image: NDArray[np.generic]) -> bytes:
         rows = np.ascontiguousarray(image[::ROW_STEP], dtype=np.float32)
     rows = rows + np.float32(0)  # -0.0 and 0.0 are the same grey
     return hashlib.blake2b(rows.data, digest_size=DIGEST_BYTES).digest()
-
-
-HASH_SIDE: Final = 8
-THUMBNAIL_SIDE: Final = 32
-FLAT_GREY: Final = 1.0
-"""An image whose parts differ by less, of 255 grey levels, shows nothing."""
 
 
 def part_means(image: NDArray[Any], side: int) -> NDArray[np.float32]:
@@ -82,26 +99,6 @@ def _cosines(side: int) -> NDArray[np.float32]:
     """Return the lowest rows of the discrete cosine transform of type II."""
     k, n = np.arange(HASH_SIDE)[:, None], np.arange(side)[None, :]
     return np.cos(np.pi * k * (2 * n + 1) / (2 * side)).astype(np.float32)
-
-
-GRAIN_SIDE: Final = 48
-GRAIN_MARGIN: Final = 2
-"""Grains are compared under shifts of up to so many pixels."""
-
-ALIGNED_SIDE: Final = 24
-
-_GRAIN: Final = GRAIN_SIDE + 2 * GRAIN_MARGIN
-DETAIL: Final = np.dtype(
-    [
-        ("known", "u1"),
-        ("thumbnail", "<f2", (THUMBNAIL_SIDE, THUMBNAIL_SIDE)),
-        ("grain", "i1", (_GRAIN, _GRAIN)),
-        ("aligned", "<f2", (ALIGNED_SIDE, ALIGNED_SIDE)),
-    ]
-)
-"""Per image, in grey levels 0..255 of the window 40/400: means of 32 x 32 parts; half the
-Laplacian of the 52 x 52 pixels in the middle, which is mostly noise and so the image's own; and the
-24 x 24 parts of the body's box, less their mean and in units of their standard deviation."""
 
 
 def describe_details(

@@ -88,6 +88,19 @@ share of labelled pixels whose HU their tissue has (``FITTING_HU``), NaN without
 ``tissue_share`` is the share of all pixels whose HU lie within ``TISSUE_HU``, ``matter_share`` of
 those above ``GAS_HU``."""
 
+FIT_GAIN, GOOD_FIT = 0.1, 0.85
+"""Phantom masks fit by 0.957 and more, mirrored ones by 0.84 and less."""
+
+LEAST_FAT, LEAST_LABELLED = 0.1, 0.2
+"""Shares of the labels and of the body. A small label finds a place to fit somewhere; muscle alone
+fits in every organ."""
+
+SHIFTS_HU: Final = (1024, 1000, -1024, -1000)
+"""Stored values instead of HU, or the intercept applied twice (DICOM PS3.3 C.11.1.1.2)."""
+
+FEWEST_PIXELS: Final = 200
+"""Means of fewer pixels say little."""
+
 
 def describe_sample(
     hu: NDArray[Any], labels: NDArray[np.uint8], ends: tuple[float, float]
@@ -236,20 +249,6 @@ def _rim_pixels(labels: NDArray[np.uint8]) -> int:
     ends = flat[:-2] ^ flat[2:]
     between = (flat[1:-1] == 1) & (ends == 2) & ((flat[:-2] & 1) == 0)
     return int(np.count_nonzero(between))
-
-
-FIT_GAIN, GOOD_FIT = 0.1, 0.85
-"""Phantom masks fit by 0.957 and more, mirrored ones by 0.84 and less."""
-
-LEAST_FAT, LEAST_LABELLED = 0.1, 0.2
-"""Shares of the labels and of the body. A small label finds a place to fit somewhere; muscle alone
-fits in every organ."""
-
-SHIFTS_HU: Final = (1024, 1000, -1024, -1000)
-"""Stored values instead of HU, or the intercept applied twice (DICOM PS3.3 C.11.1.1.2)."""
-
-FEWEST_PIXELS: Final = 200
-"""Means of fewer pixels say little."""
 
 
 def is_turned(sample: np.void) -> bool:

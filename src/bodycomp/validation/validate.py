@@ -29,6 +29,10 @@ _LOOKED_FOR = (
     "train_images.npy and train_masks.npy (segmentation), or images/ and meta/ (slice selection)"
 )
 
+SCHEMA: Final = "bodycomp-validation"
+SCHEMA_VERSION: Final = 2
+"""Grows when a key changes its meaning or goes; new keys may come without."""
+
 
 @dataclass(frozen=True, eq=False)
 class Validation:
@@ -138,11 +142,6 @@ def levels_of(data_dir: Path) -> tuple[str, ...]:
         if names:
             return head_to_feet(names)
     return (DEFAULT_LEVEL,)
-
-
-SCHEMA: Final = "bodycomp-validation"
-SCHEMA_VERSION: Final = 2
-"""Grows when a key changes its meaning or goes; new keys may come without."""
 
 
 def validation_to_dict(validation: Validation) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import errno
 import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache
@@ -63,21 +63,21 @@ LEVEL_SAMPLE_BYTES: Final = 60_000
 
 def make_shards(
     shards: Sequence[Shard], task: Task, processes: int
-) -> Iterator[tuple[Shard, RefusedCase | None]]:
-    """Make shards, yielding each when it is finished or its case refused, in any order.
+) -> Iterator[RefusedCase | None]:
+    """Make shards, yielding for each, in any order, why its case is refused; None if finished.
 
     Raises:
         OutputError: The disk is full, or a process was ended from outside.
     """
     if min(processes, len(shards)) <= 1:
-        for shard in shards:
-            yield shard, make_shard(shard, task)
+        yield from (make_shard(shard, task) for shard in shards)
         return
     others = set(multiprocessing.active_children())
     pool = helper_processes(processes)
     done = False
     try:
-        yield from _finished(pool, shards, task, ahead=2 * processes)
+        futures = [pool.submit(make_shard, shard, task) for shard in shards]
+        yield from (future.result() for future in as_completed(futures))
         done = True
     except BrokenProcessPool as error:
         raise OutputError(
@@ -89,22 +89,6 @@ def make_shards(
             for child in set(multiprocessing.active_children()) - others:
                 child.terminate()
         pool.shutdown(wait=done, cancel_futures=True)
-
-
-def _finished(
-    pool: ProcessPoolExecutor, shards: Sequence[Shard], task: Task, ahead: int
-) -> Iterator[tuple[Shard, RefusedCase | None]]:
-    running: dict[Future[RefusedCase | None], Shard] = {}
-    waiting = iter(shards)
-    while True:
-        for shard in waiting:
-            running[pool.submit(make_shard, shard, task)] = shard
-            if len(running) == ahead:
-                break
-        if not running:
-            return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            yield running.pop(future), future.result()
 
 
 def make_shard(shard: Shard, task: Task) -> RefusedCase | None:

@@ -149,7 +149,7 @@ def _make_all(
     progress("cases", done, len(shards))
     refused: dict[str, RefusedCase] = {}
     processes = options.jobs or len(os.sched_getaffinity(0))
-    for _, refusal in make_shards(waiting, options.task, processes):
+    for refusal in make_shards(waiting, options.task, processes):
         done += 1
         if refusal is not None:
             refused[refusal.where] = refusal

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bodycomp.dicom.file_header import FileHeader
-from bodycomp.dicom.grouping import Group, group_files
+from bodycomp.dicom.grouping import Group, group_files, refuse_split_series
 from bodycomp.dicom.series_identity import IDENTITY, by_series
-from bodycomp.dicom.split_uids import refuse_split_series
 from support.image_headers import image_header
 
 FIELDS = tuple(IDENTITY.values())

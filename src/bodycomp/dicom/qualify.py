@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from pydicom.uid import (
@@ -12,7 +13,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
-from bodycomp.dicom.candidate import RefusalKind, is_original
+from bodycomp.dicom.candidate import Refusal, RefusalKind, is_original
 from bodycomp.dicom.file_header import FileHeader
 from bodycomp.dicom.frames import ENHANCED_CT
 from bodycomp.dicom.pixels import why_not_decodable
@@ -164,3 +165,22 @@ def ranking_penalties(header: FileHeader) -> tuple[str, ...]:
         "its description names a map rather than HU": bool(_MAP.search(text)),
     }
     return tuple(reason for reason, holds in penalties.items() if holds)
+
+
+def refusal_of(headers: Sequence[FileHeader], defect: Defect) -> Refusal:
+    """Return the refusal of images that share a defect."""
+    first = headers[0]
+    number = "?" if first.series_number is None else str(first.series_number)
+    images = "1 image" if len(headers) == 1 else f"{len(headers)} images"
+    kind, reason = defect
+    return Refusal(
+        what=f"series {number}, {images}",
+        kind=kind,
+        reason=reason,
+        study_uid=first.study_uid,
+        series_uid=first.series_uid,
+        file_count=len(headers),
+        series_number=first.series_number,
+        description=first.description,
+        patient_id=first.patient_id,
+    )

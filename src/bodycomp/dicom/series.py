@@ -11,8 +11,7 @@ from typing import Final
 from bodycomp.dicom.candidate import CandidateSeries, Refusal, RefusalKind
 from bodycomp.dicom.file_header import FileHeader, read_headers
 from bodycomp.dicom.file_list import list_files
-from bodycomp.dicom.grouping import group_files
-from bodycomp.dicom.split_uids import refuse_split_series
+from bodycomp.dicom.grouping import group_files, refuse_split_series
 from bodycomp.dicom.stacks import qualify
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import MIN_SLICES

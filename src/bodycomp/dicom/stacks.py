@@ -18,7 +18,7 @@ from bodycomp.dicom.duplicates import (
 from bodycomp.dicom.file_header import FileHeader
 from bodycomp.dicom.geometry import spacing_note, stacking_of
 from bodycomp.dicom.grouping import Group, split_at_gaps
-from bodycomp.dicom.qualify import Defect, ranking_penalties
+from bodycomp.dicom.qualify import ranking_penalties, refusal_of
 from bodycomp.dicom.series_identity import IDENTITY
 from bodycomp.imaging.volume import tilt_note, too_few_slices
 from bodycomp.subject import subject_from
@@ -165,22 +165,3 @@ def _marks(header: FileHeader) -> tuple[str, ...]:
     place = () if header.series_uid else (header.folder, header.series_number, header.description)
     grid = (header.frame_of_reference_uid, header.rows, header.columns, header.orientation)
     return (*divider_values(header), *map(str, (*place, *grid)))
-
-
-def refusal_of(headers: Sequence[FileHeader], defect: Defect) -> Refusal:
-    """Return the refusal of images that share a defect."""
-    first = headers[0]
-    number = "?" if first.series_number is None else str(first.series_number)
-    images = "1 image" if len(headers) == 1 else f"{len(headers)} images"
-    kind, reason = defect
-    return Refusal(
-        what=f"series {number}, {images}",
-        kind=kind,
-        reason=reason,
-        study_uid=first.study_uid,
-        series_uid=first.series_uid,
-        file_count=len(headers),
-        series_number=first.series_number,
-        description=first.description,
-        patient_id=first.patient_id,
-    )

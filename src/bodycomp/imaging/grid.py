@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.errors import ImageError, SeriesError
-from bodycomp.imaging.hu_range import AIR_HU, HU_HINT, why_not_hu
+from bodycomp.imaging.hu_range import BLANK_HU, HU_HINT, why_not_hu
 from bodycomp.imaging.volume import (
     MAX_OBLIQUITY_DEGREES,
     MAX_SHEAR_DEGREES,
@@ -115,7 +115,7 @@ def blank_volume(grid: Grid, where: str) -> Volume:
     Raises:
         SeriesError: Sheared, or further from axial than slices may be.
     """
-    hu, affine = _upright(np.full(grid.shape, AIR_HU, np.int16), grid, where)
+    hu, affine = _upright(np.full(grid.shape, BLANK_HU, np.int16), grid, where)
     return _volume(np.ascontiguousarray(hu), affine, where)
 
 

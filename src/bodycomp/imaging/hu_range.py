@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-AIR_HU: Final = -1000
+BLANK_HU: Final = -1000
+"""Of volumes without a scan: air."""
 LOWEST_AIR_HU: Final = -1100.0
 """Air with some noise. What is lower is padding, or undershoot beside metal."""
-AIR_BELOW_HU: Final = -200.0
+_LOWEST_BODY_HU: Final = -200.0
 """Nothing in the body but gas and lung is below this, and a slice shows air around the body."""
 TISSUE_HU: Final = (-200.0, 200.0)
 """Fat, water, muscle and organs, with their noise."""
@@ -95,7 +96,7 @@ def implausible_hu(hu: NDArray[Any]) -> str | None:
         values = values[values > low]  # padding has one value
     air_fault = _air_fault(values)
     if air_fault is not None:
-        return f"expected HU with air far below {AIR_BELOW_HU:.0f}, found {found}{air_fault}"
+        return f"expected HU with air far below {_LOWEST_BODY_HU:.0f}, found {found}{air_fault}"
     tissue = _share(values, *TISSUE_HU)
     if not lacks_tissue(tissue, _share(values, GAS_HU, np.inf)):
         return None
@@ -144,7 +145,7 @@ def _air_fault(values: NDArray[Any]) -> str | None:
     values that have no air: grey levels, or HU with a window or an offset.
     """
     gas = values[(values >= LOWEST_AIR_HU) & (values <= GAS_HU)]
-    if not gas.size and not np.any(values <= AIR_BELOW_HU):
+    if not gas.size and not np.any(values <= _LOWEST_BODY_HU):
         return ""
     others, apart = values, ""
     if gas.size:

@@ -41,7 +41,7 @@ FEWEST_TO_CLIP: Final = 5
 BONE_HU: Final = 2000.0
 """Metal and dense bone go beyond; scanners end at 3071 HU."""
 
-AIR_BELOW_HU: Final = -500
+NO_AIR_ABOVE_HU: Final = -500
 """Every raw slice of a body holds air outside or inside it, near -1000 HU."""
 
 LARGEST_LABEL: Final = 3
@@ -240,7 +240,7 @@ def _check_range(scan: SplitScan, split: str, *, allow_scaled: bool) -> Iterator
             "meant, use --allow-scaled-images."
         )
         yield (warning if allow_scaled else error)("scaled-images", place, message, hint)
-    elif low.min() > AIR_BELOW_HU:
+    elif low.min() > NO_AIR_ABOVE_HU:
         message = f"expected raw HU with air near -1000, {found}"
         hint = "Check that the rescale intercept was applied and that no window was."
         yield warning("no-air", place, message, hint)

@@ -17,7 +17,7 @@ from bodycomp.progress import no_progress
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.run import analyze_inputs
-from bodycomp.study.search import find_work
+from bodycomp.study.search import opened_work
 from support.odd_studies import ODD_STUDIES, PATIENT_ID, PATIENT_NAME, VOLUME, OddStudy
 from support.stand_ins import BodyIsMuscle, LevelAt
 
@@ -31,21 +31,21 @@ DOCUMENT = Path(__file__).parents[1] / "docs/studies.md"
 def read_all(given: Path, folder: Path) -> tuple[list[Volume], list[str], str]:
     """Volumes, kinds of refusals, and everything that is said of them, as a run does it."""
     options = AnalyzeOptions(inputs=(given,), models_dir=folder, out_dir=folder / "out", workers=0)
-    work = find_work(options, no_progress)
-    kinds = [row.kind for row in work.refused]
-    said = [row.reason for row in (*work.refused, *work.series)]
-    volumes = []
-    for source in work.sources:
-        for one in (source, *work.fallbacks.get(source.study, ())):
-            try:
-                loaded = one.load()
-            except SeriesError as error:
-                kinds.append("not readable")
-                said.append(error.message)
-                continue
-            volumes.append(loaded.volume)
-            said.append("; ".join(loaded.notes))
-            break
+    with opened_work(options, no_progress) as work:
+        kinds = [row.kind for row in work.refused]
+        said = [row.reason for row in (*work.refused, *work.series)]
+        volumes = []
+        for source in work.sources:
+            for one in (source, *work.fallbacks.get(source.study, ())):
+                try:
+                    loaded = one.load()
+                except SeriesError as error:
+                    kinds.append("not readable")
+                    said.append(error.message)
+                    continue
+                volumes.append(loaded.volume)
+                said.append("; ".join(loaded.notes))
+                break
     return volumes, sorted(kinds), "\n".join(said)
 
 

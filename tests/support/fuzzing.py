@@ -12,6 +12,7 @@ import struct
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.progress import no_progress
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.run import analyze_inputs
-from bodycomp.study.search import find_work
+from bodycomp.study.search import opened_work
 from support.annotation_files import index_to_lps, save_nifti, save_nrrd
 from support.dicom_files import enhanced
 from support.stand_ins import BodyIsMuscle, LevelAt
@@ -167,17 +168,15 @@ def make_study(rng: random.Random, folder: Path, number: int) -> int:
 
 def read(options: AnalyzeOptions) -> tuple[int, int]:
     """Read everything; return how many series could be read, and how many were refused."""
+    loaded = 0
     try:
-        work = find_work(options, no_progress)
+        with opened_work(options, no_progress) as work:
+            for source in work.sources:
+                with suppress(BodycompError):
+                    source.load()
+                    loaded += 1
     except InputNotFoundError:
         return 0, 0
-    loaded = 0
-    for source in work.sources:
-        try:
-            source.load()
-        except BodycompError:
-            continue
-        loaded += 1
     return loaded, len(work.refused) + len(work.sources) - loaded
 
 

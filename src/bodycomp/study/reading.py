@@ -81,7 +81,7 @@ class ReadAhead:
     def _submit(self, source: Source) -> Future[Scan]:
         if self._pool is None:
             self._pool = helper_processes(self._workers)
-        return self._pool.submit(_load, source)
+        return self._pool.submit(source.load)
 
     def _stop(self, *, at_once: bool) -> None:
         if self._pool is None:
@@ -91,7 +91,3 @@ class ReadAhead:
                 child.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._pool = None
-
-
-def _load(source: Source) -> Scan:
-    return source.load()

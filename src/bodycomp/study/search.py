@@ -1,10 +1,10 @@
-"""Inputs -> the series to analyse and those that are not, each with its reason."""
+"""Inputs -> the series to analyze and those that are not, each with its reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bodycomp.dicom.candidate import CandidateSeries, Refusal
 from bodycomp.dicom.rank import by_study, preferred, why_behind
@@ -34,7 +34,6 @@ class Worklist:
         series: The rows of ``series.csv``.
         refused, not_chosen: See ``StudyReport``.
         file_count, unreadable_count: Files opened, and those that cannot be read.
-        inputs: Keeps unpacked archives until it is closed, or as long as the worklist is there.
     """
 
     sources: tuple[Source, ...]
@@ -44,31 +43,20 @@ class Worklist:
     not_chosen: tuple[RefusedSeries, ...]
     file_count: int
     unreadable_count: int
-    inputs: Inputs = field(repr=False)
 
 
-def find_work(options: AnalyzeOptions, progress: Progress) -> Worklist:
-    """Search the inputs; zip files are unpacked in the output folder.
+@contextmanager
+def opened_work(options: AnalyzeOptions, progress: Progress) -> Iterator[Worklist]:
+    """Search the inputs; zip files stay unpacked in the output folder until the end.
 
     Raises:
         InputNotFoundError: An input is not there, or the inputs hold no image at all.
     """
     inputs = sort_inputs(options.inputs, options.out_dir)
     try:
-        return _find_work(inputs, options, progress)
-    except BaseException:
-        inputs.close()
-        raise
-
-
-@contextmanager
-def opened_work(options: AnalyzeOptions, progress: Progress) -> Iterator[Worklist]:
-    """Yield the worklist, with archives unpacked until the end; raises as ``find_work``."""
-    work = find_work(options, progress)
-    try:
-        yield work
+        yield _find_work(inputs, options, progress)
     finally:
-        work.inputs.close()
+        inputs.close()
 
 
 def _find_work(inputs: Inputs, options: AnalyzeOptions, progress: Progress) -> Worklist:
@@ -99,7 +87,6 @@ def _find_work(inputs: Inputs, options: AnalyzeOptions, progress: Progress) -> W
         not_chosen=_not_chosen(search.candidates, chosen),
         file_count=search.file_count + inputs.named_volumes + len(inputs.refused),
         unreadable_count=search.unreadable_count + sum(a.broken for a in inputs.archives),
-        inputs=inputs,
     )
     if not (work.sources or work.refused):
         raise InputNotFoundError(

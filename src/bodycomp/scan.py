@@ -64,8 +64,8 @@ class Scan:
     frame_of_reference_uid: str = field(default="", repr=False)
     patient_id: str = field(default="", repr=False)
     study_date: str = field(default="", repr=False)
-    study_key: str = ""
-    series_key: str = ""
+    study_key: str = field(default="", repr=False)
+    series_key: str = field(default="", repr=False)
     notes: tuple[str, ...] = ()
     keeps: object = field(default=None, repr=False)
 

@@ -30,7 +30,7 @@ class Tissue:
             (CID 7710); its context groups for tissues (CID 7151, 7166) know fat, but not where, so
             the fats have codes of SNOMED CT itself, as TotalSegmentator and MOOSE use them. There
             is none that says visceral alone: the title does.
-        hu_range: Densities by which the tissue is told from others in the body-composition
+        hu_range: Densities by which the tissue is distinguished in the body-composition
             literature, HU (Mourtzakis et al., Appl Physiol Nutr Metab 33, 2008).
     """
 

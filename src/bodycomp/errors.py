@@ -11,7 +11,7 @@
     |   `-- SeriesError       a DICOM series or volume file that is refused
     |       `-- SliceCountError   a slice number that only another first number explains
     |-- ModelError            a model file that is damaged or does not fit
-    |-- TrainingError         a training that cannot go on
+    |-- TrainingError         a training that cannot continue
     `-- RunInterruptedError   Ctrl-C or SIGTERM ended the work in good order
 
 A message says what was expected, what was found and where; ``hint`` says what to do.
@@ -82,7 +82,7 @@ class ModelError(BodycompError):
 
 
 class TrainingError(BodycompError):
-    """A training cannot go on, for instance because the loss is not finite."""
+    """A training cannot continue, for instance because the loss is not finite."""
 
 
 class RunInterruptedError(BodycompError):
@@ -91,7 +91,7 @@ class RunInterruptedError(BodycompError):
     Args:
         message: Where the resumable state is.
         signal_number: The POSIX signal; the exit code is 128 plus this number.
-        hint: How to go on.
+        hint: What to do.
     """
 
     def __init__(self, message: str, *, signal_number: int, hint: str = "") -> None:

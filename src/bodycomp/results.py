@@ -113,9 +113,9 @@ class CutOffOutcome:
     """Whether a published cut-off is met.
 
     Attributes:
-        met: None if it cannot be told.
+        met: None if unknown.
         limit: The limit that was applied; None if none could be.
-        reason: Why it cannot be told; empty if it can.
+        reason: Why it is unknown; else empty.
     """
 
     met: bool | None

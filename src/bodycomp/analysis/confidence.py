@@ -2,7 +2,7 @@
 
 The probability is that of a logistic model of three signs of trouble. An earlier fit of 3,000
 simulated series gave the shipped constants and a gap of 0.018 between confidence and share of
-right positions. What no sign shows, a network that is wrong in good order, is told by held-out
+right positions. What no sign shows, a network that is wrong in good order, shows in held-out
 series of the model itself: its calibration (``confidence_fit``) moves the logit.
 """
 

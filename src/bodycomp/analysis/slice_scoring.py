@@ -106,7 +106,7 @@ class NetworkSliceScorer:
         Args:
             read: Index -> (row, column) image of any size.
             indices: Which slices.
-            progress: Told after every batch.
+            progress: Called after every batch.
         """
         return self._score(
             lambda some: batches_of(

@@ -151,7 +151,7 @@ class LabelMapping:
         """Refuse a label that is a tissue by its name and not annotated by its number.
 
         A mask in a file of its own may hold 0 and 255, and a map of one tissue 255 where nobody
-        looked; in a file with no other label one cannot be told from the other.
+        looked; in a file with no other label the two cannot be distinguished.
 
         Raises:
             SeriesError: It is one.

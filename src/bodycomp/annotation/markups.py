@@ -96,7 +96,7 @@ def _points(markups: list[Any], where: str) -> Iterator[tuple[str, NDArray[np.fl
                 if point.get("positionStatus", "defined") == "defined":
                     position = np.array(point["position"], np.float64).reshape(3) * sign
                     if not np.isfinite(position).all():
-                        raise ValueError("position")  # noqa: TRY301  # told like other damage
+                        raise ValueError("position")  # noqa: TRY301  # reported like other damage
                     yield str(point["label"]), position
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SeriesError(

@@ -105,7 +105,7 @@ def _body_height_mm(vertebra: NDArray[np.bool_], slices: slice, scan: Scan) -> f
         scan: Where it lies.
 
     Returns:
-        None where the vertebra goes on above the scan, or its body below it. Processes that go on
+        None where the vertebra continues above the scan, or its body below it. Processes that go on
         below it do not matter.
     """
     rows = OrientationTransform.from_orientation(scan.volume.orientation).apply(vertebra)

@@ -1,4 +1,4 @@
-"""Which slices of a scan become samples of a training set, and how: the one road to both formats.
+"""Which slices of a scan become samples of a training set, and how: for both formats.
 
 Slices are brought to a square field in the standard view and resized here, image and labels
 together, so that what is trained on stands as what is analysed.

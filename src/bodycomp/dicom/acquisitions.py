@@ -68,7 +68,7 @@ class _Piece:
         return inside
 
     def follows(self, other: _Piece) -> bool:
-        """Whether they share end slices at most, and each goes on beyond the other."""
+        """Whether they share end slices at most, and each continues beyond the other."""
         pairs = ((self, other), (other, self))
         return all(
             one.covered_by(two).sum() <= min(MAX_SHARED_SLICES, len(one.headers) - 1)

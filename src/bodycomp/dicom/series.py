@@ -55,7 +55,7 @@ def find_series(
         inputs: Files and folders.
         min_slices: Stacks of fewer slices are refused: 10 to find a level in them, 1 to train
             segmentation on single slices.
-        progress: Told how many files are done, and how many there are.
+        progress: Called with how many files are done, and how many there are.
         folder_of: File -> the name of its folder, which tells images with blank UIDs apart and
             goes into their digests.
 

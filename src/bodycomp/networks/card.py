@@ -34,7 +34,7 @@ class ModelCard:
         task: What the outputs mean.
         architecture: One of the architecture names in ``names``.
         config: Keyword arguments of the architecture's config class.
-        preprocessing: The road from HU to the network's input.
+        preprocessing: How HU become the network's input.
         tissues: Classes after background, in the order of their labels; segmentation only.
         levels: One per output, in order; slice selection only.
         target_scale_mm: Scale of ``targets.target_to_offset``; slice selection only.

@@ -151,7 +151,7 @@ def read_history(out_dir: Path) -> tuple[ReviewEvent, ...]:
         except ValueError as error:
             raise OutputError(
                 f"{path} line {number}: expected an event of a review, found one that is {error}",
-                hint="Restore the file from a copy, or remove that line to go on without it.",
+                hint="Restore the file from a copy, or remove that line to continue without it.",
             ) from error
     return tuple(events)
 

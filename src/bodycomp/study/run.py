@@ -66,7 +66,7 @@ def analyze_inputs(
 
     Args:
         options: What to analyse and how.
-        progress: Told about each step.
+        progress: Called at each step.
         analyzer: Used instead of the models in ``options.models_dir``.
 
     Returns:
@@ -93,7 +93,7 @@ def _ended(out_dir: Path, number: int) -> RunInterruptedError:
     return RunInterruptedError(
         f"the analysis was ended by SIGTERM; finished studies are kept in {out_dir}",
         signal_number=number,
-        hint="The same command with --resume goes on from there.",
+        hint="The same command with --resume continues from there.",
     )
 
 

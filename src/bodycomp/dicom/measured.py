@@ -105,7 +105,7 @@ class MeasuredSeries:
         return str(generate_uid())
 
     def tracking_uid(self, level: LevelResult, what: str) -> str:
-        """Return the UID by which something at this level, such as a tissue, is distinguished from all."""
+        """Return a UID that is unique to something at this level, such as a tissue."""
         series = str(self.header(self.slice_indices[0]).SeriesInstanceUID)
         return str(generate_uid(entropy_srcs=[series, level.choice.level, what]))
 

@@ -64,7 +64,7 @@ def test_whatever_happens_to_the_last_one_the_previous_is_used(
 ) -> None:
     damage(folder.last_checkpoint)
     restore_last(folder)
-    assert "going on from previous.ckpt, after step 2" in caplog.text
+    assert "resuming from previous.ckpt, after step 2" in caplog.text
     assert find_damage(folder.last_checkpoint) is None
     assert torch.load(folder.last_checkpoint, weights_only=True)["bodycomp"]["step"] == 2
 
@@ -96,7 +96,7 @@ def test_a_resume_from_the_previous_one_ends_with_the_same_weights(tiny_densenet
     rows = len(table.read_text(encoding="utf-8").splitlines())
     flip_a_bit(last)
     train_slice_selection(tiny_densenet(epochs=2, resume=True))
-    assert "is wrong): going on from previous.ckpt, after step 3" in caplog.text
+    assert "is wrong): resuming from previous.ckpt, after step 3" in caplog.text
     for name, weight in torch.load(last, weights_only=True)["state_dict"].items():
         assert torch.equal(weight, weights[name]), name
     assert len(table.read_text(encoding="utf-8").splitlines()) == rows

@@ -52,4 +52,4 @@ def test_the_command_tells_a_training_from_an_analysis(run, tmp_path):
 def test_a_run_without_an_epoch_has_no_page_yet(run, capsys):
     (run / "metrics.csv").unlink()
     assert main(["report", str(run)]) == 1
-    assert "once the first epoch has been judged" in capsys.readouterr().err
+    assert "once the first epoch has been evaluated" in capsys.readouterr().err

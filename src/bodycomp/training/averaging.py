@@ -1,4 +1,4 @@
-"""An average of the weights along a training; it is what is judged and exported.
+"""An average of the weights along a training; it is what is evaluated and exported.
 
 Towards the end of a step the weights jitter about where they are going, the more so the higher the
 learning rate. Their average does not: it is a better network long before the rate has come down.
@@ -60,7 +60,7 @@ class WeightAverage:
         return dict(self.network.state_dict())
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from ``state_dict``."""
+        """Resume from ``state_dict``."""
         self.network.load_state_dict(dict(state))
 
 

@@ -22,7 +22,7 @@ from bodycomp.signals import ignore_signals
 
 PUT_BACK: Final = (
     "The last checkpoint is whole. Put the same file back; the same command with --resume and "
-    "this run's --name then goes on from there."
+    "this run's --name then resumes from there."
 )
 
 

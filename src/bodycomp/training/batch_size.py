@@ -23,7 +23,7 @@ LARGEST: Final = 256
 """More slices per step do not train better, and make epochs of few steps."""
 
 SHARE: Final = {"cpu": 0.7, "cuda": 0.9}
-"""What a training may take of the free memory; on a CPU other programs want some, too."""
+"""What a training may take of the free memory; on a CPU other programs need some, too."""
 
 
 @dataclass(frozen=True, slots=True)

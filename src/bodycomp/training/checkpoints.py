@@ -23,7 +23,7 @@ from bodycomp.training.state import STATE_KEY
 
 log = logging.getLogger(__name__)
 
-RESUME_HINT: Final = "The same command with --resume and this run's --name goes on from there."
+RESUME_HINT: Final = "The same command with --resume and this run's --name resumes from there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +130,13 @@ def restore_last(folder: RunFolder) -> None:
     if not good:
         reasons = "; ".join(f"{path.name}: {reason}" for path, reason in damaged.items())
         raise TrainingError(
-            f"expected a checkpoint to go on from in {last.parent}, found none that is whole "
+            f"expected a checkpoint to resume from in {last.parent}, found none that is whole "
             f"({reasons})",
             hint="Put one back from a copy, or start a new run; --load_weights with this run's "
             "folder begins with its best model.",
         )
     log.warning(
-        "%s cannot be used (%s): going on from %s, after step %d",
+        "%s cannot be used (%s): resuming from %s, after step %d",
         last,
         damage,
         good[0].path.name,

@@ -1,7 +1,7 @@
 """Trainings that go wrong: what counts as it, and how they are set back on their way.
 
 A training diverges when its loss or gradient is not finite, or when the loss stays far above what
-it was. It then goes on from the last state before that, with a smaller learning rate.
+it was. It then resumes from the last state before that, with a smaller learning rate.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ def not_finite(what: str, state: TrainingState, step: int, epoch: int) -> Diverg
 
 
 def step_back(state: TrainingState, folder: RunFolder, error: DivergedError) -> Path:
-    """Choose the state to go on from, and note the step back in ``state``.
+    """Choose the state to resume from, and note the step back in ``state``.
 
     All processes of a training come to the same choice.
 
     Returns:
-        The checkpoint; what ``state.step_backs`` then says is to go on with it.
+        The checkpoint; what ``state.step_backs`` then says is to be kept with it.
 
     Raises:
         TrainingError: It diverged too often.
@@ -146,7 +146,7 @@ def rate_factor(state: TrainingState) -> float:
 def warn_of_missed(state: TrainingState, missed: Sequence[str], epoch: int) -> None:
     """Warn when no pixel of a tissue that is there was found for several epochs in a row.
 
-    The training goes on: a small tissue may begin late, and the others are learnt meanwhile.
+    The training continues: a small tissue may begin late, and the others are learnt meanwhile.
 
     Args:
         state: Keeps count.

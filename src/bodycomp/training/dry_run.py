@@ -168,7 +168,7 @@ def _measure(training: Training) -> DryRun:
 
 
 def _step_times(training: Training) -> Iterator[float]:
-    """Yield the time of each step: loading, variation, network, optimiser."""
+    """Yield the time of each step: loading, variation, network, optimizer."""
     first = training.state.step
     shares = training.plan.shares(first, first + WARM_UP_STEPS + TIMED_STEPS)
     loader = make_loader(training.splits.train, shares, num_workers=training.devices.num_workers)

@@ -38,7 +38,7 @@ from bodycomp.training.run_folder import (
     time_stamp,
 )
 from bodycomp.training.starting_point import starting_network, task_for
-from bodycomp.training.summary import summarised
+from bodycomp.training.summary import summarized
 from bodycomp.training.task import CheckedData, Splits, Task
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.training.training import Training, interrupted
@@ -92,7 +92,7 @@ def _train(task: Task) -> Path:
             return folder.path
         with (
             recording(training, run.manifest),
-            summarised(training, folder),
+            summarized(training, folder),
             training.signals,
             explained(training),
         ):

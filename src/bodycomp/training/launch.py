@@ -59,7 +59,7 @@ def rendezvous(*, on_gpu: bool) -> Iterator[Ranks]:
         raise TrainingError(
             f"process {ranks.rank} of {ranks.world} lost its connection to another one, which has "
             "failed or was ended",
-            hint="Its own message says why. --resume goes on from the last checkpoint.",
+            hint="Its own message says why. --resume continues from the last checkpoint.",
         ) from error
     leave_group()
 

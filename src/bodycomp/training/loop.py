@@ -149,7 +149,7 @@ class TrainingLoop:
         self._watch.lap()
         state.out_of_time = training.elapsed_share() >= 1
         if training.options.resume:
-            self._display.show_line(f"going on after step {state.step}")
+            self._display.show_line(f"resuming after step {state.step}")
         if state.history:
             self._derive()
         if self._is_due():

@@ -16,7 +16,7 @@ import torch
 _STATUS: Final = Path("/proc/self/status")
 _CLEAR_REFS: Final = Path("/proc/self/clear_refs")
 _RESET_PEAK: Final = "5"
-"""What proc(5) wants written to ``clear_refs`` to reset the peak of resident memory."""
+"""What proc(5) expects in ``clear_refs`` to reset the peak of resident memory."""
 
 _CGROUP_FILES: Final = (
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
@@ -47,7 +47,7 @@ def peak_resident_bytes() -> int:
 
 
 def resident_bytes() -> int:
-    """Return this process's resident memory; its peak where the present value is not told."""
+    """Return this process's resident memory; its peak where the present value is not known."""
     now = _status_bytes("VmRSS")
     return peak_resident_bytes() if now is None else now
 

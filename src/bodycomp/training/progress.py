@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def epoch_line(row: Mapping[str, object], epochs: int, standing: str) -> str:
-    """Return what a person wants to read of an epoch's row in the metrics table.
+    """Return what a person reads of an epoch's row in the metrics table.
 
     >>> row = {"epoch": 3, "step": 9, "train_loss": 0.25, "val_loss": 0.5, "val_dice_mean": 0.9}
     >>> epoch_line(row | {"images_per_s": 20.1}, 10, "5 min left")

@@ -67,7 +67,7 @@ def find_run_folder(options: RunOptions) -> RunFolder:
     elif folder.path.exists():
         raise OutputError(
             f"a run of this name exists: {folder.path}",
-            hint="Give another --name, or add --resume to go on with it.",
+            hint="Give another --name, or add --resume to continue it.",
         )
     return folder
 

@@ -44,14 +44,14 @@ def write_run_page(folder: Path, path: Path | None = None) -> Path:
         The page.
 
     Raises:
-        InputNotFoundError: No epoch has been judged yet.
+        InputNotFoundError: No epoch has been evaluated yet.
         OutputError: A file of the run cannot be read.
     """
     run = RunFolder(folder)
     if not run.metrics.is_file():
         raise InputNotFoundError(
             f"expected {run.metrics.name} in {folder}, found none",
-            hint="It is there once the first epoch has been judged.",
+            hint="It is there once the first epoch has been evaluated.",
         )
     path = path or folder / PAGE_NAME
     write_review_page(path, _content(run))

@@ -1,4 +1,4 @@
-"""The segmentation task: labels on axial slices, judged by Dice."""
+"""The segmentation task: labels on axial slices, evaluated by Dice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slice-selection task: distance of axial slices from vertebral levels, judged in mm."""
+"""The slice-selection task: distance of axial slices from vertebral levels, evaluated in mm."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class SliceSelectionTask(Task):
     def draw_examples(
         self, path: Path, network: nn.Module, split: SampleSet, picks: Sequence[Pick]
     ) -> None:
-        """Draw slices with their true and estimated offset from the level judged worst."""
+        """Draw slices with their true and estimated offset from the level estimated worst."""
         white = split.preprocessing.input_max
         device = next(network.parameters()).device
         cases = []

@@ -69,7 +69,7 @@ class TrainingState:
 
     @property
     def epochs_since_best(self) -> int:
-        """Epochs judged after the best one."""
+        """Epochs evaluated after the best one."""
         best = -1 if self.best_epoch is None else self.best_epoch
         return sum(row["epoch"] > best for row in self.history)
 

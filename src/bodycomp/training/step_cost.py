@@ -15,7 +15,7 @@ from bodycomp.data.batches import Sample
 from bodycomp.training.devices import Precision, autocast
 from bodycomp.training.memory import peak_resident_bytes, reset_peak
 
-OPTIMISER_COPIES: Final = 2
+OPTIMIZER_COPIES: Final = 2
 """AdamW keeps two numbers per weight; SGD with momentum one."""
 
 
@@ -25,7 +25,7 @@ class StepCost:
 
     Attributes:
         seconds: Of a step once everything is warm.
-        peak_bytes: Largest memory meanwhile, the optimiser's state included: of the whole process
+        peak_bytes: Largest memory meanwhile, the optimizer's state included: of the whole process
             on a CPU, of PyTorch's allocations on a GPU.
     """
 
@@ -68,7 +68,7 @@ def measure_step(
             seconds = time.perf_counter() - begin
             network.zero_grad()
         peak = _peak_bytes(device)
-    return StepCost(seconds, peak + OPTIMISER_COPIES * _weight_bytes(network))
+    return StepCost(seconds, peak + OPTIMIZER_COPIES * _weight_bytes(network))
 
 
 def _begin_peak(device: torch.device) -> None:

@@ -29,7 +29,7 @@ MORE_EPOCHS: Final = 2
 
 
 @contextmanager
-def summarised(training: Training, folder: RunFolder) -> Iterator[None]:
+def summarized(training: Training, folder: RunFolder) -> Iterator[None]:
     """Show the summary when the work is done, or when a signal has ended it in good order."""
     try:
         yield
@@ -66,7 +66,7 @@ def interrupted_lines(training: Training, folder: RunFolder) -> list[str]:
         f"Interrupted after step {training.state.step} of {whole}: {_effort(training)}",
         *_best_lines(training),
         *_places(folder),
-        "To go on:",
+        "To resume:",
         f"  {command_line(replace(training.options, resume=True))}",
     ]
 
@@ -86,7 +86,7 @@ def _effort(training: Training) -> str:
 def _best_lines(training: Training) -> list[str]:
     state = training.state
     if state.best_epoch is None:
-        return ["  no epoch was judged yet"]
+        return ["  no epoch was evaluated yet"]
     row = next(row for row in state.history if row["epoch"] == state.best_epoch)
     metrics = {
         name.removeprefix("val_"): value

@@ -47,7 +47,7 @@ its keys are those of version 0.1.0."""
 
 NORM_MEMORY: Final = 0.1
 """Early in a training batch norm's running statistics span this share of the steps so far; with
-the final momentum of 0.01 alone, the first hundred steps would be judged by initial statistics."""
+the final momentum of 0.01 alone, the first hundred steps would be seen by initial statistics."""
 
 
 class Training:
@@ -139,7 +139,7 @@ class Training:
 
     @property
     def is_out_of_patience(self) -> bool:
-        """Whether the best score lies as many epochs back as the user wants to wait."""
+        """Whether the best score lies as many epochs back as the user waits at most."""
         patience = self.options.patience
         return patience is not None and self.state.epochs_since_best >= patience
 
@@ -278,7 +278,7 @@ class Training:
         return kept
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; sums over processes go on in the first one.
+        """Resume from a checkpoint; sums over processes continue in the first one.
 
         Steps back, and the time that they cost, are newer than the state that they lead to.
         """
@@ -307,7 +307,7 @@ class Training:
 
 
 def make_optimizer(network: nn.Module, options: RunOptions, devices: Devices) -> Optimizer:
-    """Return the optimiser; biases and norms do not decay.
+    """Return the optimizer; biases and norms do not decay.
 
     On GPUs AdamW does all weights in one kernel; with 16-bit gradients it would unscale them
     itself, after the clipping.
@@ -323,9 +323,9 @@ def make_optimizer(network: nn.Module, options: RunOptions, devices: Devices) ->
 
 
 def interrupted(number: int, where: str) -> RunInterruptedError:
-    """Return the error that says where the training was interrupted and how to go on."""
+    """Return the error that says where the training was interrupted and how to resume."""
     return RunInterruptedError(
         f"training was interrupted by {signal.Signals(number).name} {where}",
         signal_number=number,
-        hint="The same command with --resume and this run's --name goes on from there.",
+        hint="The same command with --resume and this run's --name resumes from there.",
     )

@@ -69,5 +69,7 @@ def test_running_out_of_memory_is_told_from_other_errors():
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))  # oneDNN
+    assert not is_out_of_memory(RuntimeError("could not create a primitive descriptor iterator"))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
     assert 2**20 < available_bytes() < 2**50

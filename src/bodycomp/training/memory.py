@@ -26,7 +26,10 @@ _CGROUP_FILES: Final = (
     ),
 )
 _SAYS_OUT_OF_MEMORY: Final = re.compile(
-    r"can't allocate memory|not enough memory|out of memory|bad_alloc|bad allocation", re.IGNORECASE
+    r"can't allocate memory|not enough memory|out of memory|bad_alloc|bad allocation"
+    # oneDNN has no room for the code of a convolution; one that it lacks has no "descriptor".
+    r"|^could not create a (primitive|memory object)$",
+    re.IGNORECASE,
 )
 
 

@@ -28,6 +28,10 @@ def plainly_convolved(conv: nn.Conv2d, low: torch.Tensor, skip: torch.Tensor) ->
     return conv(torch.cat((large, skip), dim=1))
 
 
+def quickly_convolved(conv: nn.Conv2d, low: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+    return convolve_upsampled(conv.weight, conv.bias, low, skip)
+
+
 def convolved(function, conv, low, skip):
     conv.zero_grad()
     low, skip = low.clone().requires_grad_(), skip.clone().requires_grad_()
@@ -49,7 +53,7 @@ def test_convolving_upsampled_features_gives_the_plain_numbers(channels, size, d
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
     for expected, found in zip(
         convolved(plainly_convolved, conv, low, skip),
-        convolved(convolve_upsampled, conv, low, skip),
+        convolved(quickly_convolved, conv, low, skip),
         strict=True,
     ):
         scale = max(1.0, float(expected.abs().max()))
@@ -62,7 +66,7 @@ def test_upsampled_features_may_be_channels_last():
     low = torch.randn(2, 7, 4, 4).to(memory_format=torch.channels_last)
     skip = torch.randn(2, 5, 8, 8).to(memory_format=torch.channels_last)
     torch.testing.assert_close(
-        convolve_upsampled(conv, low, skip), plainly_convolved(conv, low, skip), rtol=0, atol=1e-5
+        quickly_convolved(conv, low, skip), plainly_convolved(conv, low, skip), rtol=0, atol=1e-5
     )
 
 

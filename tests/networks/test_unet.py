@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's document
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.fast import speed_up
 from bodycomp.networks.names import ACTIVATIONS
-from bodycomp.networks.unet import UNet, UNetConfig
+from bodycomp.networks.unet import ConvUnit, UNet, UNetConfig
 
 SMALL = UNetConfig(
     num_classes=3, compression_channels=(4, 5, 7), decompression_channels=(6, 3), num_convs=2
@@ -51,6 +51,16 @@ def test_gradient_reaches_every_weight(activation):
         assert bool(parameter.grad.isfinite().all()), name
         # Batch norm takes a convolution's bias out again, so that its gradient is but rounding.
         assert bool(parameter.grad.any()) or name.endswith("conv.bias"), name
+
+
+@pytest.mark.parametrize("form", [lambda network: network, speed_up], ids=["plain", "fast"])
+def test_biases_under_a_norm_have_no_gradient(form):
+    """Batch norm takes them away again; rounding noise would move them under Adam."""
+    network = form(UNet(SMALL))
+    network(torch.rand(2, 1, 32, 32)).square().mean().backward()
+    biases = [unit.conv.bias for unit in network.modules() if isinstance(unit, ConvUnit)]
+    assert len(biases) == 2 * (2 * len(SMALL.compression_channels) - 1)
+    assert all(bias.grad is not None and not bias.grad.any() for bias in biases)
 
 
 def test_a_step_lowers_the_loss():

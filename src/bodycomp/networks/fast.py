@@ -51,16 +51,17 @@ class FastUpStage(UpStage):
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
         """Join (B, C, H, W) and (B, D, 2H, 2W) to (B, channels_out, 2H, 2W)."""
         first = self.first
-        x = convolve_upsampled(first.conv, low, skip)
+        x = convolve_upsampled(first.conv.weight, first.bias(), low, skip)
         features: Tensor = self.others(first.activation(first.norm(x)))
         return features
 
 
-def convolve_upsampled(conv: nn.Conv2d, low: Tensor, skip: Tensor) -> Tensor:
-    """Return ``conv(cat(upsample(low), skip))`` up to rounding.
+def convolve_upsampled(weight: Tensor, bias: Tensor | None, low: Tensor, skip: Tensor) -> Tensor:
+    """Return the same convolution of ``cat(upsample(low), skip)``, up to rounding.
 
     Args:
-        conv: 3x3 same convolution over the channels of ``low``, then those of ``skip``.
+        weight: (out, C + D, 3, 3), for the channels of ``low``, then those of ``skip``.
+        bias: (out,).
         low: (B, C, H, W), to be upsampled x2 by nearest neighbor.
         skip: (B, D, 2H, 2W).
 
@@ -68,8 +69,8 @@ def convolve_upsampled(conv: nn.Conv2d, low: Tensor, skip: Tensor) -> Tensor:
         (B, out, 2H, 2W).
     """
     split = low.shape[1]
-    kernel = transposed_kernel(conv.weight[:, :split])
-    features = F.conv2d(skip, conv.weight[:, split:], conv.bias, padding=1)
+    kernel = transposed_kernel(weight[:, :split])
+    features = F.conv2d(skip, weight[:, split:], bias, padding=1)
     return features + F.conv_transpose2d(low, kernel, stride=2, padding=1)
 
 

@@ -73,8 +73,18 @@ class ConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the unit's features."""
-        features: Tensor = self.activation(self.norm(self.conv(x)))
+        x = F.conv2d(x, self.conv.weight, self.bias(), padding=1)
+        features: Tensor = self.activation(self.norm(x))
         return features
+
+    def bias(self) -> Tensor | None:
+        """Return the convolution's bias, without a gradient in training.
+
+        There the norm takes it away again. Adam would make steps of the rounding noise that
+        stands for its gradient of zero, and the running statistics follow such steps too late.
+        """
+        bias = self.conv.bias
+        return bias.detach() + 0.0 * bias if self.training and bias is not None else bias
 
 
 def _units(channels_in: int, channels_out: int, count: int, activation: str) -> nn.Sequential:

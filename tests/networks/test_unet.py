@@ -5,9 +5,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 
 from bodycomp.errors import ImageError, UsageError
+from bodycomp.networks.densenet import DenseNet, DenseNetConfig
 from bodycomp.networks.fast import speed_up
+from bodycomp.networks.layers import NormedConv2d
 from bodycomp.networks.names import ACTIVATIONS
-from bodycomp.networks.unet import ConvUnit, UNet, UNetConfig
+from bodycomp.networks.unet import UNet, UNetConfig
 
 SMALL = UNetConfig(
     num_classes=3, compression_channels=(4, 5, 7), decompression_channels=(6, 3), num_convs=2
@@ -54,13 +56,14 @@ def test_gradient_reaches_every_weight(activation):
 
 
 @pytest.mark.parametrize("form", [lambda network: network, speed_up], ids=["plain", "fast"])
-def test_biases_under_a_norm_have_no_gradient(form):
+@pytest.mark.parametrize("network", [UNet(SMALL), DenseNet(DenseNetConfig(2))], ids=["U", "Dense"])
+def test_biases_under_a_norm_have_no_gradient(form, network):
     """Batch norm takes them away again; rounding noise would move them under Adam."""
-    network = form(UNet(SMALL))
-    network(torch.rand(2, 1, 32, 32)).square().mean().backward()
-    biases = [unit.conv.bias for unit in network.modules() if isinstance(unit, ConvUnit)]
-    assert len(biases) == 2 * (2 * len(SMALL.compression_channels) - 1)
-    assert all(bias.grad is not None and not bias.grad.any() for bias in biases)
+    network = form(copy.deepcopy(network))
+    network(torch.rand(2, 1, 64, 64)).square().mean().backward()
+    convolutions = [part for part in network.modules() if isinstance(part, NormedConv2d)]
+    assert len(convolutions) >= 10
+    assert all(part.bias.grad is not None and not part.bias.grad.any() for part in convolutions)
 
 
 def test_a_step_lowers_the_loss():

@@ -185,20 +185,20 @@ def _layer_backward(
 ) -> tuple[Tensor, ...]:
     """Send a layer's gradient on; returns those of ``DenseLayerParts.parameters``.
 
-    The first convolution's bias has none: the norm takes it away again.
+    The convolutions' biases have none: the norms that read their output take them away again.
     """
     growth = state.kernel2.shape[0]
     dnew = _like_image(gradient.take(slice(state.end, state.end + growth)), image)
     activated2 = _like_image(state.activated2, image)
-    dactivated2, dkernel2, dbias2 = _aten.convolution_backward(
-        dnew, activated2, state.kernel2, [growth], *_SAME, [True, True, True]
+    dactivated2, dkernel2, _ = _aten.convolution_backward(
+        dnew, activated2, state.kernel2, [growth], *_SAME, [True, True, False]
     )
     dbottleneck, sums2 = state.norm2.backward(_rows_of(dactivated2), state.bottleneck)
     sums1, dkernel1 = gradient.add(state.norm1, dbottleneck, state.kernel1)
     return (
         *(sums1.dweight, sums1.dbias, dkernel1[:, :, None, None]),
         *(torch.zeros_like(sums2.dbias), sums2.dweight, sums2.dbias),
-        *(dkernel2.float(), dbias2.float()),
+        *(dkernel2.float(), dkernel2.new_zeros(growth, dtype=torch.float32)),
     )
 
 

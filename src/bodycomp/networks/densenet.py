@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.layers import (
+    NormedConv2d,
     check_activation,
     check_initializer,
     initialize,
@@ -139,9 +140,10 @@ class DenseLayer(nn.Module):
         super().__init__()
         width, growth = BOTTLENECK_WIDTH * config.growth_rate, config.growth_rate
         self.pre1 = PreActivation(channels, activation, batch_norm=config.batch_norm)
-        self.conv1 = nn.Conv2d(channels, width, 1)
+        conv = NormedConv2d if config.batch_norm else nn.Conv2d
+        self.conv1 = conv(channels, width, 1)
         self.pre2 = PreActivation(width, activation, batch_norm=config.batch_norm)
-        self.conv2 = nn.Conv2d(width, growth, 3, padding=1)
+        self.conv2 = conv(width, growth, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's new features."""
@@ -177,7 +179,8 @@ class Transition(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, config: DenseNetConfig) -> None:
         super().__init__()
         self.pre = PreActivation(channels_in, config.activation, batch_norm=config.batch_norm)
-        self.conv = nn.Conv2d(channels_in, channels_out, 1)
+        conv = NormedConv2d if config.batch_norm else nn.Conv2d
+        self.conv = conv(channels_in, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, channels_out, H // 2, W // 2)."""
@@ -198,7 +201,8 @@ class DenseNet(nn.Module):
         super().__init__()
         self.config = config = config or DenseNetConfig()
         inputs = config.block_inputs
-        self.stem = nn.Conv2d(1, config.nb_initial_filters, 7, stride=2)
+        conv = NormedConv2d if config.batch_norm else nn.Conv2d
+        self.stem = conv(1, config.nb_initial_filters, 7, stride=2)
         self.blocks = nn.ModuleList(
             DenseBlock(channels, activation, config)
             for channels, activation in zip(inputs, config.activations, strict=True)

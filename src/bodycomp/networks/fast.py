@@ -51,7 +51,7 @@ class FastUpStage(UpStage):
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
         """Join (B, C, H, W) and (B, D, 2H, 2W) to (B, channels_out, 2H, 2W)."""
         first = self.first
-        x = convolve_upsampled(first.conv.weight, first.bias(), low, skip)
+        x = convolve_upsampled(first.conv.weight, first.conv.inert_bias(), low, skip)
         features: Tensor = self.others(first.activation(first.norm(x)))
         return features
 

@@ -80,6 +80,24 @@ def make_norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
 
 
+class NormedConv2d(nn.Conv2d):
+    """A convolution whose output is read by batch norms alone.
+
+    They take its bias away again: the bias has no gradient in training. Adam would make steps of
+    the rounding noise that stands for it, which the running statistics follow too late.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (B, in, H, W)."""
+        features: Tensor = self._conv_forward(x, self.weight, self.inert_bias())
+        return features
+
+    def inert_bias(self) -> Tensor | None:
+        """Return the bias, in training without a gradient."""
+        bias = self.bias
+        return bias.detach() + 0.0 * bias if self.training and bias is not None else bias
+
+
 @torch.no_grad()
 def initialize(network: nn.Module, name: str) -> None:
     """Draw the weights of all convolutions and dense layers anew and zero their biases.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bodycomp.errors import UsageError
 from bodycomp.networks.layers import (
+    NormedConv2d,
     check_activation,
     check_size,
     initialize,
@@ -67,24 +68,14 @@ class ConvUnit(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, activation: str) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.conv = NormedConv2d(channels_in, channels_out, 3, padding=1)
         self.norm = make_norm(channels_out)
         self.activation = make_activation(activation, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the unit's features."""
-        x = F.conv2d(x, self.conv.weight, self.bias(), padding=1)
-        features: Tensor = self.activation(self.norm(x))
+        features: Tensor = self.activation(self.norm(self.conv(x)))
         return features
-
-    def bias(self) -> Tensor | None:
-        """Return the convolution's bias, without a gradient in training.
-
-        There the norm takes it away again. Adam would make steps of the rounding noise that
-        stands for its gradient of zero, and the running statistics follow such steps too late.
-        """
-        bias = self.conv.bias
-        return bias.detach() + 0.0 * bias if self.training and bias is not None else bias
 
 
 def _units(channels_in: int, channels_out: int, count: int, activation: str) -> nn.Sequential:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch._dynamo  # two seconds, which every child's optimizer would take
 
 import bodycomp.training.fit  # noqa: F401 - once, for all children
 from bodycomp.cli import main

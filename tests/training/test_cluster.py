@@ -41,6 +41,7 @@ training.Training.begin_step = begin
 
 SRUN = """
 import json, os, signal, sys, tempfile
+import torch._dynamo  # two seconds, which every task's optimizer would take
 from bodycomp.cli import main
 from bodycomp.training import fit, training
 

@@ -12,7 +12,7 @@ from bodycomp.validation.options import ValidationOptions
 DESCRIPTION = """\
 Look at a training set before you train on it. The whole set is read and validated, then one HTML
 page is written that opens without network: what was found, suspicious and random samples with
-their outlines, and the distributions of tissue areas and densities, or of offsets, per split.
+their outlines, and the distributions of tissue areas and mean HU, or of offsets, per split.
 
 For slice selection it shows slices in the order of their offsets: reversed signs show at once.
 

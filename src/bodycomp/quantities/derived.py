@@ -1,4 +1,4 @@
-"""What is derived from areas and densities, as one table; columns and documents follow from it.
+"""What is derived from areas and attenuation, as one table; columns and documents follow from it.
 
 Unless it says "outline", an area in a formula is that inside the tissue's HU range, as in the
 papers from which indices and cut-offs are taken (muscle -29..150 HU, fat -190..-30 HU).

@@ -19,7 +19,7 @@ from bodycomp.evaluation.annotated_case import read_case
 from bodycomp.evaluation.options import AnnotationFormat
 from bodycomp.imaging.volume import MIN_SLICES, Volume
 from bodycomp.preparation.cases import Case
-from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, SplitOptions
+from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions, SplitOptions
 from bodycomp.preparation.run import prepare
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.study.options import AnalyzeOptions
@@ -89,7 +89,7 @@ def one_case(folder: Path, scan: Path, labels: np.ndarray, volume: Volume) -> Pa
     return table
 
 
-def prepared(table: Path, task: SegmentationTask | SliceTask) -> Path:
+def prepared(table: Path, task: MaskTask | LevelTask) -> Path:
     out = table.parent / "set"
     options = PrepareOptions(table, out, task, split=SplitOptions((1.0, 0.0, 0.0)), jobs=1)
     prepare(options, lambda *_: None)
@@ -103,7 +103,7 @@ def test_segmentation_is_prepared_from_single_slices(
 ) -> None:
     volume, labels = scan_and_labels(slices)
     table = one_case(tmp_path, write(tmp_path, volume), labels, volume)
-    out = prepared(table, SegmentationTask(LabelMapping.parse(LABELS)))
+    out = prepared(table, MaskTask(LabelMapping.parse(LABELS)))
     split = open_segmentation_split(out, "train")
     assert split is not None
     assert len(split.images) == slices
@@ -115,7 +115,7 @@ def test_slice_selection_and_evaluation_need_a_stack(tmp_path: Path, write: Writ
     scan = write(tmp_path, volume)
     table = one_case(tmp_path, scan, labels, volume)
     with pytest.raises(CasesError, match="at least 10 slices, found 9"):
-        prepared(table, SliceTask())
+        prepared(table, LevelTask())
     case = Case("row 2", "A", scan, (tmp_path / "mask.nii.gz",))
     with pytest.raises(SeriesError, match="at least 10 slices, found 9"):
         read_case(case, AnnotationFormat(LabelMapping.parse(LABELS)))

@@ -11,7 +11,7 @@ import pytest
 
 from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.imaging.volume import Volume
-from bodycomp.nrrd import Segment, read_nrrd_grid, read_nrrd_labels, read_nrrd_volume
+from bodycomp.nrrd import NrrdSegment, read_nrrd_grid, read_nrrd_labels, read_nrrd_volume
 from support.annotation_files import every_layout, index_to_lps, save_nrrd, seg_nrrd, simpleitk
 
 VOLUME = Volume(
@@ -137,7 +137,7 @@ def test_segments_have_name_value_and_layer(tmp_path: Path) -> None:
     layers = [np.full(VOLUME.hu.shape, value, np.uint8) for value in (3, 1)]
     path = seg_nrrd(tmp_path / "s.seg.nrrd", layers, VOLUME, [("a", 3, 0), ("b", 1, 1)])
     found = read_nrrd_labels(path)
-    assert found.segments == (Segment("a", 3, 0), Segment("b", 1, 1))
+    assert found.segments == (NrrdSegment("a", 3, 0), NrrdSegment("b", 1, 1))
     assert [int(layer.values.max()) for layer in found.layers] == [3, 1]
     assert found.layers[0].grid.shape == VOXELS.shape
 
@@ -151,7 +151,7 @@ def test_older_segmentations_have_one_layer_per_segment(tmp_path: Path) -> None:
     }
     voxels = np.ones((2, *VOXELS.shape), np.uint8)
     path = write(tmp_path / "s.seg.nrrd", voxels, **fields)
-    assert read_nrrd_labels(path).segments == (Segment("a", 1, 0), Segment("b", 1, 1))
+    assert read_nrrd_labels(path).segments == (NrrdSegment("a", 1, 0), NrrdSegment("b", 1, 1))
     path = write(tmp_path / "s.seg.nrrd", voxels, **fields, Segment0_LabelValue="one")
     with pytest.raises(SeriesError, match="expected a label value and a layer below 2"):
         read_nrrd_labels(path)

@@ -48,7 +48,7 @@ _DAMAGES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class NrrdSegment:
     """One segment of a ``.seg.nrrd``: its voxels have ``value`` in ``layer``."""
 
     name: str
@@ -66,7 +66,7 @@ class NrrdLabels:
     """
 
     layers: tuple[LabelMap, ...]
-    segments: tuple[Segment, ...]
+    segments: tuple[NrrdSegment, ...]
 
 
 def read_nrrd_volume(path: Path) -> Volume:
@@ -245,7 +245,7 @@ def _unit_mm(header: dict[str, Any], path: Path) -> float:
     return _MM_PER_UNIT[units.pop()]
 
 
-def _segments(header: dict[str, Any], layers: int, path: Path) -> tuple[Segment, ...]:
+def _segments(header: dict[str, Any], layers: int, path: Path) -> tuple[NrrdSegment, ...]:
     """Return the segments that the header names, in the order of their numbers.
 
     Slicer before 4.11 wrote one layer per segment with the value 1 and neither value nor layer.
@@ -270,5 +270,5 @@ def _segments(header: dict[str, Any], layers: int, path: Path) -> tuple[Segment,
                 f"({names[number]}), found 0, which is the background's",
                 hint="Give the segment another label value and save the segmentation again.",
             )
-        segments.append(Segment(names[number], int(value), int(layer)))
+        segments.append(NrrdSegment(names[number], int(value), int(layer)))
     return tuple(segments)

@@ -22,9 +22,9 @@ from bodycomp.errors import CasesError, OutputError, UsageError
 from bodycomp.imaging.resize import resize_labels
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.preparation.options import (
+    LevelTask,
+    MaskTask,
     PrepareOptions,
-    SegmentationTask,
-    SliceTask,
     SplitOptions,
     Task,
 )
@@ -47,7 +47,7 @@ from support.annotated_cases import (
 from support.factories import torso_slice
 
 pytestmark = pytest.mark.xdist_group("preparation")
-MASKS = SegmentationTask(LabelMapping.parse(LABELS))
+MASKS = MaskTask(LabelMapping.parse(LABELS))
 THIRDS = SplitOptions((0.5, 0.25, 0.25))
 
 
@@ -99,7 +99,7 @@ def test_masks_and_images_are_those_of_the_scans(table: Path, tmp_path: Path) ->
 def test_offsets_and_slices_are_those_of_the_scans(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     sampling = LevelSampling(near_mm=10, far_stride=3)
-    summary = run(table, out, SliceTask(sampling=sampling))
+    summary = run(table, out, LevelTask(sampling=sampling))
     assert summary.counts.slices["val"] == summary.counts.slices["test"] == 12
     assert summary.counts.slices["train"] == 2 * 7  # 0, 3, 5, 6, 7, 8, 9
     assert not [f for f in survey_slice_set(out, levels=("L3",)).issues if f.severity == "error"]
@@ -123,7 +123,7 @@ def test_offsets_and_slices_are_those_of_the_scans(table: Path, tmp_path: Path) 
 def test_a_level_that_is_asked_for_stays_empty_outside_the_scan(
     table: Path, tmp_path: Path
 ) -> None:
-    run(table, tmp_path / "set", SliceTask(levels=("L3", "T5")))
+    run(table, tmp_path / "set", LevelTask(levels=("L3", "T5")))
     with (tmp_path / "set" / "meta" / "val.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert {row["ZOffset_T5"] for row in rows} == {""}
@@ -132,7 +132,7 @@ def test_a_level_that_is_asked_for_stays_empty_outside_the_scan(
 
 def test_levels_of_any_name_get_a_column_after_the_vertebrae(tmp_path: Path) -> None:
     table = marked(tmp_path / "scans", "umbilicus", "crest", "umbilicus", "L4")
-    run(table, tmp_path / "set", SliceTask())
+    run(table, tmp_path / "set", LevelTask())
     columns = (tmp_path / "set" / "meta" / "train.csv").read_text().splitlines()[0].split(",")
     assert [c for c in columns if c.startswith("Z")] == [
         *("ZOffset_L3", "ZOffset_L4", "ZOffset_crest", "ZOffset_umbilicus")
@@ -152,7 +152,7 @@ def test_one_level_under_two_names_is_refused(
 ) -> None:
     table = marked(tmp_path / "scans", *names)
     with pytest.raises(CasesError, match=said):
-        run(table, tmp_path / "set", SliceTask(levels=levels))
+        run(table, tmp_path / "set", LevelTask(levels=levels))
     assert not (tmp_path / "set").exists()
 
 
@@ -168,7 +168,7 @@ def marked(folder: Path, *names: str) -> Path:
 
 def test_both_sets_have_a_patient_in_the_same_split(table: Path, tmp_path: Path) -> None:
     found = []
-    for name, task in (("masks", MASKS), ("levels", SliceTask())):
+    for name, task in (("masks", MASKS), ("levels", LevelTask())):
         run(table, tmp_path / name, task)
         manifest = manifest_of(tmp_path / name)
         found.append(set(zip(manifest.texts("patient"), manifest.texts("split"), strict=True)))
@@ -390,8 +390,8 @@ def test_a_full_disk_is_told_before_anything_is_written(
     ("columns", "task", "said"),
     [
         ({"masks": ""}, MASKS, "expected masks in at least one row"),
-        ({"levels": ""}, SliceTask(), "expected levels in at least one row"),
-        ({}, SegmentationTask(None), "expected what the labels mean"),
+        ({"levels": ""}, LevelTask(), "expected levels in at least one row"),
+        ({}, MaskTask(None), "expected what the labels mean"),
     ],
 )
 def test_tables_without_what_is_needed(
@@ -409,7 +409,7 @@ def test_an_unknown_stratum_is_refused(table: Path, tmp_path: Path) -> None:
 
 
 def test_every_case_refused_leaves_no_set(table: Path, tmp_path: Path) -> None:
-    task = SegmentationTask(LabelMapping.parse(["1=muscle"]))
+    task = MaskTask(LabelMapping.parse(["1=muscle"]))
     with pytest.raises(CasesError, match="every case is refused"):
         run(table, tmp_path / "set", task)
     assert not (tmp_path / "set").exists()
@@ -430,7 +430,7 @@ def test_slices_that_are_not_annotated_are_no_samples_and_declared(
         write_nifti_labels(tmp_path / f"case-{seed}" / "mask.nii.gz", volume, labels)
         expected[seed] = labels
     out, meanings = tmp_path / "set", LabelMapping.parse([*LABELS, "255=not_annotated"])
-    run(table, out, SegmentationTask(meanings, MaskSampling(annotated_only=False)))
+    run(table, out, MaskTask(meanings, MaskSampling(annotated_only=False)))
     assert (out / "labels.json").read_text() == '{"not_annotated": 255}\n'
     issues = check_segmentation_set(out, tissues=tissues_for(thoracic=False))
     assert not [f for f in issues if f.severity == "error"]

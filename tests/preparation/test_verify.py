@@ -12,7 +12,7 @@ from bodycomp.annotation.labels import LabelMapping
 from bodycomp.data.manifest import MANIFEST_NAME
 from bodycomp.data.png import read_grey_png, write_grey_png
 from bodycomp.errors import BodycompError, OutputError
-from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask
+from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
 from bodycomp.preparation.run import prepare
 from bodycomp.preparation.verify import verify_set
 from support.annotated_cases import LABELS, make_cases
@@ -25,8 +25,8 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets")
     table = make_cases(folder / "scans", 3)
     for name, task in (
-        ("masks", SegmentationTask(LabelMapping.parse(LABELS))),
-        ("levels", SliceTask()),
+        ("masks", MaskTask(LabelMapping.parse(LABELS))),
+        ("levels", LevelTask()),
     ):
         prepare(PrepareOptions(table, folder / name, task, jobs=1), lambda *_: None)
     return folder

@@ -13,7 +13,7 @@ from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, Task
+from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions, PrepareTask
 from support.factories import torso_slice
 
 SIZE = (48, 48)
@@ -76,9 +76,9 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
     return path
 
 
-TASKS: dict[str, Task] = {
-    "masks": SegmentationTask(LabelMapping.parse(LABELS)),
-    "levels": SliceTask(),
+TASKS: dict[str, PrepareTask] = {
+    "masks": MaskTask(LabelMapping.parse(LABELS)),
+    "levels": LevelTask(),
 }
 
 

@@ -13,7 +13,7 @@ from bodycomp.annotation.png_layers import png_layers
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.label_map import LabelMap, values_in
 from bodycomp.nifti import read_nifti_labels
-from bodycomp.nrrd import Segment, read_nrrd_labels
+from bodycomp.nrrd import NrrdSegment, read_nrrd_labels
 from bodycomp.reading.kinds import Kind, kind_of, no_annotation, structure_name, visible_files
 from bodycomp.scan import Scan
 
@@ -85,7 +85,7 @@ def _one_mask(file: Path) -> LabelMap:
 
 
 def _check_values(
-    segments: dict[int, Structure], declared: tuple[Segment, ...], layer: int, path: Path
+    segments: dict[int, Structure], declared: tuple[NrrdSegment, ...], layer: int, path: Path
 ) -> None:
     expected = sum(segment.layer == layer for segment in declared)
     if len(segments) != expected:

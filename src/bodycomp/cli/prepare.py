@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from bodycomp.cli.option_parser import add_command, add_options, read_options
-from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask
+from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
 
 DESCRIPTION = """\
 Make a training set from annotated scans: 'segmentation' from annotated tissues, 'slice-selection'
@@ -70,8 +70,8 @@ def set_up(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     sets = parser.add_subparsers(title="what to make", metavar="SET", required=True)
     for name, task, description in (
-        ("segmentation", SegmentationTask, SEGMENTATION_DESCRIPTION),
-        ("slice-selection", SliceTask, SLICE_SELECTION_DESCRIPTION),
+        ("segmentation", MaskTask, SEGMENTATION_DESCRIPTION),
+        ("slice-selection", LevelTask, SLICE_SELECTION_DESCRIPTION),
     ):
         made = add_command(sets, name, description.split("\n\n", maxsplit=1)[0])
         made.description, made.epilog = description, AFTER
@@ -89,7 +89,7 @@ def set_up(parser: argparse.ArgumentParser) -> None:
     discover.set_defaults(run=run_discover)
 
 
-def run(task: type[SegmentationTask | SliceTask], arguments: argparse.Namespace) -> int:
+def run(task: type[MaskTask | LevelTask], arguments: argparse.Namespace) -> int:
     """Prepare a set, report what came of it, and fail if cases are missing."""
     from bodycomp.cli.prepare_summary import print_summary
     from bodycomp.interface.annotated import run_preparation

@@ -101,11 +101,11 @@ def _next(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
 
     from bodycomp.anatomy import DEFAULT_LEVEL
     from bodycomp.level_names import head_to_feet
-    from bodycomp.preparation.options import SegmentationTask
+    from bodycomp.preparation.options import MaskTask
 
     out, named = shlex.quote(str(options.out)), ""
-    task = "segmentation" if isinstance(options.task, SegmentationTask) else "slice-selection"
-    if not isinstance(options.task, SegmentationTask):
+    task = "segmentation" if isinstance(options.task, MaskTask) else "slice-selection"
+    if not isinstance(options.task, MaskTask):
         levels = options.task.levels or head_to_feet(summary.counts.level_scans)
         named = "" if DEFAULT_LEVEL in levels else f" -L {' '.join(levels)}"
     return [

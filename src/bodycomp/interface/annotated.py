@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.interface.keywords import PathLike, options_from, takes
-from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask
+from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
 from bodycomp.progress import Progress, shown
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _EVALUATING: Final = {
 }
 
 
-@takes(PrepareOptions, without=("cases", "out"), task=SegmentationTask)
+@takes(PrepareOptions, without=("cases", "out"), task=MaskTask)
 def prepare_segmentation(
     cases: PathLike, out: PathLike, *, progress: bool | Progress = False, **options: Any
 ) -> PrepareSummary:
@@ -39,11 +39,11 @@ def prepare_segmentation(
         CasesError, OutputError, UsageError, RunInterruptedError: As the command.
     """
     known = {"cases": cases, "out": out, **options}
-    parsed = options_from(prepare_segmentation, PrepareOptions, known, task=SegmentationTask)
+    parsed = options_from(prepare_segmentation, PrepareOptions, known, task=MaskTask)
     return run_preparation(parsed, progress)
 
 
-@takes(PrepareOptions, without=("cases", "out"), task=SliceTask)
+@takes(PrepareOptions, without=("cases", "out"), task=LevelTask)
 def prepare_slice_selection(
     cases: PathLike, out: PathLike, *, progress: bool | Progress = False, **options: Any
 ) -> PrepareSummary:
@@ -59,7 +59,7 @@ def prepare_slice_selection(
         CasesError, OutputError, UsageError, RunInterruptedError: As the command.
     """
     known = {"cases": cases, "out": out, **options}
-    parsed = options_from(prepare_slice_selection, PrepareOptions, known, task=SliceTask)
+    parsed = options_from(prepare_slice_selection, PrepareOptions, known, task=LevelTask)
     return run_preparation(parsed, progress)
 
 

@@ -87,7 +87,7 @@ class ResidualBlock(nn.Module):
         return features
 
 
-class ConvUnit(nn.Module):
+class ResNetUnit(nn.Module):
     """Convolution, batch norm, activation: (B, in, H, W) -> (B, out, H / stride, W / stride)."""
 
     def __init__(
@@ -112,9 +112,9 @@ class ResNet(nn.Module):
         super().__init__()
         self.config = config = config or ResNetConfig()
         widths, activation = config.channels, config.activation
-        self.stem = ConvUnit((PATCH**2, widths[0]), activation, kernel=3, stride=1)
+        self.stem = ResNetUnit((PATCH**2, widths[0]), activation, kernel=3, stride=1)
         self.down = nn.ModuleList(
-            ConvUnit(pair, activation, kernel=2, stride=2) for pair in pairwise(widths)
+            ResNetUnit(pair, activation, kernel=2, stride=2) for pair in pairwise(widths)
         )
         self.stages = nn.ModuleList(
             nn.Sequential(*(ResidualBlock(width, activation) for _ in range(count)))

@@ -12,7 +12,7 @@ from bodycomp.data.layout import PATIENT_COLUMN, SERIES_COLUMN, SPLITS
 from bodycomp.data.manifest import ManifestRow, ManifestWriter
 from bodycomp.data.segmentation_set import declare_not_annotated
 from bodycomp.data.writers import SegmentationWriter, SliceWriter
-from bodycomp.preparation.options import SegmentationTask, SliceTask, Task
+from bodycomp.preparation.options import LevelTask, MaskTask, PrepareTask
 from bodycomp.preparation.shards import ShardRecord, ShardSample, found_levels
 from bodycomp.preparation.splits import AssignedCase
 from bodycomp.progress import StepProgress
@@ -58,16 +58,16 @@ class Counts:
             self.labelled[tissue] += bool(pixels)
 
 
-def needed_bytes(cases: Sequence[AssignedCase], task: Task) -> int:
+def needed_bytes(cases: Sequence[AssignedCase], task: PrepareTask) -> int:
     """Return the disk space that the set will take beside the shards."""
-    each = ROW_BYTES + (MASK_BYTES if isinstance(task, SegmentationTask) else 0)
+    each = ROW_BYTES + (MASK_BYTES if isinstance(task, MaskTask) else 0)
     return sum(each for case in cases for _ in case.shard.record().of_split(case.split))
 
 
 def write_set(
     folder: Path,
     cases: Sequence[AssignedCase],
-    task: Task,
+    task: PrepareTask,
     *,
     identifiers: bool,
     progress: StepProgress,
@@ -75,7 +75,7 @@ def write_set(
     """Write arrays or slices of every split, and the manifest, into ``folder``."""
     counts, done = Counts(), 0
     levels: tuple[str, ...] = ()
-    if isinstance(task, SliceTask):
+    if isinstance(task, LevelTask):
         levels = task.levels or found_levels(case.shard for case in cases)
     elif task.mapping and task.mapping.has_not_annotated:
         declare_not_annotated(folder)

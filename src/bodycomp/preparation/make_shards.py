@@ -41,7 +41,7 @@ from bodycomp.imaging.square_field import SquareField
 from bodycomp.imaging.volume import MIN_SLICES
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.level_checks import LevelEvidence, level_evidence
-from bodycomp.preparation.options import SegmentationTask, SliceTask, Task
+from bodycomp.preparation.options import LevelTask, MaskTask, PrepareTask
 from bodycomp.preparation.refusals import RefusedCase, refusal
 from bodycomp.preparation.shards import (
     SAMPLES_NAME,
@@ -62,7 +62,7 @@ LEVEL_SAMPLE_BYTES: Final = 60_000
 
 
 def make_shards(
-    shards: Sequence[Shard], task: Task, processes: int
+    shards: Sequence[Shard], task: PrepareTask, processes: int
 ) -> Iterator[RefusedCase | None]:
     """Make shards, yielding for each, in any order, why its case is refused; None if finished.
 
@@ -91,7 +91,7 @@ def make_shards(
         pool.shutdown(wait=done, cancel_futures=True)
 
 
-def make_shard(shard: Shard, task: Task) -> RefusedCase | None:
+def make_shard(shard: Shard, task: PrepareTask) -> RefusedCase | None:
     """Make the shard of one case; return why not if the case is refused.
 
     Raises:
@@ -166,14 +166,14 @@ class _Made:
     evidence: tuple[LevelEvidence, ...]
 
 
-def _make(shard: Shard, task: Task) -> None:
-    case, with_masks = shard.case, isinstance(task, SegmentationTask)
+def _make(shard: Shard, task: PrepareTask) -> None:
+    case, with_masks = shard.case, isinstance(task, MaskTask)
     # Segmentation is trained slice by slice; levels are found in a stack.
     min_slices = 1 if with_masks else MIN_SLICES
     scan = read_scan(case.scan, series=case.series, min_slices=min_slices)
     source = _Source(scan)
     with atomic_folder(shard.folder) as folder:
-        if isinstance(task, SegmentationTask):
+        if isinstance(task, MaskTask):
             made = _mask_samples(folder, source, case, task)
         else:
             made = _level_samples(folder, source, case, task)
@@ -196,7 +196,7 @@ def _make(shard: Shard, task: Task) -> None:
         write_record(folder, record)
 
 
-def _mask_samples(folder: Path, source: _Source, case: Case, task: SegmentationTask) -> _Made:
+def _mask_samples(folder: Path, source: _Source, case: Case, task: MaskTask) -> _Made:
     scan = source.scan
     masks = read_masks(case.masks, scan, task.mapping or LabelMapping({}))
     marks = _levels(case, scan, task.level_format) if task.sampling.around else LevelMarks({})
@@ -228,7 +228,7 @@ def _mask_samples(folder: Path, source: _Source, case: Case, task: SegmentationT
     return _Made(samples, (*masks.notes, *marks.notes), evidence)
 
 
-def _level_samples(folder: Path, source: _Source, case: Case, task: SliceTask) -> _Made:
+def _level_samples(folder: Path, source: _Source, case: Case, task: LevelTask) -> _Made:
     volume = source.scan.volume
     marks = _levels(case, source.scan, task.level_format)
     if not levels_in_scan(volume, marks.z_mm):

@@ -20,7 +20,7 @@ FACTS: Final = ("sex", "manufacturer", "scanner", "kernel", "kvp", "slice_thickn
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentationTask:
+class MaskTask:
     """A segmentation training set.
 
     Attributes:
@@ -45,7 +45,7 @@ class SegmentationTask:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceTask:
+class LevelTask:
     """A slice-selection training set.
 
     Attributes:
@@ -72,7 +72,7 @@ class SliceTask:
             object.__setattr__(self, "sampling", replace(self.sampling, near=near))
 
 
-Task = SegmentationTask | SliceTask
+PrepareTask = MaskTask | LevelTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class PrepareOptions:
 
     cases: Path = field(metadata=declare("CASES", help="cases table, .csv or .yaml"))
     out: Path = field(metadata=declare("OUT", help="folder to make"))
-    task: Task = field(metadata=nested(SegmentationTask))
+    task: PrepareTask = field(metadata=nested(MaskTask))
     split: SplitOptions = field(default_factory=SplitOptions, metadata=nested(SplitOptions))
     jobs: int | None = option(
         None,

@@ -17,7 +17,7 @@ from bodycomp.preparation.cases_file import read_cases
 from bodycomp.preparation.conflicts import check_conflicts, check_level_names
 from bodycomp.preparation.level_checks import LevelWarning, level_warnings
 from bodycomp.preparation.make_shards import check_room, make_shards
-from bodycomp.preparation.options import PrepareOptions, SegmentationTask, SliceTask, Task
+from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions, PrepareTask
 from bodycomp.preparation.refusals import RefusedCase
 from bodycomp.preparation.set_files import (
     check_apart,
@@ -78,7 +78,7 @@ def prepare(options: PrepareOptions, progress: Progress) -> PrepareSummary:
     check_strata(options.split.stratify, table)
     chosen = [case for case in table.cases if _is_annotated(case, options.task)]
     if not chosen:
-        column = "masks" if isinstance(options.task, SegmentationTask) else "levels"
+        column = "masks" if isinstance(options.task, MaskTask) else "levels"
         raise CasesError(
             f"{options.cases.name}: expected {column} in at least one row, found none",
             hint="Segmentation needs masks, slice selection needs levels.",
@@ -103,7 +103,7 @@ def _write(
             "every case is refused:\n" + "\n".join(f"  {r.where}: {r.reason}" for r in refused[:20])
         )
     check_conflicts(shards, shared_patient_id=options.shared_patient_id)
-    if isinstance(task, SliceTask):
+    if isinstance(task, LevelTask):
         check_level_names(shards, task.levels)
     warnings = level_warnings(
         {shard.case.where: shard.record().evidence for shard in shards},
@@ -127,7 +127,7 @@ def _write(
         )
         verify_set(
             folder,
-            with_masks=isinstance(task, SegmentationTask),
+            with_masks=isinstance(task, MaskTask),
             progress=partial(progress, "checking"),
         )
         write_reports(folder, options, counts, refused, warnings)
@@ -159,13 +159,13 @@ def _make_all(
     return finished, [refused[s.case.where] for s in shards if s.case.where in refused], reused
 
 
-def _is_annotated(case: Case, task: Task) -> bool:
-    return bool(case.masks) if isinstance(task, SegmentationTask) else case.levels is not None
+def _is_annotated(case: Case, task: PrepareTask) -> bool:
+    return bool(case.masks) if isinstance(task, MaskTask) else case.levels is not None
 
 
-def _complete(task: Task, table: CasesTable) -> Task:
+def _complete(task: PrepareTask, table: CasesTable) -> PrepareTask:
     """Take the meaning of labels from the table where the task does not say it."""
-    if not isinstance(task, SegmentationTask) or task.mapping is not None:
+    if not isinstance(task, MaskTask) or task.mapping is not None:
         return task
     if table.labels is None:
         raise UsageError(

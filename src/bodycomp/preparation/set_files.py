@@ -16,7 +16,7 @@ from bodycomp.json_file import write_json
 from bodycomp.preparation.assemble import Counts
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.level_checks import LevelWarning
-from bodycomp.preparation.options import PrepareOptions, SegmentationTask
+from bodycomp.preparation.options import MaskTask, PrepareOptions
 from bodycomp.preparation.refusals import RefusedCase, write_refused
 from bodycomp.preparation.shards import Shard
 from bodycomp.storage import atomic_file, refuse_existing
@@ -79,7 +79,7 @@ def write_reports(
     """Write ``prepared.json``, and ``refused.csv`` if any case was left out; both name nobody."""
     prepared = {
         "bodycomp": __version__,
-        "set": "segmentation" if isinstance(options.task, SegmentationTask) else "slice-selection",
+        "set": "segmentation" if isinstance(options.task, MaskTask) else "slice-selection",
         "task": asdict(options.task),
         "split": asdict(options.split),
         "patients": {split: len(counts.patients.get(split, ())) for split in SPLITS},

@@ -29,7 +29,7 @@ from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 from bodycomp.level_names import head_to_feet
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.level_checks import LevelEvidence, stored_evidence
-from bodycomp.preparation.options import SegmentationTask, Task
+from bodycomp.preparation.options import MaskTask, PrepareTask
 from bodycomp.storage import lock_file, remove_leftovers
 
 RECORD_NAME: Final = "record.json"
@@ -180,7 +180,7 @@ def work_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def shard_of(case: Case, task: Task, work: Path) -> Shard:
+def shard_of(case: Case, task: PrepareTask, work: Path) -> Shard:
     """Return the shard of a case, named anew as soon as a file of the case or the task is another.
 
     Files count by path, size and time of change, because reading all of them again would take as
@@ -199,11 +199,11 @@ def shard_of(case: Case, task: Task, work: Path) -> Shard:
     return Shard(case, work / text_digest(text, 32))
 
 
-def _inputs(case: Case, task: Task) -> Iterator[tuple[str, Path]]:
+def _inputs(case: Case, task: PrepareTask) -> Iterator[tuple[str, Path]]:
     yield "scan", case.scan
     for number, path in enumerate(case.masks):  # slice selection compares levels with them
         yield f"mask {number}", path
-    if case.levels is not None and (not isinstance(task, SegmentationTask) or task.sampling.around):
+    if case.levels is not None and (not isinstance(task, MaskTask) or task.sampling.around):
         yield "levels", case.levels
 
 

@@ -27,7 +27,7 @@ from bodycomp.training.finish import finish
 from bodycomp.training.launch import helpers, rendezvous
 from bodycomp.training.loggers import check_loggers, open_loggers
 from bodycomp.training.loop import TrainingLoop
-from bodycomp.training.manifest import DECODED, Manifest, decoded_slices, recording
+from bodycomp.training.manifest import DECODED, RunManifest, decoded_slices, recording
 from bodycomp.training.options import AUTO_BATCH_SIZE, LARGE_ADAMW_RATE, RunOptions
 from bodycomp.training.progress import EpochDisplay
 from bodycomp.training.ranks import Ranks, leave_group
@@ -129,7 +129,7 @@ class _Run:
 
     training: Training
     folder: RunFolder
-    manifest: Manifest
+    manifest: RunManifest
 
 
 def _prepare(task: Task, ranks: Ranks) -> _Run:
@@ -154,7 +154,7 @@ def _prepare(task: Task, ranks: Ranks) -> _Run:
         description=described(card.task, splits, task.options.data_dir, digest),
     )
     with ranks.barrier():
-        manifest = Manifest(folder, facts)
+        manifest = RunManifest(folder, facts)
         manifest.check_same_data()
         if ranks.is_first:
             folder.path.mkdir(parents=True, exist_ok=task.options.resume)

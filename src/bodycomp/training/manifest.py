@@ -61,7 +61,7 @@ def decoded_slices(folder: RunFolder) -> dict[str, str]:
     return dict(_read(folder).get(DECODED, {}))
 
 
-class Manifest:
+class RunManifest:
     """The manifest of one run; written when it starts, when it resumes and when it ends."""
 
     def __init__(self, folder: RunFolder, facts: Mapping[str, Any]) -> None:
@@ -110,7 +110,7 @@ class Manifest:
 
 
 @contextmanager
-def recording(training: Training, manifest: Manifest) -> Iterator[None]:
+def recording(training: Training, manifest: RunManifest) -> Iterator[None]:
     """Write the manifest when the work begins and however it ends."""
     manifest.write("running")
     exit_state, reason = "failed", ""

@@ -25,8 +25,8 @@ from bodycomp.preparation.options import (
     LevelTask,
     MaskTask,
     PrepareOptions,
+    PrepareTask,
     SplitOptions,
-    Task,
 )
 from bodycomp.preparation.run import PrepareSummary, prepare
 from bodycomp.preparation.shards import work_folder
@@ -56,7 +56,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_cases(tmp_path_factory.mktemp("scans"))
 
 
-def run(table: Path, out: Path, task: Task = MASKS, **options: object) -> PrepareSummary:
+def run(table: Path, out: Path, task: PrepareTask = MASKS, **options: object) -> PrepareSummary:
     options = {"split": THIRDS, "jobs": 1} | options
     return prepare(PrepareOptions(table, out, task, **options), lambda *_: None)
 
@@ -395,7 +395,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
     ],
 )
 def test_tables_without_what_is_needed(
-    columns: dict[str, str], task: Task, said: str, table: Path, tmp_path: Path
+    columns: dict[str, str], task: PrepareTask, said: str, table: Path, tmp_path: Path
 ) -> None:
     lacking = write_table(table.with_name("lacking.csv"), [case_row("case-0") | columns])
     with pytest.raises((CasesError, UsageError), match=said):

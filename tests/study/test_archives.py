@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, OutputError
-from bodycomp.study.journal import JOURNAL_NAME, open_journal
+from bodycomp.study.journal import JOURNAL_NAME, open_journal, refuse_running
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.out_folder import held_folder
 from bodycomp.study.run import analyze_inputs
@@ -45,6 +46,16 @@ def unpacked(out: Path) -> list[Path]:
     return list(out.glob(".unpacked*"))
 
 
+def wait_for_helpers(out: Path) -> None:
+    """Helper processes of a killed run hold its journal until they have seen that it is gone."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with suppress(OutputError):
+            return refuse_running(out / JOURNAL_NAME)
+        time.sleep(0.05)
+    pytest.fail("a helper process outlived its run")
+
+
 def test_unpacked_scans_of_a_killed_run_are_removed_by_the_next_one(tmp_path, monkeypatch) -> None:
     archive, out, key = zipped(tmp_path, 8), tmp_path / "out", tmp_path / "key"
     key.write_text("cd" * 32)
@@ -55,6 +66,7 @@ def test_unpacked_scans_of_a_killed_run_are_removed_by_the_next_one(tmp_path, mo
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    wait_for_helpers(out)
     (left,) = unpacked(out)
     assert left.stat().st_mode & 0o777 == 0o700
     assert not [path for path in (tmp_path / "tmp").rglob("*.dcm") if path.is_file()]

@@ -86,9 +86,10 @@ def write(folder: Path, volume: Volume = VOLUME, **header: object) -> tuple[Path
     if volume is not VOLUME:
         return write_ct_series(folder, volume, replace(HEADER, **header))
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in clean_files(replace(HEADER, **header)):
+    contents = clean_files(replace(HEADER, **header))
+    for name, content in contents:
         (folder / name).write_bytes(content)
-    return tuple(folder / name for name, _ in clean_files(replace(HEADER, **header)))
+    return tuple(folder / name for name, _ in contents)
 
 
 @cache

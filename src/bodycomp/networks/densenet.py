@@ -133,6 +133,11 @@ class PreActivation(nn.Module):
         return activated
 
 
+def _convolution(config: DenseNetConfig) -> type[nn.Conv2d]:
+    """Return the class of convolutions: only batch norms read their output, if there are any."""
+    return NormedConv2d if config.batch_norm else nn.Conv2d
+
+
 class DenseLayer(nn.Module):
     """Bottleneck layer: (B, C, H, W) -> (B, growth_rate, H, W)."""
 
@@ -140,7 +145,7 @@ class DenseLayer(nn.Module):
         super().__init__()
         width, growth = BOTTLENECK_WIDTH * config.growth_rate, config.growth_rate
         self.pre1 = PreActivation(channels, activation, batch_norm=config.batch_norm)
-        conv = NormedConv2d if config.batch_norm else nn.Conv2d
+        conv = _convolution(config)
         self.conv1 = conv(channels, width, 1)
         self.pre2 = PreActivation(width, activation, batch_norm=config.batch_norm)
         self.conv2 = conv(width, growth, 3, padding=1)
@@ -179,7 +184,7 @@ class Transition(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, config: DenseNetConfig) -> None:
         super().__init__()
         self.pre = PreActivation(channels_in, config.activation, batch_norm=config.batch_norm)
-        conv = NormedConv2d if config.batch_norm else nn.Conv2d
+        conv = _convolution(config)
         self.conv = conv(channels_in, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -201,7 +206,7 @@ class DenseNet(nn.Module):
         super().__init__()
         self.config = config = config or DenseNetConfig()
         inputs = config.block_inputs
-        conv = NormedConv2d if config.batch_norm else nn.Conv2d
+        conv = _convolution(config)
         self.stem = conv(1, config.nb_initial_filters, 7, stride=2)
         self.blocks = nn.ModuleList(
             DenseBlock(channels, activation, config)

@@ -23,7 +23,7 @@ from bodycomp.scan import Scan
 from bodycomp.storage import atomic_folder, refuse_existing
 from bodycomp.study.options import RESULTS_NAME, SERIES_PREFIX, STUDY_PREFIX
 from bodycomp.study.outputs import OutputChoice, write_series
-from bodycomp.study.pseudonyms import read_or_make_key
+from bodycomp.study.pseudonyms import read_or_make_key, series_pseudonym, study_pseudonym
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, content_key
 
 
@@ -89,8 +89,8 @@ def write_measured(measured: MeasuredMask, out: Path, options: MeasureOptions) -
     own = scan.study_key and (scan.study_key, scan.series_key)
     study, name = own or (content_key(scan.path),) * 2
     series = SeriesKey(
-        STUDY_PREFIX + key.code("study", STUDY_PREFIX + study),
-        SERIES_PREFIX + key.code("series", SERIES_PREFIX + name),
+        study_pseudonym(key, STUDY_PREFIX + study),
+        series_pseudonym(key, SERIES_PREFIX + name),
         named if options.identifiers else {},
     )
     choice = OutputChoice(options.dicom, identity, options.previews)

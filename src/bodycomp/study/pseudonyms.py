@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
@@ -77,7 +77,9 @@ def with_pseudonyms(work: Worklist, key: PseudonymKey) -> Worklist:
 
     def renamed(rows: Iterable[Row]) -> tuple[Row, ...]:
         return tuple(
-            replace(row, study=_study(key, row.study), series=_series(key, row.series))
+            replace(
+                row, study=study_pseudonym(key, row.study), series=series_pseudonym(key, row.series)
+            )
             for row in rows
         )
 
@@ -85,7 +87,8 @@ def with_pseudonyms(work: Worklist, key: PseudonymKey) -> Worklist:
         work,
         sources=renamed(work.sources),
         fallbacks={
-            _study(key, study): renamed(sources) for study, sources in work.fallbacks.items()
+            study_pseudonym(key, study): renamed(sources)
+            for study, sources in work.fallbacks.items()
         },
         series=renamed(work.series),
         refused=renamed(work.refused),
@@ -93,12 +96,11 @@ def with_pseudonyms(work: Worklist, key: PseudonymKey) -> Worklist:
     )
 
 
-def _namer(kind: str, prefix: str) -> Callable[[PseudonymKey, str], str]:
-    def name(key: PseudonymKey, plain: str) -> str:
-        return prefix + key.code(kind, plain) if plain else ""
-
-    return name
+def study_pseudonym(key: PseudonymKey, plain: str) -> str:
+    """Return what tables and folders call a study; empty where ``plain``, its own name, is."""
+    return STUDY_PREFIX + key.code("study", plain) if plain else ""
 
 
-_study: Final = _namer("study", STUDY_PREFIX)
-_series: Final = _namer("series", SERIES_PREFIX)
+def series_pseudonym(key: PseudonymKey, plain: str) -> str:
+    """Return what tables and folders call a series, as ``study_pseudonym``."""
+    return SERIES_PREFIX + key.code("series", plain) if plain else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from bodycomp.errors import UsageError
 
@@ -139,3 +139,11 @@ def tissue_by_key(key: str) -> Tissue:
             return tissue
     known = ", ".join(tissue.key for tissue in ABDOMINAL_TISSUES)
     raise UsageError(f"unknown tissue {key!r}", hint=f"Known tissues are {known}.")
+
+
+PhantomAnatomy = Literal["standard", "varied", "held-out"]
+
+PHANTOM_ANATOMIES: Final[tuple[PhantomAnatomy, ...]] = ("standard", "varied", "held-out")
+"""How much synthetic patients differ: ``standard``, the average adult and its spread; ``varied``,
+what hospitals see beside that, for models that shall measure real patients; ``held-out``, as
+varied but of other proportions, textures and scanners: another hospital, never trained on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bodycomp.anatomy import PHANTOM_ANATOMIES, PhantomAnatomy
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
 from bodycomp.options import check_options, declare, option
@@ -30,6 +31,13 @@ class CohortOptions:
         "--splits",
         metavar="TRAIN VAL TEST",
         help="patients per split, adding up to --patients (default 4 : 1 : 2)",
+    )
+    anatomy: PhantomAnatomy = option(
+        "standard",
+        "--anatomy",
+        choices=PHANTOM_ANATOMIES,
+        help="how much patients differ: {default} (default); varied, for models that shall "
+        "measure real patients; held-out, as varied but another hospital, to test them on",
     )
     dicom: bool = option(True, "--no-dicom", help="write the training sets and the truth alone")
     jobs: int | None = option(

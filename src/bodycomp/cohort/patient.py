@@ -60,7 +60,7 @@ def make_patient(options: CohortOptions, index: int) -> PatientSamples:
     Patients of the test split give samples too: they make the optional test sets.
     """
     name, split = f"patient-{index:04d}", options.split_of(index)
-    patient = sample_patient(options.seed, index)
+    patient = sample_patient(options.seed, index, options.anatomy)
     scan = sample_scan(patient)
     torso = Torso(patient)
     volume, labels = torso.render(scan)

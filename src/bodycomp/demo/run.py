@@ -82,7 +82,9 @@ def run_demo(
     count = sum(options.patients)
     _say(began, f"1/4 {count} synthetic patients")
     with progress.patients(count) as advance:
-        write_cohort(CohortOptions(cohort, count, options.seed, options.patients), progress=advance)
+        write_cohort(
+            CohortOptions(cohort, count, options.seed, splits=options.patients), progress=advance
+        )
     minutes = options.training_minutes or max(
         SMALLEST_TRAINING_MINUTES,
         options.total_minutes - (time.monotonic() - began) / 60 - KEPT_BACK_MINUTES,

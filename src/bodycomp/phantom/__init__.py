@@ -4,4 +4,10 @@ from bodycomp.phantom.patient import PatientParameters, sample_patient
 from bodycomp.phantom.scan import ScanParameters, sample_scan
 from bodycomp.phantom.torso import Torso
 
-__all__ = ["PatientParameters", "ScanParameters", "Torso", "sample_patient", "sample_scan"]
+__all__ = [
+    "PatientParameters",
+    "ScanParameters",
+    "Torso",
+    "sample_patient",
+    "sample_scan",
+]

@@ -8,6 +8,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.anatomy import PhantomAnatomy
+
 Sex = Literal["F", "M"]
 ContrastPhase = Literal["none", "arterial", "portal", "late"]
 OralContrast = Literal["none", "water", "positive"]
@@ -27,6 +29,7 @@ class PatientParameters:
     Attributes:
         seed: Seed of the cohort.
         index: Number of the patient in the cohort.
+        anatomy: One of ``PHANTOM_ANATOMIES``.
         skeletal_muscle_cm2: Aim for muscle at L3; 90..200 cm2 in adults.
         subcutaneous_fat_cm2: Aim for subcutaneous fat at L3; 40..420 cm2.
         visceral_fat_cm2: Aim for visceral fat at L3; 15..350 cm2.
@@ -49,6 +52,7 @@ class PatientParameters:
 
     seed: int
     index: int
+    anatomy: PhantomAnatomy
     sex: Sex
     age_years: float
     height_mm: float
@@ -88,7 +92,9 @@ class PatientParameters:
         return self.height_mm / 1700.0
 
 
-def sample_patient(seed: int, index: int) -> PatientParameters:
+def sample_patient(
+    seed: int, index: int, anatomy: PhantomAnatomy = "standard"
+) -> PatientParameters:
     """Draw patient ``index`` of the cohort ``seed``; each pair has its own random stream.
 
     Height, body-mass index and areas follow the spread of adult CT cohorts: muscle index about
@@ -104,6 +110,7 @@ def sample_patient(seed: int, index: int) -> PatientParameters:
     return PatientParameters(
         seed=seed,
         index=index,
+        anatomy=anatomy,
         sex=sex,
         age_years=age,
         height_mm=height,

@@ -62,15 +62,15 @@ def phantom_series(seed: int, index: int, level: str) -> tuple[np.ndarray, np.nd
     coarser = scan.matrix[0] / SIDE
     scan = replace(scan, matrix=(SIDE, SIDE), pixel_spacing_mm=scan.pixel_spacing_mm * coarser)
     heights = np.arange(scan.z_start_mm, scan.z_end_mm, SPACING_MM)
-    grey = [SOFT_TISSUE.to_grey(torso.render_slice(scan, float(z))[0]) for z in heights]
-    return np.stack(grey), heights - torso.level_z_mm[level]
+    gray = [SOFT_TISSUE.to_gray(torso.render_slice(scan, float(z))[0]) for z in heights]
+    return np.stack(gray), heights - torso.level_z_mm[level]
 
 
 @torch.inference_mode()
-def offsets_of(model: Model, grey: np.ndarray, level: str) -> np.ndarray:
+def offsets_of(model: Model, gray: np.ndarray, level: str) -> np.ndarray:
     """Return (slice,) the offsets that a model estimates."""
-    images = torch.from_numpy(np.stack([model.card.preprocessing.scale_grey(g) for g in grey]))
-    images = images.reshape(len(grey), 1, SIDE, SIDE)
+    images = torch.from_numpy(np.stack([model.card.preprocessing.scale_gray(g) for g in gray]))
+    images = images.reshape(len(gray), 1, SIDE, SIDE)
     logits = torch.cat([model.network(part) for part in images.split(16)])
     column = model.card.levels.index(level)
     return target_to_offset(torch.sigmoid(logits)[:, column].numpy(), model.card.target_scale_mm)
@@ -80,10 +80,10 @@ def find_levels(models: list[Model], seed: int, series: int, level: str) -> list
     """Look for the level in every series with every model."""
     rows: list[list[tuple[float, bool]]] = [[] for _ in models]
     for index in range(series):
-        grey, z_mm = phantom_series(seed, index, level)
+        gray, z_mm = phantom_series(seed, index, level)
         for model, found in zip(models, rows, strict=True):
             options = ChoiceOptions(scale_mm=model.card.target_scale_mm)
-            choice = choose_slice(level, offsets_of(model, grey, level), z_mm, options)
+            choice = choose_slice(level, offsets_of(model, gray, level), z_mm, options)
             if choice.z_mm is not None:
                 found.append((choice.confidence, abs(choice.z_mm) <= RIGHT_MM))
     return [Found(*(np.array(c) for c in zip(*found, strict=True))) for found in rows]

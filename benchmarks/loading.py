@@ -16,7 +16,7 @@ from bodycomp.data import batches
 from bodycomp.data.augmentation_options import AugmentationOptions
 from bodycomp.data.batches import network_input, varied_input
 from bodycomp.data.datasets import SampleSet, SegmentationDataset, SliceDataset
-from bodycomp.data.grey_cache import GreyCache
+from bodycomp.data.gray_cache import GrayCache
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split
 from bodycomp.data.writers import SegmentationWriter, SliceWriter
@@ -51,9 +51,9 @@ def write_sets(folder: Path) -> None:
     for split, count in (("train", PNG_SLICES), ("val", 1)):
         with SliceWriter(folder / "slices", split, ["L3"]) as writer:
             for index in range(count):
-                grey = SOFT_TISSUE.to_grey(slices[index % len(slices)][0])
-                grey.reshape(-1)[index] ^= 128
-                writer.append(grey, {"L3": float(index - count // 2)})
+                gray = SOFT_TISSUE.to_gray(slices[index % len(slices)][0])
+                gray.reshape(-1)[index] ^= 128
+                writer.append(gray, {"L3": float(index - count // 2)})
 
 
 def epoch(samples: SampleSet, *, augmented: bool) -> None:
@@ -99,7 +99,7 @@ def epochs(name: str, samples: SampleSet) -> list[tuple[str, str]]:
     ]
 
 
-def first_and_second_pass(folder: Path, cache: GreyCache) -> tuple[SliceSurvey, Sequence[float]]:
+def first_and_second_pass(folder: Path, cache: GrayCache) -> tuple[SliceSurvey, Sequence[float]]:
     """Check a slice-selection set with an empty cache and with a full one."""
     seconds = []
     for _ in range(2):
@@ -117,7 +117,7 @@ def run() -> list[tuple[str, str]]:
         write_sets(folder)
         split = open_segmentation_split(folder / "masks", "train")
         rows = epochs("segmentation", SegmentationDataset(split, SEGMENTATION_PREPROCESSING))
-        cache = GreyCache(folder / "cache", CACHE_BYTES)
+        cache = GrayCache(folder / "cache", CACHE_BYTES)
         survey, seconds = first_and_second_pass(folder / "slices", cache)
         for what, each in zip(
             ("decoding into the cache", "the cache knows all"), seconds, strict=True

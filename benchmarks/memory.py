@@ -18,13 +18,13 @@ from numpy.lib import format as npy
 from benchmarks.loading import epoch, phantom_slices
 from bodycomp.anatomy import tissues_for
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
-from bodycomp.data.grey_cache import GreyCache
+from bodycomp.data.gray_cache import GrayCache
 from bodycomp.data.layout import images_path, masks_path, png_path, table_path
-from bodycomp.data.png import write_grey_png
+from bodycomp.data.png import write_gray_png
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
-from bodycomp.imaging.resize import resize_grey
+from bodycomp.imaging.resize import resize_gray
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.training.memory import peak_resident_bytes
 from bodycomp.validation.segmentation import check_segmentation_set
@@ -49,16 +49,16 @@ def write_sparse_segmentation_set(folder: Path, count: int) -> None:
 
 def write_linked_slice_set(folder: Path, count: int) -> None:
     """Write PNG slices that are links to eight files."""
-    greys = [resize_grey(SOFT_TISSUE.to_grey(hu), (256, 256)) for hu, _ in phantom_slices(8)]
+    grays = [resize_gray(SOFT_TISSUE.to_gray(hu), (256, 256)) for hu, _ in phantom_slices(8)]
     for split, slices in (("train", count), ("val", 2)):
         png_path(folder, split, 0).parent.mkdir(parents=True)
         table_path(folder, split).parent.mkdir(exist_ok=True)
         for index in range(slices):
             path = png_path(folder, split, index)
-            if index < len(greys):
-                write_grey_png(path, greys[index])
+            if index < len(grays):
+                write_gray_png(path, grays[index])
             else:
-                os.link(png_path(folder, split, index % len(greys)), path)
+                os.link(png_path(folder, split, index % len(grays)), path)
         rows = "".join(f"{index},{index % 7 - 3}\n" for index in range(slices))
         table_path(folder, split).write_text(",ZOffset_L3\n" + rows)
 
@@ -70,7 +70,7 @@ def load_segmentation_set(folder: Path) -> None:
 
 
 def load_slice_set(folder: Path) -> None:
-    survey = survey_slice_set(folder, levels=["L3"], cache=GreyCache(folder / "cache", CACHE_BYTES))
+    survey = survey_slice_set(folder, levels=["L3"], cache=GrayCache(folder / "cache", CACHE_BYTES))
     split = open_slice_split(folder, "train", ["L3"])
     decoded = survey.decoded["train"]
     epoch(SliceDataset(split, SLICE_SELECTION_PREPROCESSING, decoded=decoded), augmented=True)

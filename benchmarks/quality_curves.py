@@ -25,7 +25,7 @@ ARCHITECTURES = {"segmentation": "patch_unet", "slice-selection": "resnet"}
 def main(out: Path, image: Path) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, (task, (key, label, goal)) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
-        for candidate, (colour, name) in STYLES.items():
+        for candidate, (color, name) in STYLES.items():
             table = out / f"{task}-{candidate}.csv"
             if not table.exists():
                 continue
@@ -34,7 +34,7 @@ def main(out: Path, image: Path) -> None:
             minutes = [float(row["minutes"]) for row in rows]
             values = [float(row[key]) for row in rows]
             named = name.format(arch=ARCHITECTURES[task])
-            axes.plot(minutes, values, "o-", color=colour, label=named, markersize=3)
+            axes.plot(minutes, values, "o-", color=color, label=named, markersize=3)
         axes.axhline(goal, color="black", linewidth=0.8, linestyle=":")
         axes.set(xlabel="minutes", ylabel=label, title=task, xlim=(0, None))
         axes.grid(alpha=0.3)

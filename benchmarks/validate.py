@@ -60,10 +60,10 @@ def write_pngs(folder: Path, count: int, side: int) -> None:
         with SliceWriter(folder, split, ["L3"], ["SeriesInstanceUID"]) as writer:
             for index in range(samples):
                 hu = slices[index % RENDERED][0][:: 512 // side, :: 512 // side]
-                grey = SOFT_TISSUE.to_grey(hu + rng.normal(0, NOISE_HU, hu.shape))
+                gray = SOFT_TISSUE.to_gray(hu + rng.normal(0, NOISE_HU, hu.shape))
                 series = f"{split}.{index // 100}"
                 offset_mm = 3.0 * (index % 100 - 50)
-                writer.append(grey, {"L3": offset_mm}, {"SeriesInstanceUID": series})
+                writer.append(gray, {"L3": offset_mm}, {"SeriesInstanceUID": series})
 
 
 def measure(folder: Path) -> tuple[float, float]:

@@ -190,7 +190,7 @@ def test_pseudonyms_follow_the_key_beside_the_results(tmp_path, study):
         analyze(tmp_path, overwrite=True, pseudonym_key=tmp_path / "gone")
 
 
-def test_best_series_of_a_study_is_analysed_and_the_other_one_listed(tmp_path, study):
+def test_best_series_of_a_study_is_analyzed_and_the_other_one_listed(tmp_path, study):
     write_ct_series(study / "b", ct(slices=100, spacing=1.5), replace(HEADER, series_number=2))
 
     report = analyze(tmp_path)
@@ -243,7 +243,7 @@ def test_next_series_is_measured_where_the_best_one_cannot_be_read(tmp_path, stu
     assert [refusal.kind for refusal in report.refused] == ["not readable"]
 
 
-def test_all_series_of_a_study_are_analysed_on_request(tmp_path, study):
+def test_all_series_of_a_study_are_analyzed_on_request(tmp_path, study):
     write_ct_series(study / "b", ct(slices=100, spacing=1.5), replace(HEADER, series_number=2))
 
     report = analyze(tmp_path, all_series=True)
@@ -355,7 +355,7 @@ def test_absent_level_is_a_row_with_a_reason_and_a_preview_but_no_mask(tmp_path,
     assert (series.folder / "preview-L3.png").exists()
 
 
-def test_nifti_volume_is_analysed_like_its_dicom_series(tmp_path, study):
+def test_nifti_volume_is_analyzed_like_its_dicom_series(tmp_path, study):
     volume = ct()
     write_nifti_labels(tmp_path / "Doe.nii.gz", volume, (volume.hu > 0).astype(np.uint8))
     image = nib.load(tmp_path / "Doe.nii.gz")

@@ -80,7 +80,7 @@ def without_sides(volume: Volume) -> Volume:
     return replace(volume, hu=volume.hu[:, :, SIDES:-SIDES], first_pixel_mm=first)
 
 
-def analyse(folder: Path, volume: Volume, position: str) -> tuple[np.ndarray, np.ndarray]:
+def analyze(folder: Path, volume: Volume, position: str) -> tuple[np.ndarray, np.ndarray]:
     """What the network saw of the level, and where the labelled pixels lie in the patient."""
     write_ct_series(folder / "in", volume, SeriesHeader(seed="s", patient_position=position))
     card = ModelCard("segmentation", "unet", {}, Preprocessing((SIDE, SIDE)), ABDOMINAL_TISSUES)
@@ -106,8 +106,8 @@ def test_a_turned_matrix_that_is_not_square_gives_the_same_picture_and_mask(
 ) -> None:
     orientation, position = POSITIONS[name]
     narrow = without_sides(supine)
-    seen, points_mm = analyse(tmp_path / "turned", in_position(narrow, orientation), position)
-    seen_supine, points_supine_mm = analyse(tmp_path / "supine", supine, "HFS")
+    seen, points_mm = analyze(tmp_path / "turned", in_position(narrow, orientation), position)
+    seen_supine, points_supine_mm = analyze(tmp_path / "supine", supine, "HFS")
 
     np.testing.assert_array_equal(seen[..., SIDES:-SIDES], seen_supine[..., SIDES:-SIDES])
     assert not seen[..., :SIDES].any()
@@ -122,8 +122,8 @@ def test_every_position_gives_one_picture_and_one_mask(
     tmp_path: Path, supine: Volume, name: str
 ) -> None:
     orientation, position = POSITIONS[name]
-    seen, points_mm = analyse(tmp_path / "turned", in_position(supine, orientation), position)
-    seen_supine, points_supine_mm = analyse(tmp_path / "supine", supine, "HFS")
+    seen, points_mm = analyze(tmp_path / "turned", in_position(supine, orientation), position)
+    seen_supine, points_supine_mm = analyze(tmp_path / "supine", supine, "HFS")
 
     np.testing.assert_array_equal(seen, seen_supine)
     order, order_supine = (np.lexsort(points.T) for points in (points_mm, points_supine_mm))

@@ -111,19 +111,19 @@ def draw(evaluation: Path, tissues: Mapping[str, Any]) -> None:
         own = [row for row in rows if row["tissue"] == tissue.key]
         true = [float(row["true_area_cm2"]) for row in own]
         found = [float(row["measured_area_cm2"]) for row in own]
-        colour = tuple(part / 255 for part in tissue.colour)
-        _scatter(axes[0, column], true, found, colour)
+        color = tuple(part / 255 for part in tissue.color)
+        _scatter(axes[0, column], true, found, color)
         axes[0, column].set_title(tissue.title, color=INK, fontsize=11, loc="left")
-        _bland_altman(axes[1, column], true, found, colour, tissues[tissue.key]["area"])
+        _bland_altman(axes[1, column], true, found, color, tissues[tissue.key]["area"])
     axes[0, 0].set_ylabel("measured, cm²")
     axes[1, 0].set_ylabel("measured minus true, cm²")
     figure.savefig(PICTURE, dpi=110)
 
 
-def _scatter(axes: Axes, true: list[float], found: list[float], colour: tuple[float, ...]) -> None:
+def _scatter(axes: Axes, true: list[float], found: list[float], color: tuple[float, ...]) -> None:
     ends = [0, 1.08 * max(true + found)]
     axes.plot(ends, ends, color=QUIET, linewidth=0.8)
-    axes.scatter(true, found, s=26, color=colour, edgecolor=INK, linewidth=0.5, zorder=2)
+    axes.scatter(true, found, s=26, color=color, edgecolor=INK, linewidth=0.5, zorder=2)
     axes.set(xlim=ends, ylim=ends, xlabel="true area, cm²", aspect="equal")
     _plain(axes)
 
@@ -132,7 +132,7 @@ def _bland_altman(
     axes: Axes,
     true: list[float],
     found: list[float],
-    colour: tuple[float, ...],
+    color: tuple[float, ...],
     area: Mapping[str, Number],
 ) -> None:
     means = [(a + b) / 2 for a, b in zip(true, found, strict=True)]
@@ -142,7 +142,7 @@ def _bland_altman(
         axes.axhline(number["value"], color=QUIET, linewidth=1, linestyle=style)
         if number["low"] is not None:
             axes.axhspan(number["low"], number["high"], color=QUIET, alpha=0.14, linewidth=0)
-    axes.scatter(means, differences, s=26, color=colour, edgecolor=INK, linewidth=0.5, zorder=2)
+    axes.scatter(means, differences, s=26, color=color, edgecolor=INK, linewidth=0.5, zorder=2)
     axes.set_xlabel("mean of both, cm²")
     _plain(axes)
 

@@ -20,11 +20,11 @@ def tile(patient_index: int, level: str, *, overlay: bool) -> np.ndarray:
     patient = sample_patient(0, patient_index)
     torso = Torso(patient)
     hu, labels = torso.render_slice(sample_scan(patient), torso.level_z_mm[level])
-    picture = np.repeat(SOFT_TISSUE.to_grey(hu)[..., None], 3, axis=2).astype(np.float32)
+    picture = np.repeat(SOFT_TISSUE.to_gray(hu)[..., None], 3, axis=2).astype(np.float32)
     if overlay:
         for tissue in ABDOMINAL_TISSUES:
             where = labels == tissue.label
-            picture[where] = picture[where] * (1 - OPACITY) + np.array(tissue.colour) * OPACITY
+            picture[where] = picture[where] * (1 - OPACITY) + np.array(tissue.color) * OPACITY
     return np.asarray(Image.fromarray(picture.astype(np.uint8)).resize((TILE, TILE)))
 
 

@@ -35,13 +35,13 @@ class Segment:
     Attributes:
         label: The segment's own name.
         code: Scheme and value of the segmented property type, with its meaning.
-        colour: sRGB, 0..1, from the recommended CIELab colour.
+        color: sRGB, 0..1, from the recommended CIELab colour.
         mask: (row, column), where it is on the source's pixels.
     """
 
     label: str
     code: str
-    colour: tuple[float, float, float]
+    color: tuple[float, float, float]
     mask: NDArray[np.bool_]
 
 
@@ -85,10 +85,10 @@ def read_overlays(seg_file: Path, source_folder: Path) -> list[tuple[Path, list[
 def rgb_of(stored: list[int]) -> tuple[float, float, float]:
     """Return a CIELab colour as DICOM stores it (PS3.3 C.10.7.1.1) as sRGB."""
     light, a, b = stored
-    colour = highdicom.color.CIELabColor(
+    color = highdicom.color.CIELabColor(
         light * 100 / 65535, a * 255 / 65535 - 128, b * 255 / 65535 - 128
     )
-    red, green, blue = (value / 255 for value in colour.to_rgb())
+    red, green, blue = (value / 255 for value in color.to_rgb())
     return red, green, blue
 
 
@@ -101,10 +101,10 @@ def draw(source: Path, segments: list[Segment], target: Path) -> None:
     """Draw the source alone, and with the segments over it."""
     hu = hu_of(source)
     low, high = WINDOW_HU
-    grey = np.clip((hu - low) / (high - low), 0, 1)
-    picture = np.repeat(grey[..., None], 3, axis=2)
+    gray = np.clip((hu - low) / (high - low), 0, 1)
+    picture = np.repeat(gray[..., None], 3, axis=2)
     for item in segments:
-        picture[item.mask] = picture[item.mask] * (1 - OPACITY) + np.array(item.colour) * OPACITY
+        picture[item.mask] = picture[item.mask] * (1 - OPACITY) + np.array(item.color) * OPACITY
     body = np.argwhere(hu > -300)
     top, left = np.maximum(body.min(axis=0) - MARGIN_PX, 0)
     bottom, right = body.max(axis=0) + MARGIN_PX
@@ -112,14 +112,14 @@ def draw(source: Path, segments: list[Segment], target: Path) -> None:
     axes = figure.subplots(1, 2)
     for axis, image, title in zip(
         axes,
-        (np.repeat(grey[..., None], 3, axis=2), picture),
+        (np.repeat(gray[..., None], 3, axis=2), picture),
         ("source", "source and SEG"),
         strict=True,
     ):
         axis.imshow(image[top:bottom, left:right], interpolation="nearest")
         axis.set_title(title, fontsize=10)
         axis.set_axis_off()
-    handles = [Patch(color=item.colour, label=f"{item.label}: {item.code}") for item in segments]
+    handles = [Patch(color=item.color, label=f"{item.label}: {item.code}") for item in segments]
     figure.legend(handles=handles, loc="outside lower center", ncols=1, fontsize=8, frameon=False)
     figure.savefig(target, dpi=80, pil_kwargs={"optimize": True})
 

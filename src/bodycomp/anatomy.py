@@ -25,7 +25,7 @@ class Tissue:
         label: Value of the tissue's pixels in a mask (uint8).
         key: Name in column headers, JSON keys and file names.
         title: Name for people.
-        colour: sRGB, 0..255, chosen to stay apart for colour-blind readers.
+        color: sRGB, 0..255, chosen to stay apart for colour-blind readers.
         concept: SNOMED CT code of the segmented property type. Skeletal muscle is in DICOM PS3.16
             (CID 7710); its context groups for tissues (CID 7151, 7166) know fat, but not where, so
             the fats have codes of SNOMED CT itself, as TotalSegmentator and MOOSE use them. There
@@ -37,7 +37,7 @@ class Tissue:
     label: int
     key: str
     title: str
-    colour: tuple[int, int, int]
+    color: tuple[int, int, int]
     concept: CodedConcept
     hu_range: tuple[int, int]
 

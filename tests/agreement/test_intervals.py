@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bodycomp.agreement import statistics as catalogue
+from bodycomp.agreement import statistics as catalog
 from bodycomp.agreement.intervals import bootstrap, wilson_interval
 from bodycomp.agreement.statistics import (
     BIAS,
@@ -273,5 +273,5 @@ def test_without_an_interval_nothing_is_better() -> None:
 
 
 def test_every_statistic_is_tested_here() -> None:
-    listed = [v for v in vars(catalogue).values() if isinstance(v, Statistic)]
+    listed = [v for v in vars(catalog).values() if isinstance(v, Statistic)]
     assert all(statistic in ALL.values() for statistic in listed)

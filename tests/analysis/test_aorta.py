@@ -56,7 +56,7 @@ def test_drawn_vessel_has_its_density_place_and_size(aorta_hu):
     vessel, reason = found_in(*drawn(aorta_hu))
     assert reason == ""
     assert vessel.hu == pytest.approx(aorta_hu, abs=3)
-    assert vessel.centre_px == pytest.approx((148, 188), abs=2)
+    assert vessel.center_px == pytest.approx((148, 188), abs=2)
     assert vessel.radius_mm == pytest.approx(10, abs=2)
 
 

@@ -20,9 +20,9 @@ SIZE, SPACING_MM = 400, (1.0, 1.0)
 SUBJECT = Subject(1.75, 70.0, "M", "")
 
 
-def ellipse(half_rows, half_columns, size=SIZE, centre=(0.0, 0.0)):
+def ellipse(half_rows, half_columns, size=SIZE, center=(0.0, 0.0)):
     away = np.arange(size) - (size - 1) / 2
-    rows, columns = (away[:, None] - centre[0]) / half_rows, (away[None, :] - centre[1])
+    rows, columns = (away[:, None] - center[0]) / half_rows, (away[None, :] - center[1])
     return rows**2 + (columns / half_columns) ** 2 <= 1
 
 
@@ -144,8 +144,8 @@ def test_table_and_arms_are_not_the_trunk():
     body = ellipse(110, 160)
     hu[312:314, 20:380] = 60  # the shell of a table, touching nothing
     hu[305:312, 199:201] = 60  # and a strap from it to the skin
-    hu[ellipse(30, 15, centre=(0, 180))] = 40  # an arm, 5 mm away from the trunk
-    labels[ellipse(10, 8, centre=(0, 180))] = 1
+    hu[ellipse(30, 15, center=(0, 180))] = 40  # an arm, 5 mm away from the trunk
+    labels[ellipse(10, 8, center=(0, 180))] = 1
 
     trunk = trunk_mask(hu, labels, SPACING_MM)
 
@@ -156,7 +156,7 @@ def test_table_and_arms_are_not_the_trunk():
 
 def test_tape_bridges_hollows():
     mask = ellipse(100, 150)
-    hollow = mask & ~ellipse(30, 10, centre=(-100, 0))
+    hollow = mask & ~ellipse(30, 10, center=(-100, 0))
     assert tape_length_cm(hollow, SPACING_MM) == pytest.approx(
         tape_length_cm(mask, SPACING_MM), rel=0.01
     )
@@ -184,7 +184,7 @@ def test_area_outside_the_field_of_view_is_estimated(radius_mm):
 
 def test_too_little_skin_gives_no_estimate():
     hu, labels = torso()
-    inside = ellipse(60, 60, centre=(0, 0))
+    inside = ellipse(60, 60, center=(0, 0))
     hu[~inside], labels[~inside] = -2000, 0
     _, found = derived(hu, labels)
     assert found["cut_off_area_cm2"].value is None

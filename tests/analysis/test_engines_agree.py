@@ -45,13 +45,13 @@ def train(card, samples, loss, rate):
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 0.2
-    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     for start in range(0, len(samples), 4):
         images, truth = zip(*samples[start : start + 4], strict=True)
         batch = torch.from_numpy(np.stack([card.preprocessing.from_hu(hu) for hu in images]))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss(network(batch[:, None]), torch.from_numpy(np.stack(truth))).backward()
-        optimiser.step()
+        optimizer.step()
     return Model(network.eval(), card, "0" * 64)
 
 

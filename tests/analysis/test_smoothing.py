@@ -21,7 +21,7 @@ def test_inside_an_even_series_it_is_the_gaussian_filter():
     assert ours[30:-30] == pytest.approx(gaussian_filter1d(values, 4.0)[30:-30], abs=1e-3)
 
 
-def test_slice_without_neighbours_in_reach_keeps_its_value():
+def test_slice_without_neighbors_in_reach_keeps_its_value():
     values = np.array([1.0, 5.0, 2.0])
     assert smooth_along_z(values, np.array([0.0, 500.0, 1000.0]), 4.0) == pytest.approx(values)
 

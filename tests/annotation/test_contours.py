@@ -40,7 +40,7 @@ def test_keyholes_are_holes() -> None:
     np.testing.assert_array_equal(fill_contours([keyhole[::-1]], (10, 10)), expected)
 
 
-def test_neighbours_that_share_a_line_share_no_pixel() -> None:
+def test_neighbors_that_share_a_line_share_no_pixel() -> None:
     left, right = square(0, 5), square(0, 5) + np.array([0, 5])
     one, other = (fill_contours([shape], (12, 12)) for shape in (left, right))
     assert one.sum() == other.sum() == 25
@@ -65,8 +65,8 @@ def test_convex_shapes_equal_matplotlib(seed: int) -> None:
     rng = np.random.default_rng(seed)
     angles = np.sort(rng.uniform(0, 2 * np.pi, 20))
     contour = np.column_stack([15 + 12 * np.sin(angles), 14 + 9 * np.cos(angles)])
-    centres = np.stack(np.meshgrid(np.arange(32), np.arange(30), indexing="ij"), -1)
-    expected = matplotlib.path.Path(contour).contains_points(centres.reshape(-1, 2))
+    centers = np.stack(np.meshgrid(np.arange(32), np.arange(30), indexing="ij"), -1)
+    expected = matplotlib.path.Path(contour).contains_points(centers.reshape(-1, 2))
     np.testing.assert_array_equal(fill_contours([contour], (32, 30)).ravel(), expected)
 
 

@@ -92,7 +92,7 @@ def test_damaged_png_is_refused(tmp_path: Path, case: Case) -> None:
         read_masks([path], case.scan, TISSUES)
 
 
-def packed_png(path: Path, labels: np.ndarray, bits: int, colour_type: int = 0) -> None:
+def packed_png(path: Path, labels: np.ndarray, bits: int, color_type: int = 0) -> None:
     """A PNG of fewer than 8 bits, packed by hand; Pillow writes none in grey."""
     rows = np.packbits(
         np.unpackbits(labels[:, :, None], axis=2)[:, :, -bits:].reshape(len(labels), -1), axis=1
@@ -103,8 +103,8 @@ def packed_png(path: Path, labels: np.ndarray, bits: int, colour_type: int = 0) 
             struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         )
 
-    size = struct.pack(">IIBBBBB", *labels.shape[::-1], bits, colour_type, 0, 0, 0)
-    palette = chunk(b"PLTE", bytes(3 * 2**bits)) if colour_type == 3 else b""
+    size = struct.pack(">IIBBBBB", *labels.shape[::-1], bits, color_type, 0, 0, 0)
+    palette = chunk(b"PLTE", bytes(3 * 2**bits)) if color_type == 3 else b""
     lines = b"".join(b"\0" + row.tobytes() for row in rows)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
@@ -115,15 +115,15 @@ def packed_png(path: Path, labels: np.ndarray, bits: int, colour_type: int = 0) 
     )
 
 
-@pytest.mark.parametrize("colour_type", [0, 3], ids=["grey", "palette"])
+@pytest.mark.parametrize("color_type", [0, 3], ids=["grey", "palette"])
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_labels_of_few_bits_are_the_stored_numbers(
-    tmp_path: Path, case: Case, bits: int, colour_type: int
+    tmp_path: Path, case: Case, bits: int, color_type: int
 ) -> None:
     folder = tmp_path / "png"
     folder.mkdir()
     labels = np.minimum(case.labels[5], 2**bits - 1)
-    packed_png(folder / "5.png", labels, bits, colour_type)
+    packed_png(folder / "5.png", labels, bits, color_type)
     np.testing.assert_array_equal(read_masks([folder], case.scan, TISSUES).labels[5], labels)
 
 

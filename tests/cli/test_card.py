@@ -255,8 +255,8 @@ def bright_set(folder, series):
             for number in range(series):
                 names = {"PatientID": f"p{number}", "SeriesInstanceUID": f"s{number}"}
                 for offset in np.arange(-60.0, 64.0, 10.0):
-                    grey = np.full((32, 32), int(128 + offset), np.uint8)
-                    writer.append(grey, {"L3": offset}, names)
+                    gray = np.full((32, 32), int(128 + offset), np.uint8)
+                    writer.append(gray, {"L3": offset}, names)
     return folder
 
 

@@ -53,9 +53,9 @@ def test_the_guide_leads_from_results_to_corrected_ones(
     shutil.copytree(models, "models")
     write_ct_series(Path("scans"), widening(), SeriesHeader(seed="one"))
     run = Measured(tmp_path, ByDensity())
-    analyse, take_in, measure_moves, redraw, move, look_again = commands()
+    analyze, take_in, measure_moves, redraw, move, look_again = commands()
 
-    assert main(analyse) == 0
+    assert main(analyze) == 0
     run.export(comment="no level here?")
     assert main(take_in) == 0
     assert (run.row()["comment"], run.row()["corrected"]) == ("no level here?", "")

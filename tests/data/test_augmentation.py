@@ -159,7 +159,7 @@ def test_what_the_window_clips_stays_clipped():
     assert not torch.equal(varied[~clipped], images[~clipped])
 
 
-def test_grey_levels_alone_leave_masks_alone():
+def test_gray_levels_alone_leave_masks_alone():
     images, masks = torsos()
     options = only(noise_fraction=0.1, sharpness_fraction=0.5)
     varied, out_masks = augment_batch(images, masks, seeded(), options, white=1.0)

@@ -83,7 +83,7 @@ def test_data_sets_that_have_read_batches_can_be_sent_to_workers(masks_set):
 
 
 @pytest.mark.parametrize("preprocessing", [SLICE_SELECTION_PREPROCESSING, KERAS])
-def test_slices_come_as_grey_levels(tmp_path, preprocessing):
+def test_slices_come_as_gray_levels(tmp_path, preprocessing):
     make_slice_set(tmp_path, {"train": 3}, sizes=[(256, 256), (300, 280)])
     dataset = SliceDataset(open_slice_split(tmp_path, "train", ["L3"]), preprocessing)
     raw, offsets_mm = dataset.read([2, 1])

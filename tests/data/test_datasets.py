@@ -64,7 +64,7 @@ def test_slice_training_and_analysis_see_the_same_array(tmp_path, size, preproce
     if dtype == np.float32:
         hu += np.float32(0.37)
     with SliceWriter(tmp_path, "train", ["L3"]) as writer:
-        writer.append(SOFT_TISSUE.to_grey(hu), {"L3": 30.0})
+        writer.append(SOFT_TISSUE.to_gray(hu), {"L3": 30.0})
     dataset = SliceDataset(open_slice_split(tmp_path, "train", ["L3"]), preprocessing)
     for _ in ("decoded", "from memory"):
         image, offsets_mm = dataset[0]

@@ -105,7 +105,7 @@ def test_samples_are_what_the_networks_see_of_the_scan(size: tuple[int, int]) ->
     assert sample.labels[-1, -1] == 3
     assert sample.labels[0, 0] == 0
     np.testing.assert_array_equal(
-        SLICE_SELECTION_PREPROCESSING.from_grey(level_sample(volume, {}, 1).grey),
+        SLICE_SELECTION_PREPROCESSING.from_gray(level_sample(volume, {}, 1).gray),
         SLICE_SELECTION_PREPROCESSING.from_hu(seen),
     )
 
@@ -118,7 +118,7 @@ def test_a_circle_is_a_circle_in_samples_of_fields_that_are_not_square(
     volume = cylinder(size, spacing_mm, orientation, radius_mm=120)
     labels = (volume.hu[0] > 0).astype(np.uint8)
     mask, level = mask_sample(volume, labels, 0), level_sample(volume, {}, 0)
-    for disc in (mask.labels == 1, mask.hu > -500, level.grey > 127):
+    for disc in (mask.labels == 1, mask.hu > -500, level.gray > 127):
         row_mm, column_mm = SquareField.of_volume(volume).sample_spacing_mm(disc.shape)
         assert row_mm == pytest.approx(column_mm, rel=2e-3)
         high, wide = np.ptp(np.argwhere(disc), axis=0) + 1

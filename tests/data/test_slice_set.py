@@ -15,7 +15,7 @@ from bodycomp.errors import (
 )
 from support.factories import make_slice_set
 
-GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
+GRAY = np.arange(64, dtype=np.uint8).reshape(8, 8)
 
 
 @pytest.fixture
@@ -216,9 +216,9 @@ def test_misspelled_and_repeated_levels_are_refused(three, levels, expected):
 
 def test_the_writer_follows_the_format(tmp_path):
     with SliceWriter(tmp_path, "val", ["L3", "T5"], ["SOPInstanceUID"]) as writer:
-        writer.append(GREY, {"L3": -234.6, "T5": None}, {"SOPInstanceUID": "1.2"})
-        writer.append(GREY.T, {"L3": np.float32(1 / 3), "T5": -0.0}, {"SOPInstanceUID": 'a,"b'})
-        writer.append(GREY, {"L3": float("nan")}, {"SOPInstanceUID": ""})
+        writer.append(GRAY, {"L3": -234.6, "T5": None}, {"SOPInstanceUID": "1.2"})
+        writer.append(GRAY.T, {"L3": np.float32(1 / 3), "T5": -0.0}, {"SOPInstanceUID": 'a,"b'})
+        writer.append(GRAY, {"L3": float("nan")}, {"SOPInstanceUID": ""})
     assert table_path(tmp_path, "val").read_text() == (
         ',SOPInstanceUID,ZOffset_L3,ZOffset_T5\n0,1.2,-234.6,\n1,"a,""b",0.3333,0.0\n2,,,\n'
     )
@@ -242,7 +242,7 @@ def test_the_same_slices_give_the_same_bytes(tmp_path):
 
 def test_the_writer_leaves_nothing_on_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError), SliceWriter(tmp_path / "set", "train", ["L3"]) as writer:
-        writer.append(GREY, {"L3": 1.0})
+        writer.append(GRAY, {"L3": 1.0})
         raise ZeroDivisionError
     assert [path for path in tmp_path.rglob("*") if path.name != "set"] == []
 
@@ -259,17 +259,17 @@ def test_the_writer_never_overwrites_a_split(three):
 @pytest.mark.parametrize(
     ("grey", "offset", "extra", "error"),
     [
-        (GREY.astype(np.int16), {"L3": 1}, {}, ImageError),
-        (GREY[None], {"L3": 1}, {}, ImageError),
-        (GREY[:0], {"L3": 1}, {}, ImageError),
-        (GREY, {"T5": 1}, {}, UsageError),
-        (GREY, {"L3": 1}, {"PatientID": "x"}, UsageError),
-        (GREY, {"L3": np.inf}, {}, UsageError),
+        (GRAY.astype(np.int16), {"L3": 1}, {}, ImageError),
+        (GRAY[None], {"L3": 1}, {}, ImageError),
+        (GRAY[:0], {"L3": 1}, {}, ImageError),
+        (GRAY, {"T5": 1}, {}, UsageError),
+        (GRAY, {"L3": 1}, {"PatientID": "x"}, UsageError),
+        (GRAY, {"L3": np.inf}, {}, UsageError),
     ],
 )
-def test_the_writer_refuses_what_does_not_fit(tmp_path, grey, offset, extra, error):
+def test_the_writer_refuses_what_does_not_fit(tmp_path, gray, offset, extra, error):
     with pytest.raises(error), SliceWriter(tmp_path, "train", ["L3"]) as writer:
-        writer.append(grey, offset, extra)
+        writer.append(gray, offset, extra)
     assert list(tmp_path.iterdir()) == []
 
 

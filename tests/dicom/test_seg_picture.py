@@ -61,6 +61,6 @@ def test_overlay_of_an_independent_reader_is_the_mask(script, tmp_path):
     for tissue, item in zip(ABDOMINAL_TISSUES, segments, strict=True):
         np.testing.assert_array_equal(item.mask, labels[5] == tissue.label)
         assert item.code.startswith(f"SCT {tissue.concept.value}")
-        assert np.round(255 * np.array(item.colour)) == pytest.approx(tissue.colour, abs=2)
+        assert np.round(255 * np.array(item.color)) == pytest.approx(tissue.color, abs=2)
     script.draw(source, segments, tmp_path / "drawn.png")
     assert np.asarray(Image.open(tmp_path / "drawn.png")).std() > 10

@@ -105,7 +105,7 @@ def test_rows_are_what_the_network_says_of_every_sample(model: Path, own_set: Pa
     assert any(rows["all"].agreement.dice.value for rows in samples.values())
 
 
-def test_without_a_manifest_patients_and_millimetres_are_unknown(
+def test_without_a_manifest_patients_and_millimeters_are_unknown(
     model: Path, data_dir: Path
 ) -> None:
     run = open_segmented_set(model, data_dir, "test", device="cpu")

@@ -17,11 +17,11 @@ from bodycomp.networks.targets import offset_to_target
 
 LEVELS = ("L3", "L4")
 STEP_MM = 5.0
-L3_GREY, L4_GREY = 60, 53
+L3_GRAY, L4_GRAY = 60, 53
 """A slice's grey level is its height in steps; L4 lies 35 mm below L3."""
 
 
-class GreyScorer:
+class GrayScorer:
     """Finds every level ``shift_mm`` above where it is."""
 
     levels = LEVELS
@@ -33,25 +33,25 @@ class GreyScorer:
         self.calibrations: dict[str, object] = {}
         self.shift_mm = shift_mm
 
-    def score_grey(self, read, indices, progress=None):
+    def score_gray(self, read, indices, progress=None):
         height_mm = np.array([float(read(index)[0, 0]) * STEP_MM for index in indices])
-        places_mm = np.array([L3_GREY, L4_GREY]) * STEP_MM + self.shift_mm
+        places_mm = np.array([L3_GRAY, L4_GRAY]) * STEP_MM + self.shift_mm
         return np.asarray(offset_to_target(height_mm[:, None] - places_mm, 10.0), np.float32)
 
 
 def write_set(folder: Path, series: dict[str, range], columns=("SeriesInstanceUID",)) -> Path:
     """Write series of slices by their grey levels; the split is ``test``."""
     with SliceWriter(folder, "test", LEVELS, columns) as writer:
-        for name, greys in series.items():
-            for grey in greys:
-                offsets = {"L3": (grey - L3_GREY) * STEP_MM, "L4": (grey - L4_GREY) * STEP_MM}
+        for name, grays in series.items():
+            for gray in grays:
+                offsets = {"L3": (gray - L3_GRAY) * STEP_MM, "L4": (gray - L4_GRAY) * STEP_MM}
                 names = {"SeriesInstanceUID": name, "PatientID": f"Smith {name}"}
-                image = np.full((8, 8), grey, np.uint8)
+                image = np.full((8, 8), gray, np.uint8)
                 writer.append(image, offsets, {key: names[key] for key in columns})
     return folder
 
 
-def located(folder: Path, scorer: GreyScorer) -> list[LevelRow]:
+def located(folder: Path, scorer: GrayScorer) -> list[LevelRow]:
     series = open_series(folder, "test", LEVELS, identifiers=False)
     return list(locate_in_set(series, scorer, lambda _: None))
 
@@ -59,7 +59,7 @@ def located(folder: Path, scorer: GreyScorer) -> list[LevelRow]:
 @pytest.mark.parametrize("shift_mm", [0.0, 7.0, -3.0])
 def test_a_shift_is_told_with_its_sign(tmp_path: Path, shift_mm: float) -> None:
     write_set(tmp_path / "set", {"one": range(30, 90), "two": range(40, 80)})
-    rows = located(tmp_path / "set", GreyScorer(shift_mm))
+    rows = located(tmp_path / "set", GrayScorer(shift_mm))
     assert len(rows) == 4
     for row in rows:
         assert row.is_present
@@ -68,21 +68,21 @@ def test_a_shift_is_told_with_its_sign(tmp_path: Path, shift_mm: float) -> None:
 
 def test_levels_beyond_an_end_are_absent_and_findings_there_false(tmp_path: Path) -> None:
     write_set(tmp_path / "set", {"high": range(58, 100), "both": range(30, 90)})
-    rows = located(tmp_path / "set", GreyScorer())
+    rows = located(tmp_path / "set", GrayScorer())
     presence = {(row.case, row.level): row.is_present for row in rows}
     assert sorted(presence.values()) == [False, True, True, True]
     section = slice_selection_section(rows, BootstrapOptions(resamples=100))
     l4 = section["levels"]["L4"]["counts"]
     assert (l4["present"], l4["absent"], l4["absent_found"]) == (1, 1, 0)
     # A model that is 60 mm too high finds L4 where the series has none.
-    wrong = located(tmp_path / "set", GreyScorer(60.0))
+    wrong = located(tmp_path / "set", GrayScorer(60.0))
     l4 = slice_selection_section(wrong, BootstrapOptions(resamples=100))["levels"]["L4"]["counts"]
     assert (l4["absent"], l4["absent_found"]) == (1, 1)
 
 
 def test_scores_are_judged_on_every_slice_near_the_level(tmp_path: Path) -> None:
     write_set(tmp_path / "set", {"one": range(30, 90)})
-    rows = located(tmp_path / "set", GreyScorer(7.0))
+    rows = located(tmp_path / "set", GrayScorer(7.0))
     l3 = next(row for row in rows if row.level == "L3")
     assert len(l3.near_true_mm) == 21  # 50 mm on both sides, every 5 mm
     bins = slice_selection_section(rows, BootstrapOptions(resamples=100))["score_calibration"]["L3"]
@@ -101,7 +101,7 @@ def test_a_level_that_the_set_says_nothing_of_is_neither_found_nor_missed(tmp_pa
     meta = tmp_path / "set" / "meta" / "test.csv"
     meta.write_text(meta.read_text().replace("ZOffset_L4", "other"))
     section = slice_selection_section(
-        located(tmp_path / "set", GreyScorer()), BootstrapOptions(resamples=100)
+        located(tmp_path / "set", GrayScorer()), BootstrapOptions(resamples=100)
     )
     l4 = section["levels"]["L4"]
     assert (l4["counts"]["not_annotated"], l4["counts"]["present"]) == (1, 0)
@@ -112,7 +112,7 @@ def test_a_level_that_the_set_says_nothing_of_is_neither_found_nor_missed(tmp_pa
 def test_patients_are_numbered(tmp_path: Path) -> None:
     columns = ("SeriesInstanceUID", "PatientID")
     write_set(tmp_path / "set", {"one": range(30, 90), "two": range(40, 80)}, columns)
-    rows = located(tmp_path / "set", GreyScorer())
+    rows = located(tmp_path / "set", GrayScorer())
     assert {row.patient for row in rows} == {"patient-0001", "patient-0002"}
 
 

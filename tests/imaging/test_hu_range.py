@@ -70,7 +70,7 @@ def test_scans_with_the_offset_missing_or_twice_do_not(padding, body, bone, shif
 
 
 @given(paddings, st.sampled_from([(-160, 240), (-150, 250), (-200, 300), (-400, 600)]), bodies)
-def test_windowed_and_grey_images_do_not(padding, window, body):
+def test_windowed_and_gray_images_do_not(padding, window, body):
     low, high = window
     clipped = np.clip(torso(body=body), low, high)
     for image in (clipped, np.rint((clipped - low) / (high - low) * 255)):

@@ -33,7 +33,7 @@ def test_padding_does_not_bleed_into_the_body() -> None:
 
 def test_slice_selection_input_equals_that_of_the_training_png() -> None:
     """The training set holds 8-bit pictures; a slice read from DICOM gives the same bits."""
-    from_png = SLICE_SELECTION_PREPROCESSING.from_grey(SOFT_TISSUE.to_grey(HU))
+    from_png = SLICE_SELECTION_PREPROCESSING.from_gray(SOFT_TISSUE.to_gray(HU))
     from_dicom = SLICE_SELECTION_PREPROCESSING.from_hu(HU)
     np.testing.assert_array_equal(from_dicom, from_png)
     assert (from_dicom.shape, from_dicom.dtype) == ((256, 256), np.float32)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.imaging.resize import resize_grey, resize_image, resize_labels
+from bodycomp.imaging.resize import resize_gray, resize_image, resize_labels
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -52,9 +52,9 @@ def test_labels_come_back_from_a_finer_grid(size: tuple[int, int], factor: int, 
     np.testing.assert_array_equal(resize_labels(finer, size), labels)
 
 
-def test_grey_levels_stay_bytes() -> None:
-    grey = np.random.default_rng(0).integers(0, 256, (50, 70), dtype=np.uint8)
-    resized = resize_grey(grey, (256, 256))
+def test_gray_levels_stay_bytes() -> None:
+    gray = np.random.default_rng(0).integers(0, 256, (50, 70), dtype=np.uint8)
+    resized = resize_gray(gray, (256, 256))
     assert resized.dtype == np.uint8
-    assert resize_grey(grey, grey.shape) is grey
-    np.testing.assert_array_equal(resize_grey(np.full((9, 9), 255, np.uint8), (5, 5)), 255)
+    assert resize_gray(gray, gray.shape) is gray
+    np.testing.assert_array_equal(resize_gray(np.full((9, 9), 255, np.uint8), (5, 5)), 255)

@@ -12,7 +12,7 @@ from bodycomp.imaging.window import SOFT_TISSUE, Window
 def test_ends_of_the_soft_tissue_window() -> None:
     hu = np.array([-3024, -160, 40, 240, 3000], dtype=np.int16)
     np.testing.assert_allclose(SOFT_TISSUE(hu), [0, 0, 0.5, 1, 1])
-    np.testing.assert_array_equal(SOFT_TISSUE.to_grey(hu), [0, 0, 128, 255, 255])
+    np.testing.assert_array_equal(SOFT_TISSUE.to_gray(hu), [0, 0, 128, 255, 255])
 
 
 @given(st.floats(-500, 500), st.floats(1, 2000), st.lists(st.floats(-3e3, 3e3), min_size=2))

@@ -15,7 +15,7 @@ from bodycomp.networks.densenet import DenseNet, DenseNetConfig
 from bodycomp.networks.fast import FastDenseBlock, convolve_upsampled, speed_up
 from bodycomp.networks.losses import segmentation_loss, slice_selection_loss
 from bodycomp.networks.patch_unet import PatchUNet, PatchUNetConfig
-from bodycomp.networks.synchronised_norm import SynchronisedNorm
+from bodycomp.networks.synchronized_norm import SynchronizedNorm
 from bodycomp.networks.unet import UNet, UNetConfig
 from bodycomp.storage import user_cache_folder
 
@@ -240,9 +240,9 @@ def test_plain_modules_do_the_work_where_the_kernels_cannot(change, monkeypatch)
     if change == "evaluation":
         network.eval()
     elif change == "other norm":
-        monkeypatch.setattr(SynchronisedNorm, "forward", nn.BatchNorm2d.forward)
+        monkeypatch.setattr(SynchronizedNorm, "forward", nn.BatchNorm2d.forward)
         for block in network.modules():
             if isinstance(block, FastDenseBlock):
-                block.layers[0].pre1.norm.__class__ = SynchronisedNorm
+                block.layers[0].pre1.norm.__class__ = SynchronizedNorm
     with torch.set_grad_enabled(change != "no gradient"):
         assert network(torch.rand(2, 1, 64, 64)).shape == (2, 1)

@@ -113,8 +113,8 @@ def test_offsets_and_slices_are_those_of_the_scans(table: Path, tmp_path: Path) 
         )
         name, place = rows.texts("patient")[3], int(rows.texts("slice_index")[3])
         volume, _ = make_volume(int(key[name].removeprefix("case-")))
-        grey = level_sample(volume, level_z_mm, place).grey
-        assert rows.texts("image_digest")[3] == pixel_digest(grey)
+        gray = level_sample(volume, level_z_mm, place).gray
+        assert rows.texts("image_digest")[3] == pixel_digest(gray)
     with (out / "meta" / "train.csv").open() as stream:
         columns = next(csv.reader(stream))
     assert columns == ["", "PatientID", "SeriesInstanceUID", "ZOffset_L3"]  # T5 is in no scan

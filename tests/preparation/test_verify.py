@@ -10,7 +10,7 @@ import pytest
 
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.data.manifest import MANIFEST_NAME
-from bodycomp.data.png import read_grey_png, write_grey_png
+from bodycomp.data.png import read_gray_png, write_gray_png
 from bodycomp.errors import BodycompError, OutputError
 from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
 from bodycomp.preparation.run import prepare
@@ -100,9 +100,9 @@ def test_masks(spoil: Callable[[Path], None], said: str, sets: Path, tmp_path: P
 
 def another_slice(folder: Path) -> None:
     path = folder / "images" / "test" / "000003.png"
-    grey = read_grey_png(path)
+    gray = read_gray_png(path)
     path.unlink()  # a link to the part's file
-    write_grey_png(path, grey // 2)
+    write_gray_png(path, gray // 2)
 
 
 def another_table(folder: Path) -> None:

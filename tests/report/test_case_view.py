@@ -40,10 +40,10 @@ def test_pictures_are_in_the_standard_view_and_masks_lie_on_them(orientation):
     case = case_of(volume, level)
 
     shown = case["slices"][case["shown"]]
-    grey, mask = decoded(shown["picture"]), decoded(shown["mask"])
+    gray, mask = decoded(shown["picture"]), decoded(shown["mask"])
     expected = OrientationTransform.from_orientation(orientation).apply(level.masks[3])
     size_mm = np.array([1, 1]) * 4.0 * np.sqrt((expected > 0).sum())
-    assert grey.shape == mask.shape
+    assert gray.shape == mask.shape
     assert set(np.unique(mask)) == {0, MASK_STEP, 2 * MASK_STEP}
     assert (mask > 0).sum() / mask.size == pytest.approx(
         np.prod(size_mm) / (mask.size * (4.0**2)), rel=0.25
@@ -53,15 +53,15 @@ def test_pictures_are_in_the_standard_view_and_masks_lie_on_them(orientation):
     assert np.allclose(np.sign(np.round(first - second)), np.sign(np.round(ours)))
 
 
-def test_greys_follow_the_wide_window():
+def test_grays_follow_the_wide_window():
     volume = cylinder()
     case = case_of(volume, found_at(volume, 3))
-    grey = decoded(case["slices"][case["shown"]]["picture"])
-    middle = grey[grey.shape[0] // 2, grey.shape[1] // 4]
-    assert middle == pytest.approx(PICTURE_WINDOW.to_grey(np.float32([40]))[0], abs=6)
+    gray = decoded(case["slices"][case["shown"]]["picture"])
+    middle = gray[gray.shape[0] // 2, gray.shape[1] // 4]
+    assert middle == pytest.approx(PICTURE_WINDOW.to_gray(np.float32([40]))[0], abs=6)
 
 
-def test_a_found_level_shows_its_neighbours_and_their_places():
+def test_a_found_level_shows_its_neighbors_and_their_places():
     volume = cylinder(z=np.arange(40) * 2.5)
     case = case_of(volume, found_at(volume, 20))
     places = np.array([image["z_mm"] for image in case["slices"]]) - 50.0

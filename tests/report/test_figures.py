@@ -10,7 +10,7 @@ from PIL import Image
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE
 from bodycomp.imaging.volume import Volume
 from bodycomp.report.learning_curves import write_learning_curves
-from bodycomp.report.overlay import colour_mask
+from bodycomp.report.overlay import color_mask
 from bodycomp.report.preview import PreviewText, write_preview
 from bodycomp.report.training_examples import (
     SegmentationCase,
@@ -27,12 +27,12 @@ def picture(path):
         return np.asarray(image.convert("RGB")).astype(int)
 
 
-def near(pixels, colour, tolerance=12):
-    return int(np.all(np.abs(pixels - np.array(colour)) <= tolerance, axis=2).sum())
+def near(pixels, color, tolerance=12):
+    return int(np.all(np.abs(pixels - np.array(color)) <= tolerance, axis=2).sum())
 
 
 @pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), (0, 1, 0, 1, 0, 0)])
-def test_preview_shows_the_labels_in_their_colour(tmp_path, orientation):
+def test_preview_shows_the_labels_in_their_color(tmp_path, orientation):
     volume = cylinder(orientation)
     level = found_at(volume, 3)
     result = SeriesResult(ABDOMINAL_TISSUES, (level, not_found(volume)), {})
@@ -40,8 +40,8 @@ def test_preview_shows_the_labels_in_their_colour(tmp_path, orientation):
     write_preview(tmp_path / "p.png", volume, result, level, PreviewText("study-1", "GE"))
 
     pixels = picture(tmp_path / "p.png")
-    grey = 255 * (40 + 160) / 400
-    mixed = 0.5 * np.array(MUSCLE.colour) + 0.5 * grey
+    gray = 255 * (40 + 160) / 400
+    mixed = 0.5 * np.array(MUSCLE.color) + 0.5 * gray
     assert near(pixels, mixed) > 5_000
     assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
 
@@ -73,7 +73,7 @@ def test_learning_curves_take_rows_as_csv_gives_them(tmp_path):
     ]  # fmt: skip
     write_learning_curves(tmp_path / "curves.png", rows)
     pixels = picture(tmp_path / "curves.png")
-    assert near(pixels, MUSCLE.colour) > 100
+    assert near(pixels, MUSCLE.color) > 100
     assert pixels.shape[1] > 3 * 400  # loss, Dice and learning rate side by side
 
 
@@ -104,7 +104,7 @@ def test_slice_examples_fill_a_grid(tmp_path):
 
 
 def test_background_is_transparent():
-    assert colour_mask(np.array([[0, 1]], np.uint8))[0, :, 3].tolist() == [0, 128]
+    assert color_mask(np.array([[0, 1]], np.uint8))[0, :, 3].tolist() == [0, 128]
 
 
 def test_no_window_and_no_global_figures():

@@ -55,7 +55,7 @@ def test_the_policy_allows_this_page_alone(page):
         assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
-def test_neighbours_are_left_out_to_keep_the_budget_and_the_page_says_so(tmp_path):
+def test_neighbors_are_left_out_to_keep_the_budget_and_the_page_says_so(tmp_path):
     content = page_content(tmp_path / "cases")
     whole, small = tmp_path / "whole.html", tmp_path / "small.html"
     write_review_page(whole, content)

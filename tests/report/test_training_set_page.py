@@ -103,9 +103,7 @@ def test_stencils_are_those_of_the_masks(masks, tmp_path):
         (uri,) = re.findall(rf'class="stencil {tissue.key}" src="([^"]+)"', figure)
         drawn = np.asarray(picture(uri).convert("RGBA"))
         np.testing.assert_array_equal(drawn[..., 3] > 0, stored == tissue.label)
-        assert {tuple(colour) for colour in drawn[stored == tissue.label]} == {
-            (*tissue.colour, 255)
-        }
+        assert {tuple(color) for color in drawn[stored == tissue.label]} == {(*tissue.color, 255)}
 
 
 def test_issues_are_listed_and_lead_to_their_samples(masks, tmp_path):
@@ -212,12 +210,12 @@ def test_any_numbers_stay_inside_the_chart(one: list[float], other: list[float])
     assert all(LEFT <= place <= RIGHT for place, _ in drawing.ticks)
 
 
-def test_photographs_keep_their_size_and_almost_their_greys():
-    grey = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
-    back = picture(photo_uri(grey)).convert("L")
+def test_photographs_keep_their_size_and_almost_their_grays():
+    gray = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
+    back = picture(photo_uri(gray)).convert("L")
     assert back.size == (256, 64)
-    assert np.abs(np.asarray(back).astype(int) - grey).max() <= 8
-    mask = grey > 100
+    assert np.abs(np.asarray(back).astype(int) - gray).max() <= 8
+    mask = gray > 100
     drawn = np.asarray(picture(stencil_uri(mask, (1, 2, 3))).convert("RGBA"))
     np.testing.assert_array_equal(drawn[..., 3] > 0, mask)
 

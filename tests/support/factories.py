@@ -32,10 +32,10 @@ OUTER, MIDDLE, INNER = 0.8, 0.65, 0.45
 """Half axes of the three ellipses as shares of half the image's side; rows take 3/4 of that."""
 
 
-def ellipse(size: tuple[int, int], share: float, centre: tuple[float, float] = (0, 0)) -> NDArray:
+def ellipse(size: tuple[int, int], share: float, center: tuple[float, float] = (0, 0)) -> NDArray:
     """A (row, column) mask; its area is pi / 4 * 3/4 * share^2 * rows * columns pixels."""
     y, x = (np.linspace(-1, 1, 2 * n + 1)[1::2] for n in size)  # pixel centres
-    return ((y[:, None] - centre[0]) / 0.75) ** 2 + (x - centre[1]) ** 2 <= share**2
+    return ((y[:, None] - center[0]) / 0.75) ** 2 + (x - center[1]) ** 2 <= share**2
 
 
 NOT_SQUARE = [((512, 400), (0.8, 0.8)), ((330, 400), (0.8, 1.2)), ((400, 400), (1.2, 0.8))]
@@ -65,8 +65,8 @@ def torso_slice(
     tissues: Sequence[Tissue] = ABDOMINAL_TISSUES,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     """HU with 8 HU of noise, and labels, of a torso of random position."""
-    centre = tuple(rng.uniform(-0.1, 0.1, 2))
-    outer, middle, inner = (ellipse(size, share, centre) for share in (OUTER, MIDDLE, INNER))
+    center = tuple(rng.uniform(-0.1, 0.1, 2))
+    outer, middle, inner = (ellipse(size, share, center) for share in (OUTER, MIDDLE, INNER))
     labels = np.zeros(size, np.uint8)
     hu = np.full(size, AIR_HU, np.float32)
     for mask, tissue, value in (
@@ -134,5 +134,5 @@ def make_slice_set(
             for index, offset_mm in enumerate(np.linspace(-100, 100, count)):
                 hu = level_slice(rng, offset_mm, sizes[index % len(sizes)])
                 offsets = {level: offset_mm + down_mm[level] for level in levels}
-                writer.append(SOFT_TISSUE.to_grey(hu), offsets, names)
+                writer.append(SOFT_TISSUE.to_gray(hu), offsets, names)
     return folder

@@ -180,7 +180,7 @@ def read(options: AnalyzeOptions) -> tuple[int, int]:
     return loaded, len(work.refused) + len(work.sources) - loaded
 
 
-def analyse(options: AnalyzeOptions) -> tuple[int, int]:
+def analyze(options: AnalyzeOptions) -> tuple[int, int]:
     analyzer = Analyzer(LevelAt(47.0), BodyIsMuscle(), AnalysisOptions())
     report = analyze_inputs(options, analyzer=analyzer)
     faults = [row for row in report.refused if row.kind == "fault"]
@@ -208,7 +208,7 @@ def main() -> int:
         previews=False,
         workers=0,
     )
-    found, refused = (analyse if given.analyse else read)(options)
+    found, refused = (analyze if given.analyze else read)(options)
     sys.stdout.write(f"{written} files, {number} studies: {found} series read, {refused} refused\n")
     return 0
 

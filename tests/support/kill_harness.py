@@ -42,7 +42,7 @@ def make_cohort(folder: Path, studies: int) -> None:
                 path.write_bytes(path.read_bytes()[:-900])
 
 
-def analyse(cohort: Path, out: Path, key: Path) -> None:
+def analyze(cohort: Path, out: Path, key: Path) -> None:
     """Analyse a cohort, going on where an earlier process stopped."""
     # Processes that read ahead import this file, too, and need no networks.
     from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer  # noqa: PLC0415
@@ -128,7 +128,7 @@ def differences(left: Path, right: Path) -> list[str]:
 def main() -> None:
     """Analyse one cohort, or compare a killed one with an undisturbed one."""
     if sys.argv[1] == "--analyse":
-        analyse(*map(Path, sys.argv[2:]))
+        analyze(*map(Path, sys.argv[2:]))
         return
     studies, kills = map(int, sys.argv[1:3])
     with tempfile.TemporaryDirectory() as folder:

@@ -45,10 +45,10 @@ def write_level_set(folder: Path) -> Path:
                 levels = Torso(sample_patient(7, patient)).level_z_mm
                 names = {"PatientID": f"p{patient}", "SeriesInstanceUID": f"1.2.{patient}"}
                 for offset_mm in SLICE_OFFSETS_MM:
-                    grey = SOFT_TISSUE.to_grey(render(patient, offset_mm, side=256)[0])
+                    gray = SOFT_TISSUE.to_gray(render(patient, offset_mm, side=256)[0])
                     z_mm = levels["L3"] + offset_mm
                     offsets = {level: z_mm - levels[level] for level in LEVELS}
-                    writer.append(grey, offsets, names)
+                    writer.append(gray, offsets, names)
     return folder
 
 

@@ -242,7 +242,7 @@ def test_the_cpu_is_announced(tiny_densenet, caplog):
     assert "no GPU found" in caplog.text
 
 
-def test_a_rate_meant_for_another_optimiser_is_warned_of(tiny_densenet, caplog):
+def test_a_rate_meant_for_another_optimizer_is_warned_of(tiny_densenet, caplog):
     train_slice_selection(tiny_densenet(epochs=1, learning_rate=0.1))
     assert "large for AdamW" in caplog.text
 

@@ -72,7 +72,7 @@ def test_a_set_whose_masks_are_turned_or_moved_is_refused(mask_set, tmp_path, ch
     assert not (folder / "runs").exists()
 
 
-def grey_levels(hu):
+def gray_levels(hu):
     return ((np.clip(hu, -160, 240) + 160) * (255 / 400)).astype(np.int16)
 
 
@@ -81,7 +81,7 @@ HU = {
     "1024 too high": (lambda a: a + 1024, "1024 off"),
     "inverted": (lambda a: -a, "darker than muscle"),
     "8 bits with the intercept of 12": (
-        lambda a: grey_levels(a) - 1024,
+        lambda a: gray_levels(a) - 1024,
         "expected soft tissue and fat",
     ),
     "wrapped to 8 bits": (lambda a: a.astype(np.int8).astype(np.int16), "within -128..127"),
@@ -103,7 +103,7 @@ def test_a_set_of_other_values_than_hu_is_refused_by_training_and_validation(
 def test_images_that_are_meant_to_be_scaled_are_trained_on(mask_set, tmp_path):
     """The flag makes warnings of the rules that tell by HU; others stay errors."""
     folder = shutil.copytree(mask_set, tmp_path / "set")
-    rewrite(folder, images_path, lambda a: 255 - grey_levels(a))
+    rewrite(folder, images_path, lambda a: 255 - gray_levels(a))
     with pytest.raises(TrainingSetError, match=r"within 0\.\.255"):
         checked(segmentation(folder))
     checked(segmentation(folder, allow_scaled_images=True))
@@ -182,9 +182,9 @@ def rewrite_slices(folder, change):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda grey: 255 - grey, "expected black air around the body"),
-        (lambda grey: grey * 0, "neither black nor white"),
-        (lambda grey: np.where(grey == 255, 200, 0).astype(np.uint8), "neither black nor white"),
+        (lambda gray: 255 - gray, "expected black air around the body"),
+        (lambda gray: gray * 0, "neither black nor white"),
+        (lambda gray: np.where(gray == 255, 200, 0).astype(np.uint8), "neither black nor white"),
     ],
     ids=["inverted", "black", "1024 too low: dense bone alone"],
 )
@@ -217,7 +217,7 @@ def test_no_more_than_some_slices_of_some_series_are_looked_at(level_set, monkey
     seen = []
     original = slice_validation.describe_slice
     monkeypatch.setattr(
-        slice_validation, "describe_slice", lambda grey: seen.append(1) or original(grey)
+        slice_validation, "describe_slice", lambda gray: seen.append(1) or original(gray)
     )
     checked(slices(level_set))
     assert len(seen) == 2 * 2 * 3

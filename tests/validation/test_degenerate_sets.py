@@ -59,15 +59,15 @@ def test_a_segmentation_set_of_all_such_images_is_validated_and_shown(tmp_path):
     assert survives(tmp_path / "set", tmp_path) >= {"image-constant", "mask-empty"}
 
 
-GREYS = st.tuples(
+GRAYS = st.tuples(
     st.sampled_from([1, 2, 3, 31, 32, 54, 64, 130]),
     st.sampled_from([1, 2, 24, 33, 64, 257]),
     st.sampled_from(["black", "grey", "white", "noise", "spot", "hole"]),
 )
 
 
-def grey_of(rows, columns, kind):
-    """Return the image that ``GREYS`` describes."""
+def gray_of(rows, columns, kind):
+    """Return the image that ``GRAYS`` describes."""
     values = {"black": 0, "grey": 90, "white": 255, "spot": 0, "hole": 255, "noise": 0}
     image = np.full((rows, columns), values[kind], np.uint8)
     if kind == "noise":
@@ -81,7 +81,7 @@ def grey_of(rows, columns, kind):
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    images=st.lists(GREYS, min_size=1, max_size=4),
+    images=st.lists(GRAYS, min_size=1, max_size=4),
     offsets=st.lists(st.sampled_from([None, 0.0, -10.0, 10.0]), min_size=4, max_size=4),
     with_series=st.booleans(),
 )
@@ -94,5 +94,5 @@ def test_slice_sets_of_any_small_images_are_validated_and_shown(
         with SliceWriter(folder, split, ["L3"], extra) as writer:
             for image, offset_mm in zip(images, offsets, strict=False):
                 known = {} if offset_mm is None else {"L3": offset_mm}
-                writer.append(grey_of(*image), known, dict.fromkeys(extra, "one"))
+                writer.append(gray_of(*image), known, dict.fromkeys(extra, "one"))
     assert "split-small" in survives(folder, folder)

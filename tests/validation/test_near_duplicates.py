@@ -19,7 +19,7 @@ def textured(seed):
     """A torso with the fine texture that scans have."""
     rng = np.random.default_rng(seed)
     hu = level_slice(np.random.default_rng(0), 20.0, (256, 256)).astype(float)
-    return SOFT_TISSUE.to_grey(hu + 40 * ndimage.gaussian_filter(rng.normal(0, 4, hu.shape), 1))
+    return SOFT_TISSUE.to_gray(hu + 40 * ndimage.gaussian_filter(rng.normal(0, 4, hu.shape), 1))
 
 
 def confirmed(*images, series=None):
@@ -37,10 +37,10 @@ def confirmed(*images, series=None):
 @pytest.mark.parametrize(
     "copied",
     [
-        lambda grey: grey,
-        lambda grey: np.clip(grey + noise(6, grey.shape), 0, 255).astype(np.uint8),
-        lambda grey: np.roll(grey, (1, -1), (0, 1)),
-        lambda grey: np.clip((grey - 20.0) * 1.1, 0, 255).astype(np.uint8),
+        lambda gray: gray,
+        lambda gray: np.clip(gray + noise(6, gray.shape), 0, 255).astype(np.uint8),
+        lambda gray: np.roll(gray, (1, -1), (0, 1)),
+        lambda gray: np.clip((gray - 20.0) * 1.1, 0, 255).astype(np.uint8),
     ],
     ids=["same", "noise", "moved", "windowed"],
 )

@@ -40,8 +40,8 @@ def test_pngs_of_any_size_are_described(tmp_path):
     sizes = [(1, 1), (3, 200), (24, 24), (700, 90), (16, 16), (64, 64)]
     make_slice_set(tmp_path, {"train": 6, "val": 6})
     for index, size in enumerate(sizes):
-        grey = np.random.default_rng(index).integers(0, 255, size).astype(np.uint8)
-        Image.fromarray(grey).save(png_path(tmp_path, "train", index))
+        gray = np.random.default_rng(index).integers(0, 255, size).astype(np.uint8)
+        Image.fromarray(gray).save(png_path(tmp_path, "train", index))
     facts = validate_training_set(tmp_path).facts["train"]
     assert [(int(each["rows"]), int(each["columns"])) for each in facts] == sizes
 

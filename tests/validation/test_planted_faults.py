@@ -480,8 +480,8 @@ def picture(change, *places, source=None):
     def plant(folder):
         for split, index in places:
             path = png_path(folder, split, index)
-            grey = np.asarray(Image.open(png_path(folder, *source) if source else path))
-            Image.fromarray(np.ascontiguousarray(change(grey)).astype(np.uint8)).save(path)
+            gray = np.asarray(Image.open(png_path(folder, *source) if source else path))
+            Image.fromarray(np.ascontiguousarray(change(gray)).astype(np.uint8)).save(path)
 
     return plant
 
@@ -529,10 +529,10 @@ def reverse_slices(folder):
         path.write_bytes(content)
 
 
-def to_full_range(grey):
+def to_full_range(gray):
     """What -1000..1000 HU scaled to 0..255 looks like between the ends of the window."""
-    hu = grey / 255 * 400 - 160
-    return np.where(grey == 0, 0, (hu + 1000) / 2000 * 255)
+    hu = gray / 255 * 400 - 160
+    return np.where(gray == 0, 0, (hu + 1000) / 2000 * 255)
 
 
 LEVEL_FAULTS = (
@@ -566,7 +566,7 @@ LEVEL_FAULTS = (
     ),
     Fault(
         "inverted PNGs",
-        picture(lambda grey: 255 - grey, ("train", ROW)),
+        picture(lambda gray: 255 - gray, ("train", ROW)),
         *("png-inverted", "images/train/000022.png: expected black air", "error"),
     ),
     Fault(
@@ -576,27 +576,27 @@ LEVEL_FAULTS = (
     ),
     Fault(
         "PNGs of grey air",
-        every(lambda grey: grey // 2 + 60),
+        every(lambda gray: gray // 2 + 60),
         *("png-not-windowed", "images/train: expected air cut off at 0"),
     ),
     Fault(
         "PNGs of HU that are 1024 too low",
-        every(lambda grey: np.where(grey == 255, 200, 0)),
+        every(lambda gray: np.where(gray == 255, 200, 0)),
         *("png-without-tissue", "images/train: expected soft tissue, neither black", "error"),
     ),
     Fault(
         "a blank PNG",
-        picture(lambda grey: grey * 0, ("train", ROW)),
+        picture(lambda gray: gray * 0, ("train", ROW)),
         *("blank-png", "images/train/000022.png: expected a CT slice, found one grey level"),
     ),
     Fault(
         "the same slice twice in a split",
-        picture(lambda grey: grey, ("train", ROW), source=("train", 3)),
+        picture(lambda gray: gray, ("train", ROW), source=("train", 3)),
         *("image-repeated", "images/train/000022.png: expected every image once, found that of"),
     ),
     Fault(
         "the same slice moved by a pixel in val",
-        picture(lambda grey: np.roll(grey, 1, 1), ("val", 5), source=("train", 3)),
+        picture(lambda gray: np.roll(gray, 1, 1), ("val", 5), source=("train", 3)),
         *(
             "near-duplicate",
             "images/val/000005.png: expected different images, found nearly that of",
@@ -605,7 +605,7 @@ LEVEL_FAULTS = (
     Fault(
         "the whole set upside down",
         lambda folder: [
-            picture(lambda grey: grey[::-1], *((split, i) for i in range(len(p) * STACK)))(folder)
+            picture(lambda gray: gray[::-1], *((split, i) for i in range(len(p) * STACK)))(folder)
             for split, p in LEVEL_SPLITS.items()
         ],
         *("set-upside-down", "all splits: expected the spine in the lower half"),

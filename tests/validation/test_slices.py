@@ -13,7 +13,7 @@ from bodycomp.errors import TrainingSetError, UsageError
 from bodycomp.validation.slices import survey_slice_set
 from support.factories import make_slice_set
 
-GREY = np.arange(256 * 256).reshape(256, 256)
+GRAY = np.arange(256 * 256).reshape(256, 256)
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def png_chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png_of(rows, columns, bits, colour_type, data=b""):
-    header = struct.pack(">IIBBBBB", columns, rows, bits, colour_type, 0, 0, 0)
+def png_of(rows, columns, bits, color_type, data=b""):
+    header = struct.pack(">IIBBBBB", columns, rows, bits, color_type, 0, 0, 0)
     chunks = (png_chunk(b"IHDR", header), png_chunk(b"IDAT", zlib.compress(data)))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + png_chunk(b"IEND", b"")
 
@@ -54,15 +54,15 @@ def test_a_good_set_of_several_levels_has_no_issues(tmp_path):
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
-        (Image.fromarray(GREY.astype(np.uint16)), "8 bits per pixel, found 16"),
-        (Image.fromarray(GREY.astype(np.uint8) > 7), "8 bits per pixel, found 1"),
+        (Image.fromarray(GRAY.astype(np.uint16)), "8 bits per pixel, found 16"),
+        (Image.fromarray(GRAY.astype(np.uint8) > 7), "8 bits per pixel, found 1"),
         (Image.new("RGB", (9, 9)), "single-channel PNG, found colour"),
         (Image.new("RGBA", (9, 9)), "found colour with transparency"),
         (Image.new("LA", (9, 9)), "found greyscale with transparency"),
         (Image.new("P", (9, 9)), "found palette"),
     ],
 )
-def test_pngs_other_than_8_bit_grey_are_refused(good_set, image, expected):
+def test_pngs_other_than_8_bit_gray_are_refused(good_set, image, expected):
     image.save(png_path(good_set, "train", 2))
     issue = the_only(check(good_set))
     assert issue.severity == "error"

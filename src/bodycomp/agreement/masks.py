@@ -199,10 +199,10 @@ def _mean_hu_error(
 
 def _bounding_box(mask: NDArray[np.uint8], truth: NDArray[np.uint8]) -> tuple[slice, slice]:
     """Return the rows and columns that hold all labels of both masks."""
-    labelled = (mask > 0) | (truth > 0)
+    labeled = (mask > 0) | (truth > 0)
     sides = []
     for axis in (1, 0):
-        places = np.flatnonzero(labelled.any(axis=axis))
+        places = np.flatnonzero(labeled.any(axis=axis))
         sides.append(slice(places[0], places[-1] + 1) if places.size else slice(0, 0))
     return sides[0], sides[1]
 

@@ -128,11 +128,11 @@ def _mean(values: Floats, weights: Floats) -> Floats:
 
 def _sd(values: Floats, weights: Floats) -> Floats:
     """Return the standard deviation of one column, by n - 1."""
-    centred = values[:, 0] - values[:, 0].mean() if len(values) else values[:, 0]
+    centered = values[:, 0] - values[:, 0].mean() if len(values) else values[:, 0]
     total = weights.sum(axis=1)
-    sums = weights @ np.stack([centred, centred**2], axis=1)
+    sums = weights @ np.stack([centered, centered**2], axis=1)
     mean = _divide(sums[:, 0], total)
-    floor = _rounding(values, centred)
+    floor = _rounding(values, centered)
     squares = _without_rounding(sums[:, 1] - total * mean**2, floor)
     return np.where(total >= MIN_PAIRS, np.sqrt(_divide(squares, total - 1)), np.nan)
 
@@ -165,17 +165,17 @@ class _Moments:
     @classmethod
     def of(cls, values: Floats, weights: Floats) -> _Moments:
         # Centred on the mean of all cases, the sums below lose no digits to it.
-        centre = values.mean(axis=0) if len(values) else np.zeros(2)
-        centred = values - centre
-        x, y = centred.T
+        center = values.mean(axis=0) if len(values) else np.zeros(2)
+        centered = values - center
+        x, y = centered.T
         total = weights.sum(axis=1)
         sums = weights @ np.stack([x, y, x * x, y * y, x * y], axis=1)
         mean_x, mean_y, xx, yy, xy = _divide(sums, total[:, None]).T
         return cls(
             total,
-            mean_x - mean_y + centre[0] - centre[1],
-            _without_rounding(xx - mean_x**2, _rounding(values[:, :1], centred[:, :1])),
-            _without_rounding(yy - mean_y**2, _rounding(values[:, 1:], centred[:, 1:])),
+            mean_x - mean_y + center[0] - center[1],
+            _without_rounding(xx - mean_x**2, _rounding(values[:, :1], centered[:, :1])),
+            _without_rounding(yy - mean_y**2, _rounding(values[:, 1:], centered[:, 1:])),
             xy - mean_x * mean_y,
         )
 
@@ -198,13 +198,13 @@ def _lin(values: Floats, weights: Floats) -> Floats:
 def _icc_2_1(values: Floats, weights: Floats) -> Floats:
     """Two-way analysis of variance: cases by columns (raters), each pair once."""
     raters = values.shape[1]
-    centred = values - (values.mean() if values.size else 0)
-    floor = _rounding(values, centred)
+    centered = values - (values.mean() if values.size else 0)
+    floor = _rounding(values, centered)
     cases = weights.sum(axis=1)
-    case_means = centred.mean(axis=1)
-    parts = np.stack([case_means, case_means**2, np.square(centred).sum(axis=1)], axis=1)
+    case_means = centered.mean(axis=1)
+    parts = np.stack([case_means, case_means**2, np.square(centered).sum(axis=1)], axis=1)
     grand, between, all_squares = _divide(weights @ parts, cases[:, None]).T
-    rater_means = _divide(weights @ centred, cases[:, None])
+    rater_means = _divide(weights @ centered, cases[:, None])
     cases_ss = raters * _without_rounding(between - grand**2, floor)
     raters_ss = _without_rounding(((rater_means - grand[:, None]) ** 2).sum(axis=1), floor)
     rest_ss = _without_rounding(all_squares - raters * grand**2 - cases_ss - raters_ss, floor)
@@ -221,9 +221,9 @@ def _clipped(correlation: Floats, cases: Floats) -> Floats:
     return np.where(cases >= MIN_PAIRS, np.clip(correlation, -1, 1), np.nan)
 
 
-def _rounding(values: Floats, centred: Floats) -> float:
+def _rounding(values: Floats, centered: Floats) -> float:
     """Return the square below which a sum of squares of centred values is rounding."""
-    of_sums = _ROUNDING_OF_SUMS * float(np.square(centred).max(initial=0))
+    of_sums = _ROUNDING_OF_SUMS * float(np.square(centered).max(initial=0))
     return of_sums + (_ROUNDING_OF_VALUES * float(np.abs(values).max(initial=0))) ** 2
 
 

@@ -20,7 +20,7 @@ from bodycomp.analysis.spine_grid import (
     SQUARE_MM,
     Disc,
     Mask,
-    Millimetres,
+    Millimeters,
     bone_of,
     depths_mm,
     offsets_mm,
@@ -59,12 +59,12 @@ class Vessel:
 
     Attributes:
         hu: Median of its inner part, to 0.7 of its radius.
-        centre_px: Row and column of its middle.
+        center_px: Row and column of its middle.
         radius_mm: Median distance of its edge from there.
     """
 
     hu: float
-    centre_px: tuple[float, float]
+    center_px: tuple[float, float]
     radius_mm: float
 
 
@@ -79,7 +79,7 @@ class _Surroundings:
 
     grid: NDArray[np.float32]
     body: Disc
-    depth_in_bone_mm: Millimetres
+    depth_in_bone_mm: Millimeters
     muscle_hu: float
     left_mm: float
 
@@ -127,12 +127,12 @@ def find_aorta(
 
 def _median_hu(
     hu: NDArray[Any],
-    centre_px: tuple[float, float],
+    center_px: tuple[float, float],
     radius_mm: float,
     spacing_mm: tuple[float, float],
 ) -> float:
     """Return the median of a disc."""
-    rows, columns = offsets_mm(hu.shape, centre_px, spacing_mm)
+    rows, columns = offsets_mm(hu.shape, center_px, spacing_mm)
     near = np.ix_(np.abs(rows[:, 0]) <= radius_mm, np.abs(columns[0]) <= radius_mm)
     inside = np.hypot(rows[near[0][:, 0]], columns[:, near[1][0]]) <= radius_mm
     return float(np.median(hu[near][inside]))

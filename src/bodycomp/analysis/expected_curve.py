@@ -54,8 +54,8 @@ class ExpectedCurve:
             reach_mm: How far from ``at_mm`` slices are looked at.
             at_mm: Where to look; at the level itself if None.
         """
-        centre_mm = position_mm if at_mm is None else at_mm
-        near = np.abs(self.z_mm - centre_mm) <= reach_mm
+        center_mm = position_mm if at_mm is None else at_mm
+        near = np.abs(self.z_mm - center_mm) <= reach_mm
         if not near.any():
             return 1.0
         weight = slice_extents_mm(self.z_mm)[near]

@@ -32,7 +32,7 @@ def field_of_view_radius_px(hu: NDArray[np.generic]) -> float | None:
     inside = hu != padding
     if not inside.any():
         return None
-    radius_px = float(centre_distance_px((hu.shape[0], hu.shape[1]))[inside].max())
+    radius_px = float(center_distance_px((hu.shape[0], hu.shape[1]))[inside].max())
     inscribed_px = min(hu.shape) / 2
     if padding < AIR_HU or abs(radius_px - inscribed_px) <= BORDER_PX:
         return radius_px
@@ -51,11 +51,11 @@ def border_pixels(shape: tuple[int, int], radius_px: float | None) -> NDArray[np
     touching = np.ones(shape, dtype=np.bool_)
     touching[1:-1, 1:-1] = False
     if radius_px is not None:
-        touching |= centre_distance_px(shape) > radius_px - BORDER_PX
+        touching |= center_distance_px(shape) > radius_px - BORDER_PX
     return touching
 
 
-def centre_distance_px(shape: tuple[int, int]) -> NDArray[np.float64]:
+def center_distance_px(shape: tuple[int, int]) -> NDArray[np.float64]:
     """Return how far each pixel is from the middle of the image."""
     rows, columns = (np.arange(count) - (count - 1) / 2 for count in shape)
     distance: NDArray[np.float64] = np.hypot(rows[:, None], columns[None, :])
@@ -91,7 +91,7 @@ class FittedEllipse:
         return inside
 
     @property
-    def centre_mm(self) -> tuple[float, float]:
+    def center_mm(self) -> tuple[float, float]:
         """The middle, down and across."""
         a, b, c, d, e, _ = self.terms
         x_mm, y_mm = np.linalg.solve([[2 * a, b], [b, 2 * c]], [-d, -e])
@@ -180,7 +180,7 @@ class FieldOfView:
         outside = np.ones(padded, np.bool_)
         outside[pad:-pad, pad:-pad] = False
         if self.radius_px is not None:
-            outside |= centre_distance_px(padded) > self.radius_px
+            outside |= center_distance_px(padded) > self.radius_px
         row_mm, column_mm = self.pixel_spacing_mm
         y_mm = (np.arange(padded[0]) - pad)[:, None] * row_mm
         x_mm = (np.arange(padded[1]) - pad)[None, :] * column_mm
@@ -190,6 +190,6 @@ class FieldOfView:
 
 def _share_of_directions(points_mm: NDArray[np.float64], ellipse: FittedEllipse) -> float:
     """Return in how many of 72 directions from the ellipse's middle there are points."""
-    down, across = (points_mm - np.array(ellipse.centre_mm)).T
+    down, across = (points_mm - np.array(ellipse.center_mm)).T
     sectors = np.floor((np.arctan2(down, across) / np.pi + 1) * 36).astype(int) % 72
     return len(np.unique(sectors)) / 72

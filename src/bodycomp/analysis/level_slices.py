@@ -73,10 +73,10 @@ about a fifth; two upper arms beside a neck are 0.6 of the labels on a real scan
 
 def why_no_trunk(slices: LevelSlices) -> str:
     """Return why the level's own slice cannot be one through the trunk; empty if it can."""
-    labelled = slices.labels[slices.middle] > 0
-    if not labelled.any():
+    labeled = slices.labels[slices.middle] > 0
+    if not labeled.any():
         return ""
-    share = float((labelled & ~slices.trunk).sum() / labelled.sum())
+    share = float((labeled & ~slices.trunk).sum() / labeled.sum())
     if share <= MOST_OUTSIDE:
         return ""
     return (

@@ -95,7 +95,7 @@ class NetworkSliceScorer:
         )
 
     @torch.inference_mode()
-    def score_grey(
+    def score_gray(
         self,
         read: Callable[[int], NDArray[np.uint8]],
         indices: Sequence[int],
@@ -110,7 +110,7 @@ class NetworkSliceScorer:
         """
         return self._score(
             lambda some: batches_of(
-                lambda index: self._preprocessing.from_grey(read(index)), some, self._batch_size
+                lambda index: self._preprocessing.from_gray(read(index)), some, self._batch_size
             ),
             indices,
             progress,

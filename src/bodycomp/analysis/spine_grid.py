@@ -23,7 +23,7 @@ _FARTHEST_BODY_MM: Final = 30.0
 """From the middle of the trunk, towards either side."""
 
 Mask = NDArray[np.bool_]
-Millimetres = NDArray[np.float64]
+Millimeters = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def bone_of(grid: NDArray[np.float32], muscle_hu: float) -> Mask:
     return bone
 
 
-def vertebral_body(grid: NDArray[np.float32], depth_mm: Millimetres) -> Disc | None:
+def vertebral_body(grid: NDArray[np.float32], depth_mm: Millimeters) -> Disc | None:
     """Return the largest disc that fits into bone, rather behind than ahead."""
     rows, columns = offsets_mm(grid.shape, (len(grid), (grid.shape[1] - 1) / 2), SQUARE_MM)
     candidate = (np.abs(columns) <= _FARTHEST_BODY_MM) & (depth_mm >= _SMALLEST_BODY_MM)
@@ -77,18 +77,18 @@ def vertebral_body(grid: NDArray[np.float32], depth_mm: Millimetres) -> Disc | N
     return Disc(int(row), int(column), float(depth_mm[row, column]))
 
 
-def depths_mm(mask: Mask) -> Millimetres:
+def depths_mm(mask: Mask) -> Millimeters:
     """Return how deep each pixel of the grid lies inside a mask."""
-    depth: Millimetres = ndimage.distance_transform_edt(mask, sampling=GRID_MM)
+    depth: Millimeters = ndimage.distance_transform_edt(mask, sampling=GRID_MM)
     return depth
 
 
 def offsets_mm(
-    shape: tuple[int, ...], centre_px: Any, spacing_mm: Any
-) -> tuple[Millimetres, Millimetres]:
+    shape: tuple[int, ...], center_px: Any, spacing_mm: Any
+) -> tuple[Millimeters, Millimeters]:
     """Return (row, 1) and (1, column) distances from a point; towards back and left > 0."""
     rows, columns = (
         (np.arange(count) - middle) * mm
-        for count, middle, mm in zip(shape, centre_px, spacing_mm, strict=True)
+        for count, middle, mm in zip(shape, center_px, spacing_mm, strict=True)
     )
     return rows[:, None], columns[None, :]

@@ -58,10 +58,10 @@ class GridAlignment:
         turned = turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
         rows, row_part = _overlap(self.first_row, turned.shape[1], self.shape[1])
         columns, column_part = _overlap(self.first_column, turned.shape[2], self.shape[2])
-        labelled = outside = 0
+        labeled = outside = 0
         for plane, index in zip(turned, self.slices, strict=True):
             found = int(np.count_nonzero(plane))
-            labelled += found
+            labeled += found
             if index < 0:
                 outside += found
                 continue
@@ -70,7 +70,7 @@ class GridAlignment:
             np.maximum(target[index, rows, columns], part, out=target[index, rows, columns])
         if outside:
             raise SeriesError(
-                f"{self.where}: {outside} of {labelled} labelled voxels lie outside the slices of "
+                f"{self.where}: {outside} of {labeled} labelled voxels lie outside the slices of "
                 "the scan",
                 hint="Was it drawn on a longer series, or has the scan lost slices?",
             )

@@ -115,5 +115,5 @@ def _stretch(file: Path) -> int:
     25), not with palettes.
     """
     with file.open("rb") as stream:
-        bits, colour_type = stream.read(26)[24:]
-    return 255 // (2**bits - 1) if colour_type == 0 and bits in (2, 4) else 1
+        bits, color_type = stream.read(26)[24:]
+    return 255 // (2**bits - 1) if color_type == 0 and bits in (2, 4) else 1

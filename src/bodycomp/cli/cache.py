@@ -30,9 +30,9 @@ def set_up(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Say where the cache lies and how large it is, or was."""
-    from bodycomp.data.grey_cache import BYTES_PER_GB, GreyCache, default_cache_dir
+    from bodycomp.data.gray_cache import BYTES_PER_GB, GrayCache, default_cache_dir
 
-    cache = GreyCache(arguments.cache_dir or default_cache_dir(), 0)
+    cache = GrayCache(arguments.cache_dir or default_cache_dir(), 0)
     count, length = cache.clear() if arguments.clear else cache.usage()
     removed = " removed" if arguments.clear else ""
     files = "1 file" if count == 1 else f"{count} files"

@@ -51,7 +51,7 @@ def _seen(summary: PrepareSummary) -> list[str]:
     counts = summary.counts
     lines = []
     for tissue in ABDOMINAL_TISSUES if counts.areas_cm2 else ():
-        slices = counts.labelled[tissue.key]
+        slices = counts.labeled[tissue.key]
         mean = f", {counts.areas_cm2[tissue.key] / slices:.1f} cm2 on average" if slices else ""
         lines.append(f"{tissue.title}: labelled on {slices} slices{mean}")
     if counts.level_scans:

@@ -87,7 +87,7 @@ def _write_split(
             truth = samples.truth
             names = {"PatientID": truth.patient, "SeriesInstanceUID": truth.series_uid}
             for level in samples.levels:
-                slices.append(level.grey, level.offsets_mm, names)
+                slices.append(level.gray, level.offsets_mm, names)
             yield samples
 
 

@@ -93,7 +93,7 @@ def augment_batch(
         labels = None if masks is None else masks[span]
         if options.moves:
             part, labels = _move(part, labels, drawn.part(span))
-        varied[span] = _vary_grey(part, drawn.part(span), white)
+        varied[span] = _vary_gray(part, drawn.part(span), white)
         if moved is not None and labels is not None:
             moved[span] = labels
     return varied, moved
@@ -208,7 +208,7 @@ def _signed(word: int) -> int:
     return word - 2**32 if word >= 2**31 else word
 
 
-def _vary_grey(images: torch.Tensor, drawn: AugmentationDraw, white: float) -> torch.Tensor:
+def _vary_gray(images: torch.Tensor, drawn: AugmentationDraw, white: float) -> torch.Tensor:
     """Change grey levels; what the window clips (air, bone) stays black or white, as in a scan."""
 
     def per_sample(values: torch.Tensor) -> torch.Tensor:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, get_worker_info
 
 from bodycomp.data.arrays import SampleFile
-from bodycomp.data.grey_file import GreyFile
-from bodycomp.data.png import read_grey_png
+from bodycomp.data.gray_file import GrayFile
+from bodycomp.data.png import read_gray_png
 from bodycomp.data.segmentation_set import SegmentationSplit
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.imaging.preprocessing import Preprocessing
-from bodycomp.imaging.resize import resize_grey, resize_labels
+from bodycomp.imaging.resize import resize_gray, resize_labels
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class SegmentationDataset(SampleSet):
         return is_size and images.dtype == np.int16 and not self.preprocessing.quantised
 
 
-class GreyMemory:
+class GrayMemory:
     """The first images of a data set in anonymous memory that forked processes share.
 
     The slot is the index itself, so that no lock is needed; unused pages cost nothing.
@@ -134,10 +134,10 @@ class GreyMemory:
             return None
         return cast("NDArray[np.uint8]", self._images[index])
 
-    def put(self, index: int, grey: NDArray[np.uint8]) -> None:
+    def put(self, index: int, gray: NDArray[np.uint8]) -> None:
         """Keep an image if there is room for it."""
         if index < self._slots:
-            self._images[index] = grey
+            self._images[index] = gray
             self._filled[index] = 1  # after the pixels, so that no process reads half an image
 
 
@@ -161,7 +161,7 @@ class SliceDataset(SampleSet):
         split: SliceSplit,
         preprocessing: Preprocessing,
         *,
-        decoded: GreyFile | None = None,
+        decoded: GrayFile | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         self.split = split
@@ -172,7 +172,7 @@ class SliceDataset(SampleSet):
         )
         self._decoded = decoded if fits else None
         self._cache_bytes = cache_bytes
-        self._memory: GreyMemory | None = None
+        self._memory: GrayMemory | None = None
         if self._decoded is None:  # before workers are forked, so that they share it
             self._memory = self._new_memory(shares=1)
 
@@ -182,8 +182,8 @@ class SliceDataset(SampleSet):
     def __getitem__(self, index: int) -> Sample:
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected an index below {len(self)}, found {index}")
-        grey, offsets_mm = self.read([index % len(self)])
-        return torch.from_numpy(self.preprocessing.scale_grey(grey[0].numpy())), offsets_mm[0]
+        gray, offsets_mm = self.read([index % len(self)])
+        return torch.from_numpy(self.preprocessing.scale_gray(gray[0].numpy())), offsets_mm[0]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_memory": None}
@@ -192,10 +192,10 @@ class SliceDataset(SampleSet):
         """Return grey levels in the network's size, and offsets in mm."""
         images = torch.empty((len(indices), 1, *self.preprocessing.size), dtype=torch.uint8)
         offsets_mm = torch.from_numpy(self.split.offsets_mm[list(indices)])
-        greys = images.numpy()[:, 0]
-        if not self._read_decoded(indices, greys):
-            for index, grey in zip(indices, greys, strict=True):
-                grey[...] = self._grey(index)
+        grays = images.numpy()[:, 0]
+        if not self._read_decoded(indices, grays):
+            for index, gray in zip(indices, grays, strict=True):
+                gray[...] = self._gray(index)
         return images, offsets_mm
 
     def _read_decoded(self, indices: Sequence[int], out: NDArray[np.uint8]) -> bool:
@@ -213,7 +213,7 @@ class SliceDataset(SampleSet):
             return False
         return True
 
-    def _grey(self, index: int) -> NDArray[np.uint8]:
+    def _gray(self, index: int) -> NDArray[np.uint8]:
         """Return a slice in the network's size, from memory if it was decoded before."""
         if self._memory is None:
             worker = get_worker_info()
@@ -221,13 +221,13 @@ class SliceDataset(SampleSet):
         kept = self._memory.get(index)
         if kept is not None:
             return kept
-        grey = resize_grey(read_grey_png(self.split.png_path(index)), self.preprocessing.size)
-        self._memory.put(index, grey)
-        return grey
+        gray = resize_gray(read_gray_png(self.split.png_path(index)), self.preprocessing.size)
+        self._memory.put(index, gray)
+        return gray
 
-    def _new_memory(self, *, shares: int) -> GreyMemory:
+    def _new_memory(self, *, shares: int) -> GrayMemory:
         limit = self._cache_bytes // shares
-        return GreyMemory(len(self.split), self.preprocessing.size, limit)
+        return GrayMemory(len(self.split), self.preprocessing.size, limit)
 
 
 def _stack(samples: list[Sample]) -> RawBatch:

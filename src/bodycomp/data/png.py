@@ -15,8 +15,8 @@ from PIL import Image
 from bodycomp.data.issues import MISSING_FILE, Issue, Place, as_error, error
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-GREYSCALE: Final = 0
-COLOUR_TYPES: Final = {
+GRAYSCALE: Final = 0
+COLOR_TYPES: Final = {
     0: "greyscale",
     2: "colour",
     3: "palette",
@@ -32,7 +32,7 @@ _WRITE_HINT: Final = (
 _DAMAGED_HINT: Final = "Write or copy this file again."
 
 
-def read_grey_png(path: Path) -> NDArray[np.uint8]:
+def read_gray_png(path: Path) -> NDArray[np.uint8]:
     """Decode a PNG into (row, column) grey levels 0..255.
 
     Raises:
@@ -79,9 +79,9 @@ def decode_png(
         return error("undecodable-png", place, message, _DAMAGED_HINT)
 
 
-def write_grey_png(path: Path, grey: NDArray[np.uint8]) -> None:
+def write_gray_png(path: Path, gray: NDArray[np.uint8]) -> None:
     """Write (row, column) grey levels as an 8-bit PNG; the same pixels give the same bytes."""
-    Image.fromarray(np.ascontiguousarray(grey)).save(path, format="PNG", compress_level=3)
+    Image.fromarray(np.ascontiguousarray(gray)).save(path, format="PNG", compress_level=3)
 
 
 def _verify(data: bytes) -> None:
@@ -119,13 +119,13 @@ def _header_problem(data: bytes) -> tuple[str, str, str] | None:
 
 
 def _format_problem(
-    columns: int, rows: int, bits: int, colour_type: int
+    columns: int, rows: int, bits: int, color_type: int
 ) -> tuple[str, str, str] | None:
     if not 0 < rows * columns <= MAX_PIXELS:
         code = "undecodable-png" if rows * columns else "empty-png"
         return code, f"expected a CT slice, found {rows} x {columns} pixels", _DAMAGED_HINT
-    if colour_type != GREYSCALE:
-        found = COLOUR_TYPES.get(colour_type, f"colour type {colour_type}")
+    if color_type != GRAYSCALE:
+        found = COLOR_TYPES.get(color_type, f"colour type {color_type}")
         return "png-not-grey", f"expected a single-channel PNG, found {found}", _WRITE_HINT
     if bits != 8:
         return "png-not-8-bit", f"expected 8 bits per pixel, found {bits}", _WRITE_HINT

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.errors import ImageError
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
-from bodycomp.imaging.resize import resize_grey, resize_image, resize_labels
+from bodycomp.imaging.resize import resize_gray, resize_image, resize_labels
 from bodycomp.imaging.square_field import AIR_HU, SquareField
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
@@ -33,11 +33,11 @@ class LevelSample:
     """One slice for slice selection.
 
     Attributes:
-        grey: (256, 256) uint8, windowed at 40/400, standard view.
+        gray: (256, 256) uint8, windowed at 40/400, standard view.
         offsets_mm: Height above each level that is marked and lies in the scan.
     """
 
-    grey: NDArray[np.uint8]
+    gray: NDArray[np.uint8]
     offsets_mm: dict[str, float]
 
 
@@ -79,8 +79,8 @@ def mask_slices(
                 f"expected a position of {sampling.around}, about which slices are taken; "
                 f"found {', '.join(level_z_mm) or 'no level'}"
             )
-        centre = level_z_mm[sampling.around]
-        low_mm, high_mm = centre - sampling.reach_mm, centre + sampling.reach_mm
+        center = level_z_mm[sampling.around]
+        low_mm, high_mm = center - sampling.reach_mm, center + sampling.reach_mm
         indices = [index for index in indices if low_mm <= volume.slice_z_mm[index] <= high_mm]
     return _spread(indices, sampling.max_per_scan)
 
@@ -138,10 +138,10 @@ def level_sample(volume: Volume, level_z_mm: Mapping[str, float], index: int) ->
         ImageError: The slices have no ``SquareField``.
     """
     field = SquareField.of_volume(volume)
-    grey = SOFT_TISSUE.to_grey(field.apply(volume.hu[index]))
+    gray = SOFT_TISSUE.to_gray(field.apply(volume.hu[index]))
     z_mm = float(volume.slice_z_mm[index])
     return LevelSample(
-        grey=np.ascontiguousarray(resize_grey(grey, SLICE_SELECTION_SIZE)),
+        gray=np.ascontiguousarray(resize_gray(gray, SLICE_SELECTION_SIZE)),
         offsets_mm={
             # First to a nanometre: headers hold positions in decimals, and what they lose must not
             # decide which way a tie is rounded.

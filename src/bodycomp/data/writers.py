@@ -22,7 +22,7 @@ from bodycomp.data.layout import (
     png_name,
     table_path,
 )
-from bodycomp.data.png import write_grey_png
+from bodycomp.data.png import write_gray_png
 from bodycomp.data.segmentation_set import SAMPLE_SHAPE
 from bodycomp.errors import ImageError, OutputError, UsageError
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
@@ -172,15 +172,15 @@ class SliceWriter:
 
     def append(
         self,
-        grey: NDArray[np.uint8] | Path,
+        gray: NDArray[np.uint8] | Path,
         offsets_mm: Mapping[str, float | None],
         extra: Mapping[str, str] = _NO_EXTRA,
     ) -> None:
         """Add one slice.
 
         Args:
-            grey: (row, column) uint8, windowed at 40/400, any size; or a file that
-                ``write_grey_png`` wrote, which is not looked into and linked where possible.
+            gray: (row, column) uint8, windowed at 40/400, any size; or a file that
+                ``write_gray_png`` wrote, which is not looked into and linked where possible.
             offsets_mm: Level -> offset, positive above it; None, NaN or absent: not annotated.
             extra: Value of each extra column.
 
@@ -190,12 +190,12 @@ class SliceWriter:
             OutputError: More slices than six digits can name.
         """
         row, png = self._row(offsets_mm, extra), self._pngs / png_name(self._appended)
-        if isinstance(grey, Path):
-            duplicate(grey, png)
-        elif grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
-            raise ImageError(f"expected a uint8 image, found {grey.dtype}, shape {grey.shape}")
+        if isinstance(gray, Path):
+            duplicate(gray, png)
+        elif gray.ndim != 2 or gray.dtype != np.uint8 or gray.size == 0:
+            raise ImageError(f"expected a uint8 image, found {gray.dtype}, shape {gray.shape}")
         else:
-            write_grey_png(png, grey)
+            write_gray_png(png, gray)
         self._rows.writerow(row)
         self._appended += 1
 

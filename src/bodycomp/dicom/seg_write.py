@@ -130,5 +130,5 @@ def _description(measured: MeasuredSeries, item: Segment) -> SegmentDescription:
         else None,
         tracking_uid=item.tracking_uid,
         tracking_id=item.title,
-        display_color=CIELabColor.from_rgb(*item.tissue.colour),
+        display_color=CIELabColor.from_rgb(*item.tissue.color),
     )

@@ -101,9 +101,9 @@ def _contradict(claims: Sequence[_Claim]) -> bool:
 
 def _components(claims: list[_Claim]) -> list[list[_Claim]]:
     """Return claims that are one series together; a claim that fits two series stays alone."""
-    neighbours = {
+    neighbors = {
         claim: [] if _contradict([claim, *near]) else near
-        for claim, near in _neighbours(claims).items()
+        for claim, near in _neighbors(claims).items()
     }
     result: list[list[_Claim]] = []
     seen: set[_Claim] = set()
@@ -114,14 +114,14 @@ def _components(claims: list[_Claim]) -> list[list[_Claim]]:
         seen.add(claim)
         for member in component:  # grows on the way
             # A claim that fits two series has no neighbours, but is one of theirs.
-            fresh = [n for n in neighbours[member] if n not in seen and member in neighbours[n]]
+            fresh = [n for n in neighbors[member] if n not in seen and member in neighbors[n]]
             component += fresh
             seen.update(fresh)
         result += [[member] for member in component] if _contradict(component) else [component]
     return result
 
 
-def _neighbours(claims: list[_Claim]) -> dict[_Claim, list[_Claim]]:
+def _neighbors(claims: list[_Claim]) -> dict[_Claim, list[_Claim]]:
     """Return claims that may be one series with each; only different patterns ever are."""
     by_uid: dict[tuple[int, str], dict[tuple[bool, ...], list[_Claim]]] = defaultdict(
         lambda: defaultdict(list)

@@ -14,7 +14,7 @@ from bodycomp.analysis.pipeline import choice_options
 from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.data.layout import SERIES_COLUMN, offset_column, table_path
 from bodycomp.data.manifest import read_split_rows
-from bodycomp.data.png import read_grey_png
+from bodycomp.data.png import read_gray_png
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.data.table import read_table
 from bodycomp.errors import TrainingSetError
@@ -136,8 +136,8 @@ def locate_in_set(
 def _score(
     split: SliceSplit, scorer: NetworkSliceScorer, own: NDArray[np.intp]
 ) -> Callable[[Sequence[int]], NDArray[np.float32]]:
-    return lambda indices: scorer.score_grey(
-        lambda index: read_grey_png(split.png_path(int(own[index]))), indices
+    return lambda indices: scorer.score_gray(
+        lambda index: read_gray_png(split.png_path(int(own[index]))), indices
     )
 
 

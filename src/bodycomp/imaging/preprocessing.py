@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.errors import ModelError
-from bodycomp.imaging.resize import resize_grey, resize_image
+from bodycomp.imaging.resize import resize_gray, resize_image
 from bodycomp.imaging.square_field import AIR_HU
 from bodycomp.imaging.window import PNG_WHITE, SOFT_TISSUE, Window
 
@@ -47,18 +47,18 @@ class Preprocessing:
     def from_hu(self, hu: NDArray[np.generic]) -> NDArray[np.float32]:
         """Turn one (row, column) slice in HU, a ``SquareField``, into the network's input."""
         if self.quantised:
-            return self.from_grey(self.window.to_grey(hu))
+            return self.from_gray(self.window.to_gray(hu))
         if hu.shape != self.size:
             hu = resize_image(np.maximum(hu, np.float32(AIR_HU)), self.size)
         return self.window(hu) * np.float32(self.input_max)
 
-    def from_grey(self, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def from_gray(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Turn one windowed 8-bit (row, column) image of any size into network input."""
-        return self.scale_grey(resize_grey(grey, self.size))
+        return self.scale_gray(resize_gray(gray, self.size))
 
-    def scale_grey(self, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def scale_gray(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Turn 8-bit images that have the network's size into network input, any leading axes."""
-        return grey.astype(np.float32) * np.float32(self.input_max / PNG_WHITE)
+        return gray.astype(np.float32) * np.float32(self.input_max / PNG_WHITE)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready description for the model card."""

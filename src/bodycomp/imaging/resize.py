@@ -22,10 +22,10 @@ def _axis_weights(source: int, target: int) -> sp.csr_array:
     """
     scale = source / target
     support = max(scale, 1.0)
-    centres = (np.arange(target) + 0.5) * scale - 0.5
+    centers = (np.arange(target) + 0.5) * scale - 0.5
     offsets = np.arange(-int(np.ceil(support)), int(np.ceil(support)) + 1)
-    columns = np.rint(centres)[:, None].astype(np.int64) + offsets[None, :]
-    weights = np.clip(1.0 - np.abs(columns - centres[:, None]) / support, 0.0, None)
+    columns = np.rint(centers)[:, None].astype(np.int64) + offsets[None, :]
+    weights = np.clip(1.0 - np.abs(columns - centers[:, None]) / support, 0.0, None)
     weights[(columns < 0) | (columns >= source)] = 0.0
     weights /= weights.sum(axis=1, keepdims=True)
     rows = np.broadcast_to(np.arange(target)[:, None], columns.shape)
@@ -49,7 +49,7 @@ def resize_image(image: NDArray[np.generic], size: tuple[int, int]) -> NDArray[n
     return np.ascontiguousarray((columns @ np.ascontiguousarray(tall.T)).T, dtype=np.float32)
 
 
-def resize_grey(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def resize_gray(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize an 8-bit image like ``resize_image`` and round to the nearest grey level."""
     if image.shape == size:
         return image

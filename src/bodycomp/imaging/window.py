@@ -56,10 +56,10 @@ class Window:
         clipped: NDArray[np.float32] = np.clip(scaled, np.float32(0), np.float32(1))
         return clipped
 
-    def to_grey(self, hu: NDArray[np.generic]) -> NDArray[np.uint8]:
+    def to_gray(self, hu: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Map HU to 8-bit grey levels 0..255, rounded to the nearest (the PNG training format)."""
-        grey: NDArray[np.uint8] = np.rint(self(hu) * np.float32(PNG_WHITE)).astype(np.uint8)
-        return grey
+        gray: NDArray[np.uint8] = np.rint(self(hu) * np.float32(PNG_WHITE)).astype(np.uint8)
+        return gray
 
 
 SOFT_TISSUE: Final = Window(40.0, 400.0)

@@ -59,7 +59,7 @@ class SpineCurve:
         """Return the height in mm of one vertebra with its disc at ``u``."""
         return self.z_at(u - 0.5) - self.z_at(u + 0.5)
 
-    def centre_mm(self, u: float) -> tuple[float, float]:
+    def center_mm(self, u: float) -> tuple[float, float]:
         """Return x (to the left) and y (to the back) of the vertebral body centre at ``u``."""
         bend = self._patient.scoliosis_mm * float(np.sin((u - 7.0) / 11.0 * np.pi))
         depth = knots(u, _CURVE_U, _CURVE_MM)
@@ -68,7 +68,7 @@ class SpineCurve:
     def tilt(self, u: float) -> float:
         """Return how far (mm) the vertebra's axis moves to the back per mm towards the feet."""
         span = self.z_at(u - 0.6) - self.z_at(u + 0.6)
-        return (self.centre_mm(u + 0.6)[1] - self.centre_mm(u - 0.6)[1]) / span
+        return (self.center_mm(u + 0.6)[1] - self.center_mm(u - 0.6)[1]) / span
 
     def _sag(self, u: float) -> float:
         """Lordosis scales the lumbar curve fully and the sacrum hardly."""

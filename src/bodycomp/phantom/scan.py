@@ -71,7 +71,7 @@ def sample_scan(patient: PatientParameters) -> ScanParameters:
     spacing = round(spacing, 6) if rng.random() < 0.6 else round(spacing * 64) / 64
     thickness = float(rng.choice([1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0], p=_THICKNESS_SHARE))
     step = thickness * float(rng.choice([1.0, 0.8, 1.0, 1.25])) if thickness > 2 else thickness
-    centre = rng.normal(0.0, [8.0, 10.0])
+    center = rng.normal(0.0, [8.0, 10.0])
     top_u = float(rng.choice([9.5, 8.5, 5.5, 3.5, 10.5], p=[0.4, 0.25, 0.1, 0.1, 0.15]))
     bottom_u = float(rng.choice([18.3, 20.5, 22.5, 24.0, 17.3], p=[0.2, 0.25, 0.3, 0.2, 0.05]))
     return ScanParameters(
@@ -80,7 +80,7 @@ def sample_scan(patient: PatientParameters) -> ScanParameters:
         slice_spacing_mm=step,
         slice_thickness_mm=thickness,
         field_centre_mm=(0.0, 0.0),
-        body_offset_mm=(float(centre[0]), float(-middle.y + centre[1])),
+        body_offset_mm=(float(center[0]), float(-middle.y + center[1])),
         z_start_mm=round(curve.z_at(bottom_u + float(rng.uniform(-0.3, 0.3))), 2),
         z_end_mm=round(curve.z_at(top_u + float(rng.uniform(-0.4, 0.4))), 2),
         kvp=int(rng.choice([80, 100, 120, 140], p=[0.03, 0.25, 0.62, 0.10])),

@@ -137,7 +137,7 @@ class Trunk:
         return TrunkSection(**{**free.__dict__, "skin": skin})
 
     def _free_section(self, u: float) -> TrunkSection:
-        spine_x, spine_y = self._curve.centre_mm(u)
+        spine_x, spine_y = self._curve.center_mm(u)
         width, front, back, ahead = self._cavity_axes(u)
         y = spine_y - ahead
         cavity = superellipse(width, front, back, knots(u, (8, 12, 15, 18), (2.1, 2.3, 2.5, 2.2)))

@@ -30,7 +30,7 @@ class Counts:
         patients: Split -> names of its patients.
         slices: Split -> number of samples.
         areas_cm2: Tissue -> sum over the samples.
-        labelled: Tissue -> samples in which it occurs.
+        labeled: Tissue -> samples in which it occurs.
         level_scans: Level -> scans in which it lies.
         notes: What was lost or repaired while reading -> number of cases.
     """
@@ -38,7 +38,7 @@ class Counts:
     patients: dict[str, set[str]] = field(default_factory=dict)
     slices: Counter[str] = field(default_factory=Counter)
     areas_cm2: dict[str, float] = field(default_factory=dict)
-    labelled: Counter[str] = field(default_factory=Counter)
+    labeled: Counter[str] = field(default_factory=Counter)
     level_scans: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
 
@@ -55,7 +55,7 @@ class Counts:
         for tissue, pixels in sample.pixels.items():
             area_cm2 = pixels * pixel_cm2
             self.areas_cm2[tissue] = self.areas_cm2.get(tissue, 0.0) + area_cm2
-            self.labelled[tissue] += bool(pixels)
+            self.labeled[tissue] += bool(pixels)
 
 
 def needed_bytes(cases: Sequence[AssignedCase], task: PrepareTask) -> int:

@@ -24,7 +24,7 @@ from bodycomp.annotation.levels import LevelMarks, read_levels
 from bodycomp.annotation.masks import read_masks
 from bodycomp.data.layout import png_name
 from bodycomp.data.manifest import pixel_digest
-from bodycomp.data.png import write_grey_png
+from bodycomp.data.png import write_gray_png
 from bodycomp.data.samples import (
     level_sample,
     level_slices,
@@ -243,9 +243,9 @@ def _level_samples(folder: Path, source: _Source, case: Case, task: LevelTask) -
     samples = []
     for place, index in enumerate(chosen):
         made = level_sample(volume, marks.z_mm, index)
-        write_grey_png(folder / png_name(place), made.grey)
+        write_gray_png(folder / png_name(place), made.gray)
         samples.append(
-            source.sample(index, made.grey, training=index in training, offsets_mm=made.offsets_mm)
+            source.sample(index, made.gray, training=index in training, offsets_mm=made.offsets_mm)
         )
     annotated = _annotated(case, source.scan) if marks.slice_numbers else None
     evidence = level_evidence(source.scan, marks, task.level_format, annotated)

@@ -19,7 +19,7 @@ from bodycomp.data.layout import (
     table_path,
 )
 from bodycomp.data.manifest import Manifest, pixel_digest, read_manifest
-from bodycomp.data.png import read_grey_png
+from bodycomp.data.png import read_gray_png
 from bodycomp.data.table import read_table
 from bodycomp.errors import OutputError
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
@@ -85,7 +85,7 @@ def _slices(folder: Path, split: str, rows: Manifest) -> Iterator[Pixels]:
     if table.column(PATIENT_COLUMN) != rows.texts("patient"):
         raise _wrong(f"other patients in {path.name} than in the manifest")
     for index in range(len(rows)):
-        yield read_grey_png(png_path(folder, split, index)), None
+        yield read_gray_png(png_path(folder, split, index)), None
 
 
 def _compare(rows: Manifest, column: str, index: int, found: str, split: str) -> None:

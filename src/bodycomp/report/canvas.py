@@ -16,7 +16,7 @@ QUIET: Final = "#6b7785"
 FAINT: Final = "#d5dae0"
 ACCENT: Final = "#0b7a75"
 ALERT: Final = "#b3261e"
-SERIES_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+SERIES_COLORS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Line colours that stay apart for colour-blind readers (Okabe and Ito)."""
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bodycomp.imaging.orientation import OrientationTransform
-from bodycomp.imaging.resize import resize_grey, resize_image, resize_labels
+from bodycomp.imaging.resize import resize_gray, resize_image, resize_labels
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import Window
 from bodycomp.report.volume_views import CORONAL_WINDOW, SAGITTAL_WINDOW, Reformat, SlicePicture
@@ -91,7 +91,7 @@ class Framing:
         """Frame the body, and every label, on one slice."""
         picture = SlicePicture.from_volume(volume, index, mask)
         left, right, top, bottom = picture.frame_mm
-        height, width = picture.grey.shape
+        height, width = picture.gray.shape
         rows = _inside(top / picture.row_mm, bottom / picture.row_mm, height)
         columns = _inside(left / picture.column_mm, right / picture.column_mm, width)
         size_mm = (
@@ -123,11 +123,11 @@ def slice_image(
 ) -> SliceImage:
     """Return one slice with the (row, column) labels that there are of it, on the source grid."""
     size = framing.size(LARGE if large else SMALL)
-    grey = PICTURE_WINDOW.to_grey(resize_image(framing.cut(volume.hu[index]), size))
+    gray = PICTURE_WINDOW.to_gray(resize_image(framing.cut(volume.hu[index]), size))
     image = SliceImage(
         index=index,
         z_mm=float(volume.slice_z_mm[index]),
-        picture=_webp(grey, quality=LARGE_QUALITY if large else SMALL_QUALITY),
+        picture=_webp(gray, quality=LARGE_QUALITY if large else SMALL_QUALITY),
     )
     if mask is not None:
         image["mask"] = _mask(mask, framing, size)
@@ -144,10 +144,10 @@ def view_images(views: Sequence[Reformat]) -> tuple[ViewImage, ViewImage]:
 
 def _view(view: Reformat, window: Window) -> ViewImage:
     low, high = float(view.z_edges_mm[0]), float(view.z_edges_mm[-1])
-    grey = window.to_grey(view.even_rows()[::-1])
+    gray = window.to_gray(view.even_rows()[::-1])
     step_mm = max(high - low, view.width_mm) / VIEW
     size = (max(round((high - low) / step_mm), 1), max(round(view.width_mm / step_mm), 1))
-    picture = _webp(resize_grey(grey, size), quality=VIEW_QUALITY)
+    picture = _webp(resize_gray(gray, size), quality=VIEW_QUALITY)
     return ViewImage(picture=picture, width_mm=view.width_mm, low_mm=low, high_mm=high)
 
 
@@ -161,7 +161,7 @@ def _mask(mask: NDArray[np.uint8], framing: Framing, size: tuple[int, int]) -> s
     return _webp(labels * np.uint8(MASK_STEP), lossless=True, quality=60, method=2)
 
 
-def _webp(grey: NDArray[np.uint8], **options: int) -> str:
+def _webp(gray: NDArray[np.uint8], **options: int) -> str:
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(grey)).save(stream, "WEBP", **options)
+    Image.fromarray(np.ascontiguousarray(gray)).save(stream, "WEBP", **options)
     return base64.b64encode(stream.getvalue()).decode("ascii")

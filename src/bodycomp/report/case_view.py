@@ -28,7 +28,7 @@ from bodycomp.storage import atomic_file
 CASE_SCHEMA: Final = "bodycomp.case"
 CASE_SCHEMA_VERSION: Final = 1
 
-NEIGHBOURS_MM: Final = (5.0, 10.0, 15.0, 20.0, 30.0)
+NEIGHBORS_MM: Final = (5.0, 10.0, 15.0, 20.0, 30.0)
 """Heights above and below the level whose slices are shown; a vertebra and a disc take 30 to 40."""
 
 SPREAD_SLICES: Final = 9
@@ -193,7 +193,7 @@ def _indices(volume: Volume, level: LevelResult, truth: CaseTruth) -> list[int]:
         spread = np.linspace(0, len(volume) - 1, SPREAD_SLICES).round().astype(int)
         return sorted({len(volume) // 2, *spread.tolist(), *truth.masks})
     z_mm = float(volume.slice_z_mm[chosen])
-    offsets = [sign * offset for offset in NEIGHBOURS_MM for sign in (1, -1)]
+    offsets = [sign * offset for offset in NEIGHBORS_MM for sign in (1, -1)]
     near = {
         volume.nearest_slice(z_mm + offset)
         for offset in offsets

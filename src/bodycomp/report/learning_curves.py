@@ -17,7 +17,7 @@ from bodycomp.report.canvas import (
     ACCENT,
     INK,
     QUIET,
-    SERIES_COLOURS,
+    SERIES_COLORS,
     new_figure,
     plain_style,
     save_figure,
@@ -56,7 +56,7 @@ PANELS: Final = (
     Panel("Speed of training", "images / s", ("images_per_s",)),
 )
 COLUMNS: Final = 3
-NAMED_COLOURS: Final = {"mean": INK, "val_error_mm": INK} | {
+NAMED_COLORS: Final = {"mean": INK, "val_error_mm": INK} | {
     tissue.key: on_white(tissue) for tissue in ABDOMINAL_TISSUES
 }
 LINE_STYLES: Final = {"val_located_error_mm_": "--"}
@@ -159,7 +159,7 @@ def _draw_curve(axes: Axes, rows: Sequence[Row], column: str, index: int) -> Non
         [x for x, _ in curve],
         [y for _, y in curve],
         LINE_STYLES.get(prefix, "-"),
-        color=NAMED_COLOURS.get(name, SERIES_COLOURS[index % len(SERIES_COLOURS)]),
+        color=NAMED_COLORS.get(name, SERIES_COLORS[index % len(SERIES_COLORS)]),
         linewidth=1.6,
         marker="o" if len(curve) < 12 else None,
         markersize=3,

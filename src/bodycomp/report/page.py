@@ -73,10 +73,10 @@ def _environment() -> Environment:
     )
 
 
-def photo_uri(grey: NDArray[np.uint8]) -> Markup:
+def photo_uri(gray: NDArray[np.uint8]) -> Markup:
     """Return a (row, column) 8-bit picture as a data URI for ``src``."""
     stream = io.BytesIO()
-    Image.fromarray(grey).save(stream, "WEBP", quality=PHOTO_QUALITY, method=4)
+    Image.fromarray(gray).save(stream, "WEBP", quality=PHOTO_QUALITY, method=4)
     return _data_uri("image/webp", stream.getvalue())
 
 
@@ -88,10 +88,10 @@ def picture_uri(path: Path) -> Markup:
     return _data_uri("image/webp", stream.getvalue())
 
 
-def stencil_uri(inside: NDArray[np.bool_], colour: tuple[int, int, int]) -> Markup:
+def stencil_uri(inside: NDArray[np.bool_], color: tuple[int, int, int]) -> Markup:
     """Return a (row, column) mask as a data URI: the colour inside, transparent outside."""
     picture = Image.fromarray(inside.astype(np.uint8), mode="P")
-    picture.putpalette([0, 0, 0, *colour])
+    picture.putpalette([0, 0, 0, *color])
     stream = io.BytesIO()
     picture.save(stream, "PNG", bits=1, transparency=0, optimize=True)
     return _data_uri("image/png", stream.getvalue())

@@ -55,13 +55,13 @@ class CaseList:
     sizes: tuple[tuple[int, ...], ...]
 
     @property
-    def most_neighbours(self) -> int:
+    def most_neighbors(self) -> int:
         """Neighbouring slices of the case that has most of them."""
         return max((len(size) - 1 for size in self.sizes), default=0)
 
-    def neighbours_within(self, budget_bytes: int) -> int:
+    def neighbors_within(self, budget_bytes: int) -> int:
         """Return how many neighbouring slices each case may keep."""
-        for kept in range(self.most_neighbours, 0, -1):
+        for kept in range(self.most_neighbors, 0, -1):
             if sum(sum(size[: 1 + kept]) for size in self.sizes) <= budget_bytes:
                 return kept
         return 0
@@ -98,14 +98,14 @@ def review_priority(cells: Mapping[str, Cell]) -> float:
     return round(min(unsure + FLAG_PRIORITY * len(flags), UNCERTAIN_PRIORITY - 1), 1)
 
 
-def case_fragments(cases: Sequence[PageCase], neighbours: int) -> Iterator[Markup]:
+def case_fragments(cases: Sequence[PageCase], neighbors: int) -> Iterator[Markup]:
     """Yield the JSON of one case after the other, with so many of its neighbouring slices."""
     for case in cases:
         view = _view(case)
         if view is None:
             yield json_block({"cells": dict(case.cells)})
             continue
-        kept = sorted({view["shown"], *_by_use(view)[:neighbours], *_must_stay(view)})
+        kept = sorted({view["shown"], *_by_use(view)[:neighbors], *_must_stay(view)})
         yield json_block(
             {
                 **view,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, tissue_by_key
 from bodycomp.quantities import CutOff, Limit, cut_offs_for, quantities_for
-from bodycomp.report.overlay import hex_colour
+from bodycomp.report.overlay import hex_color
 from bodycomp.report.page_content import Column
 
 _UNITS: Final = {
@@ -42,7 +42,7 @@ def vocabulary() -> dict[str, Any]:
                 "label": tissue.label,
                 "key": tissue.key,
                 "title": tissue.title,
-                "colour": hex_colour(tissue.colour),
+                "color": hex_color(tissue.color),
             }
             for tissue in ABDOMINAL_TISSUES
         ],

@@ -23,7 +23,7 @@ from bodycomp.report.canvas import (
     place_axes,
     save_figure,
 )
-from bodycomp.report.overlay import colour_mask
+from bodycomp.report.overlay import color_mask
 from bodycomp.report.preview_panels import draw_measurements, draw_score_curve
 from bodycomp.report.volume_views import (
     CORONAL_WINDOW,
@@ -91,8 +91,8 @@ def _draw_header(figure: Figure, volume: Volume, level: LevelResult, text: Previ
     if found and choice.z_mm is not None and choice.slice_index is not None:
         headline += f" at z = {choice.z_mm:.1f} mm, slice {choice.slice_index + 1} of {len(volume)}"
     left, top = MARGIN_IN / WIDTH_IN, 1 - 0.2 / HEIGHT_IN
-    colour = INK if found else ALERT
-    figure.text(left, top, headline, size=14, weight="bold", color=colour, va="top")
+    color = INK if found else ALERT
+    figure.text(left, top, headline, size=14, weight="bold", color=color, va="top")
     words = "    ".join(part for part in (text.title, text.details) if part)
     figure.text(left, top - 0.32 / HEIGHT_IN, words, size=8.5, color=QUIET, va="top")
 
@@ -176,9 +176,9 @@ def _draw_slices(
     bottom, height = BOTTOM_ROW
     turn = OrientationTransform.from_orientation(volume.orientation)
     picture = SlicePicture.from_volume(volume, shown, level.masks[shown])
-    colours = colour_mask(turn.apply(level.masks[shown]), result.tissues)
+    colors = color_mask(turn.apply(level.masks[shown]), result.tissues)
     titles = (f"Slice {shown + 1}, window 40 / 400 HU", "The same with labels")
-    for number, (title, overlay) in enumerate(zip(titles, (None, colours), strict=True)):
+    for number, (title, overlay) in enumerate(zip(titles, (None, colors), strict=True)):
         left = MARGIN_IN + number * (SLICE_WIDTH_IN + GAP_IN)
         axes = place_axes(figure, left, bottom, SLICE_WIDTH_IN, height)
         picture.draw(axes, overlay)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import Tissue
 from bodycomp.report.canvas import ACCENT, ALERT, FAINT, INK, QUIET, plain_style
-from bodycomp.report.overlay import hex_colour
+from bodycomp.report.overlay import hex_color
 from bodycomp.results import LevelResult, Measurement, SliceChoice, zero_crossings_mm
 
 BORDER_WARNING: Final = 0.01
@@ -44,12 +44,12 @@ def draw_measurements(axes: Axes, tissues: Sequence[Tissue], level: LevelResult)
         if measurement is not None:
             _draw_row(axes, top - (number + 1) * step, tissue, measurement)
     bottom = top - (len(tissues) + 1) * step - 0.03
-    for number, (note, colour) in enumerate(_notes(tissues, level)):
-        axes.text(0, bottom - number * 0.075, note, size=8.5, color=colour)
+    for number, (note, color) in enumerate(_notes(tissues, level)):
+        axes.text(0, bottom - number * 0.075, note, size=8.5, color=color)
 
 
 def _draw_row(axes: Axes, height: float, tissue: Tissue, measurement: Measurement) -> None:
-    axes.add_patch(Rectangle((0, height - 0.005), 0.03, 0.04, color=hex_colour(tissue.colour)))
+    axes.add_patch(Rectangle((0, height - 0.005), 0.03, 0.04, color=hex_color(tissue.color)))
     axes.text(0.05, height, tissue.title, size=9, color=INK)
     values = (
         f"{measurement.area_cm2:.1f}",

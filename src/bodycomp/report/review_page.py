@@ -81,7 +81,7 @@ def write_review_page(
     """
     columns = content.columns or analysis_columns(tissue.key for tissue in ABDOMINAL_TISSUES)
     listed = list_cases(content.cases, [column.key for column in columns])
-    neighbours = listed.neighbours_within(budget_bytes)
+    neighbors = listed.neighbors_within(budget_bytes)
     style, script = inline(*STYLES), inline("review_open.js", *SCRIPTS, "review_close.js")
     context = {
         "content": content,
@@ -91,14 +91,14 @@ def write_review_page(
             {"title": one.title, "about": one.about, "uri": picture_uri(one.path)}
             for one in content.pictures
         ],
-        "notices": [*content.notices, *_left_out(listed, neighbours)],
+        "notices": [*content.notices, *_left_out(listed, neighbors)],
         "style": style,
         "script": script,
         "policy": Markup(  # noqa: S704 - the hashes are base64
             POLICY.format(style=source_hash(style), script=source_hash(script))
         ),
         "page_data": json_block(_page_data(content, columns, listed)),
-        "fragments": case_fragments(content.cases, neighbours),
+        "fragments": case_fragments(content.cases, neighbors),
     }
     write_page(path, "review.html.j2", context)
 
@@ -119,11 +119,11 @@ def _page_data(content: PageContent, columns: Sequence[Column], listed: CaseList
     }
 
 
-def _left_out(listed: CaseList, neighbours: int) -> list[str]:
-    most = listed.most_neighbours
-    if neighbours == most:
+def _left_out(listed: CaseList, neighbors: int) -> list[str]:
+    most = listed.most_neighbors
+    if neighbors == most:
         return []
-    words = f"each case shows at most {neighbours} of its {most} neighbouring slices"
+    words = f"each case shows at most {neighbors} of its {most} neighbouring slices"
     return [f"To keep this page small, {words}."]
 
 

@@ -25,18 +25,18 @@ from bodycomp.report.canvas import (
     plain_style,
     save_figure,
 )
-from bodycomp.report.overlay import UNKNOWN_COLOUR, colour_mask, hex_colour
+from bodycomp.report.overlay import UNKNOWN_COLOR, color_mask, hex_color
 
 DIFFERENCES: Final = {"Missed": "#1f6fff", "Added": ALERT, "Another tissue": "#ff4fd8"}
 """What a pixel can have wrong, and its colour."""
 
-BODY_GREY: Final = 0.05
+BODY_GRAY: Final = 0.05
 """Greys of 0..1 above this are not air; the table's thin lines may count."""
 
 MARGIN: Final = 6
 
-TRUE_COLOUR: Final = "#35e0d4"
-PREDICTED_COLOUR: Final = "#ffb000"
+TRUE_COLOR: Final = "#35e0d4"
+PREDICTED_COLOR: Final = "#ffb000"
 
 SHOWN_MM: Final = 60.0
 """Offsets beyond are drawn at the edge: farther slices all look alike to a network."""
@@ -79,8 +79,8 @@ def write_segmentation_examples(
         truth, prediction = case.truth[rows, columns], case.prediction[rows, columns]
         pictures = (
             (case.title, None),
-            ("truth", colour_mask(truth, tissues)),
-            ("prediction", colour_mask(prediction, tissues)),
+            ("truth", color_mask(truth, tissues)),
+            ("prediction", color_mask(prediction, tissues)),
             ("difference", _difference(truth, prediction)),
         )
         for axes, (title, overlay) in zip(row, pictures, strict=True):
@@ -88,10 +88,10 @@ def write_segmentation_examples(
             picture_style(axes, title)
         row[2].set_xlabel(_dice_words(case, tissues), size=7.5, color=INK)
         row[3].set_xlabel(_area_words(truth, prediction, tissues), size=7.5, color=INK)
-    legend = [Patch(color=hex_colour(tissue.colour), label=tissue.title) for tissue in tissues]
+    legend = [Patch(color=hex_color(tissue.color), label=tissue.title) for tissue in tissues]
     if any((case.truth == NOT_ANNOTATED_LABEL).any() for case in cases):
-        legend.append(Patch(color=hex_colour(UNKNOWN_COLOUR), label="Not annotated"))
-    legend += [Patch(color=colour, label=label) for label, colour in DIFFERENCES.items()]
+        legend.append(Patch(color=hex_color(UNKNOWN_COLOR), label="Not annotated"))
+    legend += [Patch(color=color, label=label) for label, color in DIFFERENCES.items()]
     figure.legend(
         handles=legend, loc="outside lower left", ncols=len(legend), fontsize=8, frameon=False
     )
@@ -101,7 +101,7 @@ def write_segmentation_examples(
 def body_window(case: SegmentationCase) -> tuple[slice, slice]:
     """Return the rows and columns that show the body: everything but air, with a margin."""
     drawn = (case.truth > 0) & (case.truth != NOT_ANNOTATED_LABEL)
-    inside = (case.image > BODY_GREY) | drawn | (case.prediction > 0)
+    inside = (case.image > BODY_GRAY) | drawn | (case.prediction > 0)
     spans = []
     for axis in (1, 0):
         found = np.flatnonzero(inside.any(axis=axis))
@@ -127,8 +127,8 @@ def _difference(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDAr
         known & (truth > 0) & (prediction > 0) & (truth != prediction),
     )
     wrong = np.zeros((*truth.shape, 4), dtype=np.uint8)
-    for is_kind, colour in zip(kinds, DIFFERENCES.values(), strict=True):
-        wrong[is_kind] = (*bytes.fromhex(colour[1:]), 255)
+    for is_kind, color in zip(kinds, DIFFERENCES.values(), strict=True):
+        wrong[is_kind] = (*bytes.fromhex(color[1:]), 255)
     return wrong
 
 
@@ -216,8 +216,8 @@ def write_slice_examples(
             color=INK,
         )
     legend = [
-        Line2D([], [], marker="<", linestyle="", color=colour, label=label)
-        for colour, label in ((TRUE_COLOUR, "true offset"), (PREDICTED_COLOUR, "predicted offset"))
+        Line2D([], [], marker="<", linestyle="", color=color, label=label)
+        for color, label in ((TRUE_COLOR, "true offset"), (PREDICTED_COLOR, "predicted offset"))
     ]
     figure.legend(
         handles=legend,
@@ -260,11 +260,11 @@ def _draw_offset_scale(axes: Axes, case: SliceCase) -> None:
     for offset_mm in (-50.0, 0.0, 50.0):
         height = low + (offset_mm + 50) / 100 * (high - low)
         axes.plot([place - 0.015 * columns, place], [height, height], color="white", linewidth=1)
-    for offset_mm, colour in (
-        (case.true_offset_mm, TRUE_COLOUR),
-        (case.predicted_offset_mm, PREDICTED_COLOUR),
+    for offset_mm, color in (
+        (case.true_offset_mm, TRUE_COLOR),
+        (case.predicted_offset_mm, PREDICTED_COLOR),
     ):
         height = low + (float(np.clip(offset_mm, -50, 50)) + 50) / 100 * (high - low)
-        axes.plot(place + 0.02 * columns, height, "<", color=colour, markersize=6)
+        axes.plot(place + 0.02 * columns, height, "<", color=color, markersize=6)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)

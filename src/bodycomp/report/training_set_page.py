@@ -13,7 +13,7 @@ from bodycomp.data.manifest import Manifest, read_manifest
 from bodycomp.errors import TrainingSetError
 from bodycomp.report.histogram import Histogram, draw_histogram
 from bodycomp.report.offset_ladder import ladders_of
-from bodycomp.report.overlay import UNKNOWN_COLOUR, hex_colour
+from bodycomp.report.overlay import UNKNOWN_COLOR, hex_color
 from bodycomp.report.page import write_page
 from bodycomp.report.page_content import Tile, Tone
 from bodycomp.report.page_options import PageOptions
@@ -128,10 +128,10 @@ def counted(number: int, noun: str) -> str:
 
 def _legend(view: TrainingSetView) -> list[dict[str, str]]:
     """Return what overlays may show, with its colour."""
-    entries = [(tissue.key, tissue.title, hex_colour(tissue.colour)) for tissue in view.tissues]
+    entries = [(tissue.key, tissue.title, hex_color(tissue.color)) for tissue in view.tissues]
     if view.has_not_annotated:
-        entries.append((NOT_ANNOTATED, "Not annotated", hex_colour(UNKNOWN_COLOUR)))
-    return [{"key": key, "title": title, "colour": colour} for key, title, colour in entries]
+        entries.append((NOT_ANNOTATED, "Not annotated", hex_color(UNKNOWN_COLOR)))
+    return [{"key": key, "title": title, "color": color} for key, title, color in entries]
 
 
 def _tiles(validation: Validation, view: TrainingSetView) -> list[Tile]:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.data.manifest import Manifest
-from bodycomp.data.png import read_grey_png
+from bodycomp.data.png import read_gray_png
 from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.errors import BodycompError
-from bodycomp.imaging.resize import resize_grey
+from bodycomp.imaging.resize import resize_gray
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.report.histogram import Histogram
-from bodycomp.report.overlay import UNKNOWN_COLOUR
+from bodycomp.report.overlay import UNKNOWN_COLOR
 from bodycomp.report.page import photo_uri, stencil_uri
 from bodycomp.report.sample_choice import Suspicion, unusual
 from bodycomp.validation.validate import Validation, levels_of
@@ -154,13 +154,13 @@ class SegmentationView(TrainingSetView):
         """Draw the slice and the mask of each tissue."""
         opened = self._splits[split]
         labels = opened.masks[index, :, :, 0]
-        shown = [(tissue.key, tissue.label, tissue.colour) for tissue in ABDOMINAL_TISSUES]
-        shown.append((NOT_ANNOTATED, NOT_ANNOTATED_LABEL, UNKNOWN_COLOUR))
+        shown = [(tissue.key, tissue.label, tissue.color) for tissue in ABDOMINAL_TISSUES]
+        shown.append((NOT_ANNOTATED, NOT_ANNOTATED_LABEL, UNKNOWN_COLOR))
         return SamplePicture(
-            photo=photo_uri(SOFT_TISSUE.to_grey(opened.images[index, :, :, 0])),
+            photo=photo_uri(SOFT_TISSUE.to_gray(opened.images[index, :, :, 0])),
             stencils=tuple(
-                (key, stencil_uri(labels == label, colour))
-                for key, label, colour in shown
+                (key, stencil_uri(labels == label, color))
+                for key, label, color in shown
                 if (labels == label).any()
             ),
         )
@@ -216,18 +216,18 @@ class SliceView(TrainingSetView):
 def slice_picture(split: SliceSplit, index: int, side: int = LARGEST_SIDE) -> SamplePicture | None:
     """Draw one slice, made smaller if a side is longer than ``side``; None if it is unreadable."""
     try:
-        grey = read_grey_png(split.png_path(index))
+        gray = read_gray_png(split.png_path(index))
     except BodycompError:
         return None  # an issue says why
-    return SamplePicture(photo_uri(_shrunk(grey, side)))
+    return SamplePicture(photo_uri(_shrunk(gray, side)))
 
 
-def _shrunk(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    factor = side / max(grey.shape)
+def _shrunk(gray: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    factor = side / max(gray.shape)
     if factor >= 1:
-        return grey
-    rows, columns = (max(1, round(n * factor)) for n in grey.shape)
-    return resize_grey(grey, (rows, columns))
+        return gray
+    rows, columns = (max(1, round(n * factor)) for n in gray.shape)
+    return resize_gray(gray, (rows, columns))
 
 
 def manifest_patients(

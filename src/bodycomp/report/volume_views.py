@@ -51,8 +51,8 @@ class Reformat:
         edges = self.z_edges_mm
         finest_mm = max(float(np.diff(edges).min()), (edges[-1] - edges[0]) / 4000)
         count = max(round(float(edges[-1] - edges[0]) / finest_mm), len(self.hu))
-        centres = edges[0] + (np.arange(count) + 0.5) * (edges[-1] - edges[0]) / count
-        rows = np.clip(np.searchsorted(edges, centres) - 1, 0, len(self.hu) - 1)
+        centers = edges[0] + (np.arange(count) + 0.5) * (edges[-1] - edges[0]) / count
+        rows = np.clip(np.searchsorted(edges, centers) - 1, 0, len(self.hu) - 1)
         even: NDArray[np.float32] = self.hu[rows]
         return even
 
@@ -94,9 +94,9 @@ def _spine_column(volume: Volume, turn: OrientationTransform) -> int:
     if not body.any():
         return columns // 2
     place = np.arange(columns)
-    centre = float(np.average(place, weights=body))
+    center = float(np.average(place, weights=body))
     width = 0.1 * columns
-    weight = (bone + 1e-3) * np.exp(-0.5 * ((place - centre) / width) ** 2)
+    weight = (bone + 1e-3) * np.exp(-0.5 * ((place - center) / width) ** 2)
     return round(float(np.average(place, weights=weight)))
 
 
@@ -114,12 +114,12 @@ class SlicePicture:
     """A slice ready to be drawn.
 
     Attributes:
-        grey: (row, column), 0..1, patient's right on the left, front on top.
+        gray: (row, column), 0..1, patient's right on the left, front on top.
         row_mm, column_mm: Distance between rows and between columns.
         frame_mm: Left, right, top and bottom of what is worth showing.
     """
 
-    grey: NDArray[np.float32]
+    gray: NDArray[np.float32]
     row_mm: float
     column_mm: float
     frame_mm: tuple[float, float, float, float]
@@ -142,10 +142,10 @@ class SlicePicture:
 
     def draw(self, axes: Axes, overlay: NDArray[np.uint8] | None = None) -> None:
         """Draw it in true proportions, filling the axes; ``overlay`` is RGBA in the same view."""
-        rows, columns = self.grey.shape
+        rows, columns = self.gray.shape
         extent = (0.0, columns * self.column_mm, rows * self.row_mm, 0.0)
         axes.imshow(
-            self.grey,
+            self.gray,
             cmap="gray",
             vmin=0,
             vmax=1,

@@ -82,10 +82,10 @@ def read_patients(path: Path) -> PatientTable:
 
 def _subject(cells: Mapping[str, str], at: str) -> Subject:
     height_m = None
-    for column, metres in _HEIGHTS.items():
-        limits = (HEIGHT_M[0] / metres, HEIGHT_M[1] / metres)
+    for column, meters in _HEIGHTS.items():
+        limits = (HEIGHT_M[0] / meters, HEIGHT_M[1] / meters)
         number = _number(cells, column, limits, at)
-        height_m = height_m if number is None else number * metres
+        height_m = height_m if number is None else number * meters
     sex = cells.get("sex", "").upper()[:1]
     if cells.get("sex") and sex not in (*SEXES, "O"):
         raise UsageError(f"{at}, column sex: expected F or M, found {cells['sex']!r}")

@@ -229,8 +229,8 @@ class _Run:
         names = tuple(source.series for source in sources)
         folder = StudyFolder(self._options.out_dir / study, names, self._choice)
         try:
-            analysed = sum([self._series(folder, source) for source in self._counted(sources)])
-            for source in () if analysed else fallbacks:
+            analyzed = sum([self._series(folder, source) for source in self._counted(sources)])
+            for source in () if analyzed else fallbacks:
                 if self._series(folder, source):
                     break
             self._behind.submit(partial(self._finish, folder))

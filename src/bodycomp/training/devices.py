@@ -15,7 +15,7 @@ from torch import nn
 from bodycomp.errors import UsageError
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.processor import cpu_has_bfloat16
-from bodycomp.networks.synchronised_norm import synchronise_norms
+from bodycomp.networks.synchronized_norm import synchronize_norms
 from bodycomp.training.options import RunOptions
 from bodycomp.training.ranks import Ranks
 
@@ -68,7 +68,7 @@ def prepare_process(
         if devices.count > 1:
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices.count))
         if ranks.world > 1:
-            synchronise_norms(network)
+            synchronize_norms(network)
         return
     if deterministic:
         _repeat_exactly()

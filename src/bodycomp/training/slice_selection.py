@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.data.datasets import SampleSet, SliceDataset
-from bodycomp.data.grey_cache import BYTES_PER_GB, GreyCache, default_cache_dir
+from bodycomp.data.gray_cache import BYTES_PER_GB, GrayCache, default_cache_dir
 from bodycomp.data.layout import SPLITS, table_path
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING, Preprocessing
@@ -95,9 +95,9 @@ class SliceSelectionTask(Task):
 
         return Splits.opened(lambda name: open_slice_split(folder, name, levels), dataset)
 
-    def _cache(self) -> GreyCache:
+    def _cache(self) -> GrayCache:
         folder = self.options.cache_dir or default_cache_dir()
-        return GreyCache(folder, round(self.options.cache_gb * BYTES_PER_GB))
+        return GrayCache(folder, round(self.options.cache_gb * BYTES_PER_GB))
 
     def card(self) -> ModelCard:
         """Describe the chosen network."""

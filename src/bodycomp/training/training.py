@@ -18,7 +18,7 @@ from bodycomp.data.batches import Sample, network_input, varied_input
 from bodycomp.data.datasets import RawBatch
 from bodycomp.errors import RunInterruptedError
 from bodycomp.networks.card import ModelCard
-from bodycomp.networks.synchronised_norm import SynchronisedNorm
+from bodycomp.networks.synchronized_norm import SynchronizedNorm
 from bodycomp.signals import SignalWatch
 from bodycomp.training.averaging import WeightAverage
 from bodycomp.training.batch_loader import AheadOnDevice, make_loader
@@ -188,7 +188,7 @@ class Training:
             group["lr"] = self.state.used_rate
         for norm, final_momentum in self._norms:
             norm.momentum = max(final_momentum, 1 / (1 + NORM_MEMORY * (self.state.step + 1)))
-            if isinstance(norm, SynchronisedNorm):
+            if isinstance(norm, SynchronizedNorm):
                 norm.counts = self.plan.share(self.state.step).weight > 0
 
     def learning_rate(self) -> float:

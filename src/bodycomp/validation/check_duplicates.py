@@ -55,7 +55,7 @@ MAX_PAIRS: Final = 20_000
 MIN_CORRELATION: Final = 0.97
 """Thumbnails of copies correlate by 0.98 and more, which spares most pairs the closer looks."""
 
-DARK_GREY: Final = 2.0
+DARK_GRAY: Final = 2.0
 FEWEST_PARTS: Final = 32
 _ROWS: Final = 512
 _CHUNK: Final = 64
@@ -184,7 +184,7 @@ def residuals(one: NDArray[np.float16], other: NDArray[np.float16]) -> NDArray[n
     terms = [_rows(each[inner]) for each in (source, down, right)]
     model = np.stack([np.ones_like(terms[0]), *terms], axis=2)
     target = _rows(goal[inner])
-    body = (target > DARK_GREY) | (terms[0] > DARK_GREY)  # air is alike in all
+    body = (target > DARK_GRAY) | (terms[0] > DARK_GRAY)  # air is alike in all
     count = np.maximum(body.sum(axis=1), 1)
     weighted = model * body[:, :, None]
     squares = np.einsum("pmi,pmj->pij", weighted, model) + 1e-6 * np.eye(4)

@@ -83,7 +83,7 @@ WHITE_BORDER: Final = 200.0
 BLACK_SHARE, WHITE_SHARE = 0.1, 1e-4
 """Phantom slices are black in 0.30 to 0.83 of their pixels, white in a median of 0.004."""
 
-SOFT_GREY: Final = (40.0, 170.0)
+SOFT_GRAY: Final = (40.0, 170.0)
 """Mean grey of the body: 53 to 141 in phantom slices."""
 
 
@@ -179,13 +179,13 @@ def _check_tissues(place: Place, sample: np.void) -> Iterator[Issue]:
             yield HU_IMPLAUSIBLE.broken(place, message, mean)
 
 
-def check_greys(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
+def check_grays(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
     """Yield what is wrong with the slices of a split, from ``SEEN_SLICE``."""
     yield from _check_tissue(split, facts[facts["seen"]])
-    showing = facts["seen"] & (facts["sd_grey"] > 0)
-    inverted = showing & (facts["border_grey"] >= WHITE_BORDER)
+    showing = facts["seen"] & (facts["sd_gray"] > 0)
+    inverted = showing & (facts["border_gray"] >= WHITE_BORDER)
     for index in np.flatnonzero(inverted).tolist():
-        found = float(facts[index]["border_grey"])
+        found = float(facts[index]["border_gray"])
         message = f"expected black air around the body, found a mean of {found:.0f} at the border"
         yield PNG_INVERTED.broken(slice_place(split, index), message, found)
     upright = showing & ~inverted
@@ -215,7 +215,7 @@ def _check_window(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
     """Check the split as a whole: single slices may lack bone, or be full of body."""
     place = Place(f"images/{split}", split)
     black, white, body = (
-        float(np.median(facts[name])) for name in ("black_share", "white_share", "body_grey")
+        float(np.median(facts[name])) for name in ("black_share", "white_share", "body_gray")
     )
     if black < BLACK_SHARE:
         message = f"expected air cut off at 0, found {black:.1%} of the pixels there (median)"
@@ -223,6 +223,6 @@ def _check_window(split: str, facts: NDArray[np.void]) -> Iterator[Issue]:
     elif white < WHITE_SHARE:
         message = f"expected bone cut off at 255, found {white:.2%} of the pixels there (median)"
         yield PNG_NOT_WINDOWED.broken(place, message, white)
-    elif not SOFT_GREY[0] <= body <= SOFT_GREY[1]:
+    elif not SOFT_GRAY[0] <= body <= SOFT_GRAY[1]:
         message = f"expected soft tissue near grey 53 to 141, found a mean of {body:.0f} (median)"
         yield PNG_NOT_WINDOWED.broken(place, message, body)

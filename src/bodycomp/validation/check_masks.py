@@ -102,18 +102,18 @@ def check_masks(split: str, facts: NDArray[np.void], tissues: Sequence[Tissue]) 
     for index in np.flatnonzero(facts["seen"]).tolist():
         place = sample_place(split, index, "masks")
         sample = facts[index]
-        labelled = int(sample["pixels"].sum())
-        if not labelled:
-            yield from _unlabelled(place, int(sample["unknown_pixels"]))
+        labeled = int(sample["pixels"].sum())
+        if not labeled:
+            yield from _unlabeled(place, int(sample["unknown_pixels"]))
             continue
-        broken = [*_missing(sample, usual), *_edges(sample, labelled)]
+        broken = [*_missing(sample, usual), *_edges(sample, labeled)]
         if sample["body_pixels"] and not shift_of(sample):  # else there is nothing to compare with
-            broken += (*_fit(sample), *_places(sample, labelled), *_amounts(sample, labelled))
+            broken += (*_fit(sample), *_places(sample, labeled), *_amounts(sample, labeled))
         for rule, message, value in broken:
             yield rule.broken(place, message, value)
 
 
-def _unlabelled(place: Place, unknown: int) -> Iterator[Issue]:
+def _unlabeled(place: Place, unknown: int) -> Iterator[Issue]:
     """Check a mask without tissue; where a part is not annotated, the tissue may be there."""
     if not unknown:
         yield MASK_EMPTY.broken(place, "expected labelled tissue, found background alone", 0)
@@ -142,25 +142,25 @@ def _fit(sample: np.void) -> Iterator[_Broken]:
         yield MASK_MISFIT, message, fit
 
 
-def _places(sample: np.void, labelled: int) -> Iterator[_Broken]:
-    air = float((sample["air_share"] * sample["pixels"])[sample["pixels"] > 0].sum()) / labelled
+def _places(sample: np.void, labeled: int) -> Iterator[_Broken]:
+    air = float((sample["air_share"] * sample["pixels"])[sample["pixels"] > 0].sum()) / labeled
     if air > AIR_SHARE:
         message = f"expected tissue where there is matter, found air in {air:.1%} of the pixels"
         yield TISSUE_IN_AIR, message, air
     detached = int(sample["detached_pixels"])
-    if detached > max(DETACHED_PIXELS, DETACHED_SHARE * labelled):
+    if detached > max(DETACHED_PIXELS, DETACHED_SHARE * labeled):
         message = f"expected labels in the body, found {detached} pixels on parts beside it"
         yield TISSUE_OUTSIDE_BODY, message, detached
 
 
-def _amounts(sample: np.void, labelled: int) -> Iterator[_Broken]:
+def _amounts(sample: np.void, labeled: int) -> Iterator[_Broken]:
     body = int(sample["body_pixels"])
     largest = int(sample["pixels"].argmax())
     share = int(sample["pixels"][largest]) / body
     if share > FILLING_SHARE:
         message = f"expected several tissues in the body, found label {largest + 1} in {share:.0%}"
         yield TISSUE_FILLS_BODY, message, share
-    share = (labelled + int(sample["unknown_pixels"])) / body
+    share = (labeled + int(sample["unknown_pixels"])) / body
     if share < SPARSE_SHARE:
         message = f"expected most of the body to be labelled, found {share:.1%} of it"
         yield MASK_SPARSE, message, share
@@ -173,7 +173,7 @@ def _missing(sample: np.void, usual: Sequence[Tissue]) -> Iterator[_Broken]:
             yield TISSUE_MISSING, message, tissue.label
 
 
-def _edges(sample: np.void, labelled: int) -> Iterator[_Broken]:
+def _edges(sample: np.void, labeled: int) -> Iterator[_Broken]:
     outermost = sample["outermost"].astype(int)
     share = outermost[VISCERAL_FAT.label - 1] / max(1, outermost.sum())
     has_both = all(sample["pixels"][fat.label - 1] for fat in (SUBCUTANEOUS_FAT, VISCERAL_FAT))
@@ -184,7 +184,7 @@ def _edges(sample: np.void, labelled: int) -> Iterator[_Broken]:
         )
         yield FATS_SWAPPED, message, float(share)
     single = int(sample["single_pixels"])
-    if single > SPECK_SHARE * labelled:
+    if single > SPECK_SHARE * labeled:
         message = f"expected connected tissue, found {single} pixels unlike all their neighbours"
         yield MASK_SPECKS, message, single
     rim = int(sample["rim_pixels"])

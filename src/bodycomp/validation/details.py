@@ -23,7 +23,7 @@ ROW_STEP: Final = 4
 
 HASH_SIDE: Final = 8
 THUMBNAIL_SIDE: Final = 32
-FLAT_GREY: Final = 1.0
+FLAT_GRAY: Final = 1.0
 """An image whose parts differ by less, of 255 grey levels, shows nothing."""
 
 GRAIN_SIDE: Final = 48
@@ -81,7 +81,7 @@ def perceptual_hash(small: NDArray[np.float32]) -> np.uint64:
     such hashes (Zauner, Implementation and benchmarking of perceptual image hash functions, 2010);
     0 for an image without content.
     """
-    if small.std() < FLAT_GREY:
+    if small.std() < FLAT_GRAY:
         return np.uint64(0)
     rows, columns = (_cosines(side) for side in small.shape)
     frequencies = (rows @ small @ columns.T).ravel()[1:]
@@ -102,19 +102,19 @@ def _cosines(side: int) -> NDArray[np.float32]:
 
 
 def describe_details(
-    image: NDArray[Any], box: tuple[int, int, int, int], grey_per_unit: float
+    image: NDArray[Any], box: tuple[int, int, int, int], gray_per_unit: float
 ) -> np.void:
     """Return ``DETAIL`` of a windowed image.
 
     Args:
         image: (row, column), 0 where black.
         box: First and last row, first and last column of the body.
-        grey_per_unit: Grey levels 0..255 per unit of the image.
+        gray_per_unit: Grey levels 0..255 per unit of the image.
     """
     detail: np.void = np.zeros(1, DETAIL)[0]
     step = max(1, (min(image.shape) // 256) ** 2)  # a part then has 64 pixels
     coarse = image[::step]
-    means = part_means(coarse, THUMBNAIL_SIDE) * np.float32(grey_per_unit)
+    means = part_means(coarse, THUMBNAIL_SIDE) * np.float32(gray_per_unit)
     top, bottom, left, right = box
     body = coarse[top // step : bottom // step + 1, left : right + 1]
     if min(body.shape) >= ALIGNED_SIDE:
@@ -122,17 +122,17 @@ def describe_details(
         detail["aligned"] = (parts - parts.mean()) / max(float(parts.std()), 1e-3)
     if means.shape == (THUMBNAIL_SIDE, THUMBNAIL_SIDE) and min(image.shape) >= _GRAIN + 2:
         detail["thumbnail"] = means
-        detail["grain"] = _grain(image, grey_per_unit)
+        detail["grain"] = _grain(image, gray_per_unit)
         detail["known"] = 1
     return detail
 
 
-def _grain(image: NDArray[Any], grey_per_unit: float) -> NDArray[np.float32]:
+def _grain(image: NDArray[Any], gray_per_unit: float) -> NDArray[np.float32]:
     rows, columns = ((side - _GRAIN) // 2 - 1 for side in image.shape)
     middle = image[rows : rows + _GRAIN + 2, columns : columns + _GRAIN + 2].astype(np.float32)
     laplacian = 4 * middle[1:-1, 1:-1] - middle[:-2, 1:-1] - middle[2:, 1:-1]
     laplacian -= middle[1:-1, :-2] + middle[1:-1, 2:]
-    scaled = np.rint(laplacian * np.float32(grey_per_unit / 2))
+    scaled = np.rint(laplacian * np.float32(gray_per_unit / 2))
     clipped: NDArray[np.float32] = np.clip(scaled, -127, 127)
     return clipped
 

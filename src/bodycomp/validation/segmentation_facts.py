@@ -91,7 +91,7 @@ those above ``GAS_HU``."""
 FIT_GAIN, GOOD_FIT = 0.1, 0.85
 """Phantom masks fit by 0.957 and more, mirrored ones by 0.84 and less."""
 
-LEAST_FAT, LEAST_LABELLED = 0.1, 0.2
+LEAST_FAT, LEAST_LABELED = 0.1, 0.2
 """Shares of the labels and of the body. A small label finds a place to fit somewhere; muscle alone
 fits in every organ."""
 
@@ -141,13 +141,13 @@ def describe_sample(
 def _best_turn(hu: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[int, float]:
     """Return the turn of the mask that fits the image best, and how well."""
     fitting = [(hu >= low) & (hu <= high) for low, high in FITTING_HU[:2]]
-    labelled = np.count_nonzero(labels)
+    labeled = np.count_nonzero(labels)
     turned = (
         *(labels, labels[:, ::-1], labels[::-1], labels[::-1, ::-1]),
         *(labels.T, np.rot90(labels), np.rot90(labels, 3), labels[::-1, ::-1].T),
     )
     fits = [
-        np.count_nonzero((fitting[0] & (mask == 1)) | (fitting[1] & (mask >= 2))) / labelled
+        np.count_nonzero((fitting[0] & (mask == 1)) | (fitting[1] & (mask >= 2))) / labeled
         for mask in turned
     ]
     best = int(np.argmax(fits))
@@ -164,9 +164,9 @@ def best_shift(hu: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[tuple[int, 
     values, mask = hu[coarse], labels[coarse]
     size = tuple(2 * side for side in mask.shape)
     overlap = np.zeros(size)
-    for (low, high), labelled in zip(FITTING_HU[:2], (mask == 1, mask >= 2), strict=True):
+    for (low, high), labeled in zip(FITTING_HU[:2], (mask == 1, mask >= 2), strict=True):
         fitting = np.fft.rfft2((values >= low) & (values <= high), size)
-        overlap += np.fft.irfft2(fitting * np.conj(np.fft.rfft2(labelled, size)), size)
+        overlap += np.fft.irfft2(fitting * np.conj(np.fft.rfft2(labeled, size)), size)
     reach = [side // 4 for side in mask.shape]
     near = np.ix_(*(np.arange(-r, r + 1) for r in reach))
     best = np.unravel_index(int(overlap[near].argmax()), [2 * r + 1 for r in reach])
@@ -238,8 +238,8 @@ def _single_pixels(labels: NDArray[np.uint8]) -> int:
     middle = flat[width:-width]
     single = (middle != 0) & (middle != NOT_ANNOTATED_LABEL)
     for shift in (0, 2 * width, width - 1, width + 1):
-        neighbour = flat[shift : shift + len(middle)]
-        single &= (middle != neighbour) & (neighbour != NOT_ANNOTATED_LABEL)
+        neighbor = flat[shift : shift + len(middle)]
+        single &= (middle != neighbor) & (neighbor != NOT_ANNOTATED_LABEL)
     return int(np.count_nonzero(single))
 
 
@@ -260,9 +260,9 @@ def is_turned(sample: np.void) -> bool:
 
 def is_moved(sample: np.void) -> bool:
     """Return whether a mask fits its image much better when it is moved; from ``SAMPLE_FACTS``."""
-    labelled, fat = int(sample["pixels"].sum()), int(sample["pixels"][1:].sum())
-    covers = labelled >= LEAST_LABELLED * sample["body_pixels"]
-    is_distinctive = bool(covers and fat >= LEAST_FAT * labelled and sample["shift"].any())
+    labeled, fat = int(sample["pixels"].sum()), int(sample["pixels"][1:].sum())
+    covers = labeled >= LEAST_LABELED * sample["body_pixels"]
+    is_distinctive = bool(covers and fat >= LEAST_FAT * labeled and sample["shift"].any())
     explains = _explains(float(sample["shifted_fit_share"]), sample)
     return is_distinctive and explains and not is_turned(sample)
 

@@ -20,18 +20,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.grey_cache import GreyCache, KnownSlices, note_use
-from bodycomp.data.grey_file import (
+from bodycomp.data.gray_cache import GrayCache, KnownSlices, note_use
+from bodycomp.data.gray_file import (
     NOT_BLANK,
     SLICE_FACTS,
-    GreyFile,
-    GreyFileWriter,
+    GrayFile,
+    GrayFileWriter,
     content_digest,
 )
 from bodycomp.data.issues import Issue, collect, slice_place, warning
 from bodycomp.data.png import decode_png, read_png
 from bodycomp.data.slice_set import SliceSplit
-from bodycomp.imaging.resize import resize_grey
+from bodycomp.imaging.resize import resize_gray
 from bodycomp.validation.details import image_digest
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class _Slice:
     """
 
     facts: np.void
-    grey: NDArray[np.uint8]
+    gray: NDArray[np.uint8]
     in_same: bool = False
 
 
@@ -68,7 +68,7 @@ class PassResult:
 
     facts: NDArray[np.void]
     issues: tuple[Issue, ...]
-    decoded: GreyFile | None
+    decoded: GrayFile | None
 
 
 class SlicePass:
@@ -81,11 +81,11 @@ class SlicePass:
     """
 
     def __init__(
-        self, size: tuple[int, int], cache: GreyCache | None, observe: Observer | None = None
+        self, size: tuple[int, int], cache: GrayCache | None, observe: Observer | None = None
     ) -> None:
         self._size, self._observe = size, observe
         self._cache = cache if cache is not None and cache.limit_bytes > 0 else None
-        self._in_use: list[GreyFile] = []
+        self._in_use: list[GrayFile] = []
 
     def run(self, split: SliceSplit, progress: Callable[[int], None] | None) -> PassResult:
         """Read every PNG of a split; ``progress`` is called with the slices done."""
@@ -104,7 +104,7 @@ class SlicePass:
                         keeper.give_up()
                     else:
                         facts[index] = outcome.facts
-                        yield from _blank(split, index, int(outcome.facts["blank_grey"]))
+                        yield from _blank(split, index, int(outcome.facts["blank_gray"]))
                         keeper.keep(index, outcome)
                     if progress is not None:
                         progress(index + 1)
@@ -117,7 +117,7 @@ class SlicePass:
         return PassResult(facts, found, decoded)
 
     def _read(
-        self, split: SliceSplit, known: KnownSlices, same: GreyFile | None, index: int
+        self, split: SliceSplit, known: KnownSlices, same: GrayFile | None, index: int
     ) -> _Slice | Issue:
         place = slice_place(split.name, index)
         data = read_png(split.png_path(index), place)
@@ -139,7 +139,7 @@ class SlicePass:
         return _known_slice(image, content, None if self._cache is None else self._size)
 
 
-def _likely_same(files: list[GreyFile], split: SliceSplit) -> GreyFile | None:
+def _likely_same(files: list[GrayFile], split: SliceSplit) -> GrayFile | None:
     """Return the file that seems to hold the split as it is, by count and first slice."""
     of_length = [file for file in files if len(file) == len(split)]
     data = read_png(split.png_path(0), "") if of_length else None
@@ -160,18 +160,18 @@ def _known_slice(image: NDArray[np.uint8], content: bytes, size: tuple[int, int]
     """Describe a slice; ``size`` is that in which it is kept, None if it is not."""
     lowest, highest = int(image.min()), int(image.max())
     blank = lowest == highest
-    grey = image if size is None else np.ascontiguousarray(resize_grey(image, size))
+    gray = image if size is None else np.ascontiguousarray(resize_gray(image, size))
     facts: np.void = np.zeros(1, SLICE_FACTS)[0]
     facts["content"] = np.void(content)
     facts["image"] = np.void(bytes(16) if blank else image_digest(image))
-    facts["checksum"] = zlib.crc32(grey.data)
-    facts["blank_grey"] = lowest if blank else NOT_BLANK
-    return _Slice(facts, grey)
+    facts["checksum"] = zlib.crc32(gray.data)
+    facts["blank_gray"] = lowest if blank else NOT_BLANK
+    return _Slice(facts, gray)
 
 
-def _blank(split: SliceSplit, index: int, grey: int) -> Iterator[Issue]:
-    if grey != NOT_BLANK:
-        message = f"expected a CT slice, found one grey level ({grey}) in all pixels"
+def _blank(split: SliceSplit, index: int, gray: int) -> Iterator[Issue]:
+    if gray != NOT_BLANK:
+        message = f"expected a CT slice, found one grey level ({gray}) in all pixels"
         hint = "Check the export; a slice outside the body teaches little."
         yield warning("blank-png", slice_place(split.name, index), message, hint)
 
@@ -184,15 +184,15 @@ class _Keeper:
 
     def __init__(
         self,
-        cache: GreyCache | None,
+        cache: GrayCache | None,
         size: tuple[int, int],
-        same: GreyFile | None,
+        same: GrayFile | None,
         count: int,
         in_use: list[Path],
     ) -> None:
         self._cache, self._size, self._same = cache, size, same
         self._count, self._in_use = count, in_use
-        self._writer: GreyFileWriter | None = None
+        self._writer: GrayFileWriter | None = None
 
     def keep(self, index: int, found: _Slice) -> None:
         """Take the next slice."""
@@ -202,11 +202,11 @@ class _Keeper:
             if self._writer is None:
                 self._begin(self._cache, index)
             if self._writer is not None:
-                self._writer.append(found.facts, found.grey)
+                self._writer.append(found.facts, found.gray)
         except OSError as error:
             self._report(error)
 
-    def finish(self) -> GreyFile | None:
+    def finish(self) -> GrayFile | None:
         """Return the file of all slices, or None if they are not kept."""
         if self._cache is None:
             return None
@@ -227,7 +227,7 @@ class _Keeper:
         if self._writer is not None:
             self._writer.close()
 
-    def _begin(self, cache: GreyCache, index: int) -> None:
+    def _begin(self, cache: GrayCache, index: int) -> None:
         """Begin a file with the slices so far, which are those of ``same``."""
         if not cache.make_room(self._count, self._size, self._in_use):
             log.warning(
@@ -238,12 +238,12 @@ class _Keeper:
             )
             self.give_up()
             return
-        self._writer = GreyFileWriter(cache.folder, self._size)
+        self._writer = GrayFileWriter(cache.folder, self._size)
         for earlier in range(index):
-            grey = None if self._same is None else self._same.read_checked(earlier)
-            if self._same is None or grey is None:
+            gray = None if self._same is None else self._same.read_checked(earlier)
+            if self._same is None or gray is None:
                 raise OSError("a file of the cache has changed")
-            self._writer.append(self._same.facts[earlier], grey)
+            self._writer.append(self._same.facts[earlier], gray)
 
     def _report(self, error: Exception) -> None:
         folder = self._cache.folder if self._cache is not None else ""

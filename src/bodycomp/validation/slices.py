@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.grey_cache import GreyCache
-from bodycomp.data.grey_file import NOT_BLANK, GreyFile
+from bodycomp.data.gray_cache import GrayCache
+from bodycomp.data.gray_file import NOT_BLANK, GrayFile
 from bodycomp.data.issues import Issue, Place, collect, slice_place, table_place, warning
 from bodycomp.data.layout import PATIENT_COLUMN, SERIES_COLUMN, SPLITS
 from bodycomp.data.manifest import Manifest
-from bodycomp.data.png import read_grey_png
+from bodycomp.data.png import read_gray_png
 from bodycomp.data.slice_set import SliceSplit, inspect_slice_split
 from bodycomp.data.table import Table
 from bodycomp.errors import BodycompError
@@ -26,7 +26,7 @@ from bodycomp.level_names import check_levels
 from bodycomp.progress import StepProgress
 from bodycomp.validation.check_duplicates import almost_repeated, repeated_images
 from bodycomp.validation.check_flips import check_flips, grouping_of
-from bodycomp.validation.check_images import check_greys
+from bodycomp.validation.check_images import check_grays
 from bodycomp.validation.check_manifest import (
     check_heights,
     check_manifest,
@@ -65,7 +65,7 @@ class SliceSurvey:
 
     issues: tuple[Issue, ...]
     facts: dict[str, NDArray[np.void]]
-    decoded: dict[str, GreyFile]
+    decoded: dict[str, GrayFile]
     splits: dict[str, SliceSplit]
 
     @property
@@ -79,7 +79,7 @@ def survey_slice_set(
     *,
     levels: Sequence[str],
     size: tuple[int, int] = SLICE_SELECTION_SIZE,
-    cache: GreyCache | None = None,
+    cache: GrayCache | None = None,
     observe: Observer | None = None,
     progress: StepProgress | None = None,
 ) -> SliceSurvey:
@@ -112,7 +112,7 @@ def survey_slice_set(
             rows = (check_rows(split, levels), check_series(split, levels))
             issues += (*collect(chain(*rules), name), *collect(chain(*rows)))
     total = sum(len(split) for split in splits.values())
-    decoded: dict[str, GreyFile] = {}
+    decoded: dict[str, GrayFile] = {}
     facts: dict[str, NDArray[np.void]] = {}
     digests: dict[str, Sequence[bytes | None]] = {}
     done, png_pass = 0, SlicePass(size, cache, observe)
@@ -130,7 +130,7 @@ def survey_slice_set(
 
 def _image_digests(facts: NDArray[np.void]) -> list[bytes | None]:
     """Return a digest of each image, None for those that take no part in comparisons."""
-    comparable = (facts["blank_grey"] == NOT_BLANK).tolist()
+    comparable = (facts["blank_gray"] == NOT_BLANK).tolist()
     return [
         image.tobytes() if compared else None
         for image, compared in zip(facts["image"], comparable, strict=True)
@@ -191,9 +191,9 @@ def validate_slices(
     manifest, manifest_issues = open_manifest(data_dir, counts)
     gathered = gather_into(counts, SEEN_SLICE, () if manifest is None else ("image_digest",))
 
-    def observe(split: str, index: int, grey: NDArray[np.uint8]) -> None:
-        gathered.put(split, index, describe_slice(grey))
-        gathered.put_digests(split, index, image_digest=grey)
+    def observe(split: str, index: int, gray: NDArray[np.uint8]) -> None:
+        gathered.put(split, index, describe_slice(gray))
+        gathered.put_digests(split, index, image_digest=gray)
 
     with gathered.store:
         survey = survey_slice_set(data_dir, levels=levels, observe=observe, progress=progress)
@@ -254,7 +254,7 @@ def _look(split: SliceSplit, rows: Sequence[int]) -> NDArray[np.void]:
     def look(row: int) -> None:
         path = split.png_path(row)
         try:
-            facts[row] = describe_slice(read_grey_png(path))[0]
+            facts[row] = describe_slice(read_gray_png(path))[0]
         except (BodycompError, OSError):
             return  # the survey reports it
 
@@ -264,7 +264,7 @@ def _look(split: SliceSplit, rows: Sequence[int]) -> NDArray[np.void]:
 
 
 def _check_slices(split: SliceSplit, facts: NDArray[np.void]) -> Iterator[Issue]:
-    yield from check_greys(split.name, facts)
+    yield from check_grays(split.name, facts)
     yield from check_direction(split, facts)
 
 

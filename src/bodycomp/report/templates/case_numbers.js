@@ -8,7 +8,7 @@ const tissueTable = ({ row, data }, all) => {
   const heads = page.tissue_fields.map((field) => make("th", { scope: "col", class: "number" }, field.title, field.unit ? make("small", {}, field.unit) : null));
   const lines = shown.map((tissue) => {
     const swatch = make("span", { class: "swatch" });
-    swatch.style.background = tissue.colour;
+    swatch.style.background = tissue.color;
     return make("tr", {}, make("th", { scope: "row" }, swatch, tissue.title),
       ...page.tissue_fields.map((field) => numberCell(all[`${tissue.key}_${field.key}`], field.digits)));
   });

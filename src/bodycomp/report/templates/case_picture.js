@@ -1,12 +1,12 @@
-// Pictures of slices: decoded once per case, then windowed and coloured in a canvas.
+// Pictures of slices: decoded once per case, then windowed and colored in a canvas.
 const windows = [["soft tissue 40 / 400", 40, 400], ["muscle 50 / 200", 50, 200], ["fat \u2212100 / 200", -100, 200], ["all that is kept", null, null]];
 const [lowest, highest] = page.picture_hu;
 const look = { level: 40, width: 400, opacity: 0.45, outline: false, truth: true, hidden: new Set() };
 const tissueOf = new Map(page.tissues.map((tissue) => [tissue.label, tissue]));
-const colourOf = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-const truthColour = [255, 95, 210];
+const colorOf = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+const truthColor = [255, 95, 210];
 
-const greysOf = async (base64) => {
+const graysOf = async (base64) => {
   const image = new Image();
   image.src = `data:image/webp;base64,${base64}`;
   await image.decode();
@@ -14,57 +14,57 @@ const greysOf = async (base64) => {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
   const { data, width, height } = context.getImageData(0, 0, canvas.width, canvas.height);
-  const grey = new Uint8Array(width * height);
-  for (let at = 0; at < grey.length; at += 1) grey[at] = data[4 * at];
-  return { grey, width, height };
+  const gray = new Uint8Array(width * height);
+  for (let at = 0; at < gray.length; at += 1) gray[at] = data[4 * at];
+  return { gray, width, height };
 };
 const labelsOf = async (base64) => {
   if (!base64) return null;
-  const { grey, width, height } = await greysOf(base64);
-  return { labels: grey.map((value) => Math.round(value / page.mask_step)), width, height };
+  const { gray, width, height } = await graysOf(base64);
+  return { labels: gray.map((value) => Math.round(value / page.mask_step)), width, height };
 };
 const decodeSlice = async (slice) => {
   if (!slice.decoded) {
-    const [picture, mask, truth] = await Promise.all([greysOf(slice.picture), labelsOf(slice.mask), labelsOf(slice.truth)]);
+    const [picture, mask, truth] = await Promise.all([graysOf(slice.picture), labelsOf(slice.mask), labelsOf(slice.truth)]);
     slice.decoded = { ...picture, mask, truth };
   }
   return slice.decoded;
 };
 
-// Shades of the window: a pixel of grey g has the HU lowest + g / 255 (highest - lowest).
+// Shades of the window: a pixel of gray g has the HU lowest + g / 255 (highest - lowest).
 const shades = () => {
   const table = new Uint8ClampedArray(256), low = look.level - look.width / 2;
-  for (let grey = 0; grey < 256; grey += 1) table[grey] = 255 * (lowest + (grey / 255) * (highest - lowest) - low) / look.width;
+  for (let gray = 0; gray < 256; gray += 1) table[gray] = 255 * (lowest + (gray / 255) * (highest - lowest) - low) / look.width;
   return table;
 };
 const atEdge = (labels, width, at) => {
   const label = labels[at];
   return labels[at - 1] !== label || labels[at + 1] !== label || labels[at - width] !== label || labels[at + width] !== label;
 };
-const paintMask = (pixels, { labels, width }, { fillAlpha, edgeAlpha, colour, edgeWhere }) => {
+const paintMask = (pixels, { labels, width }, { fillAlpha, edgeAlpha, color, edgeWhere }) => {
   for (let at = 0; at < labels.length; at += 1) {
     const label = labels[at], tissue = tissueOf.get(label);
     if (!tissue || look.hidden.has(tissue.key)) continue;
     const alpha = edgeWhere && atEdge(labels, width, at) ? edgeAlpha : fillAlpha;
     if (!alpha) continue;
-    const tint = colour || colourOf(tissue.colour);
+    const tint = color || colorOf(tissue.color);
     for (let part = 0; part < 3; part += 1) pixels[4 * at + part] += alpha * (tint[part] - pixels[4 * at + part]);
   }
 };
 const paintSlice = (canvas, picture) => {
-  const { grey, width, height, mask, truth } = picture, table = shades();
+  const { gray, width, height, mask, truth } = picture, table = shades();
   canvas.width = width;
   canvas.height = height;
   const image = new ImageData(width, height), pixels = image.data;
-  for (let at = 0; at < grey.length; at += 1) {
-    pixels[4 * at] = pixels[4 * at + 1] = pixels[4 * at + 2] = table[grey[at]];
+  for (let at = 0; at < gray.length; at += 1) {
+    pixels[4 * at] = pixels[4 * at + 1] = pixels[4 * at + 2] = table[gray[at]];
     pixels[4 * at + 3] = 255;
   }
   if (mask) {
     const style = look.outline ? { fillAlpha: 0, edgeAlpha: Math.min(1, 2 * look.opacity), edgeWhere: true } : { fillAlpha: look.opacity };
     paintMask(pixels, mask, style);
   }
-  if (truth && look.truth) paintMask(pixels, truth, { fillAlpha: 0, edgeAlpha: 1, edgeWhere: true, colour: truthColour });
+  if (truth && look.truth) paintMask(pixels, truth, { fillAlpha: 0, edgeAlpha: 1, edgeWhere: true, color: truthColor });
   canvas.getContext("2d").putImageData(image, 0, 0);
 };
 
@@ -92,7 +92,7 @@ const startLook = (repaint) => {
     const box = make("input", { type: "checkbox", checked: true, "data-tissue": tissue.key });
     box.addEventListener("change", () => { look.hidden[box.checked ? "delete" : "add"](tissue.key); repaint(); });
     const swatch = make("span", { class: "swatch" });
-    swatch.style.background = tissue.colour;
+    swatch.style.background = tissue.color;
     return make("label", { "data-tissue": tissue.key }, box, swatch, tissue.title);
   }));
   show();

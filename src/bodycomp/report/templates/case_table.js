@@ -91,7 +91,7 @@ const markRow = (row, focus = false) => {
   nameButton(row)?.setAttribute("tabindex", "0");
   if (focus) nameButton(row)?.focus();
 };
-const neighbourOf = (row, by) => shownRows[shownRows.indexOf(row) + by];
+const neighborOf = (row, by) => shownRows[shownRows.indexOf(row) + by];
 
 const startTable = () => {
   makeHeadings();

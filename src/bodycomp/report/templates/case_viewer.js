@@ -27,7 +27,7 @@ const openCase = async (row) => {
   showVerdict(row);
   if (hasPictures) { goHome(); showLegend(opened); }
 };
-const stepCase = (by) => { const next = neighbourOf(opened?.row, by); if (next) openCase(next); };
+const stepCase = (by) => { const next = neighborOf(opened?.row, by); if (next) openCase(next); };
 
 const showVerdict = (row) => {
   if (opened?.row !== row) return;

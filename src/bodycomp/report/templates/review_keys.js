@@ -10,7 +10,7 @@ const startKeys = (tools) => {
     m: moveLevel, c: () => byId("comment").focus(), w: tools.nextWindow, o: tools.toggleOverlay, "?": showHelp,
   };
   const inTable = {
-    j: () => markRow(neighbourOf(marked, 1) || marked, true), k: () => markRow(neighbourOf(marked, -1) || marked, true),
+    j: () => markRow(neighborOf(marked, 1) || marked, true), k: () => markRow(neighborOf(marked, -1) || marked, true),
     "/": () => byId("filter-text").focus(), "?": showHelp,
   };
   const arrowsInTable = { ArrowDown: inTable.j, ArrowUp: inTable.k };

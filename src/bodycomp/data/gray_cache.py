@@ -18,10 +18,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.grey_file import (
+from bodycomp.data.gray_file import (
     SUFFIX,
     TEMPORARY_SUFFIX,
-    GreyFile,
+    GrayFile,
     file_bytes,
     open_or_none,
 )
@@ -45,8 +45,8 @@ def default_cache_dir() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class GreyCache:
-    """A folder of ``GreyFile``.
+class GrayCache:
+    """A folder of ``GrayFile``.
 
     Attributes:
         folder: The folder; need not exist.
@@ -56,11 +56,11 @@ class GreyCache:
     folder: Path
     limit_bytes: int
 
-    def find(self, key: str) -> GreyFile | None:
+    def find(self, key: str) -> GrayFile | None:
         """Return the file of this name, or None if it is not there or damaged."""
         return open_or_none(self.folder / f"{key}{SUFFIX}")
 
-    def files(self, size: tuple[int, int]) -> list[GreyFile]:
+    def files(self, size: tuple[int, int]) -> list[GrayFile]:
         """Open all files of slices of this size, those used last first; damaged ones go."""
         opened = []
         for path in self._paths():
@@ -139,7 +139,7 @@ class KnownSlices:
         files: Opened files of one size.
     """
 
-    def __init__(self, files: list[GreyFile]) -> None:
+    def __init__(self, files: list[GrayFile]) -> None:
         self._files = files
         contents = [np.ascontiguousarray(file.facts["content"]).view("S16") for file in files]
         joined = np.concatenate(contents) if contents else np.empty(0, "S16")
@@ -154,14 +154,14 @@ class KnownSlices:
             number = int(self._order[at])
             which = int(np.searchsorted(self._starts, number, side="right")) - 1
             index = number - int(self._starts[which])
-            grey = self._files[which].read_checked(index)
-            if grey is not None:
-                return self._files[which].facts[index], grey
+            gray = self._files[which].read_checked(index)
+            if gray is not None:
+                return self._files[which].facts[index], gray
             at += 1
         return None
 
 
-def note_use(file: GreyFile) -> None:
+def note_use(file: GrayFile) -> None:
     """Remember that a file was used now, so that others are removed first."""
     try:
         os.utime(file.path)

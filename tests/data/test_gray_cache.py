@@ -13,8 +13,8 @@ from PIL import Image
 
 from bodycomp.cli import main
 from bodycomp.data.datasets import SliceDataset
-from bodycomp.data.grey_cache import GreyCache
-from bodycomp.data.grey_file import GreyFileWriter, file_bytes, open_or_none
+from bodycomp.data.gray_cache import GrayCache
+from bodycomp.data.gray_file import GrayFileWriter, file_bytes, open_or_none
 from bodycomp.data.layout import png_path
 from bodycomp.data.slice_set import open_slice_split
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
@@ -32,7 +32,7 @@ def slices(tmp_path):
 
 @pytest.fixture
 def cache(tmp_path):
-    return GreyCache(tmp_path / "cache", 10**9)
+    return GrayCache(tmp_path / "cache", 10**9)
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def change(folder, index, split="train"):
     """Change a PNG but neither its size in bytes nor its time."""
     path = png_path(folder, split, index)
     before, length = path.stat(), path.stat().st_size
-    grey = np.array(Image.open(path))
-    grey[0, 0] ^= 1
-    Image.fromarray(grey).save(path, compress_level=0)
+    gray = np.array(Image.open(path))
+    gray[0, 0] ^= 1
+    Image.fromarray(gray).save(path, compress_level=0)
     data = path.read_bytes()
     path.write_bytes(data + b"\0" * max(0, length - len(data)))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -173,14 +173,14 @@ def test_a_file_cut_short_during_a_training_costs_time_alone(slices, cache, capl
 
 def test_a_kill_while_writing_leaves_nothing_that_is_believed(slices, cache):
     code = (
-        "import os, sys; from pathlib import Path; import bodycomp.data.grey_file as g\n"
-        "from bodycomp.data.grey_cache import GreyCache\n"
+        "import os, sys; from pathlib import Path; import bodycomp.data.gray_file as g\n"
+        "from bodycomp.data.gray_cache import GrayCache\n"
         "from bodycomp.validation.slices import survey_slice_set\n"
-        "append = g.GreyFileWriter.append\n"
+        "append = g.GrayFileWriter.append\n"
         "def last(self, *slice):\n"
         "    append(self, *slice); self._stream.flush(); os.kill(os.getpid(), 9)\n"
-        "g.GreyFileWriter.append = last\n"
-        "cache = GreyCache(Path(sys.argv[2]), 10**9)\n"
+        "g.GrayFileWriter.append = last\n"
+        "cache = GrayCache(Path(sys.argv[2]), 10**9)\n"
         "survey_slice_set(Path(sys.argv[1]), levels=['L3'], cache=cache)"
     )
     command = [sys.executable, "-c", code, str(slices), str(cache.folder)]
@@ -196,14 +196,14 @@ def test_a_kill_while_writing_leaves_nothing_that_is_believed(slices, cache):
 
 def test_a_full_disk_is_a_warning(slices, cache, caplog, monkeypatch):
     """/dev/full takes no byte: writing to it fails as on a full disk."""
-    begin = GreyFileWriter.__init__
+    begin = GrayFileWriter.__init__
 
     def on_a_full_disk(self, *arguments):
         begin(self, *arguments)
         self._stream.close()
         self._stream = open("/dev/full", "wb")  # noqa: PTH123, SIM115
 
-    monkeypatch.setattr(GreyFileWriter, "__init__", on_a_full_disk)
+    monkeypatch.setattr(GrayFileWriter, "__init__", on_a_full_disk)
     result = survey(slices, cache)
     assert result.decoded == {}
     assert result.issues == ()
@@ -214,18 +214,18 @@ def test_a_full_disk_is_a_warning(slices, cache, caplog, monkeypatch):
 
 def test_a_place_that_cannot_be_written_is_a_warning(slices, tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
-    result = survey(slices, GreyCache(tmp_path / "file" / "cache", 10**9))
+    result = survey(slices, GrayCache(tmp_path / "file" / "cache", 10**9))
     assert result.decoded == {}
     assert "cannot be kept" in caplog.text
 
 
 def test_without_a_cache_nothing_is_written(slices, cache):
-    assert survey(slices, GreyCache(cache.folder, 0)).decoded == {}
+    assert survey(slices, GrayCache(cache.folder, 0)).decoded == {}
     assert not cache.folder.exists()
 
 
 def test_what_does_not_fit_is_not_kept_and_said(slices, cache, caplog):
-    small = GreyCache(cache.folder, file_bytes(3, SIZE))
+    small = GrayCache(cache.folder, file_bytes(3, SIZE))
     assert list(survey(slices, small).decoded) == ["val"]
     assert "--cache_gb" in caplog.text
 
@@ -235,7 +235,7 @@ def test_the_least_recently_used_goes_first(cache, tmp_path):
         make_slice_set(tmp_path / str(i), {"train": 1, "val": 1}, sizes=[(32, 32)], seed=i)
         for i in range(3)
     ]
-    limited = GreyCache(cache.folder, 4 * file_bytes(1, SIZE))
+    limited = GrayCache(cache.folder, 4 * file_bytes(1, SIZE))
     first, second = (survey(folder, limited).decoded for folder in sets[:2])
     for age, files in ((3, first), (2, second)):
         for file in files.values():
@@ -244,17 +244,17 @@ def test_the_least_recently_used_goes_first(cache, tmp_path):
     survey(sets[2], limited)
     assert all(file.path.exists() for file in first.values())
     assert not any(file.path.exists() for file in second.values())
-    grey = np.empty((1, *SIZE), np.uint8)
-    second["train"].read([0], grey)  # who has it open goes on reading it
+    gray = np.empty((1, *SIZE), np.uint8)
+    second["train"].read([0], gray)  # who has it open goes on reading it
 
 
 def test_two_runs_at_once_fill_one_cache(slices, cache):
     code = (
         "import sys; from pathlib import Path\n"
-        "from bodycomp.data.grey_cache import GreyCache\n"
+        "from bodycomp.data.gray_cache import GrayCache\n"
         "from bodycomp.validation.slices import survey_slice_set\n"
         "found = survey_slice_set(Path(sys.argv[1]), levels=['L3'],\n"
-        "                         cache=GreyCache(Path(sys.argv[2]), 10**9))\n"
+        "                         cache=GrayCache(Path(sys.argv[2]), 10**9))\n"
         "assert sorted(found.decoded) == ['train', 'val']"
     )
     command = [sys.executable, "-c", code, str(slices), str(cache.folder)]

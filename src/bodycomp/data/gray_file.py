@@ -34,7 +34,7 @@ SUFFIX: Final = ".grey"
 TEMPORARY_SUFFIX: Final = ".part"
 
 SLICE_FACTS: Final = np.dtype(
-    [("content", "V16"), ("image", "V16"), ("checksum", "<u4"), ("blank_grey", "<i2")]
+    [("content", "V16"), ("image", "V16"), ("checksum", "<u4"), ("blank_gray", "<i2")]
 )
 """Per slice: digest of the PNG's bytes, ``image_digest`` of its pixels before resizing, CRC-32 of
 the pixels here, and the grey level of a slice that has one only, else ``NOT_BLANK``."""
@@ -52,7 +52,7 @@ def file_bytes(count: int, size: tuple[int, int]) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class GreyFile:
+class GrayFile:
     """An opened file; sent to other processes as its name, and opened anew there.
 
     Attributes:
@@ -93,20 +93,20 @@ class GreyFile:
 
     def read_checked(self, index: int) -> NDArray[np.uint8] | None:
         """Return one slice, or None if it is damaged."""
-        grey = np.empty((1, *self.size), np.uint8)
+        gray = np.empty((1, *self.size), np.uint8)
         try:
-            self.read([index], grey)
+            self.read([index], gray)
         except OSError:
             return None
-        return grey[0] if zlib.crc32(grey.data) == self.facts[index]["checksum"] else None
+        return gray[0] if zlib.crc32(gray.data) == self.facts[index]["checksum"] else None
 
 
-def open_or_none(path: Path) -> GreyFile | None:
+def open_or_none(path: Path) -> GrayFile | None:
     """Open a file and read what it says of its slices; return None if it is gone or damaged."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            return GreyFile(path, *_read_facts(descriptor), descriptor)
+            return GrayFile(path, *_read_facts(descriptor), descriptor)
         except (OSError, ValueError):
             os.close(descriptor)
     return None
@@ -130,7 +130,7 @@ def _read_facts(descriptor: int) -> tuple[tuple[int, int], NDArray[np.void]]:
     return (rows, columns), facts
 
 
-class GreyFileWriter:
+class GrayFileWriter:
     """Writes slices one after another under a temporary name; they appear together or not at all.
 
     Args:
@@ -149,12 +149,12 @@ class GreyFileWriter:
         self._stream.write(MAGIC)
         self._table = bytearray()
 
-    def append(self, facts: np.void, grey: NDArray[np.uint8]) -> None:
+    def append(self, facts: np.void, gray: NDArray[np.uint8]) -> None:
         """Add a slice of the file's size."""
-        self._stream.write(np.ascontiguousarray(grey).data)
+        self._stream.write(np.ascontiguousarray(gray).data)
         self._table += facts.tobytes()
 
-    def finish(self) -> GreyFile:
+    def finish(self) -> GrayFile:
         """Write what is known of the slices, give the file its name and open it.
 
         Raises:

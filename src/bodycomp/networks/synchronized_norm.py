@@ -27,7 +27,7 @@ def _total(own: Tensor) -> Tensor:
     return total
 
 
-class SynchronisedNorm(nn.BatchNorm2d):
+class SynchronizedNorm(nn.BatchNorm2d):
     """Batch norm on the CPU with the statistics of all processes; PyTorch's own needs GPUs.
 
     Attributes:
@@ -64,7 +64,7 @@ class SynchronisedNorm(nn.BatchNorm2d):
             self.num_batches_tracked.add_(1)
 
 
-def synchronise_norms(network: nn.Module) -> None:
+def synchronize_norms(network: nn.Module) -> None:
     """Make the batch norms of a network take their statistics over all processes, on the CPU.
 
     Parameters, running statistics and their names stay.
@@ -72,7 +72,7 @@ def synchronise_norms(network: nn.Module) -> None:
     for parent in list(network.modules()):
         for name, norm in list(parent.named_children()):
             if type(norm) is nn.BatchNorm2d:
-                made = SynchronisedNorm(norm.num_features, eps=norm.eps, momentum=norm.momentum)
+                made = SynchronizedNorm(norm.num_features, eps=norm.eps, momentum=norm.momentum)
                 made.weight, made.bias = norm.weight, norm.bias
                 made.running_mean, made.running_var = norm.running_mean, norm.running_var
                 made.num_batches_tracked = norm.num_batches_tracked

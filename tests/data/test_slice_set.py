@@ -257,7 +257,7 @@ def test_the_writer_never_overwrites_a_split(three):
 
 
 @pytest.mark.parametrize(
-    ("grey", "offset", "extra", "error"),
+    ("gray", "offset", "extra", "error"),
     [
         (GRAY.astype(np.int16), {"L3": 1}, {}, ImageError),
         (GRAY[None], {"L3": 1}, {}, ImageError),

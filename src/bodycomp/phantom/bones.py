@@ -12,11 +12,11 @@ from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import ANGLES, BIN_WIDTH, DEGREES, Floats, knots, presence
 from bodycomp.phantom.wall import paint_band
 
-# How far rib 1..12 falls from its head to its lowest point, mm at 1700 mm height.
-_DROP_MM: Final = (34, 56, 76, 92, 105, 115, 123, 129, 132, 128, 92, 52)
+# How far rib 1..13 falls from its head to its lowest point, mm at 1700 mm height.
+_DROP_MM: Final = (34, 56, 76, 92, 105, 115, 123, 129, 132, 128, 92, 52, 30)
 # Share of the way round the chest at which bone, then cartilage, ends.
-_BONE_END: Final = (0.74, 0.76, 0.77, 0.77, 0.77, 0.76, 0.75, 0.74, 0.72, 0.69, 0.48, 0.27)
-_CARTILAGE_END: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.99, 0.97, 0.93, 0.88, 0.82, 0.5, 0.28)
+_BONE_END: Final = (0.74, 0.76, 0.77, 0.77, 0.77, 0.76, 0.75, 0.74, 0.72, 0.69, 0.48, 0.27, 0.16)
+_CARTILAGE_END: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.99, 0.97, 0.93, 0.88, 0.82, 0.5, 0.28, 0.17)
 _HALF_HEIGHT_MM: Final = 6.8
 _HALF_THICKNESS_MM: Final = 3.9
 
@@ -32,13 +32,15 @@ def _rib_bands(frame: SliceFrame) -> tuple[Floats, Floats]:
     patient = frame.patient
     way = np.clip((158.0 - DEGREES) / (158.0 - 11.0), 0.0, 1.02)
     arc_mm = 0.5 * (frame.section.half_width + frame.section.front) * BIN_WIDTH
-    for n in range(1, 13):
+    for n in range(1, frame.curve.variety.ribs + 1):
         drop = _DROP_MM[n - 1] * frame.scale * patient.rib_drop
-        head = frame.curve.z_at(n - 0.25)
+        head = frame.curve.vertebra_z_mm(n - 0.25)
         if not head - drop - 12 < frame.z_mm < head + 16:
             continue
         eleventh = 1.0 + 0.3 * (patient.rib12_length - 1) * (n == 11)
         stretch = patient.rib12_length if n == 12 else eleventh
+        if n == 13:
+            stretch = frame.curve.variety.rib13_length
         fall = np.sin(np.minimum(way / 0.76, 1.0) * (np.pi / 2)) ** 1.15
         rise = np.clip(way - 0.78, 0.0, 1.0) * (1.6 if n < 8 else 1.1)
         z = head - drop * (fall - rise)
@@ -71,8 +73,10 @@ def paint_ribs(frame: SliceFrame) -> None:
 def _paint_rib_necks(frame: SliceFrame) -> None:
     """Head and neck of the rib, from the side of the body to the wall."""
     section, scale = frame.section, frame.scale
-    for n in range(max(1, int(frame.u)), min(12, int(frame.u) + 1) + 1):
-        v = frame.u - n
+    ribs = frame.curve.variety.ribs
+    number = frame.curve.vertebra_at(frame.u)
+    for n in range(max(1, int(number)), min(ribs, int(number) + 1) + 1):
+        v = number - n
         part = presence(v, -0.42, 0.12, frame.ramp)
         if part < 0.02:
             continue

@@ -84,6 +84,21 @@ class Canvas:
         self._cos = float(x[0, -1] - x[0, 0]) / (columns - 1)
         self._sin = float(y[0, -1] - y[0, 0]) / (columns - 1)
 
+    def turned(self, x: float, y: float, angle_deg: float) -> Canvas:
+        """Return the same slice in a frame turned about (x, y); both share their pixels.
+
+        What is painted there appears turned by ``angle_deg``, its left end towards the back.
+        """
+        angle = math.radians(angle_deg)
+        cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+        away_x, away_y = self.x - np.float32(x), self.y - np.float32(y)
+        turned_x = np.float32(x) + away_x * cos + away_y * sin
+        turned_y = np.float32(y) + away_y * cos - away_x * sin
+        turned = Canvas(turned_x, turned_y, self.pixel_mm, self.edge_mm)
+        turned.hu, turned.labels = self.hu, self.labels
+        turned.grain, turned.blotch = self.grain, self.blotch
+        return turned
+
     def window(self, x: float, y: float, reach_x: float, reach_y: float) -> Window | None:
         """Return the pixels within ``reach`` of (x, y), or None if outside of the image."""
         x0, y0, (row0, column0) = self._origin

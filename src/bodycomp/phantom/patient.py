@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import PhantomAnatomy
+from bodycomp.phantom.axis_variety import axis_cues
 
 Sex = Literal["F", "M"]
 ContrastPhase = Literal["none", "arterial", "portal", "late"]
@@ -107,7 +108,7 @@ def sample_patient(
     bmi = _normal(rng, 26.5, 4.8, 17.0, 42.0)
     muscle, subcutaneous, visceral = _areas(rng, sex, age, height, bmi)
     streaks = float(np.clip(0.02 + 0.0022 * (age - 30) + rng.normal(0, 0.04), 0.0, 0.28))
-    return PatientParameters(
+    patient = PatientParameters(
         seed=seed,
         index=index,
         anatomy=anatomy,
@@ -139,6 +140,9 @@ def sample_patient(
         l3_z_mm=float(rng.uniform(-700, 900)),
         anatomy_seed=int(rng.integers(2**31)),
     )
+    if anatomy == "standard":
+        return patient
+    return replace(patient, **axis_cues(anatomy, patient.anatomy_seed))
 
 
 def _normal(rng: np.random.Generator, mean: float, sd: float, low: float, high: float) -> float:

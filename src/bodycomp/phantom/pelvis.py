@@ -39,11 +39,13 @@ def _paint_wings(frame: SliceFrame, below: float) -> None:
 def _paint_sacrum(frame: SliceFrame) -> None:
     """Sacral body, wings and foramina; narrows from S1 to the coccyx."""
     section, canvas, materials = frame.section, frame.canvas, frame.materials
-    u, scale = frame.u, frame.scale
+    u, scale, variety = frame.u, frame.scale, frame.curve.variety
     part = presence(u, 17.62, 24.0, frame.ramp)
     wing = knots(u, (17.6, 18, 19, 20, 21, 22, 23, 24), (40, 56, 54, 46, 36, 26, 12, 6)) * scale
+    wing *= variety.sacrum_width
     deep = knots(u, (17.6, 18.5, 20, 22, 24), (13, 18, 14, 9, 6)) * scale
     x, y = section.spine_x, section.spine_y + knots(u, (17.6, 18.4, 20), (14, 12, 4)) * scale
+    y += variety.sacrum_back_mm * knots(u, (17.6, 20.0), (0.0, 1.0))
     for thinner, ink in (
         (0, Ink(materials.cortical - 80)),
         (2, Ink(materials.marrow - 40, 0, 25)),
@@ -67,7 +69,8 @@ def _paint_hips(frame: SliceFrame) -> None:
     section, scale, u = frame.section, frame.scale, frame.u
     cortex, marrow = Ink(frame.materials.cortical), Ink(frame.materials.marrow + 60, 0, 20)
     for side in (-1.0, 1.0):
-        x, y = section.x + side * 88 * scale, section.y + 8 * scale
+        out = 88 * frame.curve.variety.hip_out
+        x, y = section.x + side * out * scale, section.y + 8 * scale
         cup = max(0.0, 1.0 - ((u - 23.0) / 1.7) ** 2) ** 0.5
         for radius, ink in ((32.0, cortex), (29.0, marrow), (25.0, cortex), (23.0, marrow)):
             size = (radius - 32 * (1 - cup)) * scale

@@ -35,11 +35,7 @@ def area_spreads_cm2(
 ) -> dict[str, tuple[float, float]]:
     """Return tissue key -> mean and standard deviation of its area over the variants, in cm2.
 
-    Args:
-        segment: Labels slices.
-        volume: The series.
-        indices: The slices of a level; their areas are averaged.
-        tissues: Tissues that labels may hold.
+    Areas are averaged over the slices of a level.
     """
     areas: dict[str, list[float]] = {tissue.key: [] for tissue in tissues}
     cm2 = volume.pixel_area_mm2 / 100 / len(indices)

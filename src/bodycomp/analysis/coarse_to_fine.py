@@ -40,12 +40,7 @@ ScoreSlices = Callable[[Sequence[int]], NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What was scored of a series.
-
-    Attributes:
-        values: (slice, level) scores; those of slices that were not scored are interpolated.
-        scored: (slice,), which ones were.
-    """
+    """(slice, level) scores of a series, interpolated where ``scored`` (slice,) says no."""
 
     values: NDArray[np.float32]
     scored: NDArray[np.bool_]
@@ -59,11 +54,7 @@ def score_where_needed(
 ) -> Scores:
     """Score as many slices of a series as its levels need to be placed as by all of them.
 
-    Args:
-        score: Scores slices by index.
-        z_mm: (slice,), positions, ascending.
-        levels: Levels, one per column of the scores.
-        options: When a level counts as found, with the model's scale.
+    ``z_mm`` (slice,) ascend; ``levels`` are the columns of the scores.
     """
     search = _Search(score, z_mm, levels, options)
     first = coarse_slices(z_mm, COARSE_SCALES * options.scale_mm)
@@ -108,12 +99,7 @@ def choose_scored_slice(
 ) -> SliceChoice:
     """Choose the slice of a level by the slices that were scored; see ``choose_slice``.
 
-    Args:
-        level: Name of the level.
-        score: (slice,), its scores.
-        scored: (slice,), which of them count.
-        z_mm: (slice,), positions, ascending.
-        options: When a level counts as found.
+    All arrays are (slice,).
     """
     seen_mm = z_mm[scored]
     choice = choose_slice(

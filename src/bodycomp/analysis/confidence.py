@@ -60,9 +60,7 @@ NOT_CALIBRATED: Final = "not calibrated for this model"
 def confidence_of(signs: CurveSigns, calibration: LevelCalibration | None = None) -> float:
     """Return the probability that the level is within 10 mm of its position, 0..1.
 
-    Args:
-        signs: What the curve shows.
-        calibration: Of the model and level; None leaves it at what the signs say.
+    Without a calibration it is what the signs say.
     """
     terms = (1.0, signs.misfit_mm, signs.slope_off, signs.end_mm)
     sum_of_terms = sum(weight * term for weight, term in zip(COEFFICIENTS, terms, strict=True))

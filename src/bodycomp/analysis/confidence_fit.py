@@ -33,15 +33,10 @@ SLOPE_SD: Final = 0.5
 def fit_calibration(
     confidence: NDArray[np.float64], right: NDArray[np.bool_]
 ) -> LevelCalibration | None:
-    """Fit the calibration of one level.
+    """Fit the calibration of one level; None with fewer than five series.
 
-    Args:
-        confidence: (series,) of the held-out series in which the level was found, by the signs
-            alone, inside 0..1.
-        right: (series,) whether it was within 10 mm.
-
-    Returns:
-        The calibration; None with fewer than five series.
+    ``confidence`` (series,) is that of the held-out series in which the level was found, by the
+    signs alone and inside 0..1; ``right`` says whether it was within 10 mm.
     """
     if confidence.size < FEWEST_SERIES:
         return None

@@ -183,11 +183,6 @@ def intermuscular_fat(
     The rule: a pixel of -190..-30 HU counts if it is labelled muscle, or if it has no label and
     lies in a gap between muscle pixels into which no disc of 5 mm radius fits. What is labelled
     subcutaneous or visceral fat lies outside the fascia by the label.
-
-    Args:
-        hu: (row, column), Hounsfield units.
-        labels: Same shape.
-        pixel_spacing_mm: Distance between rows, between columns.
     """
     muscle = labels == MUSCLE.label
     gaps = closed(muscle, GAP_RADIUS_MM, pixel_spacing_mm) & (labels == BACKGROUND_LABEL)

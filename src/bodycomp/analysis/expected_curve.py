@@ -47,13 +47,7 @@ class ExpectedCurve:
     def local_misfit(
         self, position_mm: float, reach_mm: float, at_mm: float | None = None
     ) -> float:
-        """Return the mean difference of the scores near ``position_mm``, 0..1.
-
-        Args:
-            position_mm: The level that is tried.
-            reach_mm: How far from ``at_mm`` slices are looked at.
-            at_mm: Where to look; at the level itself if None.
-        """
+        """Return the mean difference of the scores near ``position_mm`` or ``at_mm``, 0..1."""
         center_mm = position_mm if at_mm is None else at_mm
         near = np.abs(self.z_mm - center_mm) <= reach_mm
         if not near.any():

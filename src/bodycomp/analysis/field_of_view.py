@@ -21,9 +21,6 @@ def field_of_view_radius_px(hu: NDArray[np.generic]) -> float | None:
     Outside the circle scanners fill in one constant, up to the corners. A constant below -1024 HU
     is not air and is trusted; -1024 HU and above may be clipped air, so there the circle must be
     the inscribed one.
-
-    Args:
-        hu: (row, column) slice in HU.
     """
     corners = np.array([hu[0, 0], hu[0, -1], hu[-1, 0], hu[-1, -1]])
     padding = corners[0]
@@ -74,11 +71,7 @@ SEEN_SHARE: Final = 0.6
 
 @dataclass(frozen=True, slots=True)
 class FittedEllipse:
-    """A conic ``a x^2 + b x y + c y^2 + d x + e y + f = 0`` that is an ellipse, in mm.
-
-    Attributes:
-        terms: The six coefficients, their sign such that the inside is negative.
-    """
+    """An ellipse in mm: a conic, ``a x^2 + b x y + c y^2 + d x + e y + f``, negative inside."""
 
     terms: tuple[float, float, float, float, float, float]
 
@@ -140,10 +133,8 @@ def fit_ellipse(points_mm: NDArray[np.float64]) -> FittedEllipse | None:
 class FieldOfView:
     """What of a slice was reconstructed.
 
-    Attributes:
-        border: (row, column), pixels that touch the edge.
-        radius_px: Radius of the circle around the middle; None if the whole square was.
-        pixel_spacing_mm: Distance between rows, between columns.
+    ``border`` (row, column) are the pixels that touch the edge; ``radius_px`` is None if the whole
+    square was.
     """
 
     border: NDArray[np.bool_]
@@ -159,8 +150,7 @@ class FieldOfView:
     def cut_off_area_cm2(self, trunk: NDArray[np.bool_]) -> float | None:
         """Return the area of the body outside, as an ellipse through the visible skin has it.
 
-        Returns:
-            0 if the trunk does not touch the edge; None where too little skin is seen to tell.
+        0 if the trunk does not touch the edge; None where too little skin is seen to tell.
         """
         if self.touched_mm(trunk) < TOUCHING_MM:
             return 0.0

@@ -53,12 +53,7 @@ class LevelMeasurer:
     def measure(self, choice: SliceChoice, masks: Mapping[int, NDArray[np.uint8]]) -> LevelResult:
         """Return what the masks of a level's slices give.
 
-        Args:
-            choice: The level.
-            masks: Slice index -> labels; holds at least the slices of the level.
-
-        Returns:
-            The measurements; none, and an uncertain level, where the masks show no trunk.
+        No measurements, and an uncertain level, where they show no trunk.
         """
         indices = self.slices_of(choice)
         if not indices or choice.slice_index is None:

@@ -89,10 +89,7 @@ def verdict_of(
 ) -> Verdict:
     """Decide whether the best position is inside the series, alone, and good enough.
 
-    Args:
-        curve: The scores and what they should look like.
-        crossings_mm: Where the smoothed scores rise through one half.
-        options: When a level counts as found.
+    ``crossings_mm`` are where the smoothed scores rise through one half.
     """
     if curve.z_mm.size < 2:
         return Verdict(LevelStatus.UNCERTAIN, "one slice alone shows no course of scores")

@@ -27,12 +27,8 @@ def load_analyzer(
 ) -> Analyzer:
     """Load the two models of a folder.
 
-    Args:
-        models_dir: Holds ``slice-selection`` and ``segmentation``, each a model folder, a run
-            folder, or a file of the earlier Keras implementation ending in .hdf5 or .h5.
-        device: "auto" takes a GPU if there is one; "cpu", "cuda" or "cuda:1".
-        options: How series are analysed; defaults if None.
-        engine: How networks are run, one of ``networks.names.ENGINES``.
+    The folder holds ``slice-selection`` and ``segmentation``, each a model folder, a run folder, or
+    a file of the earlier Keras implementation ending in .hdf5 or .h5.
 
     Raises:
         InputNotFoundError: The folder is not there.

@@ -31,12 +31,8 @@ def locate_levels(
 ) -> tuple[SliceChoice, ...]:
     """Locate the levels of one series.
 
-    Args:
-        score: Scores slices by index.
-        z_mm: (slice,), positions, ascending towards the head.
-        levels: Levels, one per column of the scores.
-        options: When a level counts as found, with the model's scale.
-        score_all: Score every slice, rather than some first and then those where a level can be.
+    Slices at ``z_mm`` ascend; ``levels`` are the columns of the scores. With ``score_all`` every
+    slice is scored, rather than some first and then those where a level can be.
     """
     if score_all:
         scores = Scores(score(range(len(z_mm))), np.ones(len(z_mm), dtype=np.bool_))

@@ -28,13 +28,8 @@ def measure(
     Over several slices the area is the mean of the slices' areas, and the HU statistics and the
     border fraction are those of all their pixels pooled: a slice counts with the tissue it has.
 
-    Args:
-        hu: (row, column) or (slice, row, column), Hounsfield units on the source grid.
-        mask: Labels, same shape.
-        tissue: The tissue to measure.
-        pixel_area_mm2: Area of one pixel.
-        border: Which pixels touch the edge of the field of view, same shape; found from ``hu``
-            if None.
+    Masks have the shape of ``hu``, (row, column) or (slice, row, column) on the source grid, as has
+    ``border``, which pixels touch the edge of the field of view; it is found from ``hu`` if None.
     """
     slices, labels = (array.reshape((-1, *array.shape[-2:])) for array in (hu, mask))
     if border is None:
@@ -104,15 +99,9 @@ def slice_heights_mm(
     Between two slices the border is half-way; the first and the last slice reach to the ends of
     the range.
 
-    Args:
-        z_mm: (slice,), ascending positions of all slices of the scan.
-        indices: Slices that lie in the range, ascending, without gaps.
-        low_mm: Lower end of the range.
-        high_mm: Upper end of the range.
-
-    Returns:
-        None where the scan does not cover the range: an end lies farther from the nearest slice
-        than half the distance to the next one.
+    ``z_mm`` are those of all slices, ``indices`` those in the range, without gaps. None where the
+    scan does not cover it: an end lies farther from the nearest slice than half the distance to the
+    next.
 
     >>> slice_heights_mm(np.arange(5) * 4.0, [1, 2, 3], 3.0, 13.0)
     array([3., 4., 3.])

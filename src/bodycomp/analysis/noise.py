@@ -23,13 +23,7 @@ def global_noise_hu(
     deviations that are all different, so the most frequent value is that of even tissue. After
     Christianson et al., AJR 205:W93, 2015.
 
-    Args:
-        hu: (row, column), Hounsfield units.
-        body: Same shape, where to look.
-        pixel_spacing_mm: Distance between rows, between columns.
-
-    Returns:
-        None where there is too little soft tissue.
+    None where there is too little soft tissue.
     """
     size = [max(3, round(WINDOW_MM / spacing)) for spacing in pixel_spacing_mm]
     values = hu.astype(np.float64)

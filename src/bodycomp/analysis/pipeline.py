@@ -118,13 +118,7 @@ class AnalysisOptions:
 
 @dataclass(frozen=True)
 class Analyzer:
-    """Finds the levels in a scan and measures the tissues there.
-
-    Attributes:
-        scorer: Scores the slices.
-        segmenter: Labels the chosen ones.
-        options: Range and thresholds.
-    """
+    """Finds the levels in a scan and measures the tissues there."""
 
     scorer: SliceScorer
     segmenter: Segmenter

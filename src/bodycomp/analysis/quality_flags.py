@@ -13,13 +13,9 @@ from bodycomp.subject import Acquisition
 
 @dataclass(frozen=True, slots=True)
 class FlagKind:
-    """One kind of flag.
+    """One kind of flag: its rule in words, from which limit on, and which columns it touches.
 
-    Attributes:
-        key: Its name.
-        rule: When it is raised, in words.
-        limit: From where on; None where the files' words decide.
-        affects: Columns, or beginnings of columns, that it touches.
+    Without a limit the files' words decide; ``affects`` may name beginnings of columns.
     """
 
     key: str

@@ -27,12 +27,6 @@ from bodycomp.progress import Progress, no_progress
 class NetworkSegmenter:
     """Labels muscle and fat with a segmentation model.
 
-    Args:
-        model: The model; its network moves to the device.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        batch_size: Slices in memory at once as network input.
-        engine: One of ``networks.names.ENGINES``.
-
     Raises:
         ModelError: The model does something else, or its card names no tissues.
         UsageError: The device is not there, or the engine does not run this model on it.
@@ -95,9 +89,7 @@ def labels_at_size(probabilities: NDArray[np.float32], size: tuple[int, int]) ->
     Probabilities are resized before the decision, so that borders do not follow the pixels of the
     network's grid; a thin layer between two others is not lost as it is with nearest neighbour.
 
-    Args:
-        probabilities: (class, row, column) at the network's size; class 0 is background.
-        size: Rows and columns of the slice's square field in the standard view.
+    ``probabilities`` are (class, row, column); class 0 is background.
     """
     if probabilities.shape[1:] != size:
         probabilities = np.stack([resize_image(each, size) for each in probabilities])

@@ -23,11 +23,6 @@ def trunk_mask(
     Matter is what lies above -300 HU. Sheets thinner than 6 mm are taken away, and of the pieces
     the one that holds most labelled pixels (or else the largest) is the trunk. An arm or a table
     that is joined to it by more than 6 mm of matter is taken to be part of it.
-
-    Args:
-        hu: (row, column), Hounsfield units.
-        labels: Same shape, tissue labels; may be empty.
-        pixel_spacing_mm: Distance between rows, between columns.
     """
     matter = hu > MATTER_ABOVE_HU
     solid = opened(matter, THINNEST_MM / 2, pixel_spacing_mm)

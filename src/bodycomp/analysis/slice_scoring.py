@@ -37,12 +37,6 @@ Batches = Iterator[tuple[list[int], Tensor]]
 class NetworkSliceScorer:
     """Scores slices for every level of a slice-selection model.
 
-    Args:
-        model: The model; its network moves to the device.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        batch_size: Slices in memory at once as network input.
-        engine: One of ``networks.names.ENGINES``.
-
     Raises:
         ModelError: The model does something else, or its card names no scale.
         UsageError: The device is not there, or the engine does not run this model on it.
@@ -101,13 +95,7 @@ class NetworkSliceScorer:
         indices: Sequence[int],
         progress: Progress = no_progress,
     ) -> NDArray[np.float32]:
-        """Return the same of slices that are windowed 8-bit images already, as training sets are.
-
-        Args:
-            read: Index -> (row, column) image of any size.
-            indices: Which slices.
-            progress: Called after every batch.
-        """
+        """Return the same of windowed 8-bit images of any size, as training sets have."""
         return self._score(
             lambda some: batches_of(
                 lambda index: self._preprocessing.from_gray(read(index)), some, self._batch_size

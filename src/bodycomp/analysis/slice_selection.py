@@ -24,16 +24,9 @@ def choose_slice(
 ) -> SliceChoice:
     """Choose the slice of one level.
 
-    Args:
-        level: Name of the level.
-        offset_mm: (slice,), offset of each slice above the level as the network scored it;
-            values beyond five scales are clipped.
-        z_mm: (slice,), slice positions, ascending towards the head.
-        options: Defaults if None.
-
-    Returns:
-        The choice: found with a position between slices and the nearest slice, absent with the
-        side on which the level lies, or uncertain with the reason.
+    ``offset_mm`` (slice,) is as the network scored it; values beyond five scales are clipped. The
+    level is found, between slices, or absent with the side on which it lies, or uncertain with the
+    reason.
 
     Raises:
         ModelError: An offset is NaN.
@@ -75,13 +68,8 @@ def smooth_along_z(
     A line, unlike a weighted mean, bends the curve neither at the ends of a series nor where the
     slice spacing changes: values that rise evenly come back unchanged.
 
-    Args:
-        values: (slice,), one value per slice.
-        z_mm: (slice,), ascending positions, evenly spaced or not.
-        sd_mm: Standard deviation of the Gaussian; 0 leaves the values as they are.
-
-    Returns:
-        (slice,) smoothed values, not limited to the range of the input.
+    Values are (slice,); the result is not limited to their range. With ``sd_mm`` 0 they stay as
+    they are.
     """
     given = np.asarray(values, dtype=np.float64)
     if sd_mm <= 0 or given.size < 2:

@@ -97,13 +97,7 @@ def make_patient(options: CohortOptions, index: int) -> PatientSamples:
 def _level_samples(
     volume: Volume, level_z_mm: dict[str, float], *, thin_far: bool
 ) -> list[LevelSample]:
-    """Sample the series from feet to head; a level outside the scan has no offset.
-
-    Args:
-        volume: The rendered series.
-        level_z_mm: Level -> its position.
-        thin_far: Keep only a share of the slices far from L3, as suits training.
-    """
+    """Sample the series from feet to head, thinned far from L3 as suits training."""
     indices = level_slices(volume, LEVEL_SAMPLING)
     if thin_far:
         indices = training_share(indices, volume, level_z_mm, LEVEL_SAMPLING)

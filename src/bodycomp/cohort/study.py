@@ -112,8 +112,7 @@ def study_header(name: str, patient: PatientParameters, scan: ScanParameters) ->
 def write_study(folder: Path, volume: Volume, header: SeriesHeader, index: int) -> int:
     """Write localizer, main series and, in some studies, a companion or a bolus-timing series.
 
-    Returns:
-        The number of files written.
+    Returns the number of files.
     """
     write_localizer(
         folder / "series-1",

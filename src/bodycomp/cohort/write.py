@@ -38,10 +38,6 @@ def write_cohort(
 
     The folder appears when all is written. The same options give the same bytes.
 
-    Args:
-        options: What to write.
-        progress: Called with 1 after each patient.
-
     Raises:
         OutputError: The folder has content and ``overwrite`` is off.
     """

@@ -102,13 +102,7 @@ def map_array(header: ArrayHeader) -> NDArray[Any]:
 def read_samples(header: ArrayHeader, start: int, stop: int) -> NDArray[Any]:
     """Copy samples ``start`` to ``stop`` into memory: C order, native bytes, nothing left mapped.
 
-    Args:
-        header: The inspected file.
-        start: First index along the first axis.
-        stop: One past the last index, within the array.
-
-    Returns:
-        (stop - start, pixels), the other axes flattened.
+    Returns (stop - start, pixels), the other axes flattened.
     """
     if header.fortran_order:
         chunk = np.ascontiguousarray(map_array(header)[start:stop])
@@ -147,9 +141,6 @@ class SampleFile:
     Every page of a mapped array that was touched counts as this process's memory, and a file that
     is cut short meanwhile ends the process. Where samples lie one after another in the machine's
     own byte order, they are read from the file instead.
-
-    Args:
-        array: (N, ...) samples, usually mapped.
     """
 
     def __init__(self, array: NDArray[Any]) -> None:

@@ -15,13 +15,8 @@ Sample = tuple[torch.Tensor, torch.Tensor]
 def network_input(images: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
     """Turn the images of a raw batch into network input, as ``Preprocessing`` does, bit for bit.
 
-    Args:
-        images: (B, 1, rows, columns) of the network's size: int16 HU, uint8 grey levels, or
-            float32 network input, which stays as it is.
-        preprocessing: The model's.
-
-    Returns:
-        (B, 1, rows, columns) float32 in [0, input_max] on the images' device.
+    (B, 1, rows, columns) images are int16 HU, uint8 gray levels, or float32 network input, which
+    stays as it is; all become float32 in [0, input_max] on their device.
     """
     if images.dtype == torch.float32:
         return images
@@ -46,13 +41,8 @@ def varied_input(
 ) -> Sample:
     """Turn a raw batch into varied network input and the truth that belongs to it.
 
-    Args:
-        batch: Images as for ``network_input``; truth is masks (B, rows, columns) uint8 or anything
-            that variation leaves alone.
-        generator: CPU generator; the same state gives the same draw on every device.
-        options: How strongly.
-        preprocessing: The model's.
-        has_masks: Whether truth is masks, which move with the images.
+    The CPU ``generator`` in the same state gives the same draw on every device. Truth is masks (B,
+    rows, columns) uint8, which move with the images, or anything that variation leaves alone.
     """
     raw, truth = batch
     masks = truth if has_masks else None

@@ -39,11 +39,7 @@ DEFAULT_CACHE_BYTES: Final = 2**30
 
 
 class SampleSet(Dataset[Sample]):
-    """What both data sets have in common.
-
-    Attributes:
-        preprocessing: How HU become network input.
-    """
+    """What both data sets have in common."""
 
     preprocessing: Preprocessing
 
@@ -61,10 +57,6 @@ class SegmentationDataset(SampleSet):
 
     An item is (image float32 (1, rows, columns) in [0, input_max], mask uint8 (rows, columns)),
     the image exactly as ``preprocessing.from_hu`` gives it for the analysis of a scan.
-
-    Args:
-        split: Mapped arrays; worker processes map them anew.
-        preprocessing: How HU become network input.
     """
 
     def __init__(self, split: SegmentationSplit, preprocessing: Preprocessing) -> None:
@@ -113,11 +105,6 @@ class GrayMemory:
     """The first images of a data set in anonymous memory that forked processes share.
 
     The slot is the index itself, so that no lock is needed; unused pages cost nothing.
-
-    Args:
-        count: Images of the data set.
-        size: Their rows and columns.
-        limit_bytes: Memory to use at most.
     """
 
     def __init__(self, count: int, size: tuple[int, int], limit_bytes: int) -> None:

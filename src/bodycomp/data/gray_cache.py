@@ -46,12 +46,7 @@ def default_cache_dir() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class GrayCache:
-    """A folder of ``GrayFile``.
-
-    Attributes:
-        folder: The folder; need not exist.
-        limit_bytes: Size that its files may have together; 0 for no cache.
-    """
+    """A folder of ``GrayFile``, which need not exist, and their size together; 0 for no cache."""
 
     folder: Path
     limit_bytes: int
@@ -75,13 +70,7 @@ class GrayCache:
     def make_room(self, count: int, size: tuple[int, int], keep: Iterable[Path]) -> bool:
         """Remove the files used least recently until ``count`` slices more fit.
 
-        Args:
-            count: Slices to come.
-            size: Their rows and columns.
-            keep: Files that are in use.
-
-        Returns:
-            Whether they fit, also onto the disk.
+        Returns whether they fit, also onto the disk.
         """
         self._remove_abandoned()
         needed, kept = file_bytes(count, size), set(keep)
@@ -133,11 +122,7 @@ class GrayCache:
 
 
 class KnownSlices:
-    """Slices that files of a cache hold, found by the content of their PNG.
-
-    Args:
-        files: Opened files of one size.
-    """
+    """Slices that files of a cache hold, of one size, found by the content of their PNG."""
 
     def __init__(self, files: list[GrayFile]) -> None:
         self._files = files

@@ -55,11 +55,8 @@ def file_bytes(count: int, size: tuple[int, int]) -> int:
 class GrayFile:
     """An opened file; sent to other processes as its name, and opened anew there.
 
-    Attributes:
-        path: The file.
-        size: Rows and columns of every slice.
-        facts: (count,) of ``SLICE_FACTS``.
-        descriptor: Of the open file; it stays readable if the file is removed meanwhile.
+    ``facts`` are (count,) of ``SLICE_FACTS``. By its ``descriptor`` it stays readable if it is
+    removed.
     """
 
     path: Path
@@ -132,10 +129,6 @@ def _read_facts(descriptor: int) -> tuple[tuple[int, int], NDArray[np.void]]:
 
 class GrayFileWriter:
     """Writes slices one after another under a temporary name; they appear together or not at all.
-
-    Args:
-        folder: Where the file is to lie, made if it is missing.
-        size: Rows and columns of every slice.
 
     Raises:
         OSError: The folder or the file cannot be made.

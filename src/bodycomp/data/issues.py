@@ -122,9 +122,7 @@ def warning(code: str, place: Place | str, message: str, hint: str = "") -> Issu
 def collect(issues: Iterable[Issue], split: str | None = None) -> tuple[Issue, ...]:
     """Return issues, of each rule and split up to ``REPEATS_KEPT``, then their number.
 
-    Args:
-        issues: Any number, made one by one so that memory stays small.
-        split: The split that they are about unless they say otherwise.
+    ``split`` is what they are about unless they say otherwise.
     """
     kept: list[Issue] = []
     seen: Counter[tuple[str, str | None]] = Counter()

@@ -62,12 +62,8 @@ def mask_slices(
 
     A stretch of candidates that the thinning would leave without any gives its middle one.
 
-    Args:
-        volume: The scan.
-        candidates: (slice,) whether the slice may become a sample: because somebody annotated it,
-            or where all slices are wanted, unless it is known that nobody did.
-        level_z_mm: Level -> its position, as far as marked.
-        sampling: What to take.
+    ``candidates`` (slice,) may become samples: because somebody annotated them, or where all slices
+    are wanted, unless it is known that nobody did.
 
     Raises:
         ImageError: ``sampling.around`` is not marked in this scan.
@@ -109,10 +105,7 @@ def training_share(
 def mask_sample(volume: Volume, labels: NDArray[np.uint8], index: int) -> MaskSample:
     """Return a slice as a sample for segmentation; what is below air is raised to it.
 
-    Args:
-        volume: The scan.
-        labels: (row, column) labels of that slice on the scan's pixel grid.
-        index: The slice.
+    ``labels`` are (row, column) of that slice on the scan's pixel grid.
 
     Raises:
         ImageError: HU that 16 bits do not hold, or slices without a ``SquareField``.

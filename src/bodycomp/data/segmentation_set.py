@@ -62,12 +62,7 @@ class SegmentationSplit:
 
 @dataclass(frozen=True, slots=True)
 class SplitHeaders:
-    """The inspected files of one split.
-
-    Attributes:
-        images, masks: Headers of the files.
-        has_not_annotated: Whether the set declares that masks may hold ``NOT_ANNOTATED_LABEL``.
-    """
+    """The inspected files of one split, and whether masks may hold ``NOT_ANNOTATED_LABEL``."""
 
     images: ArrayHeader
     masks: ArrayHeader
@@ -77,8 +72,7 @@ class SplitHeaders:
 def open_segmentation_split(data_dir: Path, split: str) -> SegmentationSplit | None:
     """Map one split after checking file names, shapes and dtypes; values are not read.
 
-    Returns:
-        The split, or None for a test split that is not there.
+    None for a test split that is not there.
 
     Raises:
         InputNotFoundError: A file is missing.
@@ -97,9 +91,8 @@ def inspect_segmentation_split(
 ) -> tuple[SplitHeaders | None, tuple[Issue, ...]]:
     """Check what the files' names and headers say.
 
-    Returns:
-        The headers if nothing is wrong with them, and the errors. Neither for a test split that
-        is not there.
+    Returns the headers if nothing is wrong with them, and the errors; neither for a test split that
+    is not there.
     """
     paths = images_path(data_dir, split), masks_path(data_dir, split)
     if split in OPTIONAL_SPLITS and not any(path.exists() for path in paths):

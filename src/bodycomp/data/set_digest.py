@@ -17,10 +17,7 @@ def data_digest(data_dir: Path, files: Iterable[Path], contents: Mapping[str, by
 
     Files above 256 MiB are read at 256 evenly spaced places of 1 MiB, first and last included.
 
-    Args:
-        data_dir: The training set.
-        files: Files to read.
-        contents: Digests of further contents that were read already, by name.
+    ``contents`` are digests of further contents that were read already, by name.
     """
     digest = hashlib.sha256()
     for name, content in sorted(contents.items()):

@@ -57,8 +57,7 @@ class SliceSplit:
 def open_slice_split(data_dir: Path, split: str, levels: Sequence[str]) -> SliceSplit | None:
     """Open one split after checking file names and the table; no PNG is read.
 
-    Returns:
-        The split, or None for a test split that is not there.
+    None for a test split that is not there.
 
     Raises:
         UsageError: A level is repeated or has no name that can be one.
@@ -76,9 +75,8 @@ def inspect_slice_split(
 ) -> tuple[tuple[SliceSplit, Table] | None, tuple[Issue, ...]]:
     """Check what file names and the table say.
 
-    Returns:
-        The split with its table if nothing is wrong, and the errors. Neither for a test split
-        that is not there.
+    Returns the split with its table if nothing is wrong, and the errors; neither for a test split
+    that is not there.
     """
     levels = check_levels(levels)
     folder, path = png_folder(data_dir, split), table_path(data_dir, split)

@@ -54,8 +54,7 @@ class Table:
 def read_table(path: Path, where: str, split: str) -> tuple[Table | None, tuple[Issue, ...]]:
     """Read a CSV file, with or without byte-order mark, any line ends, quoted or not.
 
-    Returns:
-        The table, None if it cannot be used; and the errors.
+    Returns no table if it cannot be used, and the errors.
     """
     lines = _read_lines(path, where)
     if isinstance(lines, Issue):
@@ -111,13 +110,7 @@ def read_offsets(
 ) -> tuple[NDArray[np.float32], tuple[Issue, ...]]:
     """Read the offsets of every level.
 
-    Args:
-        table: The table of one split.
-        levels: Known level names without repeats.
-        split: The split whose table it is.
-
-    Returns:
-        (row, level) offsets in mm, NaN where a level was not annotated; and the errors.
+    Returns (row, level) offsets in mm, NaN where a level was not annotated; and the errors.
     """
     offsets_mm = np.full((len(table), len(levels)), np.nan, np.float32)
     issues: list[Issue] = []

@@ -38,10 +38,6 @@ DECIMALS: int = 4
 class SegmentationWriter:
     """Context manager that appends slices and masks; both files appear at its end, or neither.
 
-    Args:
-        data_dir: The training set; made if missing.
-        split: One of ``SPLITS``.
-
     Raises:
         OutputError: The split is there already.
     """
@@ -74,9 +70,7 @@ class SegmentationWriter:
     def append(self, hu: NDArray[Any], labels: NDArray[Any]) -> None:
         """Add one sample.
 
-        Args:
-            hu: (512, 512) HU; rounded to int16.
-            labels: (512, 512) labels, integers 0..255.
+        ``hu`` is rounded to int16; labels are integers 0..255.
 
         Raises:
             ImageError: A shape is wrong, or a value does not fit the file's type.
@@ -125,11 +119,7 @@ def _check_shape(what: str, array: NDArray[Any]) -> None:
 class SliceWriter:
     """Context manager that appends slices; folder and table appear at its end, or neither.
 
-    Args:
-        data_dir: The training set; made if missing.
-        split: One of ``SPLITS``.
-        levels: Levels with a ``ZOffset_<level>`` column each.
-        extra_columns: Further columns, for instance ``PatientID``; written before the offsets.
+    ``extra_columns``, for instance ``PatientID``, are written before the offsets.
 
     Raises:
         UsageError: A level is repeated or has no name that can be one; a column is named twice.
@@ -178,11 +168,9 @@ class SliceWriter:
     ) -> None:
         """Add one slice.
 
-        Args:
-            gray: (row, column) uint8, windowed at 40/400, any size; or a file that
-                ``write_gray_png`` wrote, which is not looked into and linked where possible.
-            offsets_mm: Level -> offset, positive above it; None, NaN or absent: not annotated.
-            extra: Value of each extra column.
+        ``gray`` is a (row, column) uint8 image windowed at 40/400, or a file that
+        ``write_gray_png`` wrote, which is not looked into and linked where possible. Offsets that
+        are None, NaN or absent are not annotated.
 
         Raises:
             ImageError: The slice is not a (row, column) uint8 image.

@@ -27,14 +27,7 @@ MASK_REACH_MM: Final = 5.0
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedCase:
-    """A scan and its truth.
-
-    Attributes:
-        scan: The scan; its notes say how all of it was read.
-        levels: Where levels lie.
-        masks: Annotated tissues; None if there are none.
-        tissues: Tissues that the masks could hold.
-    """
+    """A scan and its truth; no ``masks`` where there are none, which could hold ``tissues``."""
 
     scan: Scan
     levels: LevelTruth

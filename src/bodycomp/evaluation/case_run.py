@@ -93,11 +93,7 @@ class CaseOutcomes:
 
 
 class CaseKeeper:
-    """Writes a file for every level of every case whose place is known, and lists them.
-
-    Args:
-        folder: Where the files go; they are needed until the page is written.
-    """
+    """Keeps every level of every case whose place is known until the page is written."""
 
     def __init__(self, folder: Path) -> None:
         self.cases: list[PageCase] = []
@@ -152,12 +148,8 @@ def _truth(case: AnnotatedCase, level: LevelResult) -> CaseTruth:
 class CaseEvaluator:
     """Evaluates cases one by one.
 
-    Attributes:
-        analyzers: Pairs of models; the first one is the one that is evaluated.
-        form: How annotations are to be read.
-        patients: Heights, weights and sexes where the files do not give them.
-        fact_names: Columns that subgroups are made by.
-        keeper: Keeps every case for the page, with what the first models say of it.
+    The first of the ``analyzers`` is the pair of models that is evaluated, and what it says goes to
+    the ``keeper``; ``patients`` gives heights, weights and sexes where the files do not.
     """
 
     analyzers: Sequence[Analyzer]

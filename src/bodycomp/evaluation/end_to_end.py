@@ -111,12 +111,7 @@ def tissue_rows(
 ) -> list[TissueRow]:
     """Return the rows of one level; none where there is no mask of it.
 
-    Args:
-        series: Names for the output.
-        case: Scan and truth.
-        level: What the analysis found.
-        segmenter: The network.
-        masks: Slice index -> labels by the network, at least of the slice at the true level.
+    ``masks`` holds labels by the network, at least of the slice at the true level.
     """
     index = case.mask_slice(level.choice.level)
     if case.masks is None or index is None:
@@ -251,10 +246,7 @@ def end_to_end_section(
 ) -> dict[str, Any]:
     """Return level -> counts and tissue -> groups of metrics.
 
-    Args:
-        rows: Of all cases.
-        without_mask: A level once for every case in whose scan it lies, without a mask.
-        options: Of the intervals.
+    ``without_mask`` has a level once for every case in whose scan it lies, without a mask.
     """
     return {
         level: {

@@ -111,12 +111,7 @@ class LevelTruth:
 
 @dataclass(frozen=True, slots=True)
 class SeriesNames:
-    """What a series is called in the output.
-
-    Attributes:
-        case: Unique in the evaluation.
-        patient: The same for all series of one person.
-    """
+    """What a series is called in the output: its own case, and the patient that it is of."""
 
     case: str
     patient: str
@@ -163,13 +158,7 @@ def level_row(
 
 
 class SeriesScores:
-    """Scores of one series' slices, each made once, to locate levels and to evaluate the scores.
-
-    Args:
-        score: Scores slices by index.
-        count: Slices of the series.
-        scale_mm: Scale of the targets.
-    """
+    """Scores of a series' slices, each made once, to locate levels and to evaluate the scores."""
 
     def __init__(self, score: ScoreSlices, count: int, scale_mm: float) -> None:
         self._score = score
@@ -211,12 +200,7 @@ class SeriesScores:
 
 
 class RememberingScorer:
-    """A scorer of one volume that scores no slice twice.
-
-    Args:
-        scorer: The model.
-        volume: The only volume that it will be asked for.
-    """
+    """A scorer that scores no slice of the one volume that it will be asked for twice."""
 
     def __init__(self, scorer: SliceScorer, volume: Volume) -> None:
         self.levels = scorer.levels

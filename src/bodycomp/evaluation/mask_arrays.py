@@ -25,13 +25,7 @@ ARRAY_SUFFIX: Final = ".npy"
 
 @dataclass(frozen=True, eq=False)
 class MaskArray:
-    """A file of label masks.
-
-    Attributes:
-        header: Of the file.
-        shape: Slices, rows and columns.
-        labels: What its labels mean.
-    """
+    """A file of label masks: slices, rows and columns, and what its labels mean."""
 
     header: ArrayHeader
     shape: tuple[int, int, int]
@@ -98,11 +92,6 @@ def array_slices(predicted: MaskArray, truth: MaskArray, name: str) -> Iterator[
 
     Where the truth is ``<split>_masks.npy`` of a training set, its images and its manifest give HU,
     patients and the size of pixels.
-
-    Args:
-        predicted: Masks that were found.
-        truth: Their truth.
-        name: Of the case.
 
     Raises:
         TrainingSetError: Shapes differ, or the manifest is for another set.

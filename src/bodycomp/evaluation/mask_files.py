@@ -40,13 +40,10 @@ OWN_LABELS: Final = LabelMapping.parse(
 
 @dataclass(frozen=True, slots=True)
 class MaskPair:
-    """Masks that were found, their truth, and the scan if one was given.
+    """Masks that were found, their truth, and the scan that was labelled if one was given.
 
-    Attributes:
-        name: Of the case: the truth's file name without its suffix.
-        predicted, truth: Files.
-        scan: The scan that was labelled, a volume file or folder of DICOM images, or None. It gives
-            HU, and the grid that DICOM SEG and RTSTRUCT need.
+    ``name`` is the truth's file name without its suffix. The scan gives HU, and the grid that DICOM
+    SEG and RTSTRUCT need.
     """
 
     name: str
@@ -143,10 +140,6 @@ def open_masks(pairs: Iterable[MaskPair], truth_labels: LabelMapping) -> Iterato
     only slices with a label in the truth are compared, as the others may not have been annotated;
     of arrays all are. Each volume file counts as a patient. Masks that were found have the
     project's own labels.
-
-    Args:
-        pairs: What belongs together.
-        truth_labels: What the truth's labels mean.
 
     Raises:
         TrainingSetError: Arrays that cannot be compared.

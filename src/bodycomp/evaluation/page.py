@@ -35,14 +35,7 @@ PAGE_NAME: Final = "report.html"
 def write_evaluation_page(
     path: Path, document: Mapping[str, Any], cases: Sequence[PageCase], models: Path
 ) -> None:
-    """Write the page of an evaluation on a cases table.
-
-    Args:
-        path: The page.
-        document: Content of ``evaluation.json``.
-        cases: Whose files are still there.
-        models: Folder of the models, for their cards.
-    """
+    """Write the page of an evaluation on a cases table; the files of ``cases`` are still there."""
     tissues = tuple(
         dict.fromkeys(
             key for level in document.get("end_to_end", {}).values() for key in level["tissues"]

@@ -33,11 +33,6 @@ def evaluate(
 ) -> EvaluationDocument:
     """Evaluate, and write ``evaluation.json`` and its tables into ``options.out``.
 
-    Args:
-        options: What, against what, and how.
-        progress: Called with how far every stage is.
-        load: Loads the models that run on cases.
-
     Raises:
         OutputError: The folder has content that may not be replaced.
         InputNotFoundError, ModelError, TrainingSetError, CasesError, UsageError: An input cannot

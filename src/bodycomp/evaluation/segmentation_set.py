@@ -70,14 +70,7 @@ def read_origins(data_dir: Path, split: str, count: int) -> SampleOrigins:
 
 @dataclass(frozen=True, eq=False)
 class SegmentedSet:
-    """One split with masks by a model; iterating runs the network, few samples at once.
-
-    Attributes:
-        split: Its name.
-        headers: Its files.
-        origins: Whose its samples are.
-        segmenter: The model.
-    """
+    """One split with masks by a model; iterating runs the network, few samples at once."""
 
     split: str
     headers: SplitHeaders
@@ -144,12 +137,7 @@ def open_segmented_set(
     Patients and the size of pixels come from ``manifest.csv`` if there is one; without it areas
     and distances in mm are undefined.
 
-    Args:
-        model: Model folder, run folder or Keras file of a segmentation model.
-        data_dir: Segmentation training set.
-        split: One of ``data.layout.SPLITS``.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        engine: One of ``networks.names.ENGINES``.
+    ``model`` is a model folder, run folder or Keras file.
 
     Raises:
         InputNotFoundError: The model or the split is not there.

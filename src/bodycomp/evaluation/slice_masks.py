@@ -91,10 +91,7 @@ def compare_slices(
     Threads compare while ``slices`` makes the next ones: SciPy and NumPy let go of Python's lock
     where they spend their time.
 
-    Args:
-        slices: Made while the earlier ones are compared.
-        tissues: What is compared.
-        done: Called with 1 after every slice.
+    ``done`` is called with 1 after every slice.
     """
     annotated = (one for one in slices if not (one.truth == NOT_ANNOTATED_LABEL).all())
     with ThreadPoolExecutor(_THREADS) as threads:

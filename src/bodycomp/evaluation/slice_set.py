@@ -30,14 +30,7 @@ from bodycomp.evaluation.level_rows import (
 
 @dataclass(frozen=True, eq=False)
 class SetSeries:
-    """The series of one split.
-
-    Attributes:
-        split: Slices and offsets.
-        names: What every series is called.
-        slices: Indices of the slices of every series.
-        patients_known: Whether the set says whose the series are.
-    """
+    """The series of one split: their names and the indices of their slices."""
 
     split: SliceSplit
     names: tuple[SeriesNames, ...]
@@ -110,10 +103,7 @@ def locate_in_set(
     Heights in a series are made of its offsets; slices without any offset take no part. Levels
     whose offsets are all of one sign lie beyond an end of the series.
 
-    Args:
-        series: The split.
-        scorer: The model.
-        done: Called with the number of slices of every series that is finished.
+    ``done`` is called with the number of slices of every series that is finished.
     """
     options = choice_options(scorer)
     for names, slices in zip(series.names, series.slices, strict=True):

@@ -24,16 +24,7 @@ ROW_BYTES: Final = 400
 
 @dataclass
 class Counts:
-    """What was written.
-
-    Attributes:
-        patients: Split -> names of its patients.
-        slices: Split -> number of samples.
-        areas_cm2: Tissue -> sum over the samples.
-        labeled: Tissue -> samples in which it occurs.
-        level_scans: Level -> scans in which it lies.
-        notes: What was lost or repaired while reading -> number of cases.
-    """
+    """What was written."""
 
     patients: dict[str, set[str]] = field(default_factory=dict)
     slices: Counter[str] = field(default_factory=Counter)

@@ -64,14 +64,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CasesTable:
-    """All cases, and the defaults that stand beside them.
-
-    Attributes:
-        cases: In the table's order.
-        free_columns: Names of the columns that ``Case.further`` holds.
-        labels: What the labels mean, if the file says so.
-        fractions: How to split, if the file says so.
-    """
+    """All cases in the table's order, and what the file says of labels and shares of splits."""
 
     cases: tuple[Case, ...]
     free_columns: tuple[str, ...] = ()
@@ -104,10 +97,7 @@ def check_fractions(fractions: Fractions) -> Fractions:
 def check_cases(rows: Sequence[RawRow], folder: Path, faults: list[str]) -> list[Case]:
     """Return the cases, and add a line to ``faults`` for everything that is wrong.
 
-    Args:
-        rows: Cells of every row.
-        folder: Where relative paths start.
-        faults: Lines such as ``row 3, column scan: expected ..., found ...``.
+    Relative paths start in ``folder``.
     """
     names = dict.fromkeys(name for row in rows for name in row.cells)
     wrong = {name: MISNAMED[name] for name in names if name in MISNAMED}

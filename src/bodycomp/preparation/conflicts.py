@@ -22,10 +22,6 @@ _IMAGE_HINT: Final = "Keep one of the scans, or give both the same patient."
 def check_conflicts(shards: Iterable[Shard], *, shared_patient_id: bool) -> None:
     """Check that codes distinguish patients, and rows scans.
 
-    Args:
-        shards: All cases, in the table's order.
-        shared_patient_id: Do not compare DICOM Patient IDs.
-
     Raises:
         CasesError: They do not; all conflicts of the first kind found are listed.
     """
@@ -70,9 +66,7 @@ def _refuse(faults: list[str], hint: str) -> None:
 def check_level_names(shards: Iterable[Shard], wanted: Sequence[str]) -> None:
     """Check that names of levels mean the same in all cases.
 
-    Args:
-        shards: All cases.
-        wanted: Levels that shall have a column; empty for all that were found.
+    No ``wanted`` levels stand for all that were found.
 
     Raises:
         CasesError: Names differ in upper and lower case alone, or a wanted one lies in no scan and

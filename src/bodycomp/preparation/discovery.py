@@ -159,13 +159,7 @@ class Pairing:
 
 
 def pair(annotation: FoundAnnotation, scans: Sequence[FoundScan], root: Path) -> Pairing:
-    """Find the scan of an annotation.
-
-    Args:
-        annotation: What was found.
-        scans: All scans of the folder.
-        root: The folder that was searched.
-    """
+    """Find the scan of an annotation among all scans of the folder that was searched."""
     if annotation.kind in (Kind.SEG, Kind.RTSTRUCT):
         return _by_reference(annotation, scans)
     if annotation.cases:

@@ -35,11 +35,9 @@ EVERY_MM: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Heights on the scale of ``slice_z_mm``; None where the scan does not show them.
+    """The lowest slice with much lung, and the highest with much of the iliac wings.
 
-    Attributes:
-        lung_edge_mm: The lowest slice of which lungs are a large share.
-        crest_mm: The highest slice that the iliac wings take a large part of.
+    Heights on the scale of ``slice_z_mm``; None where the scan does not show them.
     """
 
     lung_edge_mm: float | None = None

@@ -97,11 +97,7 @@ def level_evidence(
 ) -> tuple[LevelEvidence, ...]:
     """Return what the scan shows of every level that was marked by a number.
 
-    Args:
-        scan: The scan.
-        marks: Its levels.
-        options: How slices were counted.
-        annotated: (slice,) whether somebody annotated the slice; None if that is not known.
+    ``annotated`` says of every slice whether somebody annotated it; None if that is not known.
     """
     if not marks.slice_numbers:
         return ()
@@ -188,12 +184,7 @@ def _middle(annotated: NDArray[np.bool_]) -> tuple[int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class LevelWarning:
-    """What looks wrong with levels.
-
-    Attributes:
-        where: Row of the cases table, or ``ALL_CASES``.
-        message: What was expected and found, and which other way of counting fits.
-    """
+    """What looks wrong with the levels of a row of the cases table, or of ``ALL_CASES``."""
 
     where: str
     message: str
@@ -206,10 +197,8 @@ def level_warnings(
 ) -> tuple[LevelWarning, ...]:
     """Return what looks wrong with levels that were marked by numbers of slices.
 
-    Args:
-        evidence: Row of the cases table -> its levels.
-        options: How slices were counted.
-        one_off: Rows that were refused because only another first number explains theirs.
+    ``evidence`` maps rows of the cases table to their levels; ``one_off`` are rows that were
+    refused because only another first number explains theirs.
     """
     unsure = {
         where: [level for level in levels if not _is_annotated(level, options)]

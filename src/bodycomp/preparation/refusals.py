@@ -24,14 +24,7 @@ _SHORT: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class RefusedCase:
-    """A case that was left out.
-
-    Attributes:
-        where: Its row in the cases table.
-        patient: Code or pseudonym.
-        kind: Class of the fault.
-        reason: What was expected and found, without names, codes, paths and UIDs.
-    """
+    """A case that was left out, and why, in words without names, codes, paths and UIDs."""
 
     where: str
     patient: str

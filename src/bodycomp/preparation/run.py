@@ -39,15 +39,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PrepareSummary:
-    """What came of a preparation.
-
-    Attributes:
-        counts: What was written.
-        refused: Cases that were left out, each with its reason.
-        skipped: Rows without the annotation that the set is made of.
-        reused: Cases that an earlier run had finished.
-        warnings: What looks wrong with levels.
-    """
+    """What came of a preparation."""
 
     counts: Counts
     refused: tuple[RefusedCase, ...]

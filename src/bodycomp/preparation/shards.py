@@ -49,12 +49,8 @@ _PIXELS: Final = SEGMENTATION_SIZE[0] * SEGMENTATION_SIZE[1]
 class ShardSample:
     """One sample; names as in ``data.manifest.ManifestRow``.
 
-    Attributes:
-        constant: All pixels are equal: such images may be the same in several patients.
-        training: Taken for training; validation and test take every sample.
-        offsets_mm: Level -> height above it.
-        pixels: Label -> pixels that have it.
-        stored_bytes: Length in ``samples.bin``.
+    ``constant`` images may be the same in several patients. Validation and test take every sample,
+    training those of ``training``. ``offsets_mm`` maps levels, ``pixels`` labels.
     """
 
     slice_index: int

@@ -16,12 +16,7 @@ from bodycomp.preparation.shards import Shard
 
 @dataclass(frozen=True, slots=True)
 class PatientTraits:
-    """What decides about a patient's split.
-
-    Attributes:
-        split: The split that the user gave; empty where it shall be drawn.
-        stratum: Patients alike in this are spread over the splits like all patients.
-    """
+    """The split that the user gave, if any, and what is alike in patients of a stratum."""
 
     split: str = ""
     stratum: tuple[str, ...] = ()
@@ -73,10 +68,7 @@ def _stratum(
 ) -> tuple[str, ...]:
     """Return what a patient is alike in with others; first of all, what was annotated.
 
-    Args:
-        cases: Of one patient.
-        facts: What the patient's first scan says.
-        columns: Name to stratify by -> whether it is a column of the table, else a fact.
+    ``facts`` are those of the first scan; ``columns`` says of names whether they are the table's.
     """
     annotated = (str(any(c.masks for c in cases)), str(any(c.levels for c in cases)))
     values = [

@@ -16,16 +16,7 @@ VAT_KEY: Final = "visceral_fat"
 
 @dataclass(frozen=True, slots=True)
 class QuantityKind:
-    """One derived quantity.
-
-    Attributes:
-        key: Column and JSON name, ending in the unit.
-        title: Name for people.
-        unit: UCUM code.
-        formula: How it follows from other values.
-        source: Paper or rule that it is taken from.
-        tissues: Keys of the tissues that a model must label for it.
-    """
+    """One derived quantity: column, title, UCUM unit, formula, source and tissues that it needs."""
 
     key: str
     title: str

@@ -39,15 +39,9 @@ class UnpackedArchive:
     Files and folders get numbers for names, so that no name in the archive decides where
     something is written, nor appears anywhere. What is listed as a link becomes a plain file.
 
-    Args:
-        archive: The zip file.
-        folder: Folder to make, with those above it.
-        kept_suffixes: Suffixes that files keep, because readers go by them.
-
-    Attributes:
-        archive: The zip file.
-        folder: The folder; removed with this object, at the latest when the program ends.
-        broken: Members that could not be unpacked.
+    ``folder`` is made, and removed with this object, at the latest when the program ends. Files
+    keep ``kept_suffixes``, because readers go by them; ``broken`` counts those that could not be
+    unpacked.
 
     Raises:
         SeriesError: No zip file, or one that would unpack to more than there is room for.

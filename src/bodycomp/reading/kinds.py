@@ -137,13 +137,7 @@ def is_passed_over(path: Path) -> bool:
 
 
 def no_annotation(path: Path, kind: Kind, expected: str) -> SeriesError:
-    """Return the refusal of what is no annotation; files among masks that are none are named.
-
-    Args:
-        path: File or folder.
-        kind: What ``kind_of`` says of it.
-        expected: What would do.
-    """
+    """Return the refusal of what is no annotation; files among masks that are none are named."""
     found, hint = str(kind), ""
     files = visible_files(path) if path.is_dir() and kind is Kind.UNKNOWN else []
     masks = [file for file in files if _by_name(file) in _MASKS]

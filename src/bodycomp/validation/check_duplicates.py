@@ -90,10 +90,7 @@ def almost_repeated(
 ) -> Iterator[Issue]:
     """Yield images that another one of any split nearly equals; equal ones are reported elsewhere.
 
-    Args:
-        gathered: Facts with ``perceptual_hash`` and ``image_digest``, and details.
-        place_of: How a sample is called.
-        series: Number of each sample's series, splits one after another; -1 if not known.
+    ``series`` holds the number of each sample's series, splits one after another, -1 if not known.
     """
     if not gathered.facts:
         return
@@ -115,10 +112,8 @@ def similar_pairs(
 ) -> NDArray[np.int64]:
     """Return (pair, 2) indices of images whose hashes are alike, the most similar first.
 
-    Args:
-        hashes: (N,) perceptual hashes; 0 takes no part.
-        series: (N,) number of each image's series, -1 if it is not known; two images of one
-            series are neighbours and take no part.
+    A hash of 0 takes no part, nor do neighbors, which are images of one of the ``series`` (-1 if
+    not known).
     """
     found: list[NDArray[np.int64]] = []
     bits: list[NDArray[np.uint8]] = []

@@ -67,11 +67,7 @@ def check_flips(
 ) -> Iterator[Issue]:
     """Yield images upside down, and patients or splits that are mirrored left-right.
 
-    Args:
-        gathered: Details of all samples.
-        grouping: Which samples are compared.
-        patients: (N,) number of each sample's patient, -1 if not known; None if none is.
-        place_of: How a sample is called.
+    ``patients`` holds the number of each sample's patient, -1 if not known; None if none is.
     """
     yield from _upside_down(gathered, grouping, place_of)
     scores = mirror_scores(gathered.store, grouping, LEFT_RIGHT)

@@ -121,11 +121,7 @@ def check_body(
 ) -> Iterator[Issue]:
     """Yield what is wrong with where the body lies in an image.
 
-    Args:
-        place: The image.
-        box: First and last row, first and last column of the body.
-        pixels: Its area.
-        size: Rows and columns of the image.
+    ``box`` is its first and last row, first and last column; ``size`` the image's rows and columns.
     """
     share = pixels / (size[0] * size[1])
     if share < SMALL_SHARE:

@@ -76,11 +76,8 @@ def check_manifest(
 ) -> Iterator[Issue]:
     """Yield splits that share patients or series, and samples that are not those prepared.
 
-    Args:
-        manifest: As read; None if there is none.
-        digests: Column -> split -> ``pixel_digest`` of each sample as it is now; empty takes no
-            part.
-        place_of: How a sample is called, by column.
+    ``digests`` maps columns and splits to the ``pixel_digest`` of each sample as it is now; an
+    empty one takes no part.
     """
     if manifest is None:
         return

@@ -133,12 +133,7 @@ def check_leaks(
 ) -> Iterator[Issue]:
     """Yield pairs of splits that share patients, series or images; identifiers are not repeated.
 
-    Args:
-        code: Name of the rule.
-        what: What the keys are of, in words.
-        keys: Split -> key of each sample; None or empty takes no part.
-        place_of: Split -> file that has the keys.
-        unit: What indices count.
+    ``what`` says what the keys are of and ``unit`` what indices count; empty keys take no part.
     """
     for one, other, pairs in shared_between_splits(keys):
         first, second = pairs[0]

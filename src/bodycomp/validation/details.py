@@ -106,10 +106,8 @@ def describe_details(
 ) -> np.void:
     """Return ``DETAIL`` of a windowed image.
 
-    Args:
-        image: (row, column), 0 where black.
-        box: First and last row, first and last column of the body.
-        gray_per_unit: Grey levels 0..255 per unit of the image.
+    ``image`` is (row, column), 0 where black; ``box`` the body's first and last row, first and last
+    column; ``gray_per_unit`` says how many gray levels 0..255 its unit is.
     """
     detail: np.void = np.zeros(1, DETAIL)[0]
     step = max(1, (min(image.shape) // 256) ** 2)  # a part then has 64 pixels
@@ -138,11 +136,7 @@ def _grain(image: NDArray[Any], gray_per_unit: float) -> NDArray[np.float32]:
 
 
 class DetailStore:
-    """``DETAIL`` of many images in a file without a name; threads may write at once.
-
-    Args:
-        count: Number of images; those never written read as zeros.
-    """
+    """``DETAIL`` of many images in a file without a name, zero until written by any thread."""
 
     def __init__(self, count: int) -> None:
         self._count = count

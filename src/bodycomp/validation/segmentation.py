@@ -128,12 +128,7 @@ def check_segmentation_set(
     Memory does not grow with the size of the images. Values of a split are read only if the
     headers of its files are right.
 
-    Args:
-        data_dir: Folder of the ``.npy`` files.
-        tissues: Classes beside the background.
-        allow_scaled: Report images that look windowed or scaled as a warning, not an error.
-        observe: Looks at every chunk in the same pass.
-        progress: Called with samples done and samples in all.
+    With ``allow_scaled``, images that look windowed or scaled are a warning, not an error.
     """
     issues: list[Issue] = []
     splits: dict[str, SplitHeaders] = {}
@@ -163,13 +158,7 @@ def check_segmentation_set(
 
 
 def _observe(gathered: Gathered, chosen: Mapping[str, frozenset[int]] | None, chunk: Chunk) -> None:
-    """Look at the samples of a chunk; those with NaN or unknown labels are left out.
-
-    Args:
-        gathered: Where facts, details and digests are kept; threads may share it.
-        chosen: Split -> samples to look at; None for all.
-        chunk: Samples that were read.
-    """
+    """Look at the chosen samples of a chunk, but for those with NaN or unknown labels."""
     split, scan = chunk.split, chunk.scan
     for offset, (hu, labels) in enumerate(zip(chunk.images, chunk.masks, strict=True)):
         index, digest = chunk.start + offset, scan.digests[offset]
@@ -177,16 +166,14 @@ def _observe(gathered: Gathered, chosen: Mapping[str, frozenset[int]] | None, ch
             continue
         gathered.put_digests(split, index, image_digest=hu, labels_digest=labels)
         ends = scan.lowest[offset], scan.highest[offset]
-        known = labels.max() <= LARGEST_LABEL or _are_known(labels)
-        if np.isfinite(ends).all() and known:
+        is_known = labels.max() <= LARGEST_LABEL or np.all(
+            (labels <= LARGEST_LABEL) | (labels == NOT_ANNOTATED_LABEL)
+        )
+        if np.isfinite(ends).all() and is_known:
             facts, detail = describe_sample(hu, labels, ends)
             if digest is not None:
                 facts["image_digest"] = np.void(digest)
             gathered.put(split, index, (facts, detail))
-
-
-def _are_known(labels: NDArray[np.uint8]) -> bool:
-    return bool(((labels <= LARGEST_LABEL) | (labels == NOT_ANNOTATED_LABEL)).all())
 
 
 def _counts(data_dir: Path) -> dict[str, int]:

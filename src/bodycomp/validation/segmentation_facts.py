@@ -107,18 +107,16 @@ def describe_sample(
 ) -> tuple[np.void, np.void]:
     """Look at one sample.
 
-    Args:
-        hu: (row, column) HU, finite; rows and columns are alike and divided by ``STEP``.
-        labels: (row, column) labels 0..3, and ``NOT_ANNOTATED_LABEL``.
-        ends: Lowest and highest HU.
-
-    Returns:
-        ``SAMPLE_FACTS`` without ``image_digest``, and ``DETAIL``.
+    ``hu`` is (row, column) and finite, with sides alike and divided by ``STEP``; ``labels`` are
+    0..3 and ``NOT_ANNOTATED_LABEL``, ``ends`` the lowest and highest HU. Returns ``SAMPLE_FACTS``
+    without ``image_digest``, and ``DETAIL``.
     """
     facts: np.void = np.zeros(1, SAMPLE_FACTS)[0]
     facts["seen"] = True
     facts["lowest_hu"], facts["highest_hu"] = np.clip(ends, *LARGEST_HU)
-    facts["mask_digest"] = np.void(_mask_digest(labels))
+    rows = np.ascontiguousarray(labels[::ROW_STEP])
+    digest = hashlib.blake2b(rows.data, digest_size=DIGEST_BYTES).digest()
+    facts["mask_digest"] = np.void(digest)
     body = body_mask(hu[STEP // 2 :: STEP, STEP // 2 :: STEP], MATTER_ABOVE_HU)
     facts["body_pixels"] = np.count_nonzero(body) * STEP**2
     facts["body_box"] = box = body_box(body, (STEP, STEP))
@@ -126,7 +124,8 @@ def describe_sample(
     facts["unknown_pixels"] = np.count_nonzero(unknown)
     tissues = np.where(unknown, 0, labels).astype(np.uint8) if facts["unknown_pixels"] else labels
     _describe_tissues(facts, hu, tissues, body)
-    facts["outermost"] = _outermost(labels)
+    first = labels[np.arange(len(labels)), (labels != 0).argmax(axis=1)]  # unknown ones say nothing
+    facts["outermost"] = np.bincount(first, minlength=TISSUES + 1)[1 : TISSUES + 1]
     facts["single_pixels"] = _single_pixels(labels)
     facts["rim_pixels"] = _rim_pixels(labels)
     if facts["fit_share"] < POOR_FIT:
@@ -219,17 +218,6 @@ def _joint_counts(
     codes += bins
     counts = np.bincount(codes.ravel(), minlength=2 * (TISSUES + 1) * BINS)
     return counts.reshape(2, TISSUES + 1, BINS)
-
-
-def _mask_digest(labels: NDArray[np.uint8]) -> bytes:
-    rows = np.ascontiguousarray(labels[::ROW_STEP])
-    return hashlib.blake2b(rows.data, digest_size=DIGEST_BYTES).digest()
-
-
-def _outermost(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count the rows whose first labelled pixel is of each tissue; unknown ones say nothing."""
-    first = labels[np.arange(len(labels)), (labels != 0).argmax(axis=1)]
-    return np.bincount(first, minlength=TISSUES + 1)[1 : TISSUES + 1]
 
 
 def _single_pixels(labels: NDArray[np.uint8]) -> int:

@@ -80,15 +80,7 @@ def scan_split(
     observe: Observer | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SplitScan:
-    """Read every sample of a split once.
-
-    Args:
-        split: Its name.
-        headers: Its files.
-        tissues: Classes beside the background.
-        observe: Looks at every chunk.
-        progress: Called with the samples done.
-    """
+    """Read every sample of a split once; ``progress`` is called with the samples done."""
     whole = SplitScan()
     for chunk in _in_parallel(partial(_scan_chunk, split, headers, tissues, observe), headers):
         whole.append(chunk)

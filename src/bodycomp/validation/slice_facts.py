@@ -42,11 +42,7 @@ last row and column. All zero where a file cannot be used."""
 
 
 def describe_slice(gray: NDArray[np.uint8]) -> tuple[np.void, np.void]:
-    """Look at one slice as it was decoded, (row, column).
-
-    Returns:
-        ``SEEN_SLICE`` without the two digests, and ``DETAIL``.
-    """
+    """Look at a (row, column) slice; return ``SEEN_SLICE`` without digests, and ``DETAIL``."""
     facts: np.void = np.zeros(1, SEEN_SLICE)[0]
     facts["seen"] = True
     counts = np.bincount(gray.ravel(), minlength=256)

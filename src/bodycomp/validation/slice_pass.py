@@ -72,13 +72,7 @@ class PassResult:
 
 
 class SlicePass:
-    """Reads splits one after another.
-
-    Args:
-        size: Rows and columns that the network sees.
-        cache: Where decoded slices are kept; None to keep none.
-        observe: Looks at every slice that is decoded.
-    """
+    """Reads splits one after another; ``size`` is what the network sees."""
 
     def __init__(
         self, size: tuple[int, int], cache: GrayCache | None, observe: Observer | None = None

@@ -88,14 +88,6 @@ def survey_slice_set(
     PNG files of a split are read only if their names and the table are right, since otherwise they
     cannot be matched with rows. A PNG that the cache knows by its content is not decoded again.
 
-    Args:
-        data_dir: Folder with ``images`` and ``meta``.
-        levels: Levels to train.
-        size: Rows and columns that the network sees.
-        cache: Where decoded slices are kept; None to keep none.
-        observe: Looks at every slice that is decoded, in the same pass.
-        progress: Called with slices done and slices in all.
-
     Raises:
         UsageError: A level is repeated or has no name that can be one.
     """
@@ -220,10 +212,7 @@ def errors_of_a_sample(
 ) -> tuple[Issue, ...]:
     """Return the errors that ``validate_slices`` would find in some slices of every split.
 
-    Args:
-        data_dir: The training set; its manifest says heights.
-        splits: Its splits as opened; slices that cannot be decoded are passed over.
-        levels: Levels to train.
+    Slices that cannot be decoded are passed over.
     """
     manifest, _ = open_manifest(data_dir, {name: len(split) for name, split in splits.items()})
     rules = (

@@ -69,11 +69,6 @@ def validate_training_set(
 ) -> Validation:
     """Read a whole training set once and list everything that is wrong or looks wrong with it.
 
-    Args:
-        data_dir: Folder of a segmentation or a slice-selection training set.
-        options: How it is to be checked.
-        progress: Called with samples done and samples in all.
-
     Raises:
         UsageError: A level is repeated or has no name that can be one, or a segmentation set has
             none.

@@ -23,8 +23,7 @@ import torch
 
 from bodycomp.analysis.confidence import calibrated, confidence_basis
 from bodycomp.analysis.confidence_fit import fit_calibration
-from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.slice_selection import choose_slice
+from bodycomp.analysis.level_verdict import ChoiceOptions, choose_slice
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.networks.checkpoint import Model, load_model
 from bodycomp.networks.confidence_calibration import LevelCalibration

@@ -12,10 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bodycomp.data import batches
 from bodycomp.data.augmentation_options import AugmentationOptions
-from bodycomp.data.batches import network_input, varied_input
-from bodycomp.data.datasets import SampleSet, SegmentationDataset, SliceDataset
+from bodycomp.data.datasets import (
+    SampleSet,
+    SegmentationDataset,
+    SliceDataset,
+    network_input,
+    varied_input,
+)
 from bodycomp.data.gray_cache import GrayCache
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split
@@ -82,20 +86,13 @@ def rate(work: Callable[[], object], count: int, repeats: int = 3) -> float:
 
 
 def epochs(name: str, samples: SampleSet) -> list[tuple[str, str]]:
-    """Return rows for one data set: as it is, varied, and varied without the compiled kernel."""
+    """Return rows for one data set: as it is, and varied."""
     count = len(samples)
     plain = rate(partial(epoch, samples, augmented=False), count)
     varied = rate(partial(epoch, samples, augmented=True), count)
-    compiled = batches.can_augment
-    batches.can_augment = lambda images, preprocessing: False
-    try:
-        by_operators = rate(partial(epoch, samples, augmented=True), count, repeats=1)
-    finally:
-        batches.can_augment = compiled
     return [
         (f"{name}, no augmentation", f"{plain:.0f} slices/s"),
         (f"{name}, augmentation", f"{varied:.0f} slices/s"),
-        (f"{name}, augmentation by PyTorch's operators", f"{by_operators:.0f} slices/s"),
     ]
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmarks.step_worker import plain_network
-from bodycomp.data.batches import Sample
+from bodycomp.data.datasets import Sample
 from bodycomp.training.evaluation_context import EvaluationContext
 from bodycomp.training.segmentation import SegmentationTask
 from bodycomp.training.slice_selection import SliceSelectionTask

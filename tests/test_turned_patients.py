@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from bodycomp.analysis.inference import NetworkSegmenter
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
-from bodycomp.analysis.segmentation import NetworkSegmenter
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bodycomp.analysis.area_interval import area_spreads_cm2, with_interval
+from bodycomp.analysis.measurement import area_spreads_cm2, with_interval
 from bodycomp.anatomy import MUSCLE
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import Measurement

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from bodycomp.analysis.confidence import CLOSE_MM
-from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.slice_selection import choose_slice
+from bodycomp.analysis.level_verdict import ChoiceOptions, choose_slice
 from bodycomp.results import LevelStatus
 from support.simulated_curves import simulate_curve
 

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from bodycomp.analysis.confidence import calibrated
 from bodycomp.analysis.confidence_fit import FEWEST_SERIES, fit_calibration
-from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.slice_selection import choose_slice
+from bodycomp.analysis.level_verdict import ChoiceOptions, choose_slice
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.training.slice_metrics import locate_in_series
 

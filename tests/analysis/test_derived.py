@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.analysis.derived import derive, evaluate_cut_offs, intermuscular_fat
+from bodycomp.analysis.derived import derive, evaluate_cut_offs, global_noise_hu, intermuscular_fat
 from bodycomp.analysis.level_slices import LevelSlices
 from bodycomp.analysis.measurement import measure_tissues, slice_heights_mm, volume_ml, within_hu
-from bodycomp.analysis.noise import global_noise_hu
 from bodycomp.analysis.skin_line import tape_length_cm, trunk_mask
 from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
 from bodycomp.quantities import CUT_OFFS, QUANTITIES, quantities_for

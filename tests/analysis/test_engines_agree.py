@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
-from bodycomp.analysis.segmentation import NetworkSegmenter
-from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.volume import Volume

@@ -5,9 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer, labels_at_size
 from bodycomp.analysis.loading import load_analyzer
-from bodycomp.analysis.segmentation import NetworkSegmenter, labels_at_size
-from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
 from bodycomp.errors import InputNotFoundError, ModelError, UsageError
 from bodycomp.imaging.orientation import OrientationTransform

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.slice_selection import choose_slice
+from bodycomp.analysis.level_verdict import ChoiceOptions, choose_slice
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.targets import target_to_offset
 from bodycomp.results import LevelStatus

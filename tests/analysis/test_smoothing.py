@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from bodycomp.analysis.slice_selection import smooth_along_z
+from bodycomp.analysis.level_verdict import smooth_along_z
 
 
 def test_straight_line_comes_back_unchanged_on_uneven_slices_and_at_both_ends():

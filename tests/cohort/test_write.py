@@ -14,7 +14,7 @@ from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.annotation.levels import read_levels
 from bodycomp.annotation.masks import read_masks
 from bodycomp.cohort.options import CohortOptions
-from bodycomp.cohort.truth import read_truth
+from bodycomp.cohort.study import read_truth
 from bodycomp.cohort.write import write_cohort
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.data.segmentation_set import open_segmentation_split

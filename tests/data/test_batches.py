@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from bodycomp.data.augmentation import NO_AUGMENTATION, AugmentationOptions
-from bodycomp.data.batches import network_input, varied_input
-from bodycomp.data.datasets import SegmentationDataset, SliceDataset
+from bodycomp.data.datasets import SegmentationDataset, SliceDataset, network_input, varied_input
 from bodycomp.data.layout import images_path, masks_path
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split

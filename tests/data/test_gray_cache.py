@@ -13,8 +13,7 @@ from PIL import Image
 
 from bodycomp.cli import main
 from bodycomp.data.datasets import SliceDataset
-from bodycomp.data.gray_cache import GrayCache
-from bodycomp.data.gray_file import GrayFileWriter, file_bytes, open_or_none
+from bodycomp.data.gray_cache import GrayCache, GrayFileWriter, file_bytes, open_or_none
 from bodycomp.data.layout import png_path
 from bodycomp.data.slice_set import open_slice_split
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
@@ -173,7 +172,7 @@ def test_a_file_cut_short_during_a_training_costs_time_alone(slices, cache, capl
 
 def test_a_kill_while_writing_leaves_nothing_that_is_believed(slices, cache):
     code = (
-        "import os, sys; from pathlib import Path; import bodycomp.data.gray_file as g\n"
+        "import os, sys; from pathlib import Path; import bodycomp.data.gray_cache as g\n"
         "from bodycomp.data.gray_cache import GrayCache\n"
         "from bodycomp.validation.slices import survey_slice_set\n"
         "append = g.GrayFileWriter.append\n"

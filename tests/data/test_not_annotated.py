@@ -8,7 +8,7 @@ import torch
 
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.data.augmentation import AugmentationOptions
-from bodycomp.data.batches import varied_input
+from bodycomp.data.datasets import varied_input
 from bodycomp.data.layout import masks_path
 from bodycomp.data.segmentation_set import declare_not_annotated, open_segmentation_split
 from bodycomp.data.writers import SegmentationWriter

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.cli import main
-from bodycomp.cohort.truth import PatientTruth, read_truth
+from bodycomp.cohort.study import PatientTruth, read_truth
 from bodycomp.data.layout import SPLITS
 from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.slice_set import open_slice_split

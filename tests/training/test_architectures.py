@@ -2,8 +2,7 @@
 
 import pytest
 
-from bodycomp.analysis.segmentation import NetworkSegmenter
-from bodycomp.analysis.slice_scoring import NetworkSliceScorer
+from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer
 from bodycomp.errors import ModelError
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.training.fit import train_segmentation, train_slice_selection

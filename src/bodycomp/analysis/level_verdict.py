@@ -1,8 +1,8 @@
-"""Scores of a series against the expected curve -> where the level is, or why it is nowhere.
+"""Scores along a series -> the slice of a vertebral level, or the reason why there is none.
 
-The whole expected curve decides among the candidates, and against the level lying outside the
-series, so that a false lobe far from the level neither moves the choice nor makes one. What stays
-doubtful is reported as such, never guessed.
+The smoothed curve's ascending zero crossings are candidates. The whole expected curve decides among
+them, and against the level lying outside the series, so that a false lobe far from the level
+neither moves the choice nor makes one. What stays doubtful is reported as such, never guessed.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.confidence import CurveSigns, curve_signs
+from bodycomp.analysis.confidence import CurveSigns, confidence_basis, confidence_of, curve_signs
 from bodycomp.analysis.expected_curve import ExpectedCurve, slice_extents_mm
-from bodycomp.errors import UsageError
+from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.confidence_calibration import LevelCalibration
-from bodycomp.networks.targets import DEFAULT_SCALE_MM, offset_to_target
-from bodycomp.results import LevelStatus
+from bodycomp.networks.targets import DEFAULT_SCALE_MM, offset_to_target, target_to_offset
+from bodycomp.results import LevelStatus, SliceChoice, zero_crossings_mm
 
 SATURATION_SCALES = 5.0
 """A slice farther away than this many scales scores within 0.7 % of 0 or 1: it says no more."""
@@ -222,3 +222,73 @@ def _two_places(curve: ExpectedCurve, best_mm: float, rival_mm: float) -> str:
         return "above the series" if position_mm > high else f"at z = {position_mm:.0f} mm"
 
     return f"two positions fit almost equally well: {name(best_mm)} and {name(rival_mm)}"
+
+
+def choose_slice(
+    level: str,
+    offset_mm: NDArray[np.floating],
+    z_mm: NDArray[np.float64],
+    options: ChoiceOptions | None = None,
+) -> SliceChoice:
+    """Choose the slice of one level.
+
+    ``offset_mm`` (slice,) is as the network scored it; values beyond five scales are clipped. The
+    level is found, between slices, or absent with the side on which it lies, or uncertain with the
+    reason.
+
+    Raises:
+        ModelError: An offset is NaN.
+    """
+    options = options or ChoiceOptions()
+    limit_mm = SATURATION_SCALES * options.scale_mm
+    clipped = np.clip(np.asarray(offset_mm, dtype=np.float64), -limit_mm, limit_mm)
+    if np.isnan(clipped).any():
+        raise ModelError(
+            f"the slice-selection network gave scores for {level} that are not numbers",
+            hint="The weights are damaged or the training diverged; use another model.",
+        )
+    score = np.asarray(offset_to_target(clipped, options.scale_mm))
+    smooth_score = np.clip(smooth_along_z(score, z_mm, options.smoothing_mm), 0.0, 1.0)
+    smooth = np.clip(target_to_offset(smooth_score, options.scale_mm), -limit_mm, limit_mm)
+    crossings_mm = zero_crossings_mm(smooth_score - 0.5, z_mm)
+    verdict = verdict_of(ExpectedCurve(score, z_mm, options.scale_mm), crossings_mm, options)
+    calibration, signs = options.calibrations.get(level), verdict.signs
+    return SliceChoice(
+        level=level,
+        status=verdict.status,
+        reason=verdict.reason,
+        slice_index=None if verdict.z_mm is None else int(np.argmin(np.abs(z_mm - verdict.z_mm))),
+        z_mm=verdict.z_mm,
+        offset_mm=clipped.astype(np.float32),
+        smoothed_offset_mm=smooth.astype(np.float32),
+        crossings=len(crossings_mm),
+        confidence=None if signs is None else confidence_of(signs, calibration),
+        confidence_basis="" if signs is None else confidence_basis(calibration),
+        slope_ratio=verdict.slope_ratio,
+    )
+
+
+def smooth_along_z(
+    values: NDArray[np.floating], z_mm: NDArray[np.float64], sd_mm: float
+) -> NDArray[np.float64]:
+    """Smooth by a straight line fitted around each slice under a Gaussian weight in mm.
+
+    A line, unlike a weighted mean, bends the curve neither at the ends of a series nor where the
+    slice spacing changes: values that rise evenly come back unchanged.
+
+    Values are (slice,); the result is not limited to their range. With ``sd_mm`` 0 they stay as
+    they are.
+    """
+    given = np.asarray(values, dtype=np.float64)
+    if sd_mm <= 0 or given.size < 2:
+        return given
+    away = z_mm[None, :] - z_mm[:, None]
+    weight = np.exp(-0.5 * (away / sd_mm) ** 2)
+    mass, first, second = (np.sum(weight * away**power, axis=1) for power in (0, 1, 2))
+    mean, moment = weight @ given, (weight * away) @ given
+    spread = mass * second - first**2
+    # Where no neighbour lies within reach there is no line to fit: the slice keeps its value.
+    lonely = spread <= 1e-6 * sd_mm**2 * mass**2
+    safe = np.where(lonely, 1.0, spread)
+    line: NDArray[np.float64] = np.where(lonely, given, (second * mean - first * moment) / safe)
+    return line

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
-from bodycomp.analysis.segmentation import NetworkSegmenter
-from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks.checkpoint import Model, Task, load_model
 from bodycomp.networks.model_folder import (

@@ -9,46 +9,45 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.area_interval import with_intervals
 from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.locating import locate_levels
+from bodycomp.analysis.measurement import with_intervals
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.progress import Progress, no_progress
-from bodycomp.results import LevelResult, SeriesResult, SliceChoice
+from bodycomp.results import SeriesResult
 from bodycomp.scan import Scan
 
 
-class SliceScorer(Protocol):
+class Network(Protocol):
+    """What results say of a network that made them."""
+
+    @property
+    def digest(self) -> str:
+        """Short digest of the weights."""
+
+    @property
+    def runs_as(self) -> str:
+        """Engine and kind of device, on which the last digits depend."""
+
+
+class SliceScorer(Network, Protocol):
     """Scores slices of a volume for the levels that it knows."""
 
     @property
     def levels(self) -> tuple[str, ...]:
         """Levels, one per column of the scores."""
-        ...
 
     @property
     def scale_mm(self) -> float:
         """Scale of the target that the scores follow."""
-        ...
 
     @property
     def calibrations(self) -> Mapping[str, LevelCalibration]:
         """Level -> calibration of its confidence; levels without one are missing."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """Short digest of the weights."""
-        ...
-
-    @property
-    def runs_as(self) -> str:
-        """Engine and kind of device, on which the last digits depend."""
-        ...
 
     def __call__(
         self,
@@ -60,32 +59,19 @@ class SliceScorer(Protocol):
 
         Of the slices that are named, in their order; of all slices if None.
         """
-        ...
 
 
-class Segmenter(Protocol):
+class Segmenter(Network, Protocol):
     """Labels the tissues on some slices of a volume."""
 
     @property
     def tissues(self) -> tuple[Tissue, ...]:
         """Tissues that a mask may hold, by ascending label."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """Short digest of the weights."""
-        ...
-
-    @property
-    def runs_as(self) -> str:
-        """Engine and kind of device, on which the last digits depend."""
-        ...
 
     def __call__(
         self, volume: Volume, slice_indices: Sequence[int], progress: Progress = no_progress
     ) -> Mapping[int, NDArray[np.uint8]]:
         """Return slice index -> (row, column) labels on the source pixel grid."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,33 +117,26 @@ class Analyzer:
             ImageError: The slices cannot be brought into the standard view.
             ModelError: The networks gave something other than numbers.
         """
-        volume = scan.volume
-        choices = self._choose(volume, progress)
-        measurer = LevelMeasurer(scan, tuple(self.segmenter.tissues), self.options.range_mm)
-        needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})
-        masks = self.segmenter(volume, needed, progress) if needed else {}
-        return SeriesResult(
-            tissues=self.segmenter.tissues,
-            levels=tuple(
-                self._with_intervals(volume, measurer.measure(choice, masks)) for choice in choices
-            ),
-            models={"slice_selection": self.scorer.digest, "segmentation": self.segmenter.digest},
-            subject=scan.subject,
-            acquisition=scan.acquisition,
-        )
-
-    def _with_intervals(self, volume: Volume, level: LevelResult) -> LevelResult:
-        if not self.options.intervals:
-            return level
-        return with_intervals(level, self.segmenter, volume, self.segmenter.tissues)
-
-    def _choose(self, volume: Volume, progress: Progress) -> tuple[SliceChoice, ...]:
-        return locate_levels(
+        volume, tissues = scan.volume, self.segmenter.tissues
+        choices = locate_levels(
             lambda indices: self.scorer(volume, progress, indices),
             volume.slice_z_mm,
             self.scorer.levels,
             choice_options(self.scorer, self.options.choice),
             score_all=self.options.score_all,
+        )
+        measurer = LevelMeasurer(scan, tuple(tissues), self.options.range_mm)
+        needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})
+        masks = self.segmenter(volume, needed, progress) if needed else {}
+        levels = [measurer.measure(choice, masks) for choice in choices]
+        if self.options.intervals:
+            levels = [with_intervals(each, self.segmenter, volume, tissues) for each in levels]
+        return SeriesResult(
+            tissues=tissues,
+            levels=tuple(levels),
+            models={"slice_selection": self.scorer.digest, "segmentation": self.segmenter.digest},
+            subject=scan.subject,
+            acquisition=scan.acquisition,
         )
 
 

@@ -1,22 +1,130 @@
-"""Write a whole cohort: rendered in parallel, written in order, memory flat in its size."""
+"""A whole cohort: patients rendered in parallel, written in order, memory flat in its size."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
-from bodycomp.anatomy import VERTEBRAE
+import numpy as np
+from numpy.typing import NDArray
+
+from bodycomp.anatomy import DEFAULT_LEVEL, VERTEBRAE
 from bodycomp.cohort.options import CohortOptions
-from bodycomp.cohort.patient import PatientSamples, make_patient
-from bodycomp.cohort.truth import PatientTruth, Row, write_cases, write_rows
+from bodycomp.cohort.study import (
+    DICOM_FOLDER,
+    LABELS_NAME,
+    TRUTH_FOLDER,
+    PatientTruth,
+    Row,
+    cohort_row,
+    study_header,
+    tissue_areas_cm2,
+    write_cases,
+    write_rows,
+    write_study,
+    write_truth,
+)
 from bodycomp.data.layout import SPLITS
+from bodycomp.data.samples import (
+    LevelSample,
+    MaskSample,
+    level_sample,
+    level_slices,
+    mask_sample,
+    mask_slices,
+    training_share,
+)
+from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.data.writers import SegmentationWriter, SliceWriter
+from bodycomp.imaging.volume import Volume
+from bodycomp.nifti import write_nifti_labels
+from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.processes import helper_processes, results_in_order
 from bodycomp.storage import atomic_folder
+
+MASK_SAMPLING: Final = MaskSampling(spacing_mm=4.0, around=DEFAULT_LEVEL, reach_mm=30.0)
+"""Masks are sampled about L3 alone, but widely, so that a slice chosen amiss is still known."""
+
+LEVEL_SAMPLING: Final = LevelSampling(
+    spacing_mm=4.0, near=(DEFAULT_LEVEL,), near_mm=70.0, far_stride=3
+)
+"""Every slice within about two vertebrae of L3, a third of the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class PatientSamples:
+    """What the training sets and the cohort's tables take from one patient."""
+
+    truth: PatientTruth
+    row: Row
+    masks: list[MaskSample]
+    levels: list[LevelSample]
+    dicom_files: int
+
+
+def make_patient(options: CohortOptions, index: int) -> PatientSamples:
+    """Render a patient, write study and truth, and return the samples of its split.
+
+    Patients of the test split give samples too: they make the optional test sets.
+    """
+    name, split = f"patient-{index:04d}", options.split_of(index)
+    patient = sample_patient(options.seed, index, options.anatomy)
+    scan = sample_scan(patient)
+    torso = Torso(patient)
+    volume, labels = torso.render(scan)
+    level_z_mm = {name: round(float(z), 3) for name, z in torso.level_z_mm.items()}
+    header = study_header(name, patient, scan)
+    files = 0
+    if options.dicom:
+        files = write_study(options.folder / DICOM_FOLDER / name, volume, header, index)
+    at_level = volume.nearest_slice(level_z_mm[DEFAULT_LEVEL])
+    truth = PatientTruth(
+        patient=name,
+        split=split,
+        study_uid=header.uid("study"),
+        series_uid=header.uid("series"),
+        level_z_mm=level_z_mm,
+        area_cm2=tissue_areas_cm2(labels[at_level], volume),
+        level_slice=at_level,
+        parameters=asdict(patient),
+        scan=asdict(scan),
+    )
+    folder = options.folder / TRUTH_FOLDER / name
+    folder.mkdir(parents=True)
+    write_truth(folder, truth)
+    write_nifti_labels(folder / LABELS_NAME, volume, labels)
+    return PatientSamples(
+        truth=truth,
+        row=cohort_row(truth, len(volume), patient.weight_kg),
+        masks=_mask_samples(volume, labels, level_z_mm),
+        levels=_level_samples(volume, level_z_mm, thin_far=split == "train"),
+        dicom_files=files,
+    )
+
+
+def _level_samples(
+    volume: Volume, level_z_mm: dict[str, float], *, thin_far: bool
+) -> list[LevelSample]:
+    """Sample the series from feet to head, thinned far from L3 as suits training."""
+    indices = level_slices(volume, LEVEL_SAMPLING)
+    if thin_far:
+        indices = training_share(indices, volume, level_z_mm, LEVEL_SAMPLING)
+    return [level_sample(volume, level_z_mm, index) for index in indices]
+
+
+def _mask_samples(
+    volume: Volume, labels: NDArray[np.uint8], level_z_mm: dict[str, float]
+) -> list[MaskSample]:
+    """Sample the slices around L3, resized to the size of the training format."""
+    annotated = np.ones(len(volume), bool)
+    chosen = mask_slices(volume, annotated, level_z_mm, MASK_SAMPLING)
+    return [mask_sample(volume, labels[index], index) for index in chosen]
+
 
 SEGMENTATION_FOLDER = "segmentation"
 SLICE_SELECTION_FOLDER = "slice-selection"

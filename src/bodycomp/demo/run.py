@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.cohort.options import CohortOptions
-from bodycomp.cohort.study import DICOM_FOLDER
-from bodycomp.cohort.truth import CASES_NAME, read_truth
+from bodycomp.cohort.study import CASES_NAME, DICOM_FOLDER, read_truth
 from bodycomp.cohort.write import SEGMENTATION_FOLDER as MASKS_FOLDER
 from bodycomp.cohort.write import SLICE_SELECTION_FOLDER as OFFSETS_FOLDER
 from bodycomp.cohort.write import write_cohort

@@ -9,8 +9,7 @@ from typing import Any, Final
 from bodycomp.agreement.statistics import MEDIAN
 from bodycomp.analysis.loading import model_path
 from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.data.layout import segmentation_files
-from bodycomp.data.set_digest import data_digest
+from bodycomp.data.layout import data_digest, segmentation_files
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.document import (
     SEGMENTATION_CSV,

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.segmentation import NetworkSegmenter
+from bodycomp.analysis.inference import NetworkSegmenter
 from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL
 from bodycomp.data.arrays import read_samples
 from bodycomp.data.issues import as_error

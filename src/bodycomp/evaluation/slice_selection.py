@@ -8,8 +8,7 @@ from typing import Any, Final, TypeVar
 
 from bodycomp.agreement.statistics import MEDIAN, quantile
 from bodycomp.analysis.loading import load_slice_scorer
-from bodycomp.data.layout import SPLITS, images_path, table_path
-from bodycomp.data.set_digest import data_digest
+from bodycomp.data.layout import SPLITS, data_digest, images_path, table_path
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.calibration import confidence_calibration, score_calibration
 from bodycomp.evaluation.document import (

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.inference import NetworkSliceScorer
 from bodycomp.analysis.locating import locate_levels
 from bodycomp.analysis.pipeline import choice_options
-from bodycomp.analysis.slice_scoring import NetworkSliceScorer
 from bodycomp.data.layout import SERIES_COLUMN, offset_column, table_path
 from bodycomp.data.manifest import read_split_rows
 from bodycomp.data.png import read_gray_png
-from bodycomp.data.slice_set import SliceSplit, open_slice_split
-from bodycomp.data.table import read_table
+from bodycomp.data.slice_set import SliceSplit, open_slice_split, read_table
 from bodycomp.errors import TrainingSetError
 from bodycomp.evaluation.level_rows import (
     LevelRow,

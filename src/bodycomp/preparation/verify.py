@@ -20,7 +20,7 @@ from bodycomp.data.layout import (
 )
 from bodycomp.data.manifest import Manifest, pixel_digest, read_manifest
 from bodycomp.data.png import read_gray_png
-from bodycomp.data.table import read_table
+from bodycomp.data.slice_set import read_table
 from bodycomp.errors import OutputError
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 from bodycomp.progress import StepProgress

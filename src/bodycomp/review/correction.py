@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.agreement.masks import compare_masks
-from bodycomp.analysis.area_interval import with_intervals
 from bodycomp.analysis.level_measuring import LevelMeasurer
+from bodycomp.analysis.measurement import with_intervals
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import ReviewError

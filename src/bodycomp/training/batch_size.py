@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from bodycomp.data.batches import Sample, network_input
+from bodycomp.data.datasets import Sample, network_input
 from bodycomp.errors import TrainingError
 from bodycomp.training.devices import Devices
 from bodycomp.training.memory import available_bytes, is_out_of_memory, resident_bytes

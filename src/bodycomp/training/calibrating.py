@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from bodycomp.analysis.confidence_fit import FEWEST_SERIES
+from bodycomp.analysis.inference import resolve_device
 from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.network_input import resolve_device
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.data.layout import SERIES_COLUMN, SPLITS
 from bodycomp.data.slice_set import SliceSplit, open_slice_split

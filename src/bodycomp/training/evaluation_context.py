@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from bodycomp.data.batches import network_input
-from bodycomp.data.datasets import SampleSet
+from bodycomp.data.datasets import SampleSet, network_input
 from bodycomp.training.batch_loader import make_loader
 from bodycomp.training.devices import Precision, autocast
 from bodycomp.training.ranks import Ranks

@@ -12,7 +12,7 @@ import torch
 
 import bodycomp
 from bodycomp.data.issues import raise_for_errors
-from bodycomp.data.set_digest import data_digest
+from bodycomp.data.layout import data_digest
 from bodycomp.errors import TrainingSetError
 from bodycomp.json_file import write_json
 from bodycomp.networks.card import ModelCard

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from bodycomp.analysis.confidence import CLOSE_MM
 from bodycomp.analysis.confidence_fit import fit_calibration
-from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.slice_selection import choose_slice
+from bodycomp.analysis.level_verdict import ChoiceOptions, choose_slice
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.networks.targets import NEAR_MM
 from bodycomp.results import SliceChoice

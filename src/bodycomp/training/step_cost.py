@@ -11,7 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from bodycomp.data.batches import Sample
+from bodycomp.data.datasets import Sample
 from bodycomp.training.devices import Precision, autocast
 from bodycomp.training.memory import peak_resident_bytes, reset_peak
 

@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 
 from torch import Tensor, nn
 
-from bodycomp.data.batches import Sample
-from bodycomp.data.datasets import SampleSet
+from bodycomp.data.datasets import Sample, SampleSet
 from bodycomp.data.issues import Issue
 from bodycomp.data.layout import SPLITS
 from bodycomp.imaging.preprocessing import Preprocessing

@@ -14,8 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW, Optimizer
 
 from bodycomp.data.augmentation_options import AugmentationOptions
-from bodycomp.data.batches import Sample, network_input, varied_input
-from bodycomp.data.datasets import RawBatch
+from bodycomp.data.datasets import RawBatch, Sample, network_input, varied_input
 from bodycomp.errors import RunInterruptedError
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.synchronized_norm import SynchronizedNorm

@@ -20,13 +20,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.gray_cache import GrayCache, KnownSlices, note_use
-from bodycomp.data.gray_file import (
+from bodycomp.data.gray_cache import (
     NOT_BLANK,
     SLICE_FACTS,
+    GrayCache,
     GrayFile,
     GrayFileWriter,
+    KnownSlices,
     content_digest,
+    note_use,
 )
 from bodycomp.data.issues import Issue, collect, slice_place, warning
 from bodycomp.data.png import decode_png, read_png

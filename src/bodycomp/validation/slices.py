@@ -12,14 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.data.gray_cache import GrayCache
-from bodycomp.data.gray_file import NOT_BLANK, GrayFile
+from bodycomp.data.gray_cache import NOT_BLANK, GrayCache, GrayFile
 from bodycomp.data.issues import Issue, Place, collect, slice_place, table_place, warning
 from bodycomp.data.layout import PATIENT_COLUMN, SERIES_COLUMN, SPLITS
 from bodycomp.data.manifest import Manifest
 from bodycomp.data.png import read_gray_png
-from bodycomp.data.slice_set import SliceSplit, inspect_slice_split
-from bodycomp.data.table import Table
+from bodycomp.data.slice_set import SliceSplit, Table, inspect_slice_split
 from bodycomp.errors import BodycompError
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_SIZE
 from bodycomp.level_names import check_levels

@@ -15,7 +15,7 @@ from bodycomp import __version__
 from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.data.issues import Issue, count_issues
 from bodycomp.data.layout import SPLITS, images_path, levels_of_columns, masks_path, table_path
-from bodycomp.data.table import read_table
+from bodycomp.data.slice_set import read_table
 from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
 from bodycomp.level_names import check_levels, head_to_feet
 from bodycomp.progress import StepProgress

@@ -1,0 +1,235 @@
+"""The trained networks on slices of a volume: scores of levels, masks on the source pixel grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bodycomp.anatomy import Tissue
+from bodycomp.digests import SHORT
+from bodycomp.errors import ModelError, UsageError
+from bodycomp.imaging.resize import resize_image
+from bodycomp.imaging.square_field import SquareField
+from bodycomp.imaging.volume import Volume
+from bodycomp.networks.checkpoint import Model
+from bodycomp.networks.confidence_calibration import LevelCalibration
+from bodycomp.networks.engine import make_engine
+from bodycomp.networks.names import AUTO_ENGINE
+from bodycomp.progress import Progress, no_progress
+
+
+def batches_of(
+    image: Callable[[int], NDArray[np.float32]], indices: Sequence[int], batch_size: int
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Yield indices and their (batch, 1, row, column) input, made when it is asked for."""
+    for start in range(0, len(indices), batch_size):
+        some = list(indices[start : start + batch_size])
+        yield some, torch.from_numpy(np.stack([image(index) for index in some])[:, None])
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        UsageError: The name is unknown or the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {name!r}", hint="Use auto, cpu or cuda.") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"device {name} is not there: {torch.cuda.device_count()} GPUs are visible",
+            hint="Use --device cpu, or auto to take a GPU only if there is one.",
+        )
+    if device.type not in {"cpu", "cuda", "mps"}:
+        raise UsageError(f"device {name} cannot run the networks", hint="Use auto, cpu or cuda.")
+    return device
+
+
+class NetworkSegmenter:
+    """Labels muscle and fat with a segmentation model.
+
+    Raises:
+        ModelError: The model does something else, or its card names no tissues.
+        UsageError: The device is not there, or the engine does not run this model on it.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: str = "auto",
+        batch_size: int = 4,
+        engine: str = AUTO_ENGINE,
+    ) -> None:
+        card = model.card
+        if card.task != "segmentation" or not card.tissues:
+            raise ModelError(
+                f"expected a segmentation model with tissues, found a {card.task} model with "
+                f"{len(card.tissues)} tissues",
+                hint="Is the slice-selection model in the folder of the segmentation model?",
+            )
+        self.card = card
+        self.tissues: tuple[Tissue, ...] = card.tissues
+        self.digest: str = model.digest[:SHORT]
+        self._preprocessing = card.preprocessing
+        self._engine = make_engine(model.network, resolve_device(device), engine)
+        self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"
+        self._batch_size = batch_size
+
+    @torch.inference_mode()
+    def __call__(
+        self, volume: Volume, slice_indices: Sequence[int], progress: Progress = no_progress
+    ) -> dict[int, NDArray[np.uint8]]:
+        """Return slice index -> (row, column) labels on the source grid.
+
+        Raises:
+            ModelError: The network gave something other than numbers.
+            ImageError: The slices have no ``SquareField``.
+        """
+        field = SquareField.of_volume(volume)
+        masks: dict[int, NDArray[np.uint8]] = {}
+
+        def image(index: int) -> NDArray[np.float32]:
+            return self._preprocessing.from_hu(field.apply(volume.hu[index]))
+
+        for indices, images in batches_of(image, slice_indices, self._batch_size):
+            logits = self._engine.run(images.to(self._engine.device))
+            if not bool(torch.isfinite(logits).all()):
+                raise ModelError(
+                    "the segmentation network gave values that are not numbers",
+                    hint="The weights are damaged or the training diverged; use another model.",
+                )
+            probabilities = torch.softmax(logits, dim=1).cpu().numpy()  # (batch, class, H, W)
+            for index, classes in zip(indices, probabilities, strict=True):
+                labels = labels_at_size(classes, field.shape)
+                masks[index] = np.ascontiguousarray(field.undo(labels))
+            progress("segment", len(masks), len(slice_indices))
+        return masks
+
+
+def labels_at_size(probabilities: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the most probable label of each pixel at ``size``.
+
+    Probabilities are resized before the decision, so that borders do not follow the pixels of the
+    network's grid; a thin layer between two others is not lost as it is with nearest neighbour.
+
+    ``probabilities`` are (class, row, column); class 0 is background.
+    """
+    if probabilities.shape[1:] != size:
+        probabilities = np.stack([resize_image(each, size) for each in probabilities])
+    labels: NDArray[np.uint8] = np.argmax(probabilities, axis=0).astype(np.uint8)
+    return labels
+
+
+DECISIVE: Final = (0.1, 0.9)
+"""Scores between these, within 2.2 scales of a level, decide which slice is chosen. bfloat16 moves
+them by up to 0.005, a tenth of a millimetre or two, so that they are taken again in float32."""
+
+DEFAULT_BATCH_SIZE: Final = 16
+
+
+ImageOf = Callable[[int], NDArray[np.float32]]
+"""Slice index -> (row, column) network input."""
+
+
+class NetworkSliceScorer:
+    """Scores slices for every level of a slice-selection model.
+
+    Raises:
+        ModelError: The model does something else, or its card names no scale.
+        UsageError: The device is not there, or the engine does not run this model on it.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: str = "auto",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        engine: str = AUTO_ENGINE,
+    ) -> None:
+        card = model.card
+        if card.task != "slice_selection" or not card.levels or card.target_scale_mm is None:
+            raise ModelError(
+                f"expected a slice-selection model with levels and a scale, found a {card.task} "
+                f"model with levels {list(card.levels)} and scale {card.target_scale_mm} mm",
+                hint="Is the segmentation model in the folder of the slice-selection model?",
+            )
+        self.card = card
+        self.levels: tuple[str, ...] = card.levels
+        self.scale_mm: float = card.target_scale_mm
+        self.calibrations: Mapping[str, LevelCalibration] = (
+            {} if card.confidence is None else card.confidence.levels
+        )
+        self.digest: str = model.digest[:SHORT]
+        self._preprocessing = card.preprocessing
+        self._engine = make_engine(model.network, resolve_device(device), engine)
+        self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"
+        self._batch_size = batch_size
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        volume: Volume,
+        progress: Progress = no_progress,
+        slice_indices: Sequence[int] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return (slice, level) scores in 0..1 of the slices named, in their order; of all if None.
+
+        Slices are prepared batch by batch. A slice's score does not depend on which others are
+        asked for.
+        """
+        field = SquareField.of_volume(volume)
+        return self._score(
+            lambda index: self._preprocessing.from_hu(field.apply(volume.hu[index])),
+            range(len(volume)) if slice_indices is None else slice_indices,
+            progress,
+        )
+
+    @torch.inference_mode()
+    def score_gray(
+        self,
+        read: Callable[[int], NDArray[np.uint8]],
+        indices: Sequence[int],
+        progress: Progress = no_progress,
+    ) -> NDArray[np.float32]:
+        """Return the same of windowed 8-bit images of any size, as training sets have."""
+        return self._score(
+            lambda index: self._preprocessing.from_gray(read(index)), indices, progress
+        )
+
+    def _score(
+        self, image_of: ImageOf, wanted: Sequence[int], progress: Progress
+    ) -> NDArray[np.float32]:
+        scores = self._run(self._engine.run, image_of, wanted, progress)
+        if not self._engine.is_exact:
+            low, high = DECISIVE
+            decisive = np.flatnonzero(((scores > low) & (scores < high)).any(axis=1))
+            again = [wanted[place] for place in decisive.tolist()]
+            scores[decisive] = self._run(self._engine.run_exactly, image_of, again, no_progress)
+        return scores
+
+    def _run(
+        self,
+        run: Callable[[Tensor], Tensor],
+        image_of: ImageOf,
+        wanted: Sequence[int],
+        progress: Progress,
+    ) -> NDArray[np.float32]:
+        scores = np.empty((len(wanted), len(self.levels)), dtype=np.float32)
+        done = 0
+        for indices, images in batches_of(image_of, wanted, self._batch_size):
+            logits = run(images.to(self._engine.device))
+            scores[done : done + len(indices)] = torch.sigmoid(logits).cpu().numpy()
+            done += len(indices)
+            progress("score", done, len(wanted))
+        return scores

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.phantom.coverage import Coverage, sample_field, sample_range, sample_sampling
 from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.trunk import Trunk
@@ -59,8 +61,16 @@ class ScanParameters:
         )
 
 
-def sample_scan(patient: PatientParameters) -> ScanParameters:
-    """Draw the main series of ``patient``: lower chest or higher to the pelvis, L3 inside."""
+def sample_scan(patient: PatientParameters, coverage: Coverage | None = None) -> ScanParameters:
+    """Draw the main series of ``patient``.
+
+    Args:
+        patient: Who is scanned.
+        coverage: What of the body; None for one of those that hold L3: of standard patients lower
+            chest or higher to the pelvis, of others anything from the abdomen to the whole body.
+    """
+    if coverage is not None or patient.anatomy != "standard":
+        return sample_varied_scan(patient, coverage)
     rng = np.random.default_rng([patient.seed, patient.index, 77])
     curve = SpineCurve(patient)
     middle = Trunk(patient, curve).section(15.0)
@@ -91,6 +101,43 @@ def sample_scan(patient: PatientParameters) -> ScanParameters:
         padding_hu=int(rng.choice([-1024, -2000, -3024, -1000], p=[0.5, 0.15, 0.2, 0.15])),
         noise_seed=int(rng.integers(2**31)),
     )
+
+
+def sample_varied_scan(
+    patient: PatientParameters, coverage: Coverage | None = None
+) -> ScanParameters:
+    """Draw a series as other hospitals make it: any coverage, field and slice distance."""
+    rng = np.random.default_rng([patient.seed, patient.index, 78, patient.anatomy_seed])
+    curve, trunk = _trunk_of(patient)
+    reach = sample_range(rng, curve, patient.height_scale, coverage)
+    step, thickness = sample_sampling(rng, patient.anatomy, reach.top_mm - reach.bottom_mm)
+    field_mm, y = sample_field(rng, reach.coverage, trunk)
+    center = rng.normal(0.0, [9.0, 12.0])
+    loud = 1.0 if patient.anatomy == "varied" else 1.3
+    return ScanParameters(
+        matrix=(512, 512),
+        pixel_spacing_mm=round(field_mm / 512, 6),
+        slice_spacing_mm=step,
+        slice_thickness_mm=thickness,
+        field_centre_mm=(0.0, 0.0),
+        body_offset_mm=(float(center[0]), float(center[1] - y)),
+        z_start_mm=round(reach.bottom_mm, 2),
+        z_end_mm=round(reach.top_mm, 2),
+        kvp=int(rng.choice([80, 100, 120, 140], p=[0.05, 0.25, 0.55, 0.15])),
+        noise_hu=float(
+            np.clip(rng.lognormal(np.log(12.0 * loud), 0.5) * (2.5 / thickness) ** 0.3, 3, 45)
+        ),
+        sharpness=float(rng.uniform(0.0, 1.0)),
+        padding_hu=int(rng.choice([-1024, -2000, -3024, -1000], p=[0.5, 0.15, 0.2, 0.15])),
+        noise_seed=int(rng.integers(2**31)),
+    )
+
+
+@lru_cache(maxsize=2)
+def _trunk_of(patient: PatientParameters) -> tuple[SpineCurve, Trunk]:
+    """Return the patient's spine and trunk (pure; several scans of one patient ask for them)."""
+    curve = SpineCurve(patient)
+    return curve, Trunk(patient, curve)
 
 
 _THICKNESS_SHARE = (0.03, 0.05, 0.07, 0.20, 0.20, 0.10, 0.35)

@@ -13,6 +13,8 @@ from bodycomp.phantom.bones import paint_ribs, paint_shoulder_blades
 from bodycomp.phantom.bowel import Colon, SmallBowel
 from bodycomp.phantom.canvas import Canvas
 from bodycomp.phantom.frame import SliceFrame, trunk_grid
+from bodycomp.phantom.head_neck import NECK_U, HeadNeck
+from bodycomp.phantom.legs import THIGH_U, Legs
 from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.organs import (
     layout_organs,
@@ -61,6 +63,12 @@ class Torso:
         self._small_bowel, self._colon = SmallBowel(patient), Colon(patient)
         self._texture = TissueTexture(patient.anatomy_seed)
         self._arms = self._arm_place()
+        self._ends = None  # of standard patients, trunk contours stand for neck and thighs
+        if patient.anatomy != "standard":
+            self._ends = (
+                HeadNeck(patient, self._curve, self._materials),
+                Legs(patient, self._curve, self._materials, self._trunk.table_y),
+            )
 
     def render_slice(
         self, scan: ScanParameters, z_mm: float
@@ -76,7 +84,12 @@ class Torso:
         section = self._trunk.section(u)
         canvas = self._canvas(scan, section, z_mm)
         paint_table(canvas, self._trunk.table_y, self.patient.rotation_deg)
+        if self._ends is not None and not NECK_U <= u <= THIGH_U:
+            self._ends[u > THIGH_U].paint(canvas, z_mm)
+            return self._expose(canvas, scan, section, z_mm)
         paint_arms(canvas, self.patient, self._materials, u, self._arms)
+        if self._ends is not None:
+            self._ends[0].paint_shoulders(canvas, u, float((section.skin * SIN).max()))
         grid = trunk_grid(canvas, section)
         if grid is not None:
             pitch = self._curve.pitch_mm(u)
@@ -117,6 +130,8 @@ class Torso:
         edge = pixel * 0.5 + 1.25 - 0.75 * scan.sharpness
         canvas = Canvas(body_x, body_y, pixel, edge)
         reach = float(section.skin.max()) + 2.0
+        if not NECK_U <= section.u <= THIGH_U and self._ends is not None:
+            reach = 320.0
         window = canvas.window(section.x, section.y, reach, reach)
         if window is not None:
             x, y = x[window[1]], y[window[0]]

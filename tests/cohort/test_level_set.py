@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bodycomp.cohort.level_set import FINDER_LEVELS, LevelSetOptions, training_slices, write_level_set
+from bodycomp.cohort.level_set import (
+    FINDER_LEVELS,
+    LevelSetOptions,
+    training_slices,
+    write_level_set,
+)
 from bodycomp.data.slice_set import open_slice_split
 
 

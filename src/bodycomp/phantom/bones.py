@@ -62,6 +62,9 @@ def paint_ribs(frame: SliceFrame) -> None:
     if frame.u < 16.5:
         bone, cartilage = _rib_bands(frame)
         middle = frame.section.cavity + np.float32(5.2)
+        if frame.section.variety.spinal is not None:
+            wall = frame.section.fascia - frame.section.cavity
+            middle = frame.section.cavity + np.clip(np.float32(0.5) * wall, 4.2, 5.2)
         cortex, marrow = Ink(materials.cortical + 60), Ink(materials.marrow + 40)
         paint_band(frame, middle, bone, (cortex, marrow))
         soft = Ink(materials.cartilage)

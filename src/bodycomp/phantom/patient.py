@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import PhantomAnatomy
 from bodycomp.phantom.axis_variety import axis_cues
+from bodycomp.phantom.draw import Draw
 
 Sex = Literal["F", "M"]
 ContrastPhase = Literal["none", "arterial", "portal", "late"]
@@ -142,7 +143,7 @@ def sample_patient(
     )
     if anatomy == "standard":
         return patient
-    return replace(patient, **axis_cues(anatomy, patient.anatomy_seed))
+    return _far_from_average(replace(patient, **axis_cues(anatomy, patient.anatomy_seed)))
 
 
 def _normal(rng: np.random.Generator, mean: float, sd: float, low: float, high: float) -> float:
@@ -163,6 +164,37 @@ def _areas(
         float(np.clip(muscle_cm2, 82, 215)),
         float(np.clip(subcutaneous * spread[1], 35, 430)),
         float(np.clip(visceral * spread[2], 14, 350)),
+    )
+
+
+def _far_from_average(patient: PatientParameters) -> PatientParameters:
+    """Return a varied patient: a build from cachexia to the highest obesity, of any muscularity.
+
+    Half of them keep their body-mass index; a third are obese, the rest thin.
+    """
+    rng = np.random.default_rng([patient.anatomy_seed, 11, 1])
+    draw = Draw(rng, held_out=patient.anatomy == "held-out")
+    build, bmi = rng.random(), patient.bmi_kg_m2
+    if build > 0.82:
+        bmi = draw.between(13.5, 19.0)
+    elif build > 0.5:
+        bmi = draw.factor(29.0, 55.0)
+    muscle, subcutaneous, visceral = _areas(rng, patient.sex, patient.age_years, 1700.0, bmi)
+    lean = 0.9 + 0.1 * min((bmi - 14) / 6, 1.0)
+    split = draw.factor(0.6, 1.65)
+    thin = float(np.clip((bmi - 13) / 7, 0.12, 1.0))
+    size = (patient.height_mm / 1700.0) ** 2
+    return replace(
+        patient,
+        bmi_kg_m2=bmi,
+        skeletal_muscle_cm2=float(np.clip(muscle * lean * size * draw.factor(0.7, 1.4), 48, 235)),
+        subcutaneous_fat_cm2=float(
+            np.clip((subcutaneous + 9.0 * max(bmi - 40, 0.0)) * split * thin, 6, 850)
+        ),
+        visceral_fat_cm2=float(np.clip(visceral / split * thin, 5, 480)),
+        muscle_hu=draw.between(26.0, 72.0),
+        muscle_fat_fraction=0.6 * patient.muscle_fat_fraction,
+        fat_droop=draw.between(-1.2, 1.2),
     )
 
 

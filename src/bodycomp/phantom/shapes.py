@@ -88,7 +88,7 @@ def smooth_min(a: Floats, b: Floats, blend_mm: float) -> Floats:
     return -smooth_max(-a, -b, blend_mm)
 
 
-def plateau(value: Floats, low: float, high: float, ramp: float) -> Floats:
+def plateau(value: Floats, low: float, high: float | Floats, ramp: float) -> Floats:
     """Return 1 between ``low`` and ``high``, falling smoothly to 0 over ``ramp`` at both ends."""
     rise = np.clip((value - low) / ramp + 0.5, 0.0, 1.0)
     fall = np.clip((high - value) / ramp + 0.5, 0.0, 1.0)

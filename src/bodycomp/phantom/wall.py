@@ -7,9 +7,11 @@ from typing import Final
 import numpy as np
 
 from bodycomp.anatomy import MUSCLE, SUBCUTANEOUS_FAT
+from bodycomp.phantom.back_muscles import fat_in_pixels, paint_erectors, paint_psoas, paint_quadrati
+from bodycomp.phantom.back_shapes import quadratus_place
 from bodycomp.phantom.canvas import Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.shapes import Floats, knots, presence, superellipse
+from bodycomp.phantom.shapes import DEGREES, Floats, knots, presence, superellipse
 from bodycomp.phantom.trunk import Trunk
 
 # Psoas: place beside and behind the vertebral body centre and half axes, mm at 1700 mm height.
@@ -18,6 +20,10 @@ _PSOAS_X: Final = (22, 27, 33, 39, 44, 48, 53, 60, 68, 76, 84, 92)
 _PSOAS_Y: Final = (8, 6, 4, 1, -2, -6, -24, -48, -72, -92, -100, -100)
 _PSOAS_WIDE: Final = (2, 8, 13, 17.5, 21, 22.5, 22, 20, 18, 18, 18, 16)
 _PSOAS_DEEP: Final = (3, 11, 17, 22, 25, 25, 23, 21, 20, 19, 19, 18)
+
+_RECTUS_DEG: Final = 38.0
+# Shares of fat in muscle below this cannot be seen.
+_SOME_FAT: Final = 0.02
 
 
 def paint_covers(frame: SliceFrame) -> None:
@@ -33,8 +39,15 @@ def paint_covers(frame: SliceFrame) -> None:
     septum = canvas.cover(np.abs(radius - middle) - np.float32(0.25)) * np.float32(0.35)
     septum *= 1 + canvas.grain.reshape(-1).take(flat)
     canvas.tint_flat(flat, np.clip(septum, 0.0, 0.6), -20.0)
+    streaks = section.variety.skin.streaks_at(section.u, section.navel_u)
+    if streaks is not None:
+        fibrous = streaks.take(angle) * cover * (0.7 + 0.3 * canvas.grain.reshape(-1).take(flat))
+        canvas.tint_flat(flat, np.clip(fibrous, 0.0, 0.9), 30.0)
     canvas.fill(grid.window, grid.fascia[grid.window], Ink(fat_hu + 12.0))
-    sheath = canvas.cover(np.abs(radius - section.fascia.take(angle)) - np.float32(0.5))
+    half = section.variety.skin.sheath_at()
+    if isinstance(half, np.ndarray):
+        half = half.take(angle)
+    sheath = canvas.cover(np.abs(radius - section.fascia.take(angle)) - half)
     canvas.tint_flat(flat, sheath * np.float32(0.8), 25.0)
 
 
@@ -48,6 +61,10 @@ def paint_sheets(frame: SliceFrame) -> None:
         part = canvas.cover(np.abs(radius - middle.take(angle)) - half.take(angle))
         part *= np.clip(half * 1.5 - 0.6, 0.0, 1.0).take(angle)
         np.maximum(cover, part, out=cover)
+    flank, rectus = frame.section.variety.flank.fat, frame.section.variety.rectus.fat
+    if max(flank, rectus) > _SOME_FAT:
+        share = np.where(DEGREES < _RECTUS_DEG, np.float32(rectus), np.float32(flank))
+        cover *= 1 - fat_in_pixels(canvas, wall.flat, share.take(angle))
     canvas.fill_flat(wall.flat, cover, Ink(frame.materials.muscle, MUSCLE.label))
 
 
@@ -73,6 +90,10 @@ def paint_band(frame: SliceFrame, middle: Floats, half: Floats, inks: tuple[Ink,
 
 def paint_back_muscles(frame: SliceFrame, trunk: Trunk) -> None:
     """Paint erector spinae and multifidus inside the fascia."""
+    muscles = frame.section.variety.spinal
+    if muscles is not None:
+        paint_erectors(frame, muscles, frame.section.erectors)
+        return
     ink = Ink(frame.materials.muscle, MUSCLE.label)
     x, y = frame.section.spine_x, frame.section.spine_y
     for side in (-1.0, 1.0):
@@ -94,18 +115,18 @@ def paint_psoas_and_quadratus(frame: SliceFrame, shift_u: float) -> None:
     part = presence(u, 12.5, 30.0, max(frame.ramp, 0.3))
     out = knots(u, _PSOAS_U, _PSOAS_X) * frame.scale + 0.35 * (wide - wide / frame.muscle**0.8)
     back = knots(u, _PSOAS_U, _PSOAS_Y) * frame.scale
+    turn = knots(u, (13, 16, 19), (12.0, 18.0, -20.0))
+    shown = presence(u, 12.4, frame.patient.iliac_crest_level + 0.6, max(frame.ramp, 0.3))
+    muscles = frame.section.variety.spinal
+    if muscles is not None:
+        paint_psoas(frame, muscles, (out, back, wide, deep), turn, part)
+        paint_quadrati(frame, shown)
+        return
+    middle, behind, flat, thin = quadratus_place(u, frame.scale, size)
     for side in (-1.0, 1.0):
-        turn = side * knots(u, (13, 16, 19), (12.0, 18.0, -20.0))
-        psoas = Ellipse(x0 + side * out, y0 + back, wide, deep, turn)
+        psoas = Ellipse(x0 + side * out, y0 + back, wide, deep, side * turn)
         frame.canvas.ellipse(psoas, ink, 0.0, part)
-        flat = knots(u, (12.3, 13, 14, 15, 16, 16.6), (9, 14, 18, 22, 25, 24)) * size
-        thin = knots(u, (12.3, 13, 14, 15, 16, 16.6), (3.5, 5, 6.5, 8, 8.5, 6)) * size
-        middle = knots(u, (12.3, 13, 15, 16.6), (46, 52, 64, 74)) * frame.scale
-        quadratus = Ellipse(
-            x0 + side * middle, y0 + knots(u, (12.3, 15, 16.6), (28, 33, 33)) * frame.scale,
-            flat, thin, side * 14.0,
-        )  # fmt: skip
-        shown = presence(u, 12.4, frame.patient.iliac_crest_level + 0.6, max(frame.ramp, 0.3))
+        quadratus = Ellipse(x0 + side * middle, y0 + behind, flat, thin, side * 14.0)
         frame.canvas.ellipse(quadratus, ink, 0.0, shown)
 
 

@@ -11,10 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from bodycomp.phantom.draw import Pair
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import BIN_WIDTH, COS, DEGREES, SIN, THETA, Floats, knots, plateau
+from bodycomp.phantom.wall_variety import (
+    FlankVariety,
+    RectusVariety,
+    SkinVariety,
+    WallVariety,
+    by_side,
+)
 
 WING_ROOM_MM = 10.0
 """Thickness of the wall kept free for an iliac wing."""
@@ -61,7 +70,7 @@ def wing_at(below_crest: float, scale: float, ahead_mm: float) -> Wing:
 
 
 def sheet_thickness(
-    u: float, crest: float, cavity: Floats
+    u: float, crest: float, cavity: Floats, variety: WallVariety
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Thickness in mm of the inner, middle and outer sheet, and where fat parts them (0..1)."""
     step = np.hypot(cavity, np.gradient(cavity, THETA)) * BIN_WIDTH
@@ -72,11 +81,17 @@ def sheet_thickness(
     chest = (1 - abdomen) * (1.0 if u > 1 else 0.6)
     edge = knots(u, (10, 12, 15, 17, 20, 22.5), (58, 64, 62, 56, 42, 28))
     line = knots(u, (12, 15, 16.5, 18), (6.5, 6, 3, 2))
-    rectus = plateau(arc, line, edge, 7)
+    edge = edge * variety.rectus.width
+    rectus = _rectus(arc, edge, line, variety.rectus, u)
     rectus = rectus * knots(u, (8.5, 10.5, 13, 17, 22.5, 24), (0, 5, 8.5, 10, 13, 0))
-    flank = plateau(arc, edge + 11, 1e4, 24) * plateau(DEGREES, -1e4, 140, 24)
-    flank = flank * abdomen * (1 - pelvis * plateau(DEGREES, 75, 181, 30))
-    flank = flank * knots(u, (13, 15, 17, 19, 21), (0.85, 1.0, 0.9, 0.6, 0.3))
+    upper = knots(u, (13.4, 15), (variety.flank.upper, 1.0))
+    along = plateau(arc, edge + variety.flank.start_mm, 1e4, variety.flank.start_ramp_mm)
+    sheets: list[Floats] = []
+    for stop, size in zip(variety.flank.stop_deg, variety.flank.size, strict=True):
+        flank = along * _run_out(stop, variety.flank)
+        flank = flank * abdomen * (1 - pelvis * plateau(DEGREES, 75, 181, 30))
+        flank = flank * knots(u, (13, 15, 17, 19, 21), (0.85, 1.0, 0.9, 0.6, 0.3))
+        sheets.append(flank * np.float32(size * upper))
     ribs = chest * (9.5 + 0 * DEGREES) * plateau(DEGREES, 8, 1e4, 6)
     iliacus = pelvis * plateau(DEGREES, 62, 138, 24) * knots(u, (17, 18, 20, 22), (8, 13, 14, 12))
     wing = plateau(DEGREES, 58, 150, 12) * pelvis * WING_ROOM_MM
@@ -84,22 +99,44 @@ def sheet_thickness(
     medius = medius * knots(u, (16.5, 18, 20, 22, 24), (2, 20, 36, 34, 30))
     maximus = pelvis * plateau(DEGREES, 112, 171, 22)
     maximus = maximus * knots(u, (17, 18.5, 20, 22, 25), (0, 12, 26, 36, 32))
-    inner = 4.5 * flank + iliacus + wing + rectus + 0.5 * ribs
-    middle = 9.0 * flank + medius + 0.5 * ribs
-    outer = 7.5 * flank + maximus + _chest_muscles(u) * (1 - pelvis)
+    inner = 4.5 * sheets[0] + iliacus + wing + rectus + 0.5 * ribs
+    middle = 9.0 * sheets[1] + medius + 0.5 * ribs
+    chest_muscles = _chest_muscles(u, variety.flank.latissimus)
+    outer = 7.5 * sheets[2] + maximus + chest_muscles * (1 - pelvis)
     apart = np.maximum(
-        flank, np.maximum(np.minimum(_chest_muscles(u) / 5, 1), pelvis * (DEGREES > 60))
+        np.minimum(sheets[1], 1),
+        np.maximum(np.minimum(chest_muscles / 5, 1), pelvis * (DEGREES > 60)),
     )
     apart = gaussian_filter1d(apart.astype(np.float32), 6, mode="wrap")
     inner, middle, outer = (sheet.astype(np.float32) for sheet in (inner, middle, outer))
     return inner, middle, outer, apart
 
 
-def _chest_muscles(u: float) -> Floats:
+def _run_out(stop_deg: Pair, flank: FlankVariety) -> Floats:
+    """Share of a flank muscle's thickness over the angle, where it ends behind."""
+    share = plateau(DEGREES, -1e4, by_side(stop_deg), flank.taper_deg)
+    return share if flank.power == 1.0 else share ** np.float32(flank.power)
+
+
+def _rectus(
+    arc: NDArray[np.floating], edge: float, line: float, rectus: RectusVariety, u: float
+) -> NDArray[np.floating]:
+    """Share of the rectus' thickness along the wall, from the linea alba to its edge."""
+    line = max(line + rectus.linea_at(u), 0.8)
+    edge = max(edge, line + 14.0)
+    share = plateau(arc, line, edge, 7)
+    if rectus.lens:
+        off = np.clip((arc - (line + edge) / 2) / (0.5 * (edge - line)), -1.0, 1.0)
+        share = share * (1 + 0.25 * rectus.lens - rectus.lens * off * off)
+    return share * rectus.thickness_at(u)
+
+
+def _chest_muscles(u: float, latissimus: float) -> Floats:
     """Thickness in mm of pectorals, serratus, latissimus and trapezius over the angle."""
     pectoral = plateau(DEGREES, 14, 78, 20) * knots(u, (1, 3, 5, 7, 8.2), (8, 19, 15, 6, 0))
     serratus = plateau(DEGREES, 66, 116, 20) * knots(u, (3, 5, 9, 12, 13), (4, 9, 9, 5, 0))
     lat = plateau(DEGREES, 108, 146, 18) * knots(u, (3, 5, 8, 11, 13.5, 15), (12, 16, 13, 9, 5, 0))
+    lat = lat * np.float32(latissimus)
     trapezius = plateau(DEGREES, 148, 177, 10) * knots(u, (0, 3, 7, 10.5, 12), (12, 9, 6, 4, 0))
     return np.asarray(pectoral + serratus + lat + trapezius + 0 * SIN, dtype=np.float32)
 
@@ -132,10 +169,14 @@ def fat_thickness_mm(u: float, patient: PatientParameters, mean_mm: float) -> Fl
     return np.asarray(np.maximum(fat, 1.5), dtype=np.float32)
 
 
-def skin_dents_mm(u: float, navel_u: float, fat: Floats) -> Floats:
-    """Return how deep the skin is drawn in at the navel and between the buttocks, in mm."""
-    depth = np.exp(-(((u - navel_u) / 0.16) ** 2)) * 0.85
-    notch = depth * fat * np.exp(-((THETA / 0.045) ** 2))
+def skin_dents_mm(u: float, navel_u: float, fat: Floats, skin: SkinVariety) -> Floats:
+    """Return how deep the skin is drawn in at navel, folds and between the buttocks, in mm."""
+    depth = np.exp(-(((u - navel_u) / 0.16) ** 2)) * 0.85 * skin.navel[1]
+    notch = depth * fat * np.exp(-((THETA / (0.045 * skin.navel[0])) ** 2))
     crease = 3.0 * knots(u, (8, 12, 19, 20.5, 23), (0, 0, 1, 8, 14))
     valley = crease * np.exp(-(((DEGREES - 180) / 5.0) ** 2))
-    return np.asarray(notch + valley, dtype=np.float32)
+    dents = notch + valley
+    for furrow in skin.creases:
+        if furrow.reaches(u):
+            dents = dents + np.float32(furrow.depth) * furrow.profile_at(u) * fat
+    return np.asarray(dents, dtype=np.float32)

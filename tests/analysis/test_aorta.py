@@ -15,7 +15,8 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE
 from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import find_series
 from bodycomp.imaging.orientation import OrientationTransform
-from bodycomp.phantom.patient import materials_of, sample_patient
+from bodycomp.phantom.materials import materials_of
+from bodycomp.phantom.patient import sample_patient
 from bodycomp.phantom.scan import sample_scan
 from bodycomp.phantom.torso import Torso
 from bodycomp.subject import Subject

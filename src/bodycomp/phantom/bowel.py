@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.phantom.bowel_fill import BowelFill, draw_colon, draw_small_bowel
 from bodycomp.phantom.canvas import Capsule, Ink, Window
+from bodycomp.phantom.content_variety import BowelContent, ContentVariety
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, knots
@@ -20,7 +22,10 @@ _CONTENTS: tuple[Content, ...] = ("fluid", "gas", "stool")
 
 @dataclass(frozen=True)
 class BowelPiece:
-    """A piece of bowel in the slice; lengths in mm, ``taper``: relative radius of the far end."""
+    """A piece of bowel in the slice; lengths in mm, ``taper``: relative radius of the far end.
+
+    In varied patients ``fill`` says what it holds, and ``content`` and ``gas_share`` do not count.
+    """
 
     x0: float
     y0: float
@@ -31,29 +36,42 @@ class BowelPiece:
     wall: float
     content: Content
     gas_share: float
+    fill: BowelFill | None = None
 
 
 def paint_bowel(frame: SliceFrame, pieces: Sequence[BowelPiece], inside: Floats) -> None:
     """Paint pieces of bowel that open into one another: first their walls, then their content."""
-    canvas, ink = frame.canvas, Ink(frame.materials.bowel_wall, 0, 2.0)
+    canvas, usual = frame.canvas, Ink(frame.materials.bowel_wall, 0, 2.0)
     found = []
     for piece in pieces:
         radius = piece.radius
+        ink = usual if piece.fill is None else Ink(usual.hu + piece.fill.wall_shift_hu, 0, 3.0)
         shape = Capsule(piece.x0, piece.y0, piece.x1, piece.y1, radius, radius * piece.taper)
         seen = canvas.capsule_distance(shape)
         if seen is not None:
             window, distance = seen
+            if piece.fill is not None:
+                distance += np.float32(piece.fill.rough_mm) * canvas.blotch[window]
             canvas.fill(window, canvas.cover(distance) * inside[window], ink)
             found.append((piece, window, distance))
     for piece, window, distance in found:
         if piece.radius > piece.wall + 1.5:
             cover = canvas.cover(distance + np.float32(piece.wall)) * inside[window]
-            canvas.fill(window, cover, ink, _content_hu(frame, piece, window))
+            inner = -distance - np.float32(piece.wall)
+            canvas.fill(window, cover, usual, _content_hu(frame, piece, window, inner))
 
 
-def _content_hu(frame: SliceFrame, piece: BowelPiece, window: Window) -> Floats:
-    """Return HU of the content: gas collects in front, stool is mottled with bubbles."""
+def _content_hu(frame: SliceFrame, piece: BowelPiece, window: Window, inner: Floats) -> Floats:
+    """Return HU of the content: gas collects in front, stool is mottled with bubbles.
+
+    ``inner`` is how far (mm) each pixel lies inside the wall.
+    """
     canvas, materials = frame.canvas, frame.materials
+    if piece.fill is not None:
+        reach = piece.radius - piece.wall
+        span = min(piece.y0, piece.y1) - reach, max(piece.y0, piece.y1) + reach
+        wall_hu = materials.bowel_wall + piece.fill.wall_shift_hu
+        return piece.fill.hu(canvas, window, inner, span, wall_hu)
     grain, blotch = canvas.grain[window], canvas.blotch[window]
     if piece.content == "stool":
         bubbles = np.clip((grain + 0.3 * blotch - 0.8) * 1.6, 0.0, 1.0)
@@ -74,8 +92,10 @@ def _content_hu(frame: SliceFrame, piece: BowelPiece, window: Window) -> Floats:
 class SmallBowel:
     """Immutable set of small bowel loops of one patient, each a short sausage in space."""
 
-    def __init__(self, patient: PatientParameters, count: int = 185) -> None:
+    def __init__(self, patient: PatientParameters, content: ContentVariety) -> None:
         rng = np.random.default_rng([patient.anatomy_seed, 6])
+        varied = content.bowel
+        count = 185 if varied is None else round(185 * varied.loops)
         angle = rng.uniform(-np.pi, np.pi, count)
         reach = np.sqrt(rng.uniform(0, 1, count)) * 0.82
         self._x: NDArray[np.float64] = reach * np.sin(angle) + 0.05
@@ -88,6 +108,13 @@ class SmallBowel:
         gas = 0.35 * patient.bowel_gas
         self._content = [_CONTENTS[int(c)] for c in rng.choice(2, count, p=[1 - gas, gas])]
         self._share: NDArray[np.float64] = rng.uniform(0, 1, count)
+        self._fill: list[BowelFill] = []
+        self._wall_mm, self._reach = 1.8, 1.0
+        if varied is not None:
+            self._radius_mm *= varied.calibre
+            self._wall_mm, self._reach = varied.wall_mm, varied.reach / 0.82
+            own = np.random.default_rng([content.seed, 6])
+            self._fill = [draw_small_bowel(own, varied, gas) for _ in range(count)]
 
     def paint(self, frame: SliceFrame, inside: Floats) -> None:
         """Paint the loops that the slice cuts, from the back to the front."""
@@ -98,15 +125,16 @@ class SmallBowel:
         for k in np.flatnonzero(np.abs(zeta) < 0.97):
             size = float(np.sqrt(1 - zeta[k] ** 2))
             wide = min(section.half_width, 150 * scale) - 8
-            x = section.x + wide * self._x[k]
-            y = section.y - section.front * 0.33 - section.front * 0.62 * self._y[k]
+            x = section.x + wide * self._reach * self._x[k]
+            y = section.y - section.front * 0.33 - section.front * 0.62 * self._reach * self._y[k]
             run = float(self._run_mm[k]) * scale * size
             dx, dy = run * np.cos(self._turn[k]), run * np.sin(self._turn[k])
             piece = BowelPiece(
                 *(float(x - dx), float(y - dy), float(x + dx), float(y + dy)),
                 float(self._radius_mm[k]) * scale * size,
-                0.6 + 0.5 * float(self._share[k]), 1.8, self._content[k],
+                0.6 + 0.5 * float(self._share[k]), self._wall_mm, self._content[k],
                 max(0.0, 1.6 * float(self._share[k]) - 1.1),
+                self._fill[k] if self._fill else None,
             )  # fmt: skip
             paint_bowel(frame, [piece], inside)
 
@@ -114,7 +142,7 @@ class SmallBowel:
 class Colon:
     """Immutable course of the colon of one patient."""
 
-    def __init__(self, patient: PatientParameters) -> None:
+    def __init__(self, patient: PatientParameters, content: ContentVariety) -> None:
         rng = np.random.default_rng([patient.anatomy_seed, 7])
         self._gas = patient.bowel_gas
         self._phase: NDArray[np.float64] = rng.uniform(0, 6.28, 4)
@@ -126,6 +154,22 @@ class Colon:
         self._cross_mm = float(rng.uniform(17, 25))
         self._full = rng.uniform(0, 1, 24)
         self._sigmoid = rng.uniform(-1, 1, (14, 3))
+        self._fill: list[BowelFill] = []
+        self._bow, self._wall_mm = 0.0, 2.4
+        if content.bowel is not None:
+            self._vary(content.bowel, np.random.default_rng([content.seed, 7]))
+
+    def _vary(self, varied: BowelContent, rng: np.random.Generator) -> None:
+        self._right_mm *= float(rng.uniform(0.5, 1.1))
+        self._left_mm *= float(rng.uniform(0.5, 1.4))
+        self._cross_mm *= float(rng.uniform(0.5, 1.2))
+        self._bow, self._wall_mm = float(rng.uniform(-0.25, 0.3)), varied.wall_mm + 0.4
+        self._sag += float(rng.uniform(-0.5, 1.5))
+        self._fill = [draw_colon(rng, varied, self._gas) for _ in range(24)]
+
+    def _fill_at(self, place: float) -> BowelFill | None:
+        """What the colon holds at ``place``; it changes from one haustrum to the next."""
+        return self._fill[int(place) % 24] if self._fill else None
 
     def _content(self, k: int) -> tuple[Content, float]:
         draw = float(self._full[k % 24])
@@ -156,7 +200,10 @@ class Colon:
         x = section.x - side + 28 * frame.scale
         y = section.y + section.back * knots(u, (13, 15, 17, 18.7), (0.0, 0.02, -0.35, -0.7))
         share = self._gas_in_front(u, 2)
-        piece = BowelPiece(x - 3, y - 4, x + 3, y + 4, radius, 1.0, 2.4, "stool", share)
+        fill = self._fill_at(1.7 * u)
+        piece = BowelPiece(
+            x - 3, y - 4, x + 3, y + 4, radius, 1.0, self._wall_mm, "stool", share, fill
+        )
         paint_bowel(frame, [piece], inside)
 
     def _paint_descending(self, frame: SliceFrame, inside: Floats) -> None:
@@ -169,7 +216,8 @@ class Colon:
         x = section.x + side - 20 * frame.scale
         y = section.y + section.back * knots(u, (12, 15, 17, 18.2), (0.15, 0.35, -0.05, -0.4))
         share = self._gas_in_front(u, 3)
-        piece = BowelPiece(x, y - 2, x, y + 2, radius, 1.0, 2.6, "stool", share)
+        fill, wall = self._fill_at(11 + 1.7 * u), self._wall_mm + 0.2
+        piece = BowelPiece(x, y - 2, x, y + 2, radius, 1.0, wall, "stool", share, fill)
         paint_bowel(frame, [piece], inside)
 
     def _paint_transverse(self, frame: SliceFrame, inside: Floats) -> None:
@@ -185,11 +233,12 @@ class Colon:
                 continue
             cut = float(radius * np.sqrt(1 - off * off))
             x = section.x + section.half_width * (-0.72 + 1.44 * t)
-            bow = 0.62 + 0.5 * t * (1 - t)
+            bow = 0.62 + self._bow + 0.5 * t * (1 - t)
             y = section.y - section.front * bow + 6
             content, _ = self._content(14 + k // 3)
             x, y = float(x), float(y)
-            pieces.append(BowelPiece(x - 4, y, x + 4, y, cut, 1.0, 2.2, content, 1.0))
+            fill, wall = self._fill_at(8 + k / 3), self._wall_mm - 0.2
+            pieces.append(BowelPiece(x - 4, y, x + 4, y, cut, 1.0, wall, content, 1.0, fill))
         paint_bowel(frame, pieces, inside)
 
     def _paint_sigmoid(self, frame: SliceFrame, inside: Floats) -> None:
@@ -202,5 +251,6 @@ class Colon:
                 x = float(section.x + section.half_width * (0.45 * a + 0.2))
                 y = float(section.y + section.front * 0.5 * b)
                 content, share = self._content(k)
-                pieces.append(BowelPiece(x - 5, y, x + 5, y, cut, 1.0, 2.6, content, share))
+                fill, wall = self._fill_at(k), self._wall_mm + 0.2
+                pieces.append(BowelPiece(x - 5, y, x + 5, y, cut, 1.0, wall, content, share, fill))
         paint_bowel(frame, pieces, inside)

@@ -81,6 +81,7 @@ class Canvas:
         columns, rows = x.shape[1], x.shape[0]
         mid = (rows // 2, columns // 2)
         self._origin = (float(x[mid]), float(y[mid]), mid)
+        self._slack_mm = 0.0
         self._cos = float(x[0, -1] - x[0, 0]) / (columns - 1)
         self._sin = float(y[0, -1] - y[0, 0]) / (columns - 1)
 
@@ -97,7 +98,14 @@ class Canvas:
         turned = Canvas(turned_x, turned_y, self.pixel_mm, self.edge_mm)
         turned.hu, turned.labels = self.hu, self.labels
         turned.grain, turned.blotch = self.grain, self.blotch
+        turned._slack_mm = 2 * self._slack_mm
         return turned
+
+    def warp(self, window: Window, shift_x: Floats, shift_y: Floats, most_mm: float) -> None:
+        """Bend all that will be painted: move each pixel's position by up to ``most_mm``."""
+        self.x[window] += shift_x
+        self.y[window] += shift_y
+        self._slack_mm = most_mm
 
     def window(self, x: float, y: float, reach_x: float, reach_y: float) -> Window | None:
         """Return the pixels within ``reach`` of (x, y), or None if outside of the image."""
@@ -107,6 +115,7 @@ class Canvas:
         column = column0 + (dx * self._cos + dy * self._sin) / squared
         row = row0 + (dy * self._cos - dx * self._sin) / squared
         cos, sin = abs(self._cos) / squared, abs(self._sin) / squared
+        reach_x, reach_y = reach_x + self._slack_mm, reach_y + self._slack_mm
         wide = reach_x * cos + reach_y * sin + 2
         high = reach_y * cos + reach_x * sin + 2
         rows = slice(max(int(row - high), 0), max(min(int(row + high) + 2, self.x.shape[0]), 0))

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.phantom.canvas import Canvas, Window
+from bodycomp.phantom.content_variety import ContentVariety
 from bodycomp.phantom.levels import SpineCurve
-from bodycomp.phantom.patient import Materials, PatientParameters
+from bodycomp.phantom.materials import Materials
+from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, angle_index
 from bodycomp.phantom.trunk import TrunkSection
 
@@ -82,6 +84,7 @@ class SliceFrame:
         pitch_mm: Height of one vertebra with its disc here.
         ramp: Length, in vertebrae, over which a structure that ends along z fades.
         muscle: Size of this patient's muscles relative to the average.
+        content: How content and surroundings differ from the standard patient's.
     """
 
     canvas: Canvas
@@ -96,6 +99,7 @@ class SliceFrame:
     pitch_mm: float
     ramp: float
     muscle: float
+    content: ContentVariety
 
     @property
     def scale(self) -> float:

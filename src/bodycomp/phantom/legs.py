@@ -12,7 +12,8 @@ import numpy as np
 
 from bodycomp.phantom.canvas import Canvas, Capsule, Ellipse, Ink
 from bodycomp.phantom.levels import SpineCurve
-from bodycomp.phantom.patient import Materials, PatientParameters
+from bodycomp.phantom.materials import Materials
+from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import knots, presence
 
 THIGH_U: Final = 24.7

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bodycomp.phantom.canvas import Canvas, Ellipse, Ink
-from bodycomp.phantom.patient import Materials, PatientParameters
+from bodycomp.phantom.materials import Materials
+from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, knots
 
 

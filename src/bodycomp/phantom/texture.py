@@ -21,7 +21,7 @@ _TILE: Final = 512
 _NOISE_TILE: Final = 768
 
 
-def _field(rng: np.random.Generator, size: int, sigma: tuple[float, float]) -> Floats:
+def periodic_field(rng: np.random.Generator, size: int, sigma: tuple[float, float]) -> Floats:
     """Return a periodic field of unit variance with Gaussian correlation of ``sigma`` pixels."""
     white = rng.standard_normal((size, size), dtype=np.float32)
     smooth = gaussian_filter(white, sigma, mode="wrap")
@@ -35,10 +35,10 @@ class TissueTexture:
 
     def __init__(self, anatomy_seed: int) -> None:
         rng = np.random.default_rng([anatomy_seed, 8])
-        self._fine = _field(rng, _TILE, (2.0, 2.0))
-        self._fine_z = _field(rng, _TILE, (2.0, 2.0))
-        self._coarse = _field(rng, _TILE, (5.0, 11.0))
-        self._coarse_z = _field(rng, _TILE, (6.0, 9.0))
+        self._fine = periodic_field(rng, _TILE, (2.0, 2.0))
+        self._fine_z = periodic_field(rng, _TILE, (2.0, 2.0))
+        self._coarse = periodic_field(rng, _TILE, (5.0, 11.0))
+        self._coarse_z = periodic_field(rng, _TILE, (6.0, 9.0))
 
     def fine(self, x_mm: Positions, y_mm: Positions, z_mm: float) -> Floats:
         """Return the fine texture (about 3 mm) for columns at ``x_mm`` and rows at ``y_mm``."""
@@ -67,10 +67,10 @@ def _noise_tiles(seed: int, sharpness: float) -> tuple[Floats, Floats]:
     """Return the grainy and the streaky noise tile of one scan (pure, kept for reuse)."""
     rng = np.random.default_rng([seed, 9])
     sigma = 1.15 - 0.65 * sharpness
-    grain = _field(rng, _NOISE_TILE, (sigma, sigma))
-    broad = _field(rng, _NOISE_TILE, (sigma * 3, sigma * 3))
+    grain = periodic_field(rng, _NOISE_TILE, (sigma, sigma))
+    broad = periodic_field(rng, _NOISE_TILE, (sigma * 3, sigma * 3))
     grain = grain - np.float32(0.35 * sharpness) * broad
-    streak = _field(rng, _NOISE_TILE, (0.8, 9.0))
+    streak = periodic_field(rng, _NOISE_TILE, (0.8, 9.0))
     grain /= grain.std()
     for tile in (grain, streak):
         tile.setflags(write=False)

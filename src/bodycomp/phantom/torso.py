@@ -7,15 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import MUSCLE
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom.bones import paint_ribs, paint_shoulder_blades
 from bodycomp.phantom.bowel import Colon, SmallBowel
 from bodycomp.phantom.canvas import Canvas
+from bodycomp.phantom.content_variety import sample_content
+from bodycomp.phantom.fat_content import paint_fat_content
 from bodycomp.phantom.frame import SliceFrame, trunk_grid
 from bodycomp.phantom.head_neck import NECK_U, HeadNeck
 from bodycomp.phantom.legs import THIGH_U, Legs
 from bodycomp.phantom.levels import SpineCurve
+from bodycomp.phantom.materials import materials_of
+from bodycomp.phantom.muscle_content import grain_muscle
 from bodycomp.phantom.organs import (
     layout_organs,
     paint_kidneys,
@@ -25,14 +28,16 @@ from bodycomp.phantom.organs import (
     paint_stomach,
     paint_ureters,
 )
-from bodycomp.phantom.patient import PatientParameters, materials_of
+from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.pelvis import paint_pelvic_organs, paint_pelvis
 from bodycomp.phantom.scan import ScanParameters
+from bodycomp.phantom.scanner import dark_bands, kernel_noise, shade
 from bodycomp.phantom.shapes import SIN, Floats, knots
 from bodycomp.phantom.spine import paint_spine
 from bodycomp.phantom.surroundings import paint_arms, paint_table
-from bodycomp.phantom.texture import TissueTexture, scanner_noise
+from bodycomp.phantom.texture import scanner_noise
 from bodycomp.phantom.thorax import paint_cavity, paint_mediastinum
+from bodycomp.phantom.tissue_texture import tissue_texture
 from bodycomp.phantom.trunk import Trunk, TrunkSection
 from bodycomp.phantom.vessels import Mesentery, paint_great_vessels
 from bodycomp.phantom.wall import (
@@ -57,11 +62,13 @@ class Torso:
         self._curve = SpineCurve(patient)
         self.level_z_mm: Mapping[str, float] = self._curve.level_z_mm
         self._trunk = Trunk(patient, self._curve)
-        self._materials = materials_of(patient)
+        self._content = sample_content(patient)
+        self._materials = materials_of(patient, self._content)
         self._organs = layout_organs(patient)
-        self._mesentery = Mesentery(patient)
-        self._small_bowel, self._colon = SmallBowel(patient), Colon(patient)
-        self._texture = TissueTexture(patient.anatomy_seed)
+        self._mesentery = Mesentery(patient, self._content)
+        self._small_bowel = SmallBowel(patient, self._content)
+        self._colon = Colon(patient, self._content)
+        self._texture = tissue_texture(patient, self._content)
         self._arms = self._arm_place()
         self._ends = None  # of standard patients, trunk contours stand for neck and thighs
         if patient.anatomy != "standard":
@@ -96,7 +103,7 @@ class Torso:
             frame = SliceFrame(
                 canvas, grid, section, self.patient, self._curve, self._materials,
                 z_mm, u, scan.slice_thickness_mm, pitch, max(0.07, scan.slice_thickness_mm / pitch),
-                self._trunk.muscle,
+                self._trunk.muscle, self._content,
             )  # fmt: skip
             self._paint_trunk(frame)
         return self._expose(canvas, scan, section, z_mm)
@@ -137,6 +144,7 @@ class Torso:
             x, y = x[window[1]], y[window[0]]
             canvas.grain[window] = self._texture.fine(x, y, z_mm)
             canvas.blotch[window] = self._texture.coarse(x, y, z_mm)
+            self._texture.bend(canvas, window, x, y, z_mm)
         return canvas
 
     def _paint_trunk(self, frame: SliceFrame) -> None:
@@ -151,11 +159,12 @@ class Torso:
         if frame.u > 7:
             self._paint_abdomen(frame, inside)
         paint_psoas_and_quadratus(frame, self._organs.psoas_shift_u)
-        self._grain_muscle(frame)
+        grain_muscle(frame)
         paint_great_vessels(frame, self._organs.aortic_fork_u)
         paint_ribs(frame)
         paint_pelvis(frame)
         paint_spine(frame)
+        paint_fat_content(frame)
 
     def _paint_abdomen(self, frame: SliceFrame, inside: Floats) -> None:
         paint_crura(frame)
@@ -170,37 +179,16 @@ class Torso:
         self._colon.paint(frame, inside)
         paint_ureters(frame)
 
-    def _grain_muscle(self, frame: SliceFrame) -> None:
-        """Marble the muscle with streaks of fat, more in the back and by the patient's share."""
-        canvas = frame.canvas
-        labels = canvas.labels.reshape(-1)
-        flat = np.flatnonzero(labels == MUSCLE.label)
-        coarse, fine = canvas.blotch.reshape(-1).take(flat), canvas.grain.reshape(-1).take(flat)
-        behind = canvas.y.reshape(-1).take(flat) - np.float32(frame.section.spine_y + 20)
-        share = self.patient.muscle_fat_fraction * (0.5 + 1.1 * np.clip(behind / 30, 0, 1))
-        streak = np.clip(
-            1.15 - np.abs(coarse + 0.35 * fine - 0.3) / (0.03 + 1.5 * share), 0.0, 0.75
-        )
-        streak *= np.clip(0.15 + 5 * share + 1.2 * fine, 0.0, 1.0)
-        hu = canvas.hu.reshape(-1)
-        before = hu.take(flat) + 3.0 * fine + 2.0 * coarse
-        hu[flat] = before + streak * (self._materials.fat + 15 - before)
-        labels[flat[streak >= 0.5]] = 0
-
     def _expose(
         self, canvas: Canvas, scan: ScanParameters, section: TrunkSection, z_mm: float
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
         """Add noise, round to integers and blank what is outside the round field of view."""
-        size = section.skin.mean() / 160.0
-        wide = float(np.clip(section.half_width * 2 / 400.0, 0, 0.4))
-        streaky = wide * 0.35 + 0.35 * knots(section.u, (1, 3.5, 18, 20), (1, 0, 0, 1))
-        if not self.patient.arms_up:
-            streaky = min(streaky + 0.15, 0.8)
-        noise = scanner_noise(scan.noise_seed, scan.sharpness, z_mm, scan.matrix, streaky)
         rows, columns = scan.matrix
         across = np.square(np.arange(columns, dtype=np.float32) - (columns - 1) / 2)
         down = np.square(np.arange(rows, dtype=np.float32) - (rows - 1) / 2)
         away = np.add.outer(down, across)
+        size = section.skin.mean() / 160.0
+        noise = self._noise(canvas, scan, section, z_mm)
         body_px = float(section.skin.mean()) / scan.pixel_spacing_mm
         noise *= np.maximum(1.1 - away * np.float32(0.25 / body_px**2), np.float32(0.5))
         noise *= np.float32(scan.noise_hu * size**1.3)
@@ -211,3 +199,24 @@ class Torso:
         np.copyto(hu, np.int16(scan.padding_hu), where=outside)
         np.copyto(canvas.labels, np.uint8(0), where=outside)
         return hu, canvas.labels
+
+    def _noise(
+        self, canvas: Canvas, scan: ScanParameters, section: TrunkSection, z_mm: float
+    ) -> Floats:
+        """Return noise of about unit variance, after what a varied scanner does to the image."""
+        wide = float(np.clip(section.half_width * 2 / 400.0, 0, 0.4))
+        streaky = wide * 0.35 + 0.35 * knots(section.u, (1, 3.5, 18, 20), (1, 0, 0, 1))
+        if not self.patient.arms_up:
+            streaky = min(streaky + 0.15, 0.8)
+        scanner = self._content.scanner
+        if scanner is None:
+            return scanner_noise(scan.noise_seed, scan.sharpness, z_mm, scan.matrix, streaky)
+        reach = float(section.skin.max()) + 4.0
+        window = canvas.window(section.x, section.y, reach, reach)
+        if window is not None:
+            shade(canvas, window, scan, scanner)
+            if scanner.band_hu:
+                dark_bands(canvas, window, scanner, scan.noise_seed, 0.4 + streaky)
+        noise = kernel_noise(scan, scanner, z_mm)
+        noise *= np.float32(scanner.noise_gain)
+        return noise

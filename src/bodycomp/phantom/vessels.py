@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
+from bodycomp.phantom.content_variety import ContentVariety
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, knots, presence
@@ -73,8 +74,11 @@ def _paint_renal(frame: SliceFrame, vein: Ink, artery: Ink) -> None:
 class Mesentery:
     """Immutable fan of small mesenteric and omental vessels of one patient."""
 
-    def __init__(self, patient: PatientParameters, count: int = 70) -> None:
+    def __init__(self, patient: PatientParameters, content: ContentVariety) -> None:
         rng = np.random.default_rng([patient.anatomy_seed, 5])
+        count = 70
+        if content.fat is not None:
+            count = round(count * content.fat.mesenteric_vessels)
         self._across: NDArray[np.float64] = rng.uniform(-0.75, 0.75, count)
         self._ahead: NDArray[np.float64] = rng.uniform(-0.05, 0.85, count)
         self._drift: NDArray[np.float64] = rng.normal(0, 0.12, (count, 2))
@@ -82,6 +86,15 @@ class Mesentery:
         self._top: NDArray[np.float64] = rng.uniform(12.6, 16.5, count)
         self._length: NDArray[np.float64] = rng.uniform(0.8, 3.0, count)
         self._radius: NDArray[np.float64] = rng.uniform(0.7, 1.9, count)
+        self._run_mm = np.full(count, 3.5)
+        self._fans, self._faint = np.zeros(count), np.ones(count)
+        if content.fat is not None:
+            own = np.random.default_rng([content.seed, 5])
+            self._radius *= content.fat.vessel_mm
+            self._radius *= own.uniform(0.45, 1.0, count)
+            self._run_mm = own.gamma(1.3, 3.5, count)
+            self._faint = own.uniform(0.35, 1.1, count)
+            self._fans = (own.random(count) < 0.6).astype(np.float64)
 
     def paint(self, frame: SliceFrame, inside: Floats) -> None:
         """Paint the vessels that the slice cuts as short strands."""
@@ -92,10 +105,14 @@ class Mesentery:
             age = frame.u - self._top[k]
             x = section.x + section.half_width * (self._across[k] + self._drift[k, 0] * age)
             y = section.y - section.front * (self._ahead[k] + self._drift[k, 1] * age)
-            run = 1.0 + 3.5 * abs(np.sin(self._phase[k] + 2 * age))
-            dx, dy = run * np.cos(self._phase[k]), run * np.sin(self._phase[k])
+            run = 1.0 + self._run_mm[k] * abs(np.sin(self._phase[k] + 2 * age))
+            turn = self._phase[k]
+            if self._fans[k]:
+                turn = np.arctan2(y - section.spine_y + 50.0, x - section.spine_x)
+            dx, dy = run * np.cos(turn), run * np.sin(turn)
             radius = float(self._radius[k])
             strand = Capsule(
                 *(float(x - dx), float(y - dy), float(x + dx), float(y + dy)), radius, radius * 0.7
             )
-            frame.canvas.capsule(strand, ink, thin)
+            part = thin if self._faint[k] == 1.0 else thin * np.float32(self._faint[k])
+            frame.canvas.capsule(strand, ink, part)

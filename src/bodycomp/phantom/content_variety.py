@@ -1,0 +1,220 @@
+"""What differs from the standard patient inside and around the body, and in the scanner.
+
+Drawn from a stream of its own, ``[anatomy_seed, 12]``, so that the standard patient keeps every
+byte. In half of the varied patients attenuation is drawn near the truth, in the other half widely:
+a network that has met both treats a real scanner as one more variant, and still knows what HU mean
+(SynthSeg's ``mix_prior_and_random``; Billot et al., Medical Image Analysis 86, 2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.scanner_variety import ScannerVariety, draw_scanner
+from bodycomp.phantom.texture_bank import NUMBERS, Placing, draw_placing
+
+
+@dataclass(frozen=True)
+class FatWeb:
+    """Septa, strands and water in one fat depot.
+
+    Attributes:
+        shift_hu: Attenuation relative to the patient's fat.
+        placing: Where the web's tile lies.
+        number: Number of the tile in its bank.
+        septum_mm: Thickness of a septum; ``septum_hu``: how far it rises above the fat.
+        haze_hu: Amplitude of cloudy water in the fat.
+        texture_hu: Amplitude of the fine texture.
+    """
+
+    shift_hu: float
+    placing: Placing
+    number: int
+    septum_mm: float
+    septum_hu: float
+    haze_hu: float
+    texture_hu: float
+
+
+@dataclass(frozen=True)
+class FatContent:
+    """What fat holds beside fat: webs of both depots, vessels, oedema.
+
+    Attributes:
+        skin_vessels: Number of vessels in the subcutaneous fat that a slice may cut.
+        dependent_oedema: 0..1, water that sank into the fat of the back and flanks.
+        mesenteric_vessels: Number of mesenteric vessels relative to the standard patient.
+        vessel_mm: Their size relative to the standard.
+    """
+
+    subcutaneous: FatWeb
+    visceral: FatWeb
+    skin_vessels: int
+    dependent_oedema: float
+    mesenteric_vessels: float
+    vessel_mm: float
+
+
+@dataclass(frozen=True)
+class MuscleContent:
+    """Attenuation of muscle groups relative to the patient's, and texture amplitudes, in HU.
+
+    Attributes:
+        streak_width: Least width of a streak of fat, in units of the coarse texture.
+        streak_gain: How much fat a streak holds, relative to what the patient's share gives.
+    """
+
+    back_hu: float
+    psoas_hu: float
+    rectus_hu: float
+    right_hu: float
+    fine_hu: float
+    coarse_hu: float
+    streak_width: float
+    streak_gain: float
+
+
+@dataclass(frozen=True)
+class BowelContent:
+    """How loops of bowel are filled.
+
+    Attributes:
+        loops: Number of small bowel loops relative to the standard patient.
+        calibre: Their radius relative to the standard; 0.7 (collapsed) to 1.8 (obstructed).
+        reach: How far from the middle loops lie; 1 is the abdominal wall.
+        wall_mm: Thickness of the wall.
+        fluid_hu: What most loops hold.
+        fluid_sd_hu: How much loops differ.
+        odd_share: Share of loops that hold something else: contrast, food, fat, gas, nothing.
+        stool_bubbles: How much gas stool holds, -1..1.
+        stool_mottle_hu: Amplitude of the grain of stool.
+        contrast_hu: Attenuation of oral contrast where there is any.
+        contrast_share: Share of loops and colon that it has reached.
+    """
+
+    loops: float
+    calibre: float
+    reach: float
+    wall_mm: float
+    fluid_hu: float
+    fluid_sd_hu: float
+    odd_share: float
+    stool_bubbles: float
+    stool_mottle_hu: float
+    contrast_hu: float
+    contrast_share: float
+
+
+@dataclass(frozen=True)
+class ContentVariety:
+    """Content, surroundings and scanner of one patient; without arguments, the standard ones.
+
+    Attributes:
+        wide_hu: Attenuation is drawn widely instead of near the truth.
+        bank: Bank of texture tiles; the held-out anatomy has one of its own.
+        seed: Seed of everything finer.
+        warp_mm: Standard deviation of a smooth deformation of all anatomy, labels with it.
+    """
+
+    wide_hu: bool = False
+    bank: int = 0
+    seed: int = 0
+    warp_mm: float = 0.0
+    fat: FatContent | None = None
+    muscle: MuscleContent | None = None
+    bowel: BowelContent | None = None
+    scanner: ScannerVariety | None = field(default=None)
+
+    @property
+    def varied(self) -> bool:
+        """Whether this is not the standard content."""
+        return self.bank > 0
+
+
+STANDARD_CONTENT: Final = ContentVariety()
+TRAINED_BANK: Final = 1
+HELD_OUT_BANK: Final = 2
+
+
+def sample_content(patient: PatientParameters) -> ContentVariety:
+    """Draw the content of ``patient``; neutral for the standard anatomy."""
+    if patient.anatomy == "standard":
+        return STANDARD_CONTENT
+    rng = np.random.default_rng([patient.anatomy_seed, 12])
+    held_out = patient.anatomy == "held-out"
+    wide = bool(rng.random() < 0.5)
+    return ContentVariety(
+        wide_hu=wide,
+        bank=HELD_OUT_BANK if held_out else TRAINED_BANK,
+        seed=int(rng.integers(2**31)),
+        warp_mm=float(rng.uniform(0.3, 2.4)),
+        fat=_draw_fat(rng, wide, held_out),
+        muscle=_draw_muscle(rng, wide),
+        bowel=_draw_bowel(rng, patient, wide),
+        scanner=draw_scanner(rng, wide, held_out),
+    )
+
+
+def _draw_fat(rng: np.random.Generator, wide: bool, held_out: bool) -> FatContent:
+    apart = float(rng.normal(0, 6.0 if wide else 2.5))
+    swollen = float(rng.random() < 0.15)
+    misty = float(rng.random() < 0.2)
+    coarse = (0.8, 1.1) if held_out else (1.2, 3.2)
+    fine = (3.2, 4.5) if held_out else (1.2, 3.2)
+    scales = [float(rng.uniform(*(coarse if rng.random() < 0.5 else fine))) for _ in range(2)]
+    webs = [
+        FatWeb(
+            shift_hu=sign * apart,
+            placing=draw_placing(rng, scale),
+            number=int(rng.integers(NUMBERS)),
+            septum_mm=float(rng.uniform(0.2, 1.0)),
+            septum_hu=float(rng.uniform(0, 70)) * (1 + 0.6 * water),
+            haze_hu=float(rng.uniform(0, 6)) + 22 * water * float(rng.uniform(0.3, 1)),
+            texture_hu=float(rng.uniform(0, 7)),
+        )
+        for sign, water, scale in ((-1.0, swollen, scales[0]), (1.0, misty, scales[1]))
+    ]
+    return FatContent(
+        subcutaneous=webs[0],
+        visceral=webs[1],
+        skin_vessels=int(rng.integers(0, 16)),
+        dependent_oedema=float(rng.uniform(0.2, 1.0)) if rng.random() < 0.25 else 0.0,
+        mesenteric_vessels=float(rng.uniform(0.5, 2.6)),
+        vessel_mm=float(rng.uniform(0.7, 1.5)),
+    )
+
+
+def _draw_muscle(rng: np.random.Generator, wide: bool) -> MuscleContent:
+    groups = rng.normal(0, 9.0 if wide else 4.0, 3)
+    return MuscleContent(
+        back_hu=float(groups[0]),
+        psoas_hu=float(groups[1]),
+        rectus_hu=float(groups[2]),
+        right_hu=float(rng.normal(0, 3.0 if wide else 1.0)),
+        fine_hu=float(rng.uniform(0.0, 8.0)),
+        coarse_hu=float(rng.uniform(0.0, 9.0)),
+        streak_width=float(rng.uniform(0.05, 0.4)),
+        streak_gain=float(rng.uniform(0.3, 1.6)),
+    )
+
+
+def _draw_bowel(rng: np.random.Generator, patient: PatientParameters, wide: bool) -> BowelContent:
+    dilated = rng.random() < 0.1
+    opaque = {"none": 0.0, "water": 0.0, "positive": 1.0}[patient.oral_contrast]
+    return BowelContent(
+        loops=float(rng.uniform(0.55, 1.25)) * (0.6 if dilated else 1.0),
+        calibre=float(rng.uniform(1.2, 1.8) if dilated else rng.uniform(0.65, 1.25)),
+        reach=float(rng.uniform(0.78, 1.0)),
+        wall_mm=float(rng.uniform(1.0, 2.8)) + (2.0 if rng.random() < 0.08 else 0.0),
+        fluid_hu=float(rng.uniform(-10, 70) if wide else rng.uniform(5, 40)),
+        fluid_sd_hu=float(rng.uniform(2, 45) if wide else rng.uniform(2, 14)),
+        odd_share=float(rng.uniform(0, 0.6)),
+        stool_bubbles=float(rng.uniform(-1, 1)),
+        stool_mottle_hu=float(rng.uniform(8, 90)),
+        contrast_hu=float(np.exp(rng.uniform(np.log(70), np.log(900)))),
+        contrast_share=float(rng.uniform(0.15, 1.0)) * max(opaque, float(rng.random() < 0.1)),
+    )

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 
 from bodycomp.anatomy import MUSCLE
 from bodycomp.phantom.back_shapes import MuscleOutline, muscle_outline
-from bodycomp.phantom.canvas import Canvas, Ink, Window
+from bodycomp.phantom.canvas import Ink, Window
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import Floats, angle_index
 from bodycomp.phantom.wall_variety import SpinalMuscles
@@ -20,24 +20,34 @@ _LARGEST_PSOAS = 1.55
 """Length relative to that of a person of average size."""
 
 
-def fat_in_muscle(canvas: Canvas, window: Window, share: float | Floats) -> Floats:
-    """Return how much of each pixel fat replaces (0..1), in streaks that fill ``share`` of all."""
-    field = np.float32(0.8) * canvas.blotch[window] + np.float32(0.6) * canvas.grain[window]
-    return _replaced(field, share)
+def fat_in_muscle(frame: SliceFrame, window: Window, share: float | Floats) -> Floats:
+    """Return how much of each pixel fat replaces (0..1), on average ``share``."""
+    blotch, grain = frame.canvas.blotch[window], frame.canvas.grain[window]
+    return _replaced(frame, blotch, grain, share)
 
 
-def fat_in_pixels(canvas: Canvas, flat: NDArray[np.intp], share: Floats) -> Floats:
+def fat_in_pixels(frame: SliceFrame, flat: NDArray[np.intp], share: Floats) -> Floats:
     """Return the same for single pixels, given by their flat index in the slice."""
-    field = np.float32(0.8) * canvas.blotch.reshape(-1).take(flat)
-    field += np.float32(0.6) * canvas.grain.reshape(-1).take(flat)
-    return _replaced(field, share)
+    blotch, grain = frame.canvas.blotch.reshape(-1), frame.canvas.grain.reshape(-1)
+    return _replaced(frame, blotch.take(flat), grain.take(flat), share)
 
 
-def _replaced(field: Floats, share: float | Floats) -> Floats:
-    threshold = np.asarray(ndtri(np.clip(share, 0.002, 0.95)), dtype=np.float32)
-    excess = (threshold - field) * np.float32(1.1)
-    excess += np.float32(0.5)
-    return np.clip(excess, 0.0, 0.92, out=excess)
+def _replaced(frame: SliceFrame, blotch: Floats, grain: Floats, share: float | Floats) -> Floats:
+    """Cut a random field of unit variance at the quantile of ``share``; streaks follow its zero."""
+    muscles = frame.section.variety.spinal
+    if muscles is None:
+        return np.zeros_like(blotch)
+    share = np.clip(share, 0.002, 0.95)
+    if muscles.fat_streaks:
+        field = np.float32(0.9) * blotch + np.float32(0.44) * grain
+        np.abs(field, out=field)
+        share = 0.5 + 0.5 * share
+    else:
+        field = np.float32(0.8) * blotch + np.float32(0.6) * grain
+    field -= np.asarray(ndtri(share), dtype=np.float32)
+    field *= np.float32(-(3.0 if muscles.fat_streaks else 1.0) * muscles.fat_edge)
+    field += np.float32(0.5)
+    return np.clip(field, 0.0, 0.92, out=field)
 
 
 def paint_erectors(
@@ -74,7 +84,7 @@ def _paint_erector(frame: SliceFrame, muscles: SpinalMuscles, outline: MuscleOut
     fat = outline.shape.fat
     deep_fat = muscles.multifidus_fat[int(outline.side > 0)]
     share = np.float32(fat) + inner * np.float32(deep_fat - fat)
-    cover *= 1 - fat_in_muscle(canvas, window, share)
+    cover *= 1 - fat_in_muscle(frame, window, share)
     hu = np.float32(frame.materials.muscle) - np.float32(_DIFFUSE_HU) * share
     canvas.fill(
         window,
@@ -98,7 +108,7 @@ def _paint_fatty(frame: SliceFrame, outline: MuscleOutline, part: float) -> None
     share = outline.shape.fat
     if share > 0.01:
         canvas.fill(window, cover, Ink(frame.materials.fat + 15.0))
-        cover *= 1 - fat_in_muscle(canvas, window, share)
+        cover *= 1 - fat_in_muscle(frame, window, share)
     hu = frame.materials.muscle + 1.0 - _DIFFUSE_HU * share
     canvas.fill(window, cover, Ink(hu, MUSCLE.label))
 

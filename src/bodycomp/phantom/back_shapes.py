@@ -51,8 +51,9 @@ def muscle_outline(
     turned = side * THETA + np.float32(np.radians(shape.angle_deg))
     sin, cos = np.sin(turned), np.cos(turned)
     depth = np.where(cos > 0, np.float32(front), np.float32(back))
-    total = np.abs(sin / half_width) ** shape.power + np.abs(cos / depth) ** shape.power
-    radii = (total ** (-1.0 / shape.power) * shape.wave).astype(np.float32)
+    power = np.where(sin < 0, np.float32(shape.medial_power), np.float32(shape.power))
+    total = np.abs(sin / half_width) ** power + np.abs(cos / depth) ** power
+    radii = (total ** (-1.0 / power) * shape.wave).astype(np.float32)
     return MuscleOutline(
         side, side * (x + shape.dx * scale), y + shape.dy * scale, half_width,
         (front + back) / 2, radii, shape,

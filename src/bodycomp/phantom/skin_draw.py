@@ -24,6 +24,7 @@ def draw_skin(draw: Draw, patient: PatientParameters) -> SkinVariety:
         flat=draw.between(-0.3, 0.6),
         rest_slope=draw.between(-0.12, 0.02),
         navel=(draw.factor(0.6, 2.5), draw.factor(0.5, 1.15)),
+        scarpa=(draw.between(0.2, 0.75), draw.between(0.0, 0.8)),
         navel_stalk=draw.chance(0.6),
         sheath_mm=sheath,
         linea_mm=sheath + draw.between(0.1, 1.2),

@@ -234,9 +234,12 @@ class Trunk:
         x, y, wide, deep = self.back_bellies(u)[0]
         more = self.muscle**0.2
         y += deep * more - deep / self.muscle**0.6
-        belly = (x, y, wide * more, deep * more)
-        pairs = zip((-1.0, 1.0), muscles.erector, strict=True)
-        return tuple(muscle_outline(belly, shape, side, scale) for side, shape in pairs)
+        medial = x - wide / self.muscle**0.6
+        outlines = []
+        for side, shape in zip((-1.0, 1.0), muscles.erector, strict=True):
+            belly = (medial + wide * more * shape.width, y, wide * more, deep * more)
+            outlines.append(muscle_outline(belly, shape, side, scale))
+        return tuple(outlines)
 
     def _quadrati(self, u: float) -> tuple[MuscleOutline, ...]:
         """Quadratus lumborum of a varied patient at ``u``, as :meth:`_erectors`."""

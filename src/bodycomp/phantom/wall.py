@@ -35,8 +35,9 @@ def paint_covers(frame: SliceFrame) -> None:
     inside_skin = section.skin - np.float32(section.skin_mm)
     cover = canvas.cover(radius - inside_skin.take(angle))
     canvas.fill_flat(flat, cover, Ink(fat_hu, SUBCUTANEOUS_FAT.label, 5.0))
-    middle = (section.fascia + np.float32(0.45) * (inside_skin - section.fascia)).take(angle)
-    septum = canvas.cover(np.abs(radius - middle) - np.float32(0.25)) * np.float32(0.35)
+    place, density = section.variety.skin.scarpa
+    middle = (section.fascia + np.float32(place) * (inside_skin - section.fascia)).take(angle)
+    septum = canvas.cover(np.abs(radius - middle) - np.float32(0.25)) * np.float32(density)
     septum *= 1 + canvas.grain.reshape(-1).take(flat)
     canvas.tint_flat(flat, np.clip(septum, 0.0, 0.6), -20.0)
     streaks = section.variety.skin.streaks_at(section.u, section.navel_u)
@@ -64,7 +65,7 @@ def paint_sheets(frame: SliceFrame) -> None:
     flank, rectus = frame.section.variety.flank.fat, frame.section.variety.rectus.fat
     if max(flank, rectus) > _SOME_FAT:
         share = np.where(DEGREES < _RECTUS_DEG, np.float32(rectus), np.float32(flank))
-        cover *= 1 - fat_in_pixels(canvas, wall.flat, share.take(angle))
+        cover *= 1 - fat_in_pixels(frame, wall.flat, share.take(angle))
     canvas.fill_flat(wall.flat, cover, Ink(frame.materials.muscle, MUSCLE.label))
 
 

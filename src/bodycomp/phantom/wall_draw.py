@@ -137,6 +137,8 @@ def _spinal(draw: Draw, patient: PatientParameters, fat: float) -> SpinalMuscles
         (multifidus, min(multifidus * draw.factor(0.8, 1.25), 0.8)),
         draw.between(0.3, 6.0) if draw.chance(0.3) else draw.between(0.3, 1.6),
         draw.between(-0.12, 0.16),
+        draw.chance(0.6),
+        draw.factor(0.6, 2.4),
     )
 
 
@@ -147,7 +149,7 @@ def _weakened(
     old = pair[side]
     new = MuscleShape(
         old.dx, old.dy, old.width * share**0.4, old.front * share, old.back * share,
-        old.angle_deg, old.power, old.wave, min(old.fat + fat, 0.8),
+        old.angle_deg, old.power, old.medial_power, old.wave, min(old.fat + fat, 0.8),
     )  # fmt: skip
     return (new, pair[1]) if side == 0 else (pair[0], new)
 
@@ -168,6 +170,7 @@ def _both_sides(
                 shape.back * factor,
                 shape.angle_deg + 4.0 * float(jitter[2]),
                 shape.power,
+                shape.medial_power,
                 draw.wave(depth, 3),
                 float(np.clip(shape.fat * (1 + 0.3 * jitter[3]), 0.0, 0.8)),
             )
@@ -178,13 +181,14 @@ def _both_sides(
 def _erectors(draw: Draw, fat: float) -> tuple[MuscleShape, MuscleShape]:
     size = draw.pair(0.8, 1.15, 0.15)
     shape = MuscleShape(
-        dx=draw.between(-2.0, 4.0),
+        dx=draw.between(-1.5, 4.0),
         dy=draw.between(-5.0, 2.0),
         width=draw.factor(0.88, 1.18),
-        front=draw.factor(0.75, 1.05),
-        back=draw.factor(0.65, 1.1),
+        front=draw.factor(0.75, 1.0),
+        back=draw.factor(0.65, 1.02),
         angle_deg=draw.between(-24.0, 6.0),
         power=draw.between(1.8, 2.0) if draw.held_out else draw.between(2.0, 2.8),
+        medial_power=draw.between(2.4, 5.5),
         wave=draw.wave(0.0),
         fat=min(fat, 0.6),
     )
@@ -202,6 +206,7 @@ def _quadrati(draw: Draw, fat: float) -> tuple[MuscleShape, MuscleShape]:
         back=depth * draw.factor(0.8, 1.3),
         angle_deg=draw.between(-10.0, 34.0),
         power=draw.between(2.4, 3.4) if draw.held_out else draw.between(1.6, 2.4),
+        medial_power=draw.between(1.7, 2.8),
         wave=draw.wave(0.0),
         fat=min(0.6 * fat, 0.5),
     )
@@ -218,6 +223,7 @@ def _psoas(draw: Draw, fat: float) -> tuple[MuscleShape, MuscleShape]:
         back=draw.factor(0.75, 1.25),
         angle_deg=draw.between(-30.0, 38.0),
         power=draw.between(1.7, 2.0) if draw.held_out else draw.between(2.0, 2.9),
+        medial_power=draw.between(1.7, 2.8),
         wave=draw.wave(0.0),
         fat=min(fat * draw.between(0.1, 1.0), 0.6),
     )

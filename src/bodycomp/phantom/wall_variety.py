@@ -120,6 +120,7 @@ class MuscleShape:
         back: Factor of the depth behind the middle.
         angle_deg: Turn; positive takes the lateral edge to the back.
         power: Exponent of the oval; 2 is an ellipse, more is box-like.
+        medial_power: The same on the side of the spine.
         wave: Factor of the radius over the angle.
         fat: Share of the muscle that fat has replaced.
     """
@@ -131,6 +132,7 @@ class MuscleShape:
     back: float
     angle_deg: float
     power: float
+    medial_power: float
     wave: Floats
     fat: float
 
@@ -172,6 +174,8 @@ class SpinalMuscles:
         multifidus_fat: Share of the multifidus that fat has replaced, on each side.
         subfascial_mm: Fat between erector spinae and thoracolumbar fascia.
         psoas_hold: How far the psoas stands off the vertebral body, in half widths.
+        fat_streaks: True if fat replaces muscle in streaks, False if in patches.
+        fat_edge: How sharply.
     """
 
     erector: tuple[MuscleShape, MuscleShape]
@@ -181,6 +185,8 @@ class SpinalMuscles:
     multifidus_fat: Pair
     subfascial_mm: float
     psoas_hold: float
+    fat_streaks: bool
+    fat_edge: float
 
     @property
     def area(self) -> float:
@@ -232,6 +238,8 @@ class SkinVariety:
         flat: The same at every level.
         rest_slope: Slope of the surface the back lies on, towards its sides.
         navel: Factors of the navel's width and depth.
+        scarpa: Place of the membranous layer in the fat (0 at the fascia, 1 at the skin) and how
+            dense it is.
         navel_stalk: True if a fibrous cord runs from the navel to the linea alba.
         sheath_mm: Half thickness of fascia and aponeuroses; ``linea_mm`` of the linea alba.
     """
@@ -244,6 +252,7 @@ class SkinVariety:
     flat: float = 0.0
     rest_slope: float = 0.0
     navel: Pair = (1.0, 1.0)
+    scarpa: Pair = (0.45, 0.35)
     navel_stalk: bool = False
     sheath_mm: float = 0.5
     linea_mm: float = 0.5

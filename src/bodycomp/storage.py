@@ -199,3 +199,17 @@ def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
             f"the output folder is not empty: {path}",
             hint="Name another folder, or remove this one first.",
         )
+
+
+def refuse_other(path: Path, what: str, mark: str, *, overwrite: bool) -> None:
+    """Check the same, and that a folder to be replaced is ``what`` and so holds the file ``mark``.
+
+    Raises:
+        OutputError: As ``refuse_existing``, or the folder is something else.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    if path.is_dir() and any(path.iterdir()) and not (path / mark).is_file():
+        raise OutputError(
+            f"expected {what} to replace, found another folder: {path}",
+            hint=f"It would hold {mark}. Name another folder, or remove this one yourself.",
+        )

@@ -23,7 +23,7 @@ from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import find_series
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING
-from bodycomp.preparation.cases_file import read_cases
+from bodycomp.preparation.cases import read_cases
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.validation.segmentation import check_segmentation_set
 from bodycomp.validation.slices import survey_slice_set

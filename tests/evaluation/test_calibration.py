@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bodycomp.evaluation.calibration import confidence_calibration
 from bodycomp.evaluation.level_rows import LevelRow
 from bodycomp.evaluation.options import BootstrapOptions
+from bodycomp.evaluation.slice_selection import confidence_calibration
 from bodycomp.results import LevelStatus
 
 OPTIONS = BootstrapOptions(resamples=200)

@@ -14,9 +14,9 @@ from bodycomp.errors import UsageError
 from bodycomp.evaluation.case_run import CaseEvaluator, CaseKeeper
 from bodycomp.evaluation.level_rows import name_series
 from bodycomp.evaluation.options import EvaluateOptions, Truths
-from bodycomp.evaluation.run_cases import read_patient_table
+from bodycomp.evaluation.run import read_patient_table
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.preparation.cases_file import read_cases
+from bodycomp.preparation.cases import read_cases
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.patients import PatientTable, read_patients
 from bodycomp.study.run import analyze_inputs

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from bodycomp.errors import CasesError, InputNotFoundError
-from bodycomp.preparation.cases import CasesTable
-from bodycomp.preparation.cases_file import read_cases
+from bodycomp.preparation.cases import CasesTable, read_cases
 
 
 @pytest.fixture

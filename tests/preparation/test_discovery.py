@@ -14,7 +14,7 @@ from bodycomp.cli import main
 from bodycomp.errors import CasesError, InputNotFoundError, OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.preparation.cases_file import joined_paths, read_cases, split_paths
+from bodycomp.preparation.cases import joined_paths, read_cases, split_paths
 from bodycomp.preparation.discovery import discover
 from bodycomp.reading.read_scan import read_scan
 from support.annotated_cases import case_row, make_case, make_cases, make_volume, write_table

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
-from bodycomp.preparation.cases import check_fractions
+from bodycomp.preparation.options import check_fractions
 from bodycomp.preparation.splits import PatientTraits, assign_splits, pseudonyms, split_counts
 
 FRACTIONS = (0.7, 0.15, 0.15)

@@ -12,9 +12,9 @@ from bodycomp.annotation.labels import LabelMapping
 from bodycomp.data.manifest import MANIFEST_NAME
 from bodycomp.data.png import read_gray_png, write_gray_png
 from bodycomp.errors import BodycompError, OutputError
+from bodycomp.preparation.assemble import verify_set
 from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
 from bodycomp.preparation.run import prepare
-from bodycomp.preparation.verify import verify_set
 from support.annotated_cases import LABELS, make_cases
 
 pytestmark = pytest.mark.xdist_group("preparation")

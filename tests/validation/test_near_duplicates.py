@@ -7,7 +7,7 @@ from scipy import ndimage
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.validation.check_duplicates import near_duplicates, similar_pairs
 from bodycomp.validation.details import DetailStore, part_means, perceptual_hash
-from bodycomp.validation.slice_facts import describe_slice
+from bodycomp.validation.slice_pass import describe_slice
 from support.factories import level_slice
 
 

@@ -52,10 +52,8 @@ class AnnotatedCase:
             return None
         away_mm = np.abs(self.scan.volume.slice_z_mm[annotated] - self.levels.z_mm[level])
         nearest = int(np.argmin(away_mm))
-        spacing_mm = self.scan.volume.slice_spacing_mm or 0.0
-        return (
-            int(annotated[nearest]) if away_mm[nearest] <= max(MASK_REACH_MM, spacing_mm) else None
-        )
+        reach_mm = max(MASK_REACH_MM, self.scan.volume.slice_spacing_mm or 0.0)
+        return int(annotated[nearest]) if away_mm[nearest] <= reach_mm else None
 
 
 def read_case(case: Case, form: AnnotationFormat) -> AnnotatedCase:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
-from bodycomp.errors import CasesError, ModelError
+from bodycomp.errors import ModelError
 from bodycomp.evaluation.annotated_case import (
     AnnotatedCase,
     case_facts,
@@ -23,7 +23,7 @@ from bodycomp.evaluation.level_rows import LevelRow, RememberingScorer, SeriesNa
 from bodycomp.evaluation.options import AnnotationFormat
 from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
-from bodycomp.preparation.refusals import RefusedCase, refusal
+from bodycomp.preparation.refusals import RefusedCase, all_refused, refusal
 from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.result_rows import Cell, SeriesKey
@@ -177,8 +177,7 @@ class CaseEvaluator:
                 refused.append(replace(refusal(case, error), patient=names.patient))
             done(1)
         if not outcomes:
-            reasons = "\n".join(f"  {r.where}: {r.reason}" for r in refused[:20])
-            raise CasesError(f"every case is refused:\n{reasons}")
+            raise all_refused(refused)
         return CaseOutcomes(tuple(outcomes), tuple(refused))
 
     def _evaluate(self, case: Case, names: SeriesNames) -> CaseOutcome:

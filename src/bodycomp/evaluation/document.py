@@ -6,7 +6,7 @@ Definitions and columns are in docs/evaluation.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -108,11 +108,7 @@ class EvaluationDocument:
             "models": self.models,
             **({"against": self.against} if self.against else {}),
             "data": _data(self.data),
-            "bootstrap": {
-                "resamples": bootstrap.resamples,
-                "level": bootstrap.level,
-                "seed": bootstrap.seed,
-            },
+            "bootstrap": asdict(bootstrap),
             "warnings": self.warnings,
             **self.sections,
             **({"comparison": self.comparison} if self.comparison else {}),

@@ -24,7 +24,6 @@ from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.evaluation.annotated_case import AnnotatedCase
 from bodycomp.evaluation.document import END_TO_END_CSV, EvaluationDocument
-from bodycomp.evaluation.estimates import ratio_of_sums
 from bodycomp.evaluation.level_rows import SeriesNames
 from bodycomp.evaluation.metrics import (
     Better,
@@ -34,6 +33,7 @@ from bodycomp.evaluation.metrics import (
     group_by,
     overlap_metrics,
     paired,
+    ratio_of_sums,
     summarize,
     value_metric,
 )
@@ -144,18 +144,16 @@ Pair = Callable[[TissueRow], tuple[float, float] | None]
 Value = Callable[[TissueRow], float | None]
 
 
-def _areas(row: TissueRow) -> tuple[float, float] | None:
-    if row.measured is None or row.true is None:
-        return None
-    return row.measured.area_cm2, row.true.area_cm2
+def _pair(of: Callable[[Measurement], float | None]) -> Pair:
+    """Return what gives a number as measured and as it is true, if there are both."""
 
+    def pair(row: TissueRow) -> tuple[float, float] | None:
+        if row.measured is None or row.true is None:
+            return None
+        found, true = of(row.measured), of(row.true)
+        return None if found is None or true is None else (found, true)
 
-def _attenuations(row: TissueRow) -> tuple[float, float] | None:
-    if row.measured is None or row.true is None:
-        return None
-    if row.measured.mean_hu is None or row.true.mean_hu is None:
-        return None
-    return row.measured.mean_hu, row.true.mean_hu
+    return pair
 
 
 def _relative_error(row: TissueRow) -> float | None:
@@ -206,10 +204,10 @@ def _both_errors(row: TissueRow) -> tuple[float, float] | None:
 
 GROUPS: Final[Mapping[str, Sequence[CaseMetric[TissueRow]]]] = {
     "area": (
-        *_agreement(_areas, "cm2", "cm2"),
+        *_agreement(_pair(lambda m: m.area_cm2), "cm2", "cm2"),
         value_metric("mean_absolute_relative_error", "1", _relative_error, Better.SMALLER),
     ),
-    "mean_hu": tuple(_agreement(_attenuations, "[hnsf'U]", "hu")),
+    "mean_hu": tuple(_agreement(_pair(lambda m: m.mean_hu), "[hnsf'U]", "hu")),
     "parts": tuple(_error_metrics()),
     "segmentation": overlap_metrics(lambda row: row.agreement),
 }

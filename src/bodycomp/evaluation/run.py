@@ -4,25 +4,170 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
 from bodycomp.analysis.loading import load_analyzer
-from bodycomp.errors import OutputError, RunInterruptedError
-from bodycomp.evaluation.case_run import CaseKeeper
+from bodycomp.analysis.pipeline import Analyzer
+from bodycomp.digests import text_digest
+from bodycomp.errors import RunInterruptedError, UsageError
+from bodycomp.evaluation.case_run import CaseEvaluator, CaseKeeper, CaseOutcomes
 from bodycomp.evaluation.document import (
+    CASES_CSV,
     EVALUATION_NAME,
+    TEST_SPLIT,
     EvaluationDocument,
+    count_steps,
     write_evaluation,
 )
-from bodycomp.evaluation.options import EvaluateOptions
+from bodycomp.evaluation.end_to_end import add_tissues
+from bodycomp.evaluation.level_rows import SeriesNames, name_series
+from bodycomp.evaluation.options import BootstrapOptions, EvaluateOptions, Truths
 from bodycomp.evaluation.page import PAGE_NAME, write_evaluation_page
-from bodycomp.evaluation.run_cases import LoadAnalyzer, evaluate_cases
 from bodycomp.evaluation.segmentation import evaluate_masks, evaluate_segmentation_set
-from bodycomp.evaluation.slice_selection import evaluate_slice_set
+from bodycomp.evaluation.slice_selection import add_levels, evaluate_slice_set
+from bodycomp.evaluation.subgroups import SubgroupColumn, groups_of, subgroups_section
+from bodycomp.preparation.cases import Case, read_cases
+from bodycomp.preparation.options import FACTS
 from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
-from bodycomp.storage import atomic_folder, refuse_existing, remove_interrupted
+from bodycomp.storage import atomic_folder, refuse_other, remove_interrupted
+from bodycomp.study.patients import PatientTable, read_patients
+
+STAGE: Final = "cases"
+
+
+class LoadAnalyzer(Protocol):
+    """Loads both models of a folder, as ``load_analyzer``."""
+
+    def __call__(self, models_dir: Path, *, device: str, engine: str) -> Analyzer:
+        """Return them, ready to run."""
+
+
+def evaluate_cases(
+    options: EvaluateOptions,
+    progress: Progress,
+    document: EvaluationDocument,
+    load: LoadAnalyzer = load_analyzer,
+    keeper: CaseKeeper | None = None,
+) -> None:
+    """Evaluate on a cases table.
+
+    Raises:
+        CasesError, UsageError: The table, the split or a column to group by cannot be used.
+        ModelError: A model cannot be used.
+    """
+    truths = options.truths
+    if truths.cases is None or options.models is None:
+        return
+    table = read_cases(truths.cases)
+    names = name_series([case.patient for case in table.cases], identifiers=options.identifiers)
+    cases, split = _of_split(list(zip(table.cases, names, strict=True)), truths)
+    columns = [SubgroupColumn.parse(text) for text in options.by]
+    _check_columns([column.column for column in columns], [case for case, _ in cases])
+    analyzers = [
+        load(models, device=options.device, engine=options.engine)
+        for models in (options.models, options.against)
+        if models
+    ]
+    step = count_steps(progress, STAGE, len(cases))
+    step(0)
+    form = options.form
+    form = form if form.mapping is not None else replace(form, mapping=table.labels)
+    patients = read_patient_table(options.patients)
+    facts = tuple(column.column for column in columns)
+    outcomes = CaseEvaluator(analyzers, form, patients, facts, keeper).run(cases, step)
+    document.add_digests("slice_selection", tuple(a.scorer.digest for a in analyzers))
+    document.add_digests("segmentation", tuple(a.segmenter.digest for a in analyzers))
+    document.warn_of_split(split)
+    _add(document, outcomes, split, options.bootstrap)
+    if columns:
+        section = subgroups_section(outcomes, columns, options.bootstrap)
+        document.sections["subgroups"] = section
+    groups = {column.column: groups_of(outcomes, column) for column in columns}
+    document.tables[CASES_CSV] = [
+        case.cells({column: own[index] for column, own in groups.items()})
+        for index, case in enumerate(outcomes.cases)
+    ]
+
+
+def _add(
+    document: EvaluationDocument, outcomes: CaseOutcomes, split: str, bootstrap: BootstrapOptions
+) -> None:
+    """Note what came of the cases: levels, tissues, and what was refused."""
+    document.data[STAGE] = {
+        "kind": "cases table",
+        "digest": text_digest("".join(sorted(case.digest for case in outcomes.cases))),
+        "split": split,
+        "cases": len(outcomes.cases),
+        "patients": len({case.names.patient for case in outcomes.cases}),
+        "refused_cases": len(outcomes.refused),
+    }
+    if outcomes.refused:
+        count = len(outcomes.refused)
+        cases = "1 case was" if count == 1 else f"{count} cases were"
+        document.warn(f"{cases} refused, and in no number; refused.csv says why")
+    document.refused += outcomes.refused
+    models = range(len(outcomes.cases[0].levels))
+    add_levels(document, STAGE, [outcomes.levels(model) for model in models], bootstrap)
+    tissues = [outcomes.tissues(model) for model in models]
+    add_tissues(document, tissues, outcomes.without_mask(), bootstrap)
+
+
+def _of_split(
+    cases: Sequence[tuple[Case, SeriesNames]], truths: Truths
+) -> tuple[list[tuple[Case, SeriesNames]], str]:
+    """Return the cases of a split and its name, empty where the table has no splits.
+
+    Raises:
+        UsageError: The split has no case.
+    """
+    has_splits = any(case.split for case, _ in cases)
+    wanted = truths.split or (TEST_SPLIT if has_splits else "")
+    chosen = [(case, names) for case, names in cases if not wanted or case.split == wanted]
+    if not chosen and truths.cases is not None:
+        there = ", ".join(sorted({case.split or "no split" for case, _ in cases}))
+        raise UsageError(
+            f"{truths.cases.name}: expected cases of the split {wanted}, found {there}",
+            hint="Name another one with --split.",
+        )
+    return chosen, wanted
+
+
+def _check_columns(names: Sequence[str], cases: Sequence[Case]) -> None:
+    """Check that subgroups can be made by these columns.
+
+    Raises:
+        UsageError: A name is neither a column of the table nor a fact that scans state.
+    """
+    columns = tuple(dict.fromkeys(name for case in cases for name in case.further))
+    unknown = [name for name in names if name not in (*columns, *FACTS)]
+    if unknown:
+        raise UsageError(
+            f"expected columns to make subgroups by, found no {', '.join(unknown)}",
+            hint=f"The table's own columns are {', '.join(columns) or 'none'}; scans may state "
+            f"{', '.join(FACTS)}.",
+        )
+
+
+def read_patient_table(path: Path | None) -> PatientTable:
+    """Read the table of patients.
+
+    Raises:
+        InputNotFoundError, UsageError: As ``read_patients``, or it names nobody in a way that an
+            evaluation knows.
+    """
+    table = PatientTable() if path is None else read_patients(path)
+    if path is not None and not any(column != "study" for column, _ in table.rows):
+        raise UsageError(
+            f"{path.name}: expected a column patient_id or study_uid, found study alone",
+            hint="'study' is a name that a run of bodycomp analyze gave; an evaluation has none.",
+        )
+    return table
+
 
 VIEWS_FOLDER: Final = ".views"
 """Cases until the page is written; never in what is left."""
@@ -39,26 +184,13 @@ def evaluate(
             be used.
         RunInterruptedError: Ctrl-C or SIGTERM; nothing is left.
     """
-    check_replaced(options)
+    refuse_other(options.out, "an earlier evaluation", EVALUATION_NAME, overwrite=options.overwrite)
     remove_interrupted(options.out)
-    with SignalWatch(partial(_interrupted, options)):
-        return _evaluate(options, progress, load)
-
-
-def _interrupted(options: EvaluateOptions, number: int) -> RunInterruptedError:
-    return RunInterruptedError(
-        f"the evaluation was ended by {signal.Signals(number).name}; nothing of "
-        f"it is left in {options.out}",
-        signal_number=number,
-        hint="Start it again with the same command.",
-    )
-
-
-def _evaluate(
-    options: EvaluateOptions, progress: Progress, load: LoadAnalyzer
-) -> EvaluationDocument:
     document = EvaluationDocument()
-    with atomic_folder(options.out, overwrite=options.overwrite) as folder:
+    with (
+        SignalWatch(partial(_interrupted, options)),
+        atomic_folder(options.out, overwrite=options.overwrite) as folder,
+    ):
         evaluate_segmentation_set(options, progress, document)
         evaluate_masks(options, progress, document)
         evaluate_slice_set(options, progress, document)
@@ -73,16 +205,10 @@ def _evaluate(
     return document
 
 
-def check_replaced(options: EvaluateOptions) -> None:
-    """Check that what ``--overwrite`` would remove is an evaluation.
-
-    Raises:
-        OutputError: The folder has content and shall not be replaced, or is no evaluation.
-    """
-    out = options.out
-    refuse_existing(out, overwrite=options.overwrite)
-    if out.is_dir() and any(out.iterdir()) and not (out / EVALUATION_NAME).is_file():
-        raise OutputError(
-            f"expected an earlier evaluation to replace, found another folder: {out}",
-            hint=f"An evaluation holds {EVALUATION_NAME}. Name another folder.",
-        )
+def _interrupted(options: EvaluateOptions, number: int) -> RunInterruptedError:
+    return RunInterruptedError(
+        f"the evaluation was ended by {signal.Signals(number).name}; nothing of "
+        f"it is left in {options.out}",
+        signal_number=number,
+        hint="Start it again with the same command.",
+    )

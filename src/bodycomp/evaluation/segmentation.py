@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,25 +46,18 @@ STAGE: Final = "segmentation"
 _HU: Final = "[hnsf'U]"
 
 
-def _dice(row: SegmentationRow) -> float | None:
-    return row.agreement.dice.value
+def _of(quantity: str) -> Callable[[SegmentationRow], float | None]:
+    """Return what gives one of ``QUANTITIES``."""
+    return lambda row: getattr(row.agreement, quantity).value
 
 
-def _area_error(row: SegmentationRow) -> float | None:
-    return row.agreement.area_error_cm2.value
-
-
-def _relative_error(row: SegmentationRow) -> float | None:
-    return row.agreement.relative_area_error.value
-
-
-def _hu_error(row: SegmentationRow) -> float | None:
-    return row.agreement.mean_hu_error.value
-
+_area_error, _relative_error, _hu_error = map(
+    _of, ("area_error_cm2", "relative_area_error", "mean_hu_error")
+)
 
 METRICS: Final[tuple[CaseMetric[SegmentationRow], ...]] = (
     *overlap_metrics(lambda row: row.agreement),
-    value_metric("median_dice", "1", _dice, Better.LARGER, MEDIAN),
+    value_metric("median_dice", "1", _of("dice"), Better.LARGER, MEDIAN),
     value_metric("mean_area_error_cm2", "cm2", _area_error),
     value_metric("mean_absolute_area_error_cm2", "cm2", absolute(_area_error), Better.SMALLER),
     value_metric("mean_relative_area_error", "1", _relative_error),
@@ -191,12 +184,12 @@ def _is_trained_on(model: Path, digest: str) -> bool | None:
 
 def _unknown(one: SegmentedSet) -> list[str]:
     unknown = []
-    if one.origins.patients is None:
+    if not any(origin.patient for origin in one.origins):
         unknown.append(
             "the segmentation set has no manifest that says whose slices these are: its numbers "
             "have no intervals"
         )
-    if one.origins.spacing_mm is None:
+    if not any(origin.pixel_spacing_mm for origin in one.origins):
         unknown.append(
             "the segmentation set has no manifest that states the size of pixels: areas and "
             "distances are undefined"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -28,32 +28,15 @@ _LABELS: Final = np.array([0, *(tissue.label for tissue in ABDOMINAL_TISSUES)])
 _SPACING_COLUMNS: Final = ("row_spacing_mm", "column_spacing_mm")
 
 
-@dataclass(frozen=True, eq=False)
-class SampleOrigins:
-    """What the manifest of a set says of the samples of one split, if there is one.
+@dataclass(frozen=True, slots=True)
+class SampleOrigin:
+    """Whose sample it is, and the size of its pixels; None where no manifest says so."""
 
-    Attributes:
-        patients: (sample,) pseudonyms; None without a manifest.
-        spacing_mm: (sample, 2) between rows and between columns, NaN where not stated; None
-            without a manifest or its columns.
-    """
-
-    patients: tuple[str, ...] | None = None
-    spacing_mm: NDArray[np.float64] | None = None
-
-    def patient(self, index: int) -> str | None:
-        """Return whose sample it is, None if nothing says so."""
-        return (self.patients[index] or None) if self.patients else None
-
-    def pixel_spacing_mm(self, index: int) -> tuple[float, float] | None:
-        """Return the distance between rows and between columns, None unless both are stated."""
-        if self.spacing_mm is None or not (self.spacing_mm[index] > 0).all():
-            return None
-        row_mm, column_mm = self.spacing_mm[index]
-        return float(row_mm), float(column_mm)
+    patient: str | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
 
 
-def read_origins(data_dir: Path, split: str, count: int) -> SampleOrigins:
+def read_origins(data_dir: Path, split: str, count: int) -> list[SampleOrigin]:
     """Read what the manifest beside a split says of its samples.
 
     Raises:
@@ -61,11 +44,16 @@ def read_origins(data_dir: Path, split: str, count: int) -> SampleOrigins:
     """
     rows = read_split_rows(data_dir, split, count)
     if rows is None:
-        return SampleOrigins()
-    spacing = None
+        return [SampleOrigin()] * count
+    spacing_mm = np.full((count, 2), np.nan)
     if all(name in rows for name in _SPACING_COLUMNS):
-        spacing = np.stack([rows.numbers(name) for name in _SPACING_COLUMNS], axis=1)
-    return SampleOrigins(rows.texts("patient"), spacing)
+        spacing_mm = np.stack([rows.numbers(name) for name in _SPACING_COLUMNS], axis=1)
+    return [
+        SampleOrigin(patient or None, (row_mm, column_mm) if row_mm > 0 and column_mm > 0 else None)
+        for patient, (row_mm, column_mm) in zip(
+            rows.texts("patient"), spacing_mm.tolist(), strict=True
+        )
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +62,7 @@ class SegmentedSet:
 
     split: str
     headers: SplitHeaders
-    origins: SampleOrigins
+    origins: Sequence[SampleOrigin]
     segmenter: NetworkSegmenter = field(repr=False)
 
     def __len__(self) -> int:
@@ -96,10 +84,10 @@ class SegmentedSet:
                 yield SliceMasks(
                     source=self.split,
                     index=start + place,
-                    patient=self.origins.patient(start + place),
+                    patient=self.origins[start + place].patient,
                     mask=found[place],
                     truth=truth,
-                    pixel_spacing_mm=self.origins.pixel_spacing_mm(start + place),
+                    pixel_spacing_mm=self.origins[start + place].pixel_spacing_mm,
                     hu=images[place],
                 )
 

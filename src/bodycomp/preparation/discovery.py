@@ -11,8 +11,7 @@ from pathlib import Path
 
 from bodycomp.annotation.reference import referenced_series
 from bodycomp.errors import BodycompError, InputNotFoundError, OutputError, UsageError
-from bodycomp.preparation.cases import COLUMNS
-from bodycomp.preparation.cases_file import joined_paths
+from bodycomp.preparation.cases import COLUMNS, joined_paths
 from bodycomp.preparation.search import (
     FoundAnnotation,
     FoundScan,

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -157,13 +157,8 @@ class _Source:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """Samples of a case, notes on its annotations, and what the scan shows of its levels."""
-
-    samples: list[ShardSample]
-    notes: tuple[str, ...]
-    evidence: tuple[LevelEvidence, ...]
+_Made = tuple[list[ShardSample], tuple[str, ...], tuple[LevelEvidence, ...]]
+"""Samples of a case, notes on its annotations, and what the scan shows of its levels."""
 
 
 def _make(shard: Shard, task: PrepareTask) -> None:
@@ -174,9 +169,9 @@ def _make(shard: Shard, task: PrepareTask) -> None:
     source = _Source(scan)
     with atomic_folder(shard.folder) as folder:
         if isinstance(task, MaskTask):
-            made = _mask_samples(folder, source, case, task)
+            samples, notes, evidence = _mask_samples(folder, source, case, task)
         else:
-            made = _level_samples(folder, source, case, task)
+            samples, notes, evidence = _level_samples(folder, source, case, task)
         field = SquareField.of_volume(scan.volume)
         identity = scan.patient_id.strip()
         record = ShardRecord(
@@ -189,9 +184,9 @@ def _make(shard: Shard, task: PrepareTask) -> None:
             source_shape=scan.volume.slice_shape,
             turn=turn_words(field.turn),
             facts=dict(scan.facts),
-            notes=tuple(dict.fromkeys((*scan.notes, *made.notes))),
-            samples=tuple(made.samples),
-            evidence=made.evidence,
+            notes=tuple(dict.fromkeys((*scan.notes, *notes))),
+            samples=tuple(samples),
+            evidence=evidence,
         )
         write_record(folder, record)
 
@@ -225,7 +220,7 @@ def _mask_samples(folder: Path, source: _Source, case: Case, task: MaskTask) -> 
                 )
             )
     evidence = level_evidence(scan, marks, task.level_format, masks.annotated)
-    return _Made(samples, (*masks.notes, *marks.notes), evidence)
+    return samples, (*masks.notes, *marks.notes), evidence
 
 
 def _level_samples(folder: Path, source: _Source, case: Case, task: LevelTask) -> _Made:
@@ -249,7 +244,7 @@ def _level_samples(folder: Path, source: _Source, case: Case, task: LevelTask) -
         )
     annotated = _annotated(case, source.scan) if marks.slice_numbers else None
     evidence = level_evidence(source.scan, marks, task.level_format, annotated)
-    return _Made(samples, marks.notes, evidence)
+    return samples, marks.notes, evidence
 
 
 def _annotated(case: Case, scan: Scan) -> NDArray[np.bool_] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,11 @@ from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.errors import UsageError
 from bodycomp.level_names import check_levels
 from bodycomp.options import check_options, declare, nested, option
-from bodycomp.preparation.cases import DEFAULT_FRACTIONS, check_fractions
+
+Fractions = tuple[float, float, float]
+"""Shares of the patients in train, val and test."""
+
+DEFAULT_FRACTIONS: Final[Fractions] = (0.7, 0.15, 0.15)
 
 FACTS: Final = ("sex", "manufacturer", "scanner", "kernel", "kvp", "slice_thickness_mm", "contrast")
 """What scans may say of themselves to stratify by, where the table has no such column."""
@@ -75,6 +80,20 @@ class LevelTask:
 PrepareTask = MaskTask | LevelTask
 
 
+def check_fractions(fractions: Fractions) -> Fractions:
+    """Return shares of train, val and test if they can be used.
+
+    Raises:
+        UsageError: A share is negative, or they do not add up to 1.
+    """
+    if not all(f >= 0 for f in fractions) or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
+        raise UsageError(
+            f"expected shares of train, val and test that add up to 1, found {fractions}",
+            hint="For instance 0.7 0.15 0.15, or 0.8 0.2 0 without a test split.",
+        )
+    return fractions
+
+
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
     """Who comes into which split.
@@ -86,7 +105,7 @@ class SplitOptions:
         UsageError: Shares that do not add up to 1, or a negative seed.
     """
 
-    fractions: tuple[float, float, float] | None = option(
+    fractions: Fractions | None = option(
         None,
         "--split",
         group="splits",

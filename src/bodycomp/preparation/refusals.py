@@ -1,17 +1,19 @@
-"""Why a case is refused, in words that reveal nothing of the patient."""
+"""Why a case is refused, in words that reveal nothing of the patient, and what scans contradict."""
 
 from __future__ import annotations
 
 import csv
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.errors import BodycompError
-from bodycomp.preparation.cases import Case
+from bodycomp.errors import BodycompError, CasesError, UsageError
+from bodycomp.level_names import check_spelling, vertebra_rank
+from bodycomp.preparation.cases import Case, listed
+from bodycomp.preparation.shards import Shard, found_levels
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -47,6 +49,13 @@ def refusal(case: Case, error: Exception) -> RefusedCase:
     return RefusedCase(case.where, case.patient, kind, reason)
 
 
+def all_refused(refused: Sequence[RefusedCase]) -> CasesError:
+    """Return the error of a table without a case that is left."""
+    return CasesError(
+        f"every case is refused:{listed([f'{r.where}: {r.reason}' for r in refused])}"
+    )
+
+
 def without_names(message: str, case: Case) -> str:
     """Return a message with words for the case's paths, file names, code and UIDs.
 
@@ -74,3 +83,71 @@ def write_refused(folder: Path, refused: Sequence[RefusedCase]) -> None:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(("row", "patient", "kind", "reason"))
         rows.writerows((r.where, r.patient, r.kind, " ".join(r.reason.split())) for r in refused)
+
+
+_ID_HINT: Final = (
+    "Give rows of one patient one code. If the scans were anonymised so that the Patient ID does "
+    "not distinguish patients, use --shared-patient-id."
+)
+_SCAN_HINT: Final = "Keep one row per scan; put all its masks into it, separated by ';'."
+_IMAGE_HINT: Final = "Keep one of the scans, or give both the same patient."
+
+
+def check_conflicts(shards: Iterable[Shard], *, shared_patient_id: bool) -> None:
+    """Check that codes distinguish patients, and rows scans.
+
+    Raises:
+        CasesError: They do not; all conflicts of the first kind found are listed.
+    """
+    of_scan: dict[str, Case] = {}
+    of_id: dict[str, Case] = {}
+    of_image: dict[bytes, Case] = {}
+    scans: list[str] = []
+    identities: list[str] = []
+    images: list[str] = []
+    for shard in shards:
+        case, record = shard.case, shard.record()
+        keys = (record.series_instance_uid, record.scan_digest)
+        earlier = [of_scan.setdefault(key, case) for key in keys]
+        repeated = dict.fromkeys(other.where for other in earlier if other is not case)
+        scans += (f"{case.where}: the scan of {where}" for where in repeated)
+        if record.patient_id_digest and not shared_patient_id:
+            other = of_id.setdefault(record.patient_id_digest, case)
+            if other.patient != case.patient:
+                identities.append(f"{case.where}: another code for the patient of {other.where}")
+        for sample in () if repeated else record.samples:
+            if sample.constant:
+                continue
+            owner = of_image.setdefault(bytes.fromhex(sample.image_digest), case)
+            if owner.patient != case.patient:
+                images.append(
+                    f"{case.where}: slice {sample.slice_index} is an image of {owner.where}, "
+                    "which is another patient"
+                )
+                break
+    for faults, hint in ((scans, _SCAN_HINT), (identities, _ID_HINT), (images, _IMAGE_HINT)):
+        if faults:
+            what = "expected rows of different patients and scans, found"
+            raise CasesError(f"{what}{listed(faults)}", hint=hint)
+
+
+def check_level_names(shards: Iterable[Shard], wanted: Sequence[str]) -> None:
+    """Check that names of levels mean the same in all cases.
+
+    No ``wanted`` levels stand for all that were found.
+
+    Raises:
+        CasesError: Names differ in upper and lower case alone, or a wanted one lies in no scan and
+            is no vertebra, which may be outside all of them.
+    """
+    found = found_levels(shards)
+    try:
+        check_spelling(dict.fromkeys((*wanted, *found)))
+    except UsageError as error:
+        raise CasesError(f"files of levels: {error.message}", hint=error.hint) from error
+    missing = [n for n in wanted if n not in found and vertebra_rank(n) is None]
+    if missing:
+        raise CasesError(
+            f"expected {', '.join(missing)} in at least one scan, found {', '.join(found)}",
+            hint="Write the level as the files of levels do, or leave it out of -L.",
+        )

@@ -11,28 +11,36 @@ from functools import partial
 from typing import Final
 
 from bodycomp.errors import CasesError, RunInterruptedError, SliceCountError, UsageError
-from bodycomp.preparation.assemble import Counts, needed_bytes, write_set
-from bodycomp.preparation.cases import DEFAULT_FRACTIONS, Case, CasesTable
-from bodycomp.preparation.cases_file import read_cases
-from bodycomp.preparation.conflicts import check_conflicts, check_level_names
+from bodycomp.preparation.assemble import Counts, needed_bytes, verify_set, write_set
+from bodycomp.preparation.cases import Case, CasesTable, read_cases
 from bodycomp.preparation.level_checks import LevelWarning, level_warnings
 from bodycomp.preparation.make_shards import check_room, make_shards
-from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions, PrepareTask
-from bodycomp.preparation.refusals import RefusedCase
+from bodycomp.preparation.options import (
+    DEFAULT_FRACTIONS,
+    LevelTask,
+    MaskTask,
+    PrepareOptions,
+    PrepareTask,
+)
+from bodycomp.preparation.refusals import (
+    RefusedCase,
+    all_refused,
+    check_conflicts,
+    check_level_names,
+)
 from bodycomp.preparation.set_files import (
+    PREPARED_NAME,
     check_apart,
     check_key,
-    check_replaced,
     key_text,
     write_key,
     write_reports,
 )
 from bodycomp.preparation.shards import RECORD_NAME, Shard, shard_of, work_folder
 from bodycomp.preparation.splits import assign_cases, check_strata, pseudonyms
-from bodycomp.preparation.verify import verify_set
 from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
-from bodycomp.storage import atomic_folder, remove_interrupted
+from bodycomp.storage import atomic_folder, refuse_other, remove_interrupted
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -61,7 +69,7 @@ def prepare(options: PrepareOptions, progress: Progress) -> PrepareSummary:
             another run is making it, or the disk is too small.
         RunInterruptedError: Ctrl-C or SIGTERM; finished cases are kept.
     """
-    check_replaced(options)
+    refuse_other(options.out, "a prepared training set", PREPARED_NAME, overwrite=options.overwrite)
     table = read_cases(options.cases)
     check_apart(options, table.cases)
     fractions = options.split.fractions or table.fractions or DEFAULT_FRACTIONS
@@ -91,9 +99,7 @@ def _write(
     """Write the set of all finished cases, once what they hold was compared."""
     task = options.task
     if not shards:
-        raise CasesError(
-            "every case is refused:\n" + "\n".join(f"  {r.where}: {r.reason}" for r in refused[:20])
-        )
+        raise all_refused(refused)
     check_conflicts(shards, shared_patient_id=options.shared_patient_id)
     if isinstance(task, LevelTask):
         check_level_names(shards, task.levels)

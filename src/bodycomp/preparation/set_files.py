@@ -19,27 +19,11 @@ from bodycomp.preparation.level_checks import LevelWarning
 from bodycomp.preparation.options import MaskTask, PrepareOptions
 from bodycomp.preparation.refusals import RefusedCase, write_refused
 from bodycomp.preparation.shards import Shard
-from bodycomp.storage import atomic_file, refuse_existing
+from bodycomp.storage import atomic_file
 
 PREPARED_NAME: Final = "prepared.json"
 KEY_COLUMNS: Final = ("pseudonym", "patient", "series_instance_uid", "scan", "masks", "levels")
 OWNER_ONLY: Final = 0o600
-
-
-def check_replaced(options: PrepareOptions) -> None:
-    """Check that what ``--overwrite`` would remove is a set that was prepared.
-
-    Raises:
-        OutputError: The folder has content and shall not be replaced, or is no prepared set.
-    """
-    out = options.out
-    refuse_existing(out, overwrite=options.overwrite)
-    if out.is_dir() and any(out.iterdir()) and not (out / PREPARED_NAME).is_file():
-        raise OutputError(
-            f"expected a prepared training set to replace, found another folder: {out}",
-            hint=f"A prepared set holds {PREPARED_NAME}. Name another folder, or remove this one "
-            "yourself.",
-        )
 
 
 def check_apart(options: PrepareOptions, cases: Iterable[Case]) -> None:

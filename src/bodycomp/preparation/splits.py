@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
-from bodycomp.preparation.cases import DEFAULT_FRACTIONS, Case, CasesTable, Fractions
-from bodycomp.preparation.options import FACTS, PrepareOptions
+from bodycomp.preparation.cases import Case, CasesTable
+from bodycomp.preparation.options import DEFAULT_FRACTIONS, FACTS, Fractions, PrepareOptions
 from bodycomp.preparation.shards import Shard
 
 

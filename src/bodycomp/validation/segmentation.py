@@ -29,9 +29,15 @@ from bodycomp.progress import StepProgress
 from bodycomp.validation.check_duplicates import almost_repeated, repeated_images, repeated_masks
 from bodycomp.validation.check_flips import check_flips, grouping_of
 from bodycomp.validation.check_images import HU_SHIFTED, TISSUES_SWAPPED, check_hu
-from bodycomp.validation.check_manifest import check_manifest, from_manifest, open_manifest
 from bodycomp.validation.check_masks import MASK_SHIFTED, MASK_TURNED, check_masks
-from bodycomp.validation.check_splits import check_hu_of_splits, check_leaks, check_split_sizes
+from bodycomp.validation.check_splits import (
+    check_hu_of_splits,
+    check_leaks,
+    check_manifest,
+    check_split_sizes,
+    from_manifest,
+    open_manifest,
+)
 from bodycomp.validation.details import Gathered, evenly, gather_into, progress_of_split
 from bodycomp.validation.segmentation_facts import SAMPLE_FACTS, describe_sample
 from bodycomp.validation.segmentation_pass import Chunk, Observer, SplitScan, scan_split

@@ -25,23 +25,24 @@ from bodycomp.progress import StepProgress
 from bodycomp.validation.check_duplicates import almost_repeated, repeated_images
 from bodycomp.validation.check_flips import check_flips, grouping_of
 from bodycomp.validation.check_images import check_grays
-from bodycomp.validation.check_manifest import (
+from bodycomp.validation.check_offsets import (
+    check_direction,
+    check_rows,
+    check_series,
+    rows_of_series,
+)
+from bodycomp.validation.check_splits import (
     check_heights,
+    check_leaks,
+    check_levels_of_splits,
     check_manifest,
+    check_split_sizes,
     from_manifest,
     from_tables,
     open_manifest,
 )
-from bodycomp.validation.check_offsets import check_direction, check_rows
-from bodycomp.validation.check_series import check_series, rows_of_series
-from bodycomp.validation.check_splits import (
-    check_leaks,
-    check_levels_of_splits,
-    check_split_sizes,
-)
 from bodycomp.validation.details import Gathered, evenly, gather_into, progress_of_split
-from bodycomp.validation.slice_facts import SEEN_SLICE, describe_slice
-from bodycomp.validation.slice_pass import Observer, SlicePass
+from bodycomp.validation.slice_pass import SEEN_SLICE, Observer, SlicePass, describe_slice
 
 BIN_MM: Final = 40.0
 """Slices of other patients within such a range of offsets are compared."""

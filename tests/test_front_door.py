@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 import bodycomp
+from bodycomp.cli import COMMANDS
 from bodycomp.study.options import AnalyzeOptions
 
 NAMES = [
-    "BodycompError", "Models", "Scan", "SeriesResult", "analyze", "evaluate", "load_models",
-    "measure", "prepare_segmentation", "prepare_slice_selection", "read_scan",
-    "train_segmentation", "train_slice_selection", "validate",
+    "BodycompError", "Models", "Scan", "SeriesResult", "analyze", "apply_review", "card",
+    "discover_cases", "evaluate", "import_keras", "load_models", "measure", "prepare_segmentation",
+    "prepare_slice_selection", "read_scan", "remeasure", "show", "train_segmentation",
+    "train_slice_selection", "validate", "write_phantom", "write_report",
 ]  # fmt: skip
 PAGE = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
 STUB = Path(bodycomp.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
@@ -39,9 +41,15 @@ def test_every_name_is_there_documented_and_on_the_page(name):
     found = getattr(bodycomp, name)
     assert inspect.getdoc(found)
     assert f"`{name}`" in PAGE
-    assert re.search(
-        rf"^    from .*\b{name}\b|^    {name},$|^from .*\b{name}\b", STUB, re.MULTILINE
-    )
+    assert re.search(rf"^from (\S+) import {name} as {name}$", STUB, re.MULTILINE)
+
+
+def test_commands_call_the_interface_and_nothing_behind_it():
+    for name in COMMANDS:
+        code = (Path(bodycomp.__file__).parent / "cli" / f"{name.replace('-', '_')}.py").read_text()
+        called = re.findall(r"^    from bodycomp\.(\w+)", code, re.MULTILINE)
+        assert "interface" in called
+        assert not {"analysis", "cohort", "demo", "networks", "reading", "training"} & set(called)
 
 
 def test_import_is_fast_and_loads_nothing_heavy():
@@ -66,3 +74,11 @@ def test_signatures_name_every_option_with_its_default():
     nested = inspect.signature(bodycomp.prepare_segmentation).parameters
     assert {"labels", "split", "levels_first_slice", "max_per_scan"} <= set(nested)
     assert inspect.signature(bodycomp.evaluate).parameters["bootstrap"].default == 2000
+    loading = inspect.signature(bodycomp.load_models).parameters
+    assert list(loading) == ["folder", "range_mm", "full", "intervals", "device", "engine"]
+
+
+def test_help_explains_every_option():
+    words = inspect.getdoc(bodycomp.analyze)
+    assert "identifiers: write patient ID" in words
+    assert "previews: if False, write no pictures" in words

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ import bodycomp.training.fit
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
+from bodycomp.networks.checkpoint import build_network, save_model
 from bodycomp.nifti import write_nifti_labels
 from support.annotated_cases import make_cases
 from support.annotation_files import save_nifti, small_phantom
+from support.model_cards import SMALL
 from support.stand_ins import KnownLabels, LevelAt
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
@@ -33,7 +36,9 @@ def folder(tmp_path, monkeypatch):
     for module in (bodycomp.analysis.loading, bodycomp.study.run):
         monkeypatch.setattr(module, "load_analyzer", lambda *_args, **_options: analyzer)
 
-    def train(options):
+    def train(options, progress):
+        if callable(progress):
+            progress("epoch 0/49", 1, 2)
         return Path(options.output_dir) / options.name
 
     for name in ("train_segmentation", "train_slice_selection"):
@@ -45,17 +50,42 @@ def folder(tmp_path, monkeypatch):
     save_nifti(Path("ct.nii.gz"), other, affine)
     for name in ("found.nii.gz", "truth.nii.gz"):
         write_nifti_labels(Path(name), volume, labels)
+    fixed = labels.copy()
+    fixed[:, ::2] = 0
+    write_nifti_labels(Path("fixed.nii.gz"), volume, fixed)
+    for name, card in SMALL.items():
+        save_model(Path("models") / name, build_network(card), card)
     make_cases(Path())
     return tmp_path
+
+
+def export_review(row):
+    """What the page exports when its reader accepts a case."""
+    cells = {name: row[name] for name in ("study", "series", "level", "slice_index")}
+    cells |= {"verdict": "accept", "comment": "", "moved_to_slice": "", "reviewer": "CD"}
+    models = f"{row['slice_selection_model']}+{row['segmentation_model']}"
+    cells |= {"reviewed_at": datetime.now(UTC).isoformat(), "models": models}
+    table = "\n".join([",".join(cells), ",".join(map(str, cells.values()))])
+    Path("review.csv").write_text(table, encoding="utf-8")
+
+
+def test_training_reports_to_a_function_and_prepares_nothing_else(folder):
+    seen = []
+    bodycomp.train_segmentation("masks", "runs", progress=lambda *stage: seen.append(stage))
+    assert seen == [("epoch 0/49", 1, 2)]
 
 
 def test_examples_run_in_their_order(folder, capsys):
     names: dict[str, object] = {}
     for example in EXAMPLES:
+        if "apply_review" in example:
+            export_review(names["report"].analyzed[0].rows[0])
         exec(compile(example, str(PAGE), "exec"), names)
     assert names["l3"].areas_cm2["muscle"] > 10
     assert names["l3"].quantities["skeletal_muscle_index_cm2_m2"].value > 0
     assert len(names["report"].analyzed) == 2
+    assert names["level"].after["corrected"] == "mask"
+    assert names["outcome"].verdicts["accept"] == 1
     assert names["run"] == Path("runs/first")
     assert "segment: " in capsys.readouterr().out
 

@@ -16,42 +16,40 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "BodycompError",
-    "Models",
-    "Scan",
-    "SeriesResult",
-    "analyze",
-    "evaluate",
-    "load_models",
-    "measure",
-    "prepare_segmentation",
-    "prepare_slice_selection",
-    "read_scan",
-    "train_segmentation",
-    "train_slice_selection",
-    "validate",
-]
-
-_MODULES = {
-    "errors": ("BodycompError",),
-    "interface.annotated": ("evaluate", "prepare_segmentation", "prepare_slice_selection"),
-    "interface.mask": ("measure",),
-    "interface.models": ("Models", "load_models"),
-    "interface.runs": ("analyze", "train_segmentation", "train_slice_selection", "validate"),
-    "reading.read_scan": ("read_scan",),
-    "results": ("SeriesResult",),
-    "scan": ("Scan",),
+_MODULE_OF = {
+    "BodycompError": "errors",
+    "Models": "interface.models",
+    "Scan": "scan",
+    "SeriesResult": "results",
+    "analyze": "interface.runs",
+    "apply_review": "interface.runs",
+    "card": "interface.cards",
+    "discover_cases": "interface.sets",
+    "evaluate": "interface.runs",
+    "import_keras": "interface.sets",
+    "load_models": "interface.models",
+    "measure": "interface.runs",
+    "prepare_segmentation": "interface.sets",
+    "prepare_slice_selection": "interface.sets",
+    "read_scan": "reading.read_scan",
+    "remeasure": "interface.runs",
+    "show": "interface.sets",
+    "train_segmentation": "interface.sets",
+    "train_slice_selection": "interface.sets",
+    "validate": "interface.sets",
+    "write_phantom": "interface.sets",
+    "write_report": "interface.runs",
 }
+
+__all__ = list(_MODULE_OF)
 
 
 def __getattr__(name: str) -> object:
-    for module, names in _MODULES.items():
-        if name in names:
-            value = getattr(import_module(f"bodycomp.{module}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"bodycomp.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -1,34 +1,26 @@
 # What type checkers see of the names that are looked up when they are first used.
 
-from bodycomp.errors import BodycompError
-from bodycomp.interface.annotated import evaluate, prepare_segmentation, prepare_slice_selection
-from bodycomp.interface.mask import measure
-from bodycomp.interface.models import Models, load_models
-from bodycomp.interface.runs import (
-    analyze,
-    train_segmentation,
-    train_slice_selection,
-    validate,
-)
-from bodycomp.reading.read_scan import read_scan
-from bodycomp.results import SeriesResult
-from bodycomp.scan import Scan
+from bodycomp.errors import BodycompError as BodycompError
+from bodycomp.interface.cards import card as card
+from bodycomp.interface.models import Models as Models
+from bodycomp.interface.models import load_models as load_models
+from bodycomp.interface.runs import analyze as analyze
+from bodycomp.interface.runs import apply_review as apply_review
+from bodycomp.interface.runs import evaluate as evaluate
+from bodycomp.interface.runs import measure as measure
+from bodycomp.interface.runs import remeasure as remeasure
+from bodycomp.interface.runs import write_report as write_report
+from bodycomp.interface.sets import discover_cases as discover_cases
+from bodycomp.interface.sets import import_keras as import_keras
+from bodycomp.interface.sets import prepare_segmentation as prepare_segmentation
+from bodycomp.interface.sets import prepare_slice_selection as prepare_slice_selection
+from bodycomp.interface.sets import show as show
+from bodycomp.interface.sets import train_segmentation as train_segmentation
+from bodycomp.interface.sets import train_slice_selection as train_slice_selection
+from bodycomp.interface.sets import validate as validate
+from bodycomp.interface.sets import write_phantom as write_phantom
+from bodycomp.reading.read_scan import read_scan as read_scan
+from bodycomp.results import SeriesResult as SeriesResult
+from bodycomp.scan import Scan as Scan
 
 __version__: str
-
-__all__ = [
-    "BodycompError",
-    "Models",
-    "Scan",
-    "SeriesResult",
-    "analyze",
-    "evaluate",
-    "load_models",
-    "measure",
-    "prepare_segmentation",
-    "prepare_slice_selection",
-    "read_scan",
-    "train_segmentation",
-    "train_slice_selection",
-    "validate",
-]

@@ -24,18 +24,18 @@ def no_progress(_stage: str, _done: int, _total: int) -> None:
 def stage_progress(titles: Mapping[str, str]) -> Iterator[Progress]:
     """Yield a progress function of stage, steps done and all steps, with a bar for each stage.
 
-    Stages without a title, which are steps within another one, share a bar that shows when needed.
+    Bars are in the order of ``titles``, and each shows once it is reported to. Stages without a
+    title, which are steps within another one, share the last bar.
     """
     with make_bar() as bar:
-        tasks = {key: bar.add_task(title, total=None) for key, title in titles.items()}
+        tasks = {
+            key: bar.add_task(title, total=None, visible=False) for key, title in titles.items()
+        }
         step = bar.add_task("", total=None, visible=False)
 
         def show(stage: str, done: int, total: int) -> None:
-            if stage in tasks:
-                bar.update(tasks[stage], completed=done, total=total)
-            else:
-                words = f"  {stage}"
-                bar.update(step, description=words, completed=done, total=total, visible=True)
+            task, words = tasks.get(stage, step), titles.get(stage, f"  {stage}")
+            bar.update(task, description=words, completed=done, total=total, visible=True)
 
         yield show
 

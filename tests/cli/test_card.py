@@ -11,37 +11,11 @@ import torch
 from bodycomp.anatomy import THORACIC_TISSUES
 from bodycomp.cli import main
 from bodycomp.data.writers import SliceWriter
-from bodycomp.imaging.preprocessing import (
-    SEGMENTATION_PREPROCESSING,
-    SLICE_SELECTION_PREPROCESSING,
-)
 from bodycomp.networks.card_description import KIND_WORDS
 from bodycomp.networks.checkpoint import ModelCard, build_network, load_model, save_model
 from bodycomp.networks.model_folder import read_model_files, write_card
 from support.factories import make_segmentation_set, make_slice_set
-
-CARDS = {
-    "slice-selection": ModelCard(
-        task="slice_selection",
-        architecture="densenet",
-        config={"num_outputs": 1, "nb_blocks": 2, "nb_layers_per_block": 1, "growth_rate": 2},
-        preprocessing=SLICE_SELECTION_PREPROCESSING,
-        levels=("L3",),
-        target_scale_mm=10.0,
-    ),
-    "segmentation": ModelCard(
-        task="segmentation",
-        architecture="unet",
-        config={
-            "num_classes": 3,
-            "compression_channels": (4, 5),
-            "decompression_channels": (3,),
-            "activation": "relu",
-        },
-        preprocessing=SEGMENTATION_PREPROCESSING,
-        tissues=THORACIC_TISSUES,
-    ),
-}
+from support.model_cards import SMALL as CARDS
 
 WORDS = """\
 name: "Hospital <b>X</b>, L3"

@@ -54,3 +54,27 @@ SEGMENTATION = ModelCard(
     preprocessing=SEGMENTATION_PREPROCESSING,
     tissues=THORACIC_TISSUES,
 )
+
+SMALL = {
+    "slice-selection": ModelCard(
+        task="slice_selection",
+        architecture="densenet",
+        config={"num_outputs": 1, "nb_blocks": 2, "nb_layers_per_block": 1, "growth_rate": 2},
+        preprocessing=SLICE_SELECTION_PREPROCESSING,
+        levels=("L3",),
+        target_scale_mm=10.0,
+    ),
+    "segmentation": ModelCard(
+        task="segmentation",
+        architecture="unet",
+        config={
+            "num_classes": 3,
+            "compression_channels": (4, 5),
+            "decompression_channels": (3,),
+            "activation": "relu",
+        },
+        preprocessing=SEGMENTATION_PREPROCESSING,
+        tissues=THORACIC_TISSUES,
+    ),
+}
+"""Cards of networks that are built in no time, by the folder of each in a pair."""

@@ -85,7 +85,8 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     for name, about in COMMANDS.items():
         added = subparsers.add_parser(name, help=about, formatter_class=parser.formatter_class)
         if command in (name, None):
-            importlib.import_module(f"bodycomp.cli.{name.replace('-', '_')}").set_up(added)
+            module = importlib.import_module(f"bodycomp.cli.{name.replace('-', '_')}")
+            module.COMMAND.add_to(added)
     return parser
 
 

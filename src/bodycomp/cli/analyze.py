@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodycomp.cli.option_parser import add_options, read_options
+from bodycomp.cli.option_parser import Command
 from bodycomp.cli.threads import share_cores
 from bodycomp.study.options import AnalyzeOptions
 
@@ -39,32 +37,15 @@ For research only, not a medical device: look at the previews before you use a n
 ROWS_SHOWN = 25
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description = DESCRIPTION
-    add_options(parser, AnalyzeOptions)
-    parser.add_argument(
-        "--list",
-        dest="input_list",
-        metavar="CSV",
-        type=Path,
-        help="table of further inputs in its column 'input'; relative paths count from its folder",
-    )
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: AnalyzeOptions) -> int:
     """Analyse, print a summary, and fail if nothing could be analysed."""
     share_cores()
     from rich.console import Console
 
     from bodycomp.cli.terminal import say
-    from bodycomp.interface.runs import run_analysis
-    from bodycomp.study.inputs import read_input_list
+    from bodycomp.interface.runs import analyze
 
-    listed = read_input_list(arguments.input_list) if arguments.input_list else ()
-    options = read_options(arguments, AnalyzeOptions, inputs=(*arguments.inputs, *listed))
-    report = run_analysis(options, progress=True)
+    report = analyze.run(options, progress=True)
     if report.analyzed:
         Console().print(_table(report))
     say(
@@ -111,3 +92,6 @@ def _reasons(report: StudyReport) -> Iterator[str]:
 
 def _rows(report: StudyReport) -> list[tuple[AnalyzedSeries, Mapping[str, Cell]]]:
     return [(series, row) for series in report.analyzed for row in series.rows]
+
+
+COMMAND = Command(options=(AnalyzeOptions,), run=run, description=DESCRIPTION)

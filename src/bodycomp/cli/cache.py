@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
+from bodycomp.cli.option_parser import Command
+from bodycomp.interface.options import CacheOptions
 
 DESCRIPTION = """\
 Show or clear the cache of decoded slices.
@@ -14,27 +13,15 @@ later epochs and runs need not decode it again. Everything in the cache can be m
 training sets; files are named by their content alone."""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description = DESCRIPTION
-    parser.add_argument("--clear", action="store_true", help="remove everything in it")
-    parser.add_argument(
-        "--cache_dir",
-        type=Path,
-        metavar="FOLDER",
-        help="the cache's folder (default: $BODYCOMP_CACHE, else bodycomp/slices in the user's "
-        "cache folder)",
-    )
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: CacheOptions) -> int:
     """Say where the cache lies and how large it is, or was."""
-    from bodycomp.data.gray_cache import BYTES_PER_GB, GrayCache, default_cache_dir
+    from bodycomp.cli.terminal import counted, say
+    from bodycomp.interface.sets import cache
 
-    cache = GrayCache(arguments.cache_dir or default_cache_dir(), 0)
-    count, length = cache.clear() if arguments.clear else cache.usage()
-    removed = " removed" if arguments.clear else ""
-    files = "1 file" if count == 1 else f"{count} files"
-    sys.stdout.write(f"{cache.folder}: {files}, {length / BYTES_PER_GB:.2f} GB{removed}\n")
+    found = cache.run(options)
+    removed = " removed" if options.clear else ""
+    say(f"{found.folder}: {counted(found.files, 'file')}, {found.size_bytes / 1e9:.2f} GB{removed}")
     return 0
+
+
+COMMAND = Command(options=(CacheOptions,), run=run, description=DESCRIPTION)

@@ -27,11 +27,9 @@ def print_json(cards: Sequence[dict[str, Any]]) -> None:
     sys.stdout.write(json_text(content))
 
 
-def print_card_views(
-    views: Sequence[CardView], page: Path | None = None, console: Console | None = None
-) -> None:
+def print_cards(views: Sequence[CardView], page: Path | None) -> None:
     """Print cards one below the other, and where their page is."""
-    console = console or Console(highlight=False, emoji=False, markup=False)
+    console = Console(highlight=False, emoji=False, markup=False)
     for view in views:
         console.print(Rule(Text(f" {view.title} ", "bold"), align="left", style="dim"))
         console.print(Text(f"{view.subtitle}; digest {view.digest}", "dim"))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from bodycomp.cli.option_parser import add_options, read_options
+from bodycomp.cli.option_parser import Command
 from bodycomp.demo.options import DemoOptions
 
 DESCRIPTION = """\
@@ -14,28 +13,13 @@ their DICOM files, and compare with the truth. Takes about 15 minutes on two cor
 at most, and 6 GB of disk. Everything lands in OUT; the summary says where to look."""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description = DESCRIPTION
-    add_options(parser, DemoOptions)
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: DemoOptions) -> int:
     """Run the demo and print how well the results agree with the truth."""
     from bodycomp.cli.evaluate_summary import print_summary
-    from bodycomp.cli.terminal import progress_bar, say, study_progress, training_progress
-    from bodycomp.demo.run import DemoProgress, run_demo
-    from bodycomp.progress import stage_progress
+    from bodycomp.cli.terminal import say
+    from bodycomp.interface.runs import demo
 
-    options = read_options(arguments, DemoOptions)
-    bars = DemoProgress(
-        lambda count: progress_bar("patients", count),
-        training_progress,
-        study_progress,
-        lambda: stage_progress({"cases": "patients"}),
-    )
-    print_summary(*run_demo(options, bars))
+    print_summary(*demo.run(options))
     say(_where_to_look(options.folder))
     return 0
 
@@ -51,3 +35,6 @@ def _where_to_look(folder: Path) -> str:
         "then measure a real CT\n"
         f"  bodycomp analyze path/to/dicom --models {folder}/models --out measured"
     )
+
+
+COMMAND = Command(options=(DemoOptions,), run=run, description=DESCRIPTION)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
+import logging
 
-from bodycomp.cli.option_parser import add_options, read_options
+from bodycomp.cli.option_parser import Command
 from bodycomp.cli.threads import share_cores
 from bodycomp.evaluation.options import EvaluateOptions
 
@@ -29,23 +29,15 @@ OUT/*.csv               every case: segmentation, slice_selection, end_to_end, c
 For research only, not a medical device."""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description = DESCRIPTION
-    add_options(parser, EvaluateOptions)
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: EvaluateOptions) -> int:
     """Evaluate and print the numbers that matter."""
     share_cores()
-    import logging
-
     from bodycomp.cli.evaluate_summary import print_summary
-    from bodycomp.interface.annotated import run_evaluation
+    from bodycomp.interface.runs import evaluate
 
-    options = read_options(arguments, EvaluateOptions)
     logging.getLogger("bodycomp.dicom.series").setLevel(logging.WARNING)
-    evaluation = run_evaluation(options, progress=True)
-    print_summary(options, evaluation)
+    print_summary(options, evaluate.run(options, progress=True))
     return 0
+
+
+COMMAND = Command(options=(EvaluateOptions,), run=run, description=DESCRIPTION)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
-from bodycomp.cli.option_parser import add_options, read_options
+from bodycomp.cli.option_parser import Command
 from bodycomp.cli.threads import share_cores
-from bodycomp.review.measure_options import MeasureOptions
+from bodycomp.review.options import MeasureOptions
 
 DESCRIPTION = """\
 Measure a mask on its scan at a level, without any model: areas, attenuation, indices, cut-offs and
@@ -25,32 +22,15 @@ examples:
   bodycomp measure ct.nii.gz l3.seg.nrrd --out measured --labels 'Muscle=muscle' --height-m 1.75"""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description, parser.epilog = DESCRIPTION, EPILOG
-    add = parser.add_argument
-    add("scan", metavar="SCAN", type=Path, help="what the mask was annotated on")
-    add("mask", metavar="MASK", type=Path, help="the mask")
-    add("--out", "-o", metavar="OUT", type=Path, required=True, help="folder for the results")
-    add("--series", default="", help="UID or number of the series, if SCAN holds several")
-    add("--height-m", type=float, metavar="M", help="height, where the files do not give it")
-    add("--weight-kg", type=float, metavar="KG", help="weight, likewise")
-    add("--sex", choices=("F", "M"), default="", help="sex, likewise")
-    add_options(parser, MeasureOptions)
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: MeasureOptions) -> int:
     """Measure, write, and print the areas."""
     share_cores()
-    import bodycomp
     from bodycomp.cli.terminal import say
-    from bodycomp.interface.mask import run_measuring
+    from bodycomp.interface.runs import measure
 
-    options = read_options(arguments, MeasureOptions)
-    scan = bodycomp.read_scan(arguments.scan, series=arguments.series, min_slices=1).with_subject(
-        height_m=arguments.height_m, weight_kg=arguments.weight_kg, sex=arguments.sex
-    )
-    result = run_measuring(scan, arguments.mask, options, arguments.out)
-    say(str(result), f"results in {arguments.out}")
+    result = measure.run(options)
+    say(str(result), *([f"results in {options.out}"] if options.out else []))
     return 0
+
+
+COMMAND = Command(options=(MeasureOptions,), run=run, description=DESCRIPTION, epilog=EPILOG)

@@ -1,4 +1,4 @@
-"""From declared options to an argparse parser, and from what it parsed to the options' value."""
+"""Commands: from declared options to an argparse parser, and from what it parsed to their value."""
 
 from __future__ import annotations
 
@@ -22,30 +22,68 @@ PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {"int": int, "float": float
 """How texts become values, by the name of the type; others stay texts."""
 
 
-def add_command(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, about: str
-) -> argparse.ArgumentParser:
-    """Return the parser of a new command; ``about`` is its line in the list of commands."""
-    return subparsers.add_parser(
-        name, help=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What a command takes and does.
+
+    Attributes:
+        options: Class of its options; of several, each is made of what is its own.
+        run: Does the work with them, prints what came of it, and returns the exit code.
+        description, epilog: What its help says above and below the options.
+        chosen: Field -> class of the options nested there, where the declaration leaves it open.
+    """
+
+    options: tuple[type[Any], ...]
+    run: Callable[..., int]
+    description: str
+    epilog: str = ""
+    chosen: Mapping[str, type[Any]] = field(default_factory=dict)
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Make the parser of this command."""
+        parser.description, parser.epilog = self.description, self.epilog
+        add_options(parser, *self.options, **self.chosen)
+        parser.set_defaults(run=self._run)
+
+    def _run(self, arguments: argparse.Namespace) -> int:
+        return self.run(*(read_options(arguments, kind, **self.chosen) for kind in self.options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandGroup:
+    """Commands below one: name -> its line in the list of them, and the command."""
+
+    commands: Mapping[str, tuple[str, Command]]
+    title: str
+    metavar: str
+    description: str = ""
+    epilog: str = ""
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Make the parsers of these commands."""
+        parser.description, parser.epilog = self.description, self.epilog
+        group = parser.add_subparsers(title=self.title, metavar=self.metavar, required=True)
+        for name, (about, command) in self.commands.items():
+            kind = argparse.RawDescriptionHelpFormatter
+            command.add_to(group.add_parser(name, help=about, formatter_class=kind))
 
 
 def add_options(
-    parser: argparse.ArgumentParser, kind: type[Any], **chosen: type[Any]
+    parser: argparse.ArgumentParser, *kinds: type[Any], **chosen: type[Any]
 ) -> dict[str, Group]:
-    """Add all options of a dataclass and of those nested in it.
+    """Add all options of dataclasses and of those nested in them.
 
     Args:
         parser: Where to.
-        kind: The dataclass, its fields declared by ``option`` and ``nested``.
-        chosen: Field -> class of the options nested there, where the declaration leaves it open.
+        kinds: Their fields are declared by ``option`` and ``nested``.
+        chosen: As for ``Command``.
 
     Returns:
-        Heading -> group, for options that a command alone has; the empty one is the parser.
+        Heading -> group; the empty one is the parser.
     """
     builder = _Builder({"": parser}, chosen)
-    builder.add_all(kind)
+    for kind in kinds:
+        builder.add_all(kind)
     for add in builder.last:
         add()
     return builder.groups
@@ -57,7 +95,7 @@ class _Builder:
 
     Attributes:
         groups: Heading -> where its options go.
-        chosen: As for ``add_options``.
+        chosen: As for ``Command``.
         last: Adds the positional arguments that take all words that the others leave.
     """
 
@@ -136,28 +174,28 @@ def _parser_of(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parsed
 
 
-def read_options(arguments: argparse.Namespace, kind: type[T], **given: Any) -> T:
+def read_options(arguments: argparse.Namespace, kind: type[T], **chosen: type[Any]) -> T:
     """Return the options that a parser of ``add_options`` has read.
 
     Args:
         arguments: What was parsed.
         kind: The dataclass.
-        given: Field -> its value where it is known, or the class that ``add_options`` was given.
+        chosen: As for ``Command``.
 
     Raises:
         UsageError: A value cannot be used, or options do not go together.
     """
-    return _read(vars(arguments), kind, "", given)
+    return _read(vars(arguments), kind, "", chosen)
 
 
-def _read(parsed: Mapping[str, Any], kind: type[T], prefix: str, given: Mapping[str, Any]) -> T:
-    values = {name: value for name, value in given.items() if not isinstance(value, type)}
+def _read(
+    parsed: Mapping[str, Any], kind: type[T], prefix: str, chosen: Mapping[str, type[Any]]
+) -> T:
+    values = {}
     for each, found in declared(kind):
         place = prefix + each.name
-        if each.name in values:
-            continue
         if not isinstance(found, Option):
-            values[each.name] = _read(parsed, given.get(each.name, found), f"{place}.", {})
+            values[each.name] = _read(parsed, chosen.get(each.name, found), f"{place}.", {})
         elif place in parsed:
             value = parsed[place]
             if isinstance(value, list):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
-from bodycomp.cli.option_parser import add_options, read_options
+from bodycomp.cli.option_parser import Command
 from bodycomp.cohort.options import CohortOptions
 
 DESCRIPTION = """\
@@ -23,21 +21,12 @@ OUT/cases.csv       every main series with its truth, split, sex, BMI and scanne
 The same seed gives the same bytes."""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description = DESCRIPTION
-    add_options(parser, CohortOptions)
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: CohortOptions) -> int:
     """Write the cohort and say what was written."""
-    from bodycomp.cli.terminal import progress_bar, say
-    from bodycomp.cohort.write import write_cohort
+    from bodycomp.cli.terminal import say
+    from bodycomp.interface.sets import write_phantom
 
-    options = read_options(arguments, CohortOptions)
-    with progress_bar("phantom patients", options.patients) as advance:
-        summary = write_cohort(options, progress=advance)
+    summary = write_phantom.run(options, progress=True)
     train, val, test = options.splits
     say(
         f"{options.patients} patients ({train} train, {val} val, {test} test) in {options.folder}: "
@@ -45,3 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
         f"{summary.dicom_files} DICOM files"
     )
     return 0
+
+
+COMMAND = Command(options=(CohortOptions,), run=run, description=DESCRIPTION)

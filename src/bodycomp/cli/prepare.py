@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 
-from bodycomp.cli.option_parser import add_command, add_options, read_options
+from bodycomp.cli.option_parser import Command, CommandGroup
+from bodycomp.interface.options import DiscoverOptions
+from bodycomp.options import option
 from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
 
 DESCRIPTION = """\
@@ -65,57 +65,41 @@ before you use it, above all at the patients' codes: they are taken from the DIC
 from folders and file names."""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description, parser.epilog = DESCRIPTION, EPILOG
-    sets = parser.add_subparsers(title="what to make", metavar="SET", required=True)
-    for name, task, description in (
-        ("segmentation", MaskTask, SEGMENTATION_DESCRIPTION),
-        ("slice-selection", LevelTask, SLICE_SELECTION_DESCRIPTION),
-    ):
-        made = add_command(sets, name, description.split("\n\n", maxsplit=1)[0])
-        made.description, made.epilog = description, AFTER
-        add_options(made, PrepareOptions, task=task)["more"].add_argument(
-            "--allow-refused", action="store_true", help="exit with 0 although cases are left out"
-        )
-        made.set_defaults(run=partial(run, task))
-    discover = add_command(
-        sets, "discover", "draft a cases table from a folder of scans and annotations"
+@dataclass(frozen=True)
+class RefusalOptions:
+    """What follows where cases are refused."""
+
+    allow_refused: bool = option(
+        False, "--allow-refused", group="more", help="exit with 0 although cases are left out"
     )
-    discover.description = DISCOVER_DESCRIPTION
-    discover.add_argument("folder", metavar="FOLDER", type=Path, help="folder to search")
-    discover.add_argument("cases", metavar="CASES", type=Path, help="cases table to write, .csv")
-    discover.add_argument("--overwrite", action="store_true", help="replace a table that is there")
-    discover.set_defaults(run=run_discover)
 
 
-def run(task: type[MaskTask | LevelTask], arguments: argparse.Namespace) -> int:
+def run(options: PrepareOptions, after: RefusalOptions) -> int:
     """Prepare a set, report what came of it, and fail if cases are missing."""
     from bodycomp.cli.prepare_summary import print_summary
-    from bodycomp.interface.annotated import run_preparation
+    from bodycomp.interface.sets import prepare_segmentation, prepare_slice_selection
 
-    options = read_options(arguments, PrepareOptions, task=task)
     _quiet_searches()
-    summary = run_preparation(options, progress=True)
-    print_summary(options, summary, allow_refused=arguments.allow_refused)
-    return 0 if arguments.allow_refused or not summary.refused else 1
+    is_masks = isinstance(options.task, MaskTask)
+    prepare = prepare_segmentation if is_masks else prepare_slice_selection
+    summary = prepare.run(options, progress=True)
+    print_summary(options, summary, allow_refused=after.allow_refused)
+    return 0 if after.allow_refused or not summary.refused else 1
 
 
-def run_discover(arguments: argparse.Namespace) -> int:
+def run_discover(options: DiscoverOptions) -> int:
     """Draft a cases table and say what was found."""
     from bodycomp.cli.terminal import say
-    from bodycomp.preparation.discovery import discover
-    from bodycomp.progress import stage_progress
+    from bodycomp.interface.sets import discover_cases
 
     _quiet_searches()
-    with stage_progress({"search": "reading headers"}) as progress:
-        draft = discover(arguments.folder, arguments.cases, progress, overwrite=arguments.overwrite)
+    draft = discover_cases.run(options, progress=True)
     say(
         f"{draft.scans} scans, {draft.with_masks} with masks, {draft.with_levels} with levels, "
-        f"{draft.noted} rows with a note: {arguments.cases}",
+        f"{draft.noted} rows with a note: {options.cases}",
         "Look through the table, then type",
-        f"  bodycomp prepare segmentation {arguments.cases} OUT --labels ...",
-        f"  bodycomp prepare slice-selection {arguments.cases} OUT",
+        f"  bodycomp prepare segmentation {options.cases} OUT --labels ...",
+        f"  bodycomp prepare slice-selection {options.cases} OUT",
     )
     return 0
 
@@ -123,3 +107,29 @@ def run_discover(arguments: argparse.Namespace) -> int:
 def _quiet_searches() -> None:
     """Keep to what the table says: a search counts its files alone, and every case is one."""
     logging.getLogger("bodycomp.dicom.series").setLevel(logging.WARNING)
+
+
+def _preparing(task: type[MaskTask | LevelTask], description: str) -> tuple[str, Command]:
+    return description.split("\n\n", maxsplit=1)[0], Command(
+        options=(PrepareOptions, RefusalOptions),
+        run=run,
+        description=description,
+        epilog=AFTER,
+        chosen={"task": task},
+    )
+
+
+COMMAND = CommandGroup(
+    commands={
+        "segmentation": _preparing(MaskTask, SEGMENTATION_DESCRIPTION),
+        "slice-selection": _preparing(LevelTask, SLICE_SELECTION_DESCRIPTION),
+        "discover": (
+            "draft a cases table from a folder of scans and annotations",
+            Command(options=(DiscoverOptions,), run=run_discover, description=DISCOVER_DESCRIPTION),
+        ),
+    },
+    title="what to make",
+    metavar="SET",
+    description=DESCRIPTION,
+    epilog=EPILOG,
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bodycomp.cli.terminal import counted, say
+
 if TYPE_CHECKING:
     from bodycomp.preparation.options import PrepareOptions
     from bodycomp.preparation.run import PrepareSummary
@@ -18,7 +20,6 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
     from rich.console import Console
     from rich.table import Table
 
-    from bodycomp.cli.terminal import say
     from bodycomp.data.layout import SPLITS
 
     table = Table()
@@ -38,8 +39,8 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
     )
     if summary.refused and not allow_refused:
         say(
-            f"INCOMPLETE: {_cases(len(summary.refused))} left out. Mend them and repeat the "
-            "command with --overwrite (finished cases are not repeated), or accept it with "
+            f"INCOMPLETE: {counted(len(summary.refused), 'case')} left out. Mend them and repeat "
+            "the command with --overwrite (finished cases are not repeated), or accept it with "
             "--allow-refused."
         )
 
@@ -57,7 +58,10 @@ def _seen(summary: PrepareSummary) -> list[str]:
     if counts.level_scans:
         found = (f"{n} in {counts.level_scans[n]}" for n in head_to_feet(counts.level_scans))
         lines.append(f"levels in scans: {', '.join(found)}")
-    lines += [f"{_cases(number)}: {note}" for note, number in counts.notes.most_common(NOTES_SHOWN)]
+    lines += [
+        f"{counted(number, 'case')}: {note}"
+        for note, number in counts.notes.most_common(NOTES_SHOWN)
+    ]
     if len(counts.notes) > NOTES_SHOWN:
         lines.append(f"{len(counts.notes) - NOTES_SHOWN} further notes: see prepared.json")
     return lines
@@ -76,9 +80,9 @@ def _empty(summary: PrepareSummary) -> list[str]:
 def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
     lines = []
     if summary.reused:
-        lines.append(f"{_cases(summary.reused)} finished by an earlier run")
+        lines.append(f"{counted(summary.reused, 'case')} finished by an earlier run")
     if summary.skipped:
-        lines.append(f"{_cases(summary.skipped)} without this kind of annotation left out")
+        lines.append(f"{counted(summary.skipped, 'case')} without this kind of annotation left out")
     lines += [f"refused: {case.where}: {case.reason}" for case in summary.refused[:REFUSED_SHOWN]]
     if len(summary.refused) > REFUSED_SHOWN:
         lines.append(f"refused: {len(summary.refused) - REFUSED_SHOWN} more")
@@ -116,7 +120,3 @@ def _next(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
         f"  bodycomp show {out}",
         f"  bodycomp train {task} {out} MODELS{named}",
     ]
-
-
-def _cases(number: int) -> str:
-    return "1 case" if number == 1 else f"{number} cases"

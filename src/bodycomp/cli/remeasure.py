@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bodycomp.cli.option_parser import add_options, read_options
+from bodycomp.cli.option_parser import Command
 from bodycomp.cli.threads import share_cores
 from bodycomp.review.options import RemeasureOptions
 
@@ -28,23 +27,13 @@ examples:
   bodycomp remeasure OUT scans --series series-0123456789ab --slice 57 --by AB --models DIR"""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description, parser.epilog = DESCRIPTION, EPILOG
-    add_options(parser, RemeasureOptions)
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: RemeasureOptions) -> int:
     """Measure anew and print what changed."""
     share_cores()
-    from bodycomp.cli.terminal import say, study_progress
-    from bodycomp.review.remeasure import remeasure
+    from bodycomp.cli.terminal import say
+    from bodycomp.interface.runs import remeasure
 
-    options = read_options(arguments, RemeasureOptions)
-    with study_progress() as progress:
-        found = remeasure(options, progress)
-    say(*_lines(found))
+    say(*_lines(remeasure.run(options, progress=True)))
     return 0
 
 
@@ -63,3 +52,6 @@ def _lines(found: Sequence[Remeasured]) -> Iterator[str]:
                 f"  {tissue.title}: {decimal(each.before[column])} -> "
                 f"{decimal(each.after[column])} cm2"
             )
+
+
+COMMAND = Command(options=(RemeasureOptions,), run=run, description=DESCRIPTION, epilog=EPILOG)

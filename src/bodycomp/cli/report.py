@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from bodycomp.cli.option_parser import Command
+from bodycomp.interface.options import ReportOptions
 
 DESCRIPTION = """\
 Write one HTML page for the folder of a run: the results of `bodycomp analyze`, or the run folder of
@@ -19,30 +19,14 @@ The page holds pictures of patients: keep it where the results may be kept.
 For research only, not a medical device."""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description = DESCRIPTION
-    parser.add_argument("run_dir", metavar="OUT", type=Path, help="folder of the run")
-    parser.add_argument(
-        "--out",
-        "-o",
-        metavar="PAGE",
-        type=Path,
-        help="the page to write (default OUT/report.html); replaced if there",
-    )
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: ReportOptions) -> int:
     """Write the page and say where it is."""
     from bodycomp.cli.terminal import say
-    from bodycomp.training.run_page import is_run_folder, write_run_page
+    from bodycomp.interface.runs import write_report
 
-    if is_run_folder(arguments.run_dir):
-        page = write_run_page(arguments.run_dir, arguments.out)
-    else:
-        from bodycomp.study.analysis_page import write_analysis_page
-
-        page = write_analysis_page(arguments.run_dir, arguments.out)
+    page = write_report.run(options)
     say(f"{page} ({page.stat().st_size / 1e6:.1f} MB)")
     return 0
+
+
+COMMAND = Command(options=(ReportOptions,), run=run, description=DESCRIPTION)

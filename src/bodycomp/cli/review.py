@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
-from bodycomp.cli.option_parser import add_command, add_options, read_options
+from bodycomp.cli.option_parser import Command, CommandGroup
 from bodycomp.cli.threads import share_cores
 from bodycomp.review.options import ReviewOptions
 
@@ -26,25 +25,13 @@ A review that does not fit the results is refused, with line and column, and not
 docs/review.md leads through the whole loop. For research only, not a medical device."""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    apply = add_command(actions, "apply", "accept, reject and move by the CSV of a review page")
-    apply.description = DESCRIPTION
-    add_options(apply, ReviewOptions)
-    apply.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: ReviewOptions) -> int:
     """Apply the review and say what changed."""
     share_cores()
-    from bodycomp.cli.terminal import say, study_progress
-    from bodycomp.review.apply import apply_review
+    from bodycomp.cli.terminal import say
+    from bodycomp.interface.runs import apply_review
 
-    options = read_options(arguments, ReviewOptions)
-    with study_progress() as progress:
-        outcome = apply_review(options, progress)
-    say(*_lines(outcome))
+    say(*_lines(apply_review.run(options, progress=True)))
     return 0
 
 
@@ -66,3 +53,15 @@ def _lines(outcome: ReviewOutcome) -> list[str]:
         f"in all {verdicts['accept']} accepted, {verdicts['reject']} rejected; {outcome.table}"
     )
     return lines
+
+
+COMMAND = CommandGroup(
+    commands={
+        "apply": (
+            "accept, reject and move by the CSV of a review page",
+            Command(options=(ReviewOptions,), run=run, description=DESCRIPTION),
+        )
+    },
+    title="actions",
+    metavar="ACTION",
+)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
+import logging
 import sys
-from functools import partial
+from dataclasses import dataclass
 
-from bodycomp.cli.option_parser import add_command, add_options, read_options
+from bodycomp.cli.option_parser import Command, CommandGroup
 from bodycomp.cli.threads import share_cores
+from bodycomp.options import option
 from bodycomp.training.options import RunOptions
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
@@ -37,44 +38,62 @@ happened.
 --dry-run writes nothing: it estimates how much time, memory and disk the run would take."""
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    tasks = parser.add_subparsers(title="networks", metavar="NETWORK", required=True)
-    for name, kind, description in (
-        ("segmentation", SegmentationOptions, SEGMENTATION_DESCRIPTION),
-        ("slice-selection", SliceSelectionOptions, SLICE_SELECTION_DESCRIPTION),
-    ):
-        task = add_command(tasks, name, description.split("\n\n", maxsplit=1)[0])
-        task.description, task.epilog = description, EPILOG
-        groups = add_options(task, kind)
-        groups["the run"].add_argument(
-            "--dry-run",
-            "--dry_run",
-            action="store_true",
-            help="check the data, build the network, do a few steps, estimate the time, memory and "
-            "disk that the run would take, and write nothing",
-        )
-        if kind is SegmentationOptions:
-            groups["the U-Net and its classes"].add_argument(
-                "--apply_window_function",
-                "-p",
-                action="store_true",
-                help="accepted for old command lines; the window (level 40, width 400 HU) is part "
-                "of every model's preprocessing and always on",
-            )
-        task.set_defaults(run=partial(run, kind))
+@dataclass(frozen=True)
+class DryRunOptions:
+    """Whether the training is only estimated."""
+
+    dry_run: bool = option(
+        False,
+        "--dry-run --dry_run",
+        group="the run",
+        help="check the data, build the network, do a few steps, estimate the time, memory and "
+        "disk that the run would take, and write nothing",
+    )
 
 
-def run(kind: type[RunOptions], arguments: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class OldOptions:
+    """What old command lines of the segmentation have."""
+
+    apply_window_function: bool = option(
+        False,
+        "--apply_window_function -p",
+        group="the U-Net and its classes",
+        help="accepted for old command lines; the window (level 40, width 400 HU) is part "
+        "of every model's preprocessing and always on",
+    )
+
+
+def run(options: RunOptions, dry: DryRunOptions, _: OldOptions | None = None) -> int:
     """Train, or estimate what a training would take."""
-    options = read_options(arguments, kind)
     share_cores()
-    if arguments.dry_run:
-        from bodycomp.training.dry_run import dry_run
+    from bodycomp.interface import sets
 
-        sys.stdout.write("\n".join(dry_run(options).lines()) + "\n")
-        return 0
-    from bodycomp.interface.runs import run_training
-
-    run_training(options)
+    is_told = logging.getLogger("bodycomp").isEnabledFor(logging.INFO)
+    if dry.dry_run:
+        sys.stdout.write("\n".join(sets.dry_run(options, is_told).lines()) + "\n")
+    elif isinstance(options, SegmentationOptions):
+        sets.train_segmentation.run(options, is_told)
+    elif isinstance(options, SliceSelectionOptions):
+        sets.train_slice_selection.run(options, is_told)
     return 0
+
+
+def _training(description: str, *kinds: type) -> tuple[str, Command]:
+    return description.split("\n\n", maxsplit=1)[0], Command(
+        options=kinds, run=run, description=description, epilog=EPILOG
+    )
+
+
+COMMAND = CommandGroup(
+    commands={
+        "segmentation": _training(
+            SEGMENTATION_DESCRIPTION, SegmentationOptions, DryRunOptions, OldOptions
+        ),
+        "slice-selection": _training(
+            SLICE_SELECTION_DESCRIPTION, SliceSelectionOptions, DryRunOptions
+        ),
+    },
+    title="networks",
+    metavar="NETWORK",
+)

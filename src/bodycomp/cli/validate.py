@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodycomp.cli.option_parser import add_options, read_options
-from bodycomp.validation.options import ValidationOptions
+from bodycomp.cli.option_parser import Command
+from bodycomp.cli.terminal import counted
+from bodycomp.interface.options import ValidateOptions
+from bodycomp.options import option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,37 +33,36 @@ Exit code 0 without errors, 1 with errors (with --strict also with warnings)."""
 STYLES = {"error": "bold red", "warning": "bold yellow"}
 
 
-def set_up(parser: argparse.ArgumentParser) -> None:
-    """Make the parser of this command."""
-    parser.description = DESCRIPTION
-    parser.add_argument("data_dir", metavar="DATA_DIR", type=Path, help="the training set")
-    add_options(parser, ValidationOptions)
-    parser.add_argument(
-        "--json", metavar="FILE", help="also write all issues as JSON; - for standard output"
+@dataclass(frozen=True)
+class OutcomeOptions:
+    """Where the issues go, and what warnings count for."""
+
+    json: str = option(
+        "",
+        "--json",
+        metavar="FILE",
+        help="also write all issues as JSON; - for standard output",
     )
-    parser.add_argument("--strict", action="store_true", help="exit code 1 also with warnings")
-    parser.set_defaults(run=run)
+    strict: bool = option(False, "--strict", help="exit code 1 also with warnings")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(options: ValidateOptions, outcome: OutcomeOptions) -> int:
     """Validate, print, and return 1 if there are errors, or warnings with ``--strict``."""
     from rich.console import Console
 
     from bodycomp.cli import EXIT_FAILED
-    from bodycomp.interface.runs import run_validation
+    from bodycomp.interface.sets import validate
     from bodycomp.json_file import json_text, write_json
-    from bodycomp.validation.validate import validation_to_dict
 
-    options = read_options(arguments, ValidationOptions)
-    validation = run_validation(arguments.data_dir, options, progress=True)
-    to_standard_output = arguments.json == "-"
+    validation = validate.run(options, progress=True)
+    to_standard_output = outcome.json == "-"
     if to_standard_output:
-        sys.stdout.write(json_text(validation_to_dict(validation)))
-    elif arguments.json:
-        write_json(Path(arguments.json), validation_to_dict(validation))
+        sys.stdout.write(json_text(validation.to_dict()))
+    elif outcome.json:
+        write_json(Path(outcome.json), validation.to_dict())
     console = Console(stderr=to_standard_output, highlight=False)
     _print(console, validation)
-    failed = validation.errors or (arguments.strict and validation.warnings)
+    failed = validation.errors or (outcome.strict and validation.warnings)
     return EXIT_FAILED if failed else 0
 
 
@@ -77,7 +78,7 @@ def _print(console: Console, validation: Validation) -> None:
     samples = ", ".join(f"{len(facts)} {split}" for split, facts in validation.facts.items())
     console.print(
         f"{validation.kind} training set {validation.data_dir} ({samples or 'nothing readable'}): "
-        f"{_count(validation.errors, 'error')}, {_count(validation.warnings, 'warning')}",
+        f"{counted(validation.errors, 'error')}, {counted(validation.warnings, 'warning')}",
         markup=False,
         soft_wrap=True,
     )
@@ -101,5 +102,4 @@ def _print_rule(console: Console, issues: list[Issue]) -> None:
     console.print()
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+COMMAND = Command(options=(ValidateOptions, OutcomeOptions), run=run, description=DESCRIPTION)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -45,6 +45,7 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.processes import helper_processes, results_in_order
+from bodycomp.progress import Progress, no_progress
 from bodycomp.storage import atomic_folder
 
 MASK_SAMPLING: Final = MaskSampling(spacing_mm=4.0, around=DEFAULT_LEVEL, reach_mm=30.0)
@@ -139,9 +140,7 @@ class CohortSummary:
     dicom_files: int
 
 
-def write_cohort(
-    options: CohortOptions, *, progress: Callable[[int], None] = lambda _: None
-) -> CohortSummary:
+def write_cohort(options: CohortOptions, progress: Progress = no_progress) -> CohortSummary:
     """Write DICOM studies, truth and both training sets of a cohort into ``options.folder``.
 
     The folder appears when all is written. The same options give the same bytes.
@@ -161,7 +160,7 @@ def write_cohort(
                 masks += len(samples.masks)
                 levels += len(samples.levels)
                 files += samples.dicom_files
-                progress(1)
+                progress("patients", len(rows), options.patients)
         write_rows(folder / "cohort.csv", rows)
         if options.dicom:  # without scans there is nothing that a cases table could list
             write_cases(folder, truths)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +14,12 @@ from bodycomp.cohort.write import SEGMENTATION_FOLDER as MASKS_FOLDER
 from bodycomp.cohort.write import SLICE_SELECTION_FOLDER as OFFSETS_FOLDER
 from bodycomp.cohort.write import write_cohort
 from bodycomp.demo.options import DemoOptions
-from bodycomp.demo.trainings import DemoTraining, TrainingProgress, train_side_by_side
+from bodycomp.demo.trainings import DemoTraining, train_side_by_side, training_bars
 from bodycomp.evaluation.document import EvaluationDocument
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
 from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
-from bodycomp.progress import Progress
+from bodycomp.progress import stage_progress
 from bodycomp.storage import refuse_existing
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.run import analyze_inputs
@@ -43,30 +40,12 @@ SMALLEST_TRAINING_MINUTES: Final = 1.0
 SUBGROUPS: Final = ("sex",)
 
 
-@dataclass(frozen=True, slots=True)
-class DemoProgress:
-    """Opens a bar for a step that shows none of its own.
-
-    Attributes:
-        patients: Number of patients -> bar of the cohort, advanced after each patient.
-        trainings: Bars of the trainings.
-        study: Bar of the analysis.
-        evaluation: Bar of the evaluation.
-    """
-
-    patients: Callable[[int], AbstractContextManager[Callable[[int], None]]]
-    trainings: Callable[[Sequence[DemoTraining]], AbstractContextManager[TrainingProgress]]
-    study: Callable[[], AbstractContextManager[Progress]]
-    evaluation: Callable[[], AbstractContextManager[Progress]]
-
-
-def run_demo(
-    options: DemoOptions, progress: DemoProgress
-) -> tuple[EvaluateOptions, EvaluationDocument]:
+def run_demo(options: DemoOptions) -> tuple[EvaluateOptions, EvaluationDocument]:
     """Make a cohort, train both networks, measure the test patients, compare with the truth.
 
-    Everything lands in ``options.folder``: ``phantom/``, ``models/``, ``results/`` and
-    ``evaluation/``. What a step has finished stays if a later one fails.
+    Bars show on a terminal how far each step is. Everything lands in ``options.folder``:
+    ``phantom/``, ``models/``, ``results/`` and ``evaluation/``. What a step has finished stays if
+    a later one fails.
 
     Returns:
         What was evaluated, and how well the test patients agree with their truth.
@@ -80,10 +59,8 @@ def run_demo(
     cohort, models = folder / COHORT_FOLDER, folder / MODELS_FOLDER
     count = sum(options.patients)
     _say(began, f"1/4 {count} synthetic patients")
-    with progress.patients(count) as advance:
-        write_cohort(
-            CohortOptions(cohort, count, options.seed, splits=options.patients), progress=advance
-        )
+    with stage_progress({"patients": "patients"}) as show:
+        write_cohort(CohortOptions(cohort, count, options.seed, splits=options.patients), show)
     minutes = options.training_minutes or max(
         SMALLEST_TRAINING_MINUTES,
         options.total_minutes - (time.monotonic() - began) / 60 - KEPT_BACK_MINUTES,
@@ -95,7 +72,7 @@ def run_demo(
     )
     for training in trainings:
         log.info("  %s", training.command_line)
-    with progress.trainings(trainings) as watch:
+    with training_bars(trainings) as watch:
         train_side_by_side(trainings, watch)
     _say(began, f"3/4 analysis of {options.patients[2]} other patients from their DICOM files")
     truths = [truth for truth in read_truth(cohort) if truth.split == "test"]
@@ -103,7 +80,7 @@ def run_demo(
     analysis = AnalyzeOptions(
         inputs=inputs, models_dir=models, out_dir=folder / RESULTS_FOLDER, workers=0
     )
-    with progress.study() as show:
+    with stage_progress({"search": "reading headers", "series": "series"}) as show:
         analyze_inputs(analysis, show)
     _say(began, "4/4 comparison with their truth")
     evaluation = EvaluateOptions(
@@ -113,7 +90,7 @@ def run_demo(
         by=SUBGROUPS,
         identifiers=True,
     )
-    with progress.evaluation() as show:
+    with stage_progress({"cases": "patients"}) as show:
         agreement = evaluate(evaluation, show)
     _say(began, "done")
     return evaluation, agreement

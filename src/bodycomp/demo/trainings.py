@@ -12,11 +12,14 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
 from bodycomp.errors import TrainingError
 
@@ -76,6 +79,41 @@ class DemoTraining:
 
 TrainingProgress = Callable[[DemoTraining, float], None]
 """Called about once a second for each training with the minutes that it has run."""
+
+
+_METRICS: Final = ("val_dice_mean", "val_found_L3", "val_located_error_mm_L3")
+
+
+@contextmanager
+def training_bars(trainings: Sequence[DemoTraining]) -> Iterator[TrainingProgress]:
+    """Yield a progress function with a bar per training, or a line per epoch without a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:16}"),
+        BarColumn(),
+        TextColumn("{task.fields[status]}"),
+    )
+    shown = dict.fromkeys((training.network for training in trainings), "")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks = {
+            training.network: bars.add_task(training.network, total=training.minutes, status="")
+            for training in trainings
+        }
+
+        def show(training: DemoTraining, minutes: float) -> None:
+            row = training.latest_metrics()
+            status = f"{minutes:.1f} of {training.minutes:.1f} min" + "".join(
+                f"  {name.removeprefix('val_')} {float(row[name]):.3g}"
+                for name in _METRICS
+                if row.get(name)
+            )
+            bars.update(tasks[training.network], completed=minutes, status=status)
+            epoch = row.get("epoch", "")
+            if epoch != shown[training.network] and not console.is_terminal:
+                sys.stderr.write(f"  {training.network}: {status}\n")
+            shown[training.network] = epoch
+
+        yield show
 
 
 def train_side_by_side(trainings: Sequence[DemoTraining], progress: TrainingProgress) -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from bodycomp.networks.names import AUTO_ENGINE
+from bodycomp.interface.keywords import PathLike, takes, values_from
 from bodycomp.progress import Progress, shown
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.report.notebook import result_html
 from bodycomp.results import SeriesResult
 from bodycomp.scan import Scan
+from bodycomp.study.options import AnalyzeOptions
 
 if TYPE_CHECKING:
     from bodycomp.analysis.pipeline import Analyzer
-    from bodycomp.interface.keywords import PathLike
 
 DEFAULT_MODELS: Final = "models"
 MODELS_VARIABLE: Final = "BODYCOMP_MODELS"
+_LOADING: Final = ("range_mm", "full", "intervals", "device", "engine")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,35 +81,26 @@ class Models:
         return f"models for {', '.join(self.levels)}: {', '.join(self.tissues)}"
 
 
-def load_models(
-    folder: PathLike | None = None,
-    *,
-    range_mm: float = 0.0,
-    score_all: bool = False,
-    intervals: bool = False,
-    device: str = "auto",
-    engine: str = AUTO_ENGINE,
-) -> Models:
+@takes(AnalyzeOptions, _LOADING)
+def load_models(folder: PathLike | None = None, **options: Any) -> Models:
     """Load both models of a folder.
 
-    Args:
-        folder: Holds ``slice-selection`` and ``segmentation``; if None the folder that the
-            environment variable ``BODYCOMP_MODELS`` names, else ``models``.
-        range_mm: Average over the slices within this height, centered on the level; 0 for the
-            nearest slice alone.
-        score_all: Score every slice for the levels, not those alone that can matter.
-        intervals: Segment moved copies of each slice, too, for an interval of each area.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        engine: How the networks are run.
+    It holds ``slice-selection`` and ``segmentation``; if None it is the folder that the environment
+    variable ``BODYCOMP_MODELS`` names, else ``models``. Options are those of ``analyze``.
 
     Raises:
         InputNotFoundError: The folder is not there.
         ModelError: A model is missing or cannot be used.
         UsageError: The device is not there, or the range is negative.
     """
-    from bodycomp.analysis.loading import load_analyzer  # noqa: PLC0415 - torch takes seconds
-    from bodycomp.analysis.pipeline import AnalysisOptions  # noqa: PLC0415
+    from bodycomp.analysis.loading import load_analyzer
+    from bodycomp.analysis.pipeline import AnalysisOptions
 
-    options = AnalysisOptions(range_mm=range_mm, score_all=score_all, intervals=intervals)
-    place = folder or os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS
-    return Models(load_analyzer(Path(place), device=device, options=options, engine=engine))
+    place = Path(folder or os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS)
+    found = values_from(load_models, AnalyzeOptions, options, _LOADING)
+    analysis = AnalysisOptions(
+        range_mm=found["range_mm"], score_all=found["full"], intervals=found["intervals"]
+    )
+    return Models(
+        load_analyzer(place, device=found["device"], options=analysis, engine=found["engine"])
+    )

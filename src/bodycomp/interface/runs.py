@@ -1,140 +1,143 @@
-"""The commands as functions: the same options, defaults, files and errors.
+"""Measuring, evaluating and reviewing: the commands as functions with the same options and errors.
 
 Each loads what it needs when it is called, so that importing this module is cheap.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from bodycomp.interface.keywords import PathLike, options_from, takes
-from bodycomp.progress import Progress, shown
+from bodycomp.demo.options import DemoOptions
+from bodycomp.evaluation.options import EvaluateOptions
+from bodycomp.interface.keywords import command
+from bodycomp.interface.models import MeasuredScan
+from bodycomp.interface.options import ReportOptions
+from bodycomp.progress import Progress
+from bodycomp.reading.read_scan import read_scan
+from bodycomp.review.options import MeasureOptions, RemeasureOptions, ReviewOptions
+from bodycomp.scan import Scan
 from bodycomp.study.options import AnalyzeOptions, StudyReport
-from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
-from bodycomp.validation.options import ValidationOptions
 
 if TYPE_CHECKING:
-    from bodycomp.training.options import RunOptions
-    from bodycomp.validation.validate import Validation
+    from bodycomp.evaluation.document import EvaluationDocument
+    from bodycomp.review.apply import ReviewOutcome
+    from bodycomp.review.remeasure import Remeasured
 
-_ANALYZING: Final = {"search": "reading headers", "series": "series"}
+_SERIES = {"search": "reading headers", "series": "series"}
 
 
-@takes(AnalyzeOptions, without=("inputs", "out_dir", "models_dir"))
-def analyze(
-    inputs: PathLike | Iterable[PathLike],
-    out: PathLike,
-    *,
-    models: PathLike,
-    workers: int = 0,
-    progress: bool | Progress = False,
-    **options: Any,
-) -> StudyReport:
+@command(AnalyzeOptions, _SERIES, usual={"workers": 0}, inputs="inputs", out="out_dir")
+def analyze(options: AnalyzeOptions, progress: Progress) -> StudyReport:
     """Measure every CT series in the inputs and write its results, as ``bodycomp analyze``.
 
-    Args:
-        inputs: One or several folders, zip files or single files of DICOM, NIfTI or NRRD.
-        out: Folder to make: tables, a page, and a folder per study.
-        models: Folder with both models.
-        workers: Processes that read ahead. With 1, the command's default, a script needs the usual
-            ``if __name__ == "__main__":`` around what it does.
-        progress: True for bars, or a function of stage, steps done and all steps.
-        options: Those of the command.
+    With ``workers=1``, the command's default, a process of its own reads ahead; a script then
+    needs the usual ``if __name__ == "__main__":`` around what it does.
 
     Raises:
         InputNotFoundError, ModelError, OutputError, UsageError: As the command.
         RunInterruptedError: SIGTERM ended the run; it can be resumed.
     """
-    several = (inputs,) if isinstance(inputs, str | os.PathLike) else tuple(inputs)
-    known = {"workers": workers, "inputs": several, "out_dir": out, "models_dir": models, **options}
-    return run_analysis(options_from(analyze, AnalyzeOptions, known), progress)
+    from bodycomp.review.session import refresh_reviewed
+    from bodycomp.study.run import analyze_inputs
 
-
-@takes(SegmentationOptions, without=("data_dir", "output_dir"))
-def train_segmentation(data: PathLike, out: PathLike, **options: Any) -> Path:
-    """Train a segmentation model, as ``bodycomp train segmentation``.
-
-    Args:
-        data: The training set.
-        out: Folder of runs; this one becomes ``out / name``.
-        options: Those of the command.
-
-    Returns:
-        The run's folder; the best model lies in its ``model``.
-
-    Raises:
-        TrainingSetError, OutputError, UsageError, ModelError, TrainingError, RunInterruptedError:
-            As the command.
-    """
-    known = {"data_dir": data, "output_dir": out, **options}
-    return run_training(options_from(train_segmentation, SegmentationOptions, known))
-
-
-@takes(SliceSelectionOptions, without=("data_dir", "output_dir"))
-def train_slice_selection(data: PathLike, out: PathLike, **options: Any) -> Path:
-    """Train a slice-selection model, as ``bodycomp train slice-selection``.
-
-    Args:
-        data: The training set.
-        out: Folder of runs; this one becomes ``out / name``.
-        options: Those of the command.
-
-    Returns:
-        As ``train_segmentation``, which raises the same.
-    """
-    known = {"data_dir": data, "output_dir": out, **options}
-    return run_training(options_from(train_slice_selection, SliceSelectionOptions, known))
-
-
-@takes(ValidationOptions)
-def validate(data: PathLike, *, progress: bool | Progress = False, **options: Any) -> Validation:
-    """List everything that is wrong or looks wrong with a training set, as ``bodycomp validate``.
-
-    Args:
-        data: The training set, of either kind.
-        progress: True for a bar, or a function of stage, steps done and all steps.
-        options: Those of the command.
-
-    Raises:
-        InputNotFoundError: It is not there.
-        TrainingSetError: The folder holds no training set.
-    """
-    return run_validation(Path(data), options_from(validate, ValidationOptions, options), progress)
-
-
-def run_analysis(options: AnalyzeOptions, progress: bool | Progress) -> StudyReport:
-    """Analyze; raises as ``analyze``."""
-    from bodycomp.review.session import refresh_reviewed  # noqa: PLC0415 - PyTorch takes seconds
-    from bodycomp.study.run import analyze_inputs  # noqa: PLC0415
-
-    with shown(progress, _ANALYZING) as report:
-        found = analyze_inputs(options, report)
+    found = analyze_inputs(options, progress)
     refresh_reviewed(options.out_dir)
     return found
 
 
-def run_training(options: RunOptions) -> Path:
-    """Train; raises as ``train_segmentation``."""
-    from bodycomp.training import fit  # noqa: PLC0415 - PyTorch takes seconds
+@command(MeasureOptions, scan="scan", mask="mask")
+def measure(options: MeasureOptions, _: Progress) -> MeasuredScan:
+    """Measure a mask at the levels that are named, as ``bodycomp measure``.
 
-    if isinstance(options, SegmentationOptions):
-        return fit.train_segmentation(options)
-    assert isinstance(options, SliceSelectionOptions)
-    return fit.train_slice_selection(options)
+    The scan may be a ``Scan``; without ``out`` nothing is written.
 
+    Raises:
+        InputNotFoundError, ReviewError, SeriesError, UsageError, OutputError: As the command.
+    """
+    from bodycomp.review.measure_mask import measure_mask, write_measured
 
-def run_validation(
-    data_dir: Path, options: ValidationOptions, progress: bool | Progress
-) -> Validation:
-    """Validate; raises as ``validate``."""
-    from bodycomp.networks.allocator import keep_freed_memory  # noqa: PLC0415 - PyTorch
-    from bodycomp.validation.validate import validate_training_set  # noqa: PLC0415
-
-    keep_freed_memory()
-    with shown(progress, {"read": "reading the training set"}) as report:
-        return validate_training_set(
-            data_dir, options, lambda done, total: report("read", done, total)
+    scan = options.scan
+    if not isinstance(scan, Scan):
+        scan = read_scan(scan, series=options.series, min_slices=1)
+    if options.height_m or options.weight_kg or options.sex:
+        scan = scan.with_subject(
+            height_m=options.height_m, weight_kg=options.weight_kg, sex=options.sex or ""
         )
+    scan, result = measure_mask(scan, options)
+    if options.out is not None:
+        write_measured(scan, result, options.out, options)
+    return MeasuredScan.of(scan, result)
+
+
+@command(
+    EvaluateOptions,
+    {
+        "segmentation": "slices with masks",
+        "slice_selection": "slices of series",
+        "cases": "cases",
+    },
+    models="models",
+    out="out",
+)
+def evaluate(options: EvaluateOptions, progress: Progress) -> EvaluationDocument:
+    """Compare models, or masks made anywhere, with what people annotated: ``bodycomp evaluate``.
+
+    ``models`` is None with ``masks`` and ``truth`` alone.
+
+    Raises:
+        CasesError, InputNotFoundError, ModelError, OutputError, TrainingSetError, UsageError,
+        RunInterruptedError: As the command.
+    """
+    from bodycomp.evaluation.run import evaluate as run
+
+    return run(options, progress)
+
+
+@command(ReportOptions, run="run_dir")
+def write_report(options: ReportOptions, _: Progress) -> Path:
+    """Write the page of an analysis or a training and return where it is: ``bodycomp report``.
+
+    Raises:
+        InputNotFoundError, OutputError: As the command.
+    """
+    from bodycomp.study.analysis_page import write_analysis_page
+    from bodycomp.training.run_page import is_run_folder, write_run_page
+
+    write = write_run_page if is_run_folder(options.run_dir) else write_analysis_page
+    return write(options.run_dir, options.out)
+
+
+@command(ReviewOptions, _SERIES, out="out_dir", review="review")
+def apply_review(options: ReviewOptions, progress: Progress) -> ReviewOutcome:
+    """Take in the CSV that a review page exports, as ``bodycomp review apply``.
+
+    Levels that were moved need ``inputs`` and ``models``.
+
+    Raises:
+        InputNotFoundError, ModelError, OutputError, ReviewError: As the command.
+    """
+    from bodycomp.review.apply import apply_review as run
+
+    return run(options, progress)
+
+
+@command(RemeasureOptions, _SERIES, out="out_dir", inputs="inputs")
+def remeasure(options: RemeasureOptions, progress: Progress) -> Sequence[Remeasured]:
+    """Measure a series of a run with a corrected mask or at another slice: ``bodycomp remeasure``.
+
+    Raises:
+        InputNotFoundError, ModelError, OutputError, ReviewError, SeriesError: As the command.
+    """
+    from bodycomp.review.remeasure import remeasure as run
+
+    return run(options, progress)
+
+
+@command(DemoOptions, out="folder")
+def demo(options: DemoOptions, _: Progress) -> tuple[EvaluateOptions, EvaluationDocument]:
+    """Run everything on synthetic patients, as ``bodycomp demo``; bars show how far it is."""
+    from bodycomp.demo.run import run_demo
+
+    return run_demo(options)

@@ -11,9 +11,6 @@ from bodycomp.options import check_options, option
 class PageOptions:
     """What the page of a training set shows.
 
-    Attributes:
-        levels: Levels of a slice-selection set; None for those that it is annotated for.
-
     Raises:
         UsageError: A number is negative.
     """
@@ -27,7 +24,6 @@ class PageOptions:
     seed: int = option(
         0, "--seed", at_least=0, help="seed of the random samples (default {default})"
     )
-    levels: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -35,15 +35,21 @@ SEVERITIES: Final = ("error", "warning")
 
 
 def write_training_set_page(
-    path: Path, validation: Validation, options: PageOptions | None = None
+    path: Path,
+    validation: Validation,
+    options: PageOptions | None = None,
+    levels: tuple[str, ...] | None = None,
 ) -> None:
-    """Write the page; it needs no other file and no network, and appears whole or not at all."""
+    """Write the page; it needs no other file and no network, and appears whole or not at all.
+
+    Of a slice-selection set it shows ``levels``, or else those that it is annotated for.
+    """
     options = options or PageOptions()
     manifest = _manifest(validation)
     view: TrainingSetView = (
         SegmentationView(validation, manifest)
         if validation.kind == "segmentation"
-        else SliceView(validation, manifest, options.levels)
+        else SliceView(validation, manifest, levels)
     )
     suspicious = choose_suspicious(_suspicions(validation, view), options.suspicious)
     drawn = choose_random(view.sizes, view.patients, options.random, options.seed)

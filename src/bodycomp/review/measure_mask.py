@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from bodycomp.report.result_rows import SeriesKey, result_columns, result_rows
 from bodycomp.report.tables import write_table
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult, SliceChoice
 from bodycomp.review.given_mask import GivenMask, given_mask
-from bodycomp.review.measure_options import MeasureOptions
+from bodycomp.review.options import MeasureOptions
 from bodycomp.scan import Scan
 from bodycomp.storage import atomic_folder, refuse_existing
 from bodycomp.study.options import RESULTS_NAME, SERIES_PREFIX, STUDY_PREFIX
@@ -27,24 +26,11 @@ from bodycomp.study.pseudonyms import read_or_make_key, series_pseudonym, study_
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, content_key
 
 
-@dataclass(frozen=True, eq=False)
-class MeasuredMask:
-    """A scan with what a mask of it measures."""
-
-    scan: Scan
-    result: SeriesResult
-
-
-def measure_mask(scan: Scan, mask: Path, options: MeasureOptions) -> MeasuredMask:
-    """Measure a mask at the levels that are named.
-
-    Args:
-        scan: What it was annotated on.
-        mask: File or folder in any format of ``annotation``.
-        options: What its labels mean, and where the levels lie.
+def measure_mask(scan: Scan, options: MeasureOptions) -> tuple[Scan, SeriesResult]:
+    """Measure the mask of the options on a scan at the levels that are named.
 
     Returns:
-        The result, without models, and the scan with notes on how the mask was read.
+        The scan with notes on how the mask was read, and the result, without models.
 
     Raises:
         InputNotFoundError: The mask, or the file of levels, is not there.
@@ -52,7 +38,7 @@ def measure_mask(scan: Scan, mask: Path, options: MeasureOptions) -> MeasuredMas
         SeriesError: The mask is damaged, not on the scan's grid, or has labels without a meaning.
         UsageError: Meanings that cannot be used.
     """
-    given = given_mask(mask, options.labels, scan, VERTEBRAE)
+    given = given_mask(options.mask, options.labels, scan, VERTEBRAE)
     measurer = LevelMeasurer(scan, _tissues(options), options.range_mm, by_hand=True)
     choices = [_choice(level, z_mm, scan) for level, z_mm in _places(scan, given, options).items()]
     levels = [found for choice in choices if (found := _measured(choice, measurer, given))]
@@ -70,10 +56,10 @@ def measure_mask(scan: Scan, mask: Path, options: MeasureOptions) -> MeasuredMas
         subject=scan.subject,
         acquisition=scan.acquisition,
     )
-    return MeasuredMask(scan.with_notes(given.notes), result)
+    return scan.with_notes(given.notes), result
 
 
-def write_measured(measured: MeasuredMask, out: Path, options: MeasureOptions) -> None:
+def write_measured(scan: Scan, result: SeriesResult, out: Path, options: MeasureOptions) -> None:
     """Write table, JSON, label map, pictures and DICOM objects into a folder that appears whole.
 
     Raises:
@@ -81,7 +67,6 @@ def write_measured(measured: MeasuredMask, out: Path, options: MeasureOptions) -
         InputNotFoundError, UsageError: The pseudonym key is not there, or is none.
     """
     refuse_existing(out, overwrite=options.overwrite)
-    scan, result = measured.scan, measured.result
     key = read_or_make_key(out, options.pseudonym_key)
     identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
     named = {column: str(getattr(scan, column, "")) for column in IDENTIFIER_COLUMNS[:-1]}

@@ -171,9 +171,16 @@ class AnalyzeOptions:
         record=Record.NOTHING,
         help="replace the results of an earlier run in DIR",
     )
+    listed: Path | None = option(
+        None,
+        "--list",
+        metavar="CSV",
+        record=Record.LOCAL,
+        help="table of further inputs in its column 'input'; relative paths count from its folder",
+    )
 
     def __post_init__(self) -> None:
-        if not self.inputs:
+        if not (self.inputs or self.listed):
             raise UsageError(
                 "expected files or folders to analyse, found none",
                 hint="Name a folder of DICOM files or a NIfTI file.",

@@ -23,6 +23,7 @@ from bodycomp.results import SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.signals import SignalWatch
 from bodycomp.study.analysis_page import write_analysis_page
+from bodycomp.study.inputs import read_input_list
 from bodycomp.study.ledger import Ledger, open_ledger
 from bodycomp.study.options import (
     REFUSED_NAME,
@@ -84,6 +85,9 @@ def analyze_inputs(
         RunInterruptedError: SIGTERM ended the run, as KeyboardInterrupt does for Ctrl-C; it can be
             resumed.
     """
+    if options.listed:
+        listed = read_input_list(options.listed)
+        options = replace(options, inputs=(*options.inputs, *listed), listed=None)
     watch = SignalWatch(partial(_ended, options.out_dir), (signal.SIGTERM,))
     with watch, held_folder(options.out_dir):
         return _analyze_inputs(options, progress, analyzer)

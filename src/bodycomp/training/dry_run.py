@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 
 from bodycomp.errors import TrainingError
+from bodycomp.progress import Progress
 from bodycomp.training.batch_loader import make_loader
 from bodycomp.training.batch_size import Trials, choose_batch_size
 from bodycomp.training.command import command_line
@@ -27,6 +28,7 @@ from bodycomp.training.memory import (
     reset_peak,
 )
 from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
+from bodycomp.training.progress import EpochDisplay
 from bodycomp.training.ranks import Ranks
 from bodycomp.training.run_folder import find_run_folder
 from bodycomp.training.starting_point import starting_network, task_for
@@ -110,8 +112,8 @@ class DryRun:
         )
 
 
-def dry_run(options: RunOptions) -> DryRun:
-    """Check the data and try a few steps of a network that is dropped.
+def dry_run(options: RunOptions, progress: bool | Progress = False) -> DryRun:
+    """Check the data, shown as in a training, and try a few steps of a network that is dropped.
 
     Raises:
         TrainingSetError, OutputError, UsageError, ModelError: As the training itself would.
@@ -123,7 +125,7 @@ def dry_run(options: RunOptions) -> DryRun:
     check_compile(options.compile, devices)
     find_run_folder(options)
     network, card = starting_network(task)
-    checked = check_data(task, card)
+    checked = check_data(task, card, EpochDisplay(shown=True, progress=progress))
     splits = task.splits(card.preprocessing, checked.decoded)
     with kept_threads():
         if options.batch_size == AUTO_BATCH_SIZE:

@@ -17,6 +17,7 @@ from bodycomp.errors import TrainingSetError
 from bodycomp.json_file import write_json
 from bodycomp.networks.card import ModelCard
 from bodycomp.options import Record, recorded
+from bodycomp.progress import Progress
 from bodycomp.training.batch_size import Trials, choose_batch_size
 from bodycomp.training.checkpoints import restore_last
 from bodycomp.training.compiling import check_compile, compile_if_it_pays
@@ -46,8 +47,8 @@ from bodycomp.training.training import Training, interrupted
 log = logging.getLogger(__name__)
 
 
-def train_segmentation(options: SegmentationOptions) -> Path:
-    """Train a segmentation model.
+def train_segmentation(options: SegmentationOptions, progress: bool | Progress = False) -> Path:
+    """Train a segmentation model; ``progress`` is as for ``EpochDisplay``.
 
     Returns:
         The run's folder; the best model lies in its ``model``.
@@ -60,12 +61,14 @@ def train_segmentation(options: SegmentationOptions) -> Path:
         TrainingError: The loss is no longer finite.
         RunInterruptedError: Ctrl-C or SIGTERM; the run can be resumed.
     """
-    return _train(task_for(options))
+    return _train(task_for(options), progress)
 
 
-def train_slice_selection(options: SliceSelectionOptions) -> Path:
+def train_slice_selection(
+    options: SliceSelectionOptions, progress: bool | Progress = False
+) -> Path:
     """Train a slice-selection model; returns and raises as ``train_segmentation``."""
-    return _train(task_for(options))
+    return _train(task_for(options), progress)
 
 
 def join_training(folder: RunFolder, values: Mapping[str, Any], ranks: Ranks) -> None:
@@ -77,18 +80,20 @@ def join_training(folder: RunFolder, values: Mapping[str, Any], ranks: Ranks) ->
     network, card = starting_network(task)
     splits = task.splits(card.preprocessing, decoded_slices(folder))
     devices = choose_devices(task.options)
-    _train_steps(Training(task, (network, card), splits, devices, ranks), folder)
+    training = Training(task, (network, card), splits, devices, ranks)
+    _train_steps(training, folder, EpochDisplay(shown=ranks.is_first))
 
 
-def _train(task: Task) -> Path:
+def _train(task: Task, progress: bool | Progress) -> Path:
     on_gpu = task.options.gpus > 0 and torch.cuda.is_available()
     with kept_threads(), rendezvous(on_gpu=on_gpu) as ranks:
         name = ranks.gather(task.options.name or time_stamp())[0]
-        run = _prepare(task.with_options(name=name), ranks)
+        display = EpochDisplay(shown=ranks.is_first, progress=progress)
+        run = _prepare(task.with_options(name=name), ranks, display)
         training, folder = run.training, run.folder
         if not ranks.is_first:
             with training.signals:
-                _train_steps(training, folder)
+                _train_steps(training, folder, display)
             return folder.path
         with (
             recording(training, run.manifest),
@@ -96,12 +101,12 @@ def _train(task: Task) -> Path:
             training.signals,
             explained(training),
         ):
-            _train_steps(training, folder)
+            _train_steps(training, folder, display)
             finish(training, folder)
     return folder.path
 
 
-def _train_steps(training: Training, folder: RunFolder) -> None:
+def _train_steps(training: Training, folder: RunFolder, display: EpochDisplay) -> None:
     """Take all steps that are left, in this process and, if it is the first one, its helpers.
 
     Raises:
@@ -111,7 +116,7 @@ def _train_steps(training: Training, folder: RunFolder) -> None:
     ranks, on_gpu = training.ranks, training.devices.accelerator == "cuda"
     compile_if_it_pays(training)
     with (
-        EpochDisplay(shown=ranks.is_first) as display,
+        display,
         explained(training),
         helpers(folder.path, ranks, on_gpu=on_gpu),
         open_loggers(training, folder) as loggers,
@@ -132,13 +137,13 @@ class _Run:
     manifest: RunManifest
 
 
-def _prepare(task: Task, ranks: Ranks) -> _Run:
+def _prepare(task: Task, ranks: Ranks, display: EpochDisplay) -> _Run:
     """Check everything and make the run's folder; the processes agree on all of it."""
     with ranks.barrier():
         devices, folder = _places(task.options, ranks)
         network, card = starting_network(task)
         # The first process of each machine reads the data; that fills the machine's cache, too.
-        own = check_data(task, card, shown=ranks.is_first) if ranks.local_rank == 0 else None
+        own = check_data(task, card, display) if ranks.local_rank == 0 else None
     read = [found for found in ranks.gather(own) if found is not None]
     checked = own or read[0]
     with ranks.barrier():
@@ -215,13 +220,13 @@ def _check_same_data(ranks: Ranks, digest: str) -> None:
         )
 
 
-def check_data(task: Task, card: ModelCard, *, shown: bool = True) -> CheckedData:
+def check_data(task: Task, card: ModelCard, display: EpochDisplay) -> CheckedData:
     """Check the training set and show how far.
 
     Raises:
         TrainingSetError: The training set breaks its format.
     """
-    with EpochDisplay(shown=shown) as display:
+    with display:
         checked = task.check(
             card.preprocessing,
             lambda done, total: display.show("checking the training set", done, total),

@@ -7,15 +7,11 @@ from collections.abc import Mapping
 from typing import Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.text import Text
+
+from bodycomp.progress import Progress, no_progress
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +44,17 @@ class _TimeLeftColumn(TimeRemainingColumn):
 class EpochDisplay:
     """Shows the running epoch as a bar on a terminal, and finished ones as lines.
 
-    Nothing is shown in helper processes, and no bar where messages are off or go to a file.
+    Args:
+        shown: Whether anything is; not in helper processes.
+        progress: True for a bar, where there is a terminal or notebook; False for none; or a
+            function of stage, steps done and all steps.
     """
 
-    def __init__(self, *, shown: bool) -> None:
+    def __init__(self, *, shown: bool, progress: bool | Progress = False) -> None:
+        self._report = no_progress if isinstance(progress, bool) or not shown else progress
         self._console = Console(stderr=True)
         self._shown = shown
-        self._bar = Progress(
+        self._bar = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -62,10 +62,13 @@ class EpochDisplay:
             _TimeLeftColumn(),
             console=self._console,
             transient=True,
-            disable=not (shown and self._console.is_terminal and log.isEnabledFor(logging.INFO)),
+            disable=not (shown and progress is True and self._draws()),
         )
         self._title = ""
         self._task = self._bar.add_task("", total=None, facts="", left="")
+
+    def _draws(self) -> bool:
+        return self._console.is_terminal or self._console.is_jupyter
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -84,6 +87,7 @@ class EpochDisplay:
             facts: More about it.
             left: The time that is left, if it is not that of this piece of work alone.
         """
+        self._report(title, done, total)
         if title != self._title:
             self._bar.reset(self._task)  # the time that is left depends on the kind of work
             self._title = title

@@ -61,6 +61,20 @@ class Validation:
         """Number of warnings."""
         return count_issues(self.issues, "warning")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was found as JSON-ready values; numbers that are not finite become None."""
+        return {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "bodycomp": __version__,
+            "kind": self.kind,
+            "data_dir": str(self.data_dir),
+            "samples": {split: len(facts) for split, facts in self.facts.items()},
+            "errors": self.errors,
+            "warnings": self.warnings,
+            "issues": [asdict(issue) | {"value": _finite(issue.value)} for issue in self.issues],
+        }
+
 
 def validate_training_set(
     data_dir: Path,
@@ -137,21 +151,6 @@ def levels_of(data_dir: Path) -> tuple[str, ...]:
         if names:
             return head_to_feet(names)
     return (DEFAULT_LEVEL,)
-
-
-def validation_to_dict(validation: Validation) -> dict[str, Any]:
-    """Return what was found as JSON-ready values; numbers that are not finite become None."""
-    return {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "bodycomp": __version__,
-        "kind": validation.kind,
-        "data_dir": str(validation.data_dir),
-        "samples": {split: len(facts) for split, facts in validation.facts.items()},
-        "errors": validation.errors,
-        "warnings": validation.warnings,
-        "issues": [asdict(issue) | {"value": _finite(issue.value)} for issue in validation.issues],
-    }
 
 
 def _finite(value: float | str | None) -> float | int | str | None:

@@ -10,13 +10,13 @@ from bodycomp.anatomy import MUSCLE
 from bodycomp.phantom.back_shapes import MuscleOutline, muscle_outline
 from bodycomp.phantom.canvas import Ink, Window
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.shapes import Floats, angle_index
+from bodycomp.phantom.shapes import Floats, angle_index, knots
 from bodycomp.phantom.wall_variety import SpinalMuscles
 
 _DIFFUSE_HU = 35.0
 """How far fat too fine to be seen lowers the attenuation of a muscle that is all fatty, in HU."""
 
-_LARGEST_PSOAS = 1.55
+_LARGEST_PSOAS = 1.45
 """Length relative to that of a person of average size."""
 
 
@@ -83,6 +83,7 @@ def _paint_erector(frame: SliceFrame, muscles: SpinalMuscles, outline: MuscleOut
     assert inner is not None
     fat = outline.shape.fat
     deep_fat = muscles.multifidus_fat[int(outline.side > 0)]
+    deep_fat = min(deep_fat * knots(frame.u, (13, 17.5), (0.7, 1.6)), 0.85)
     share = np.float32(fat) + inner * np.float32(deep_fat - fat)
     cover *= 1 - fat_in_muscle(frame, window, share)
     hu = np.float32(frame.materials.muscle) - np.float32(_DIFFUSE_HU) * share

@@ -84,7 +84,7 @@ def _fold(draw: Draw) -> Crease:
 
 def _hanging_belly(draw: Draw) -> list[Crease]:
     """The apron of the lower belly with the groove on either side that it hangs over."""
-    u, depth, place = draw.between(16.3, 18.5), draw.between(0.3, 0.9), draw.between(0.5, 1.1)
+    u, depth, place = draw.between(16.3, 18.5), draw.between(0.3, 0.9), draw.between(0.75, 1.4)
     grooves = [Crease(u, 0.6, side * place, draw.factor(0.03, 0.12), depth) for side in _SIDES]
     return [*grooves, Crease(u, 1.3, 0.0, 0.8 * place, -draw.between(0.1, 0.6))]
 

@@ -25,6 +25,7 @@ from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import (
     BIN_WIDTH,
     COS,
+    DEGREES,
     THETA,
     Floats,
     knots,
@@ -70,8 +71,7 @@ _BELLY: Final = (0.0, 0.15, 0.45, 0.85, 1.0, 1.0, 0.85, 0.6, 0.25, 0.0)
 BACK_AND_PSOAS_CM2: Final = 88.0
 """Area at mid-L3 of erector spinae, quadratus and psoas for muscles of average size at 1700 mm."""
 
-_QUADRATUS_MM: Final = 16.0
-"""How far at most quadratus lumborum stands out behind the abdominal cavity."""
+_MIDLINE_BINS: Final = 45
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,9 +186,8 @@ class Trunk:
         erectors, quadrati = self._erectors(u), self._quadrati(u)
         for reach in self._back_reaches(u, ahead, erectors):
             fascia = smooth_max(fascia, reach + 1.0, 8.0)
-        for muscle in quadrati:
-            behind_it = np.minimum(outline_reach(muscle, ahead, 1.0), cavity + _QUADRATUS_MM)
-            fascia = smooth_max(fascia, behind_it, 5.0)
+        if erectors:
+            fascia = _bridged(fascia, [outline_reach(one, ahead, 1.0) for one in quadrati])
         cover = self.variety.skin
         fat = fat_thickness_mm(u, self._patient, self.fat_mm) * self._fat_wave * cover.fat_at(u)
         hull = grey_closing(fascia, (cover.span,), mode="wrap")
@@ -278,6 +277,15 @@ class Trunk:
         second = first + near + middle * wave
         third = second + far + outer * wave
         return ((cavity, first), (first + near, second), (second + far, third))
+
+
+def _bridged(fascia: Floats, quadrati: list[Floats]) -> Floats:
+    """Lead the fascia over the quadratus, where that fills a hollow, and across the midline."""
+    hull = grey_closing(fascia, (150,), mode="wrap")
+    for reach in quadrati:
+        fascia = smooth_max(fascia, np.minimum(reach, hull), 5.0)
+    midline = grey_closing(fascia, (_MIDLINE_BINS,), mode="wrap")
+    return np.where(DEGREES > 168, midline, fascia)
 
 
 def _ring_cm2(inner: Floats, outer: Floats) -> float:

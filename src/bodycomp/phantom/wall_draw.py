@@ -88,6 +88,7 @@ def _flank(draw: Draw, patient: PatientParameters, fat: float) -> FlankVariety:
         gap_wave=draw.wave(0.3),
         wave=draw.wave(0.1),
         latissimus=draw.factor(0.4, 1.4),
+        gluteal=draw.factor(0.5, 1.25),
         fat=min(fat * draw.between(0.0, 1.2), 0.5),
     )
 
@@ -97,10 +98,10 @@ def _rectus(draw: Draw, patient: PatientParameters, fat: float) -> RectusVariety
     high = draw.between(12.6, 14.2)
     return RectusVariety(
         width=draw.factor(0.75, 1.35),
-        thickness=draw.pair(0.4, 1.4, 0.2),
+        thickness=draw.pair(0.4, 1.3, 0.2),
         linea_mm=draw.between(-4.5, 6.0),
         diastasis_mm=draw.between(4.0, 24.0) if draw.chance(0.25) else 0.0,
-        lens=draw.between(0.0, 0.9),
+        lens=draw.between(0.0, 0.75),
         bands_u=(high, middle) if draw.chance(0.6) else (),
         fat=min(fat * draw.between(0.0, 1.2), 0.5),
     )

@@ -95,9 +95,9 @@ def sheet_thickness(
     ribs = chest * (9.5 + 0 * DEGREES) * plateau(DEGREES, 8, 1e4, 6)
     iliacus = pelvis * plateau(DEGREES, 62, 138, 24) * knots(u, (17, 18, 20, 22), (8, 13, 14, 12))
     wing = plateau(DEGREES, 58, 150, 12) * pelvis * WING_ROOM_MM
-    medius = pelvis * plateau(DEGREES, 84, 146, 44)
+    medius = pelvis * plateau(DEGREES, 84, 146, 44) * variety.flank.gluteal
     medius = medius * knots(u, (16.5, 18, 20, 22, 24), (2, 20, 36, 34, 30))
-    maximus = pelvis * plateau(DEGREES, 112, 171, 22)
+    maximus = pelvis * plateau(DEGREES, 112, 171, 22) * variety.flank.gluteal
     maximus = maximus * knots(u, (17, 18.5, 20, 22, 25), (0, 12, 26, 36, 32))
     inner = 4.5 * sheets[0] + iliacus + wing + rectus + 0.5 * ribs
     middle = 9.0 * sheets[1] + medius + 0.5 * ribs

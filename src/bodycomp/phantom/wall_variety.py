@@ -58,7 +58,8 @@ class FlankVariety:
         gap: Factor of the fat in front of and behind the internal oblique.
         gap_wave: Factor of that fat over the angle.
         wave: Factor of the wall's thickness over the angle.
-        latissimus: Factor of latissimus and trapezius.
+        latissimus: Factor of latissimus dorsi.
+        gluteal: Factor of the gluteal muscles.
         fat: Share of the muscle that fat has replaced.
     """
 
@@ -73,6 +74,7 @@ class FlankVariety:
     gap_wave: Floats = field(default_factory=lambda: ONES)
     wave: Floats = field(default_factory=lambda: ONES)
     latissimus: float = 1.0
+    gluteal: float = 1.0
     fat: float = 0.0
 
 

@@ -88,4 +88,6 @@ def test_fat_outside_the_fascia_beside_the_back_muscles_is_subcutaneous(index: i
     y = section.y - beyond * COS[behind] + scan.body_offset_mm[1]
     column, row = np.rint(x / 2.2 + 127.5).astype(int), np.rint(y / 2.2 + 127.5).astype(int)
     inside = (column >= 0) & (column < 256) & (row >= 0) & (row < 256)
-    assert np.mean(labels[row[inside], column[inside]] == SUBCUTANEOUS_FAT.label) > 0.97
+    found = labels[row[inside], column[inside]]
+    assert set(np.unique(found)) <= {0, SUBCUTANEOUS_FAT.label}
+    assert np.mean(found == SUBCUTANEOUS_FAT.label) > 0.9  # the rest is septa and vessels

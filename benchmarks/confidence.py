@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,9 +71,16 @@ def offsets_of(model: Model, gray: np.ndarray, level: str) -> np.ndarray:
     """Return (slice,) the offsets that a model estimates."""
     images = torch.from_numpy(np.stack([model.card.preprocessing.scale_gray(g) for g in gray]))
     images = images.reshape(len(gray), 1, SIDE, SIDE)
-    logits = torch.cat([model.network(part) for part in images.split(16)])
+    logits = torch.cat([model.network(part) for part in torch.split(images, 16)])
     column = model.card.levels.index(level)
-    return target_to_offset(torch.sigmoid(logits)[:, column].numpy(), model.card.target_scale_mm)
+    return target_to_offset(torch.sigmoid(logits)[:, column].numpy(), scale_of(model))
+
+
+def scale_of(model: Model) -> float:
+    """Return the scale of a model's targets in mm."""
+    if model.card.target_scale_mm is None:
+        raise ValueError("a slice-selection model has a scale")
+    return model.card.target_scale_mm
 
 
 def find_levels(models: list[Model], seed: int, series: int, level: str) -> list[Found]:
@@ -81,9 +89,9 @@ def find_levels(models: list[Model], seed: int, series: int, level: str) -> list
     for index in range(series):
         gray, z_mm = phantom_series(seed, index, level)
         for model, found in zip(models, rows, strict=True):
-            options = ChoiceOptions(scale_mm=model.card.target_scale_mm)
+            options = ChoiceOptions(scale_mm=scale_of(model))
             choice = choose_slice(level, offsets_of(model, gray, level), z_mm, options)
-            if choice.z_mm is not None:
+            if choice.z_mm is not None and choice.confidence is not None:
                 found.append((choice.confidence, abs(choice.z_mm) <= RIGHT_MM))
     return [Found(*(np.array(c) for c in zip(*found, strict=True))) for found in rows]
 
@@ -145,7 +153,8 @@ def report_fits(found: Found, rng: np.random.Generator) -> None:
             order = rng.permutation(len(found.right))
             fit, rest = found.part(order[:count]), found.part(order[count:])
             before.append(rest)
-            after.append(rest.with_calibration(fit_calibration(fit.confidence, fit.right)))
+            made = fit_calibration(fit.confidence, fit.right)
+            after.append(rest if made is None else rest.with_calibration(made))
         if count == FIT_SERIES[0]:
             report("signs alone", before, rng)
         report(f"calibrated on {count} series", after, rng)
@@ -168,8 +177,8 @@ def main() -> None:
     else:
         rows = find_levels(models, given.seed, given.series, given.level)
     if given.found is not None:
-        columns = {f"confidence_{i}": found.confidence for i, found in enumerate(rows)}
-        np.savez(given.found, **columns, **{f"right_{i}": f.right for i, f in enumerate(rows)})
+        columns: dict[str, Any] = {f"confidence_{i}": f.confidence for i, f in enumerate(rows)}
+        np.savez(given.found, **columns | {f"right_{i}": f.right for i, f in enumerate(rows)})
     for path, model, found in zip(given.models, models, rows, strict=True):
         rng = np.random.default_rng(given.seed)
         print(f"{path}: found in {len(found.right)} series")

@@ -47,7 +47,7 @@ def write_study(folder: Path, index: int = 0) -> Volume:
     """Write a phantom series of 300 slices of 512 x 512 around L3."""
     patient = sample_patient(3, index)
     torso, scan = Torso(patient), sample_scan(patient)
-    z_mm = torso.level_z_mm["L3"] - 180 + np.arange(SLICES) * SPACING_MM
+    z_mm = torso.level_z_mm["L3"] - 180 + SPACING_MM * np.arange(SLICES, dtype=np.float64)
     hu = np.stack([torso.render_slice(scan, float(z))[0] for z in z_mm]).astype(np.int16)
     volume = Volume(hu, (scan.pixel_spacing_mm, scan.pixel_spacing_mm), z_mm)
     write_ct_series(folder, volume, study_header("bench", patient, scan))
@@ -127,11 +127,13 @@ def _openvino(
 ) -> tuple[Callable[[Tensor], Tensor], float]:
     import openvino  # noqa: PLC0415 - only where it is installed
 
+    work = FoldedUNet(network, torch.float32) if isinstance(network, UNet) else network
+
     class Folded(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return run(x)
+            found: Tensor = work(x)
+            return found
 
-    run = FoldedUNet(network, torch.float32) if isinstance(network, UNet) else network
     began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -21,8 +21,8 @@ from bodycomp.data.datasets import (
     varied_input,
 )
 from bodycomp.data.gray_cache import GrayCache
-from bodycomp.data.segmentation_set import open_segmentation_split
-from bodycomp.data.slice_set import open_slice_split
+from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
+from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
 from bodycomp.imaging.window import SOFT_TISSUE
@@ -96,6 +96,22 @@ def epochs(name: str, samples: SampleSet) -> list[tuple[str, str]]:
     ]
 
 
+def masks_of(folder: Path) -> SegmentationSplit:
+    """Open the train split of a segmentation set."""
+    split = open_segmentation_split(folder, "train")
+    if split is None:
+        raise FileNotFoundError(folder)
+    return split
+
+
+def slices_of(folder: Path) -> SliceSplit:
+    """Open the train split of a slice-selection set of L3."""
+    split = open_slice_split(folder, "train", ["L3"])
+    if split is None:
+        raise FileNotFoundError(folder)
+    return split
+
+
 def first_and_second_pass(folder: Path, cache: GrayCache) -> tuple[SliceSurvey, Sequence[float]]:
     """Check a slice-selection set with an empty cache and with a full one."""
     seconds = []
@@ -112,7 +128,7 @@ def run() -> list[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_sets(folder)
-        split = open_segmentation_split(folder / "masks", "train")
+        split = masks_of(folder / "masks")
         rows = epochs("segmentation", SegmentationDataset(split, SEGMENTATION_PREPROCESSING))
         cache = GrayCache(folder / "cache", CACHE_BYTES)
         survey, seconds = first_and_second_pass(folder / "slices", cache)
@@ -120,7 +136,7 @@ def run() -> list[tuple[str, str]]:
             ("decoding into the cache", "the cache knows all"), seconds, strict=True
         ):
             rows.append((f"slice selection, check, {what}", f"{PNG_SLICES / each:.0f} slices/s"))
-        slices = open_slice_split(folder / "slices", "train", ["L3"])
+        slices = slices_of(folder / "slices")
         decoded = survey.decoded["train"]
         samples = SliceDataset(slices, SLICE_SELECTION_PREPROCESSING, decoded=decoded)
         rows += epochs("slice selection from the cache", samples)

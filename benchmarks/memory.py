@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from benchmarks.loading import epoch, phantom_slices
+from benchmarks.loading import epoch, masks_of, phantom_slices, slices_of
 from bodycomp.anatomy import tissues_for
 from bodycomp.data.datasets import SegmentationDataset, SliceDataset
 from bodycomp.data.gray_cache import GrayCache
 from bodycomp.data.layout import images_path, masks_path, png_path, table_path
 from bodycomp.data.png import write_gray_png
-from bodycomp.data.segmentation_set import open_segmentation_split
-from bodycomp.data.slice_set import open_slice_split
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
 from bodycomp.imaging.resize import resize_gray
 from bodycomp.imaging.window import SOFT_TISSUE
@@ -65,15 +63,16 @@ def write_linked_slice_set(folder: Path, count: int) -> None:
 
 def load_segmentation_set(folder: Path) -> None:
     check_segmentation_set(folder, tissues=tissues_for(thoracic=False), allow_scaled=True)
-    split = open_segmentation_split(folder, "train")
-    epoch(SegmentationDataset(split, SEGMENTATION_PREPROCESSING), augmented=True)
+    epoch(SegmentationDataset(masks_of(folder), SEGMENTATION_PREPROCESSING), augmented=True)
 
 
 def load_slice_set(folder: Path) -> None:
     survey = survey_slice_set(folder, levels=["L3"], cache=GrayCache(folder / "cache", CACHE_BYTES))
-    split = open_slice_split(folder, "train", ["L3"])
     decoded = survey.decoded["train"]
-    epoch(SliceDataset(split, SLICE_SELECTION_PREPROCESSING, decoded=decoded), augmented=True)
+    epoch(
+        SliceDataset(slices_of(folder), SLICE_SELECTION_PREPROCESSING, decoded=decoded),
+        augmented=True,
+    )
 
 
 TASKS = {

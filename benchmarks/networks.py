@@ -107,9 +107,8 @@ def _gradient_errors(title: str, seed: int, slope: float) -> tuple[float, float]
     if title == "U-Net":
         loss, truth = segmentation_loss(), torch.randint(0, 4, (4, 64, 64), dtype=torch.uint8)
     ours, exact = speed_up(copy.deepcopy(network)), copy.deepcopy(network).double()
-    loss(ours(images), truth).backward()
-    loss(network(images), truth).backward()
-    loss(exact(images.double()), truth).backward()
+    for net, given in ((ours, images), (network, images), (exact, images.double())):
+        torch.autograd.backward(loss(net(given), truth))
     own, theirs, real = (_gradient(net) for net in (ours, network, exact))
     return float((own - real).norm() / real.norm()), float((theirs - real).norm() / real.norm())
 

@@ -20,8 +20,7 @@ from torch.utils.data import DataLoader
 from benchmarks.step_worker import plain_network
 from bodycomp.data.datasets import Sample
 from bodycomp.training.evaluation_context import EvaluationContext
-from bodycomp.training.segmentation import SegmentationTask
-from bodycomp.training.slice_selection import SliceSelectionTask
+from bodycomp.training.starting_point import task_for
 from bodycomp.training.task import Task
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
@@ -29,10 +28,9 @@ RATE = 1e-3
 
 
 def make_task(name: str, data_dir: Path) -> Task:
-    places = {"data_dir": data_dir, "output_dir": Path(), "gpus": 0, "average": 0.0}
-    if name == "segmentation":
-        return SegmentationTask(SegmentationOptions(**places))
-    return SliceSelectionTask(SliceSelectionOptions(**places))
+    kind = SegmentationOptions if name == "segmentation" else SliceSelectionOptions
+    options = kind(data_dir=data_dir, output_dir=Path(), gpus=0, average=0.0)
+    return task_for(options)
 
 
 def endless(loader: DataLoader[Sample]) -> Iterator[Sample]:
@@ -54,12 +52,13 @@ def main(arguments: Sequence[str]) -> None:
     context = EvaluationContext(torch.device("cpu"), "32-true", 16)
     batches = endless(DataLoader(splits.train, batch, shuffle=True, drop_last=True))
     optimizer = torch.optim.Adam(network.parameters(), RATE)
-    rows, spent_s, images_seen = [], 0.0, 0
+    rows: list[dict[str, float | None]] = []
+    spent_s, images_seen = 0.0, 0
     while spent_s < 60 * minutes:
         began = time.perf_counter()
         images, truth = next(batches)
         optimizer.zero_grad()
-        task.loss(network(images), truth).backward()
+        torch.autograd.backward(task.loss(network(images), truth))
         optimizer.step()
         spent_s += time.perf_counter() - began
         images_seen += len(images)

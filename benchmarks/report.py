@@ -22,7 +22,7 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.report.case_view import CaseView, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase, PageContent
-from bodycomp.report.result_rows import SeriesKey
+from bodycomp.report.result_rows import Cell, SeriesKey
 from bodycomp.report.review_page import write_review_page
 from bodycomp.report.volume_views import coronal_and_sagittal
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult, SliceChoice
@@ -56,7 +56,7 @@ def copies(cases: list[CaseView], folder: Path, count: int) -> list[PageCase]:
     pages = []
     for number in range(count):
         study = f"study-{number:012x}"
-        own = {"study": study, "muscle_area_cm2": 100.0 + number % 97}
+        own: dict[str, Cell] = {"study": study, "muscle_area_cm2": 100.0 + number % 97}
         case = cases[number % len(cases)].copy()
         case["cells"] = {**case["cells"], **own}
         path = folder / f"case-{number}.json"

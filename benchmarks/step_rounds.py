@@ -63,7 +63,7 @@ def _ask(worker: subprocess.Popen[str]) -> str:
     answer = worker.stdout.readline()
     if not answer:
         raise SystemExit(
-            f"a worker ended with code {worker.wait()} (-9: out of memory): {worker.args}"
+            f"a worker ended with code {worker.wait()} (-9: out of memory): {worker.args!r}"
         )
     return answer
 

@@ -30,8 +30,10 @@ VARIANTS = ("plain", "ours", "ours-fp32", "ours-operators")
 
 def plain_network(name: str) -> nn.Module:
     """Return the network as one would write it, in PyTorch's default layout."""
-    network = UNet() if name == "unet" else DenseNet()
-    return network.to(memory_format=torch.contiguous_format)
+    network: nn.Module = UNet() if name == "unet" else DenseNet()
+    for weights in network.parameters():
+        weights.data = weights.data.contiguous()
+    return network
 
 
 def make_step(name: str, variant: str) -> Callable[[], None]:
@@ -57,7 +59,7 @@ def make_step(name: str, variant: str) -> Callable[[], None]:
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
             logits = network(x)
-        loss(logits, truth).backward()
+        torch.autograd.backward(loss(logits, truth))
         optimizer.step()
 
     return step

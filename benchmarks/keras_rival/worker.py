@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import time
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -25,7 +26,7 @@ BATCH = int(os.environ.get("BENCH_BATCH", "16"))
 def unet() -> keras.Model:
     """Return the default U-Net: 16 to 512 features down, 256 to 16 up, 4 classes."""
 
-    def unit(x, features):
+    def unit(x: Any, features: int) -> Any:
         x = layers.Conv2D(features, 3, padding="same")(x)
         x = layers.BatchNormalization(momentum=0.99, epsilon=1e-3)(x)
         return layers.Activation("relu")(x)
@@ -45,7 +46,7 @@ def unet() -> keras.Model:
 def densenet() -> keras.Model:
     """Return the default DenseNet regression: 4 blocks of 12 layers, growth 12, one output."""
 
-    def pre(x):
+    def pre(x: Any) -> Any:
         x = layers.BatchNormalization(momentum=0.99, epsilon=1e-3)(x)
         return layers.Activation("relu")(x)
 
@@ -68,7 +69,7 @@ def densenet() -> keras.Model:
     return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x))
 
 
-def dice_cross_entropy(truth, probabilities):
+def dice_cross_entropy(truth: Any, probabilities: Any) -> Any:
     """Return the loss that the other side of the comparison minimises."""
     overlap = tf.reduce_sum(truth * probabilities, (0, 1, 2))
     sizes = tf.reduce_sum(truth, (0, 1, 2)) + tf.reduce_sum(probabilities, (0, 1, 2))
@@ -80,6 +81,7 @@ def dice_cross_entropy(truth, probabilities):
 def main() -> None:
     """Compile the network as Keras users do, and do a step for every line of the input."""
     rng = np.random.default_rng(0)
+    loss: Any
     if sys.argv[1] == "unet":
         model, loss, size = unet(), dice_cross_entropy, 512
         labels = rng.integers(0, 4, (BATCH, size, size))

@@ -50,7 +50,8 @@ def main(data_dir: Path, folder: Path) -> None:
 
 def _write(path: Path, array: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(array.T, np.diag([1.0, 1.0, 1.0, 1.0])), path)
+    image = nib.Nifti1Image(array.T, np.eye(4))  # type: ignore[no-untyped-call] # nibabel's own
+    nib.save(image, path)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,8 @@ def main(folder: Path, minutes: float, judgings: int, out: Path) -> None:
     )
     trainer.on_train_start()
     _, validation = trainer.get_tr_and_val_datasets()
-    rows, spent_s, steps = [], 0.0, 0
+    rows: list[dict[str, float]] = []
+    spent_s, steps = 0.0, 0
     while spent_s < 60 * minutes:
         began = time.perf_counter()
         share = spent_s / (60 * minutes)
@@ -63,7 +65,7 @@ def main(folder: Path, minutes: float, judgings: int, out: Path) -> None:
     os._exit(0)  # what waits for them would wait for ever, too
 
 
-def validate(trainer: object, validation: object) -> dict[str, float]:
+def validate(trainer: Any, validation: Any) -> dict[str, float]:
     """Return Dice per tissue over all pixels of the validation slices, and their mean."""
     import torch  # noqa: PLC0415
 

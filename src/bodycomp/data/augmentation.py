@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from bodycomp.data.augmentation_options import NO_AUGMENTATION, AugmentationOptions
+from bodycomp.data.scanner_variation import ScannerDraw, blotches, coarsen, draw_scanner
 from bodycomp.errors import ImageError, UsageError
 
 __all__ = ["NO_AUGMENTATION", "AugmentationDraw", "AugmentationOptions", "augment_batch", "draw"]
@@ -39,6 +40,7 @@ class AugmentationDraw:
         brightness, noise: Shares of white.
         sharpness: Positive blends towards the smoothed image, negative away from it.
         noise_seed: int32; with a pixel's number it gives that pixel's noise.
+        scanner: Deformation, resolution and blotches; None without.
     """
 
     angle_rad: torch.Tensor
@@ -51,10 +53,16 @@ class AugmentationDraw:
     noise: torch.Tensor
     sharpness: torch.Tensor
     noise_seed: torch.Tensor
+    scanner: ScannerDraw | None = None
 
     def part(self, span: slice) -> AugmentationDraw:
         """Return the draw of some samples of the batch."""
-        return AugmentationDraw(*(getattr(self, field.name)[span] for field in fields(self)))
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        scanner = values.pop("scanner")
+        return AugmentationDraw(
+            **{name: value[span] for name, value in values.items()},
+            scanner=None if scanner is None else scanner.part(span),
+        )
 
 
 def augment_batch(
@@ -118,6 +126,8 @@ def draw(
         noise=uniform[7] * options.noise_fraction,
         sharpness=either_way[8] * options.sharpness_fraction,
         noise_seed=noise_seed.to(torch.int32),
+        # Drawn last and only where asked for: trainings without it keep their random numbers.
+        scanner=draw_scanner(batch_size, generator, options) if options.varies_scanner else None,
     )
 
 
@@ -158,6 +168,8 @@ def _move(
     along_row, along_column = source_positions(drawn, rows, columns)
     # one position for each target pixel: (B, 2, rows, columns)
     source = along_column.to(images.device)[..., None] + along_row.to(images.device)[..., None, :]
+    if drawn.scanner is not None:
+        source = source + drawn.scanner.bend_pixels(rows, columns).to(images.device)
     shares = torch.stack(((2 * source[:, 0] + 1) / columns, (2 * source[:, 1] + 1) / rows), dim=-1)
     moved = functional.grid_sample(images, (shares - 1).to(images.dtype), align_corners=False)
     return moved, None if masks is None else _nearest(masks, source)
@@ -215,6 +227,8 @@ def _vary_gray(images: torch.Tensor, drawn: AugmentationDraw, white: float) -> t
         return values.to(images)[:, None, None, None]
 
     varied = images
+    if drawn.scanner is not None:
+        varied = coarsen(varied, drawn.scanner)
     if bool(drawn.sharpness.any()):
         varied = torch.lerp(varied, _smooth(varied), per_sample(drawn.sharpness))
     if bool((drawn.contrast != 1).any() | (drawn.brightness != 0).any()):
@@ -224,6 +238,8 @@ def _vary_gray(images: torch.Tensor, drawn: AugmentationDraw, white: float) -> t
     if bool(drawn.noise.any()):
         noise = pixel_noise(drawn.noise_seed.to(images.device), *images.shape[-2:])
         varied = torch.addcmul(varied, noise.to(images.dtype), per_sample(drawn.noise * white))
+    if drawn.scanner is not None:
+        varied = varied + blotches(drawn.scanner, *images.shape[-2:]).to(images) * white
     if varied is images:
         return images
     clipped_in_scan = (images <= CLIPPED * white) | (images >= (1 - CLIPPED) * white)

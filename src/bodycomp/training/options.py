@@ -138,6 +138,12 @@ class RunOptions:
         "--no_augmentation",
         help="train on the images as they are, without rotating, shifting, scaling or noise",
     )
+    strong_augmentation: bool = option(
+        False,
+        "--strong_augmentation",
+        help="vary more: smooth deformation, coarser pixels, blotches of iterative "
+        "reconstruction; for models that shall hold on scanners and bodies unlike those trained on",
+    )
     max_minutes: float | None = option(
         None,
         "--max_minutes",
@@ -237,6 +243,11 @@ class RunOptions:
     def __post_init__(self) -> None:
         check_options(self)
         _fill_network_options(self)
+        if self.strong_augmentation and not self.augmentation:
+            raise UsageError(
+                "expected strong augmentation or none, found both",
+                hint="Leave --no_augmentation or --strong_augmentation out.",
+            )
         if self.resume and not self.name:
             raise UsageError(
                 "--resume needs the name of the run to continue, found none",
@@ -259,8 +270,12 @@ class RunOptions:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_dict``."""
-        known = {each.name: _value(each, values[each.name]) for each in dataclasses.fields(cls)}
+        """Rebuild from ``to_dict``; options that an earlier version lacked have their default."""
+        known = {
+            each.name: _value(each, values[each.name])
+            for each in dataclasses.fields(cls)
+            if each.name in values
+        }
         return cls(**known)
 
 

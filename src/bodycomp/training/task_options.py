@@ -30,6 +30,7 @@ SEGMENTATION_NETWORKS: Final[Networks] = {
         "num_convs": 1,
     },
     PATCH_UNET: {
+        "patch": 2,
         "compression_channels": (24, 48, 96, 192, 384),
         "decompression_channels": (192, 96, 48, 24),
         "num_convs": 1,
@@ -139,6 +140,12 @@ class SegmentationOptions(RunOptions):
     )
     num_convs: int | None = _of_network(
         SEGMENTATION_NETWORKS, "--num_convs -N", "convolutions per stage"
+    )
+    patch: int | None = _of_network(
+        SEGMENTATION_NETWORKS,
+        "--patch",
+        "with patch_unet: rows and columns of the pixels that become one",
+        metavar="N",
     )
     allow_scaled_images: bool = option(
         False,

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW, Optimizer
 
-from bodycomp.data.augmentation_options import AugmentationOptions
+from bodycomp.data.augmentation_options import STRONG_AUGMENTATION, AugmentationOptions
 from bodycomp.data.datasets import RawBatch, Sample, network_input, varied_input
 from bodycomp.errors import RunInterruptedError
 from bodycomp.networks.card import ModelCard
@@ -225,7 +225,7 @@ class Training:
         return varied_input(
             raw,
             torch.Generator().manual_seed(seed),
-            AugmentationOptions(),
+            STRONG_AUGMENTATION if self.options.strong_augmentation else AugmentationOptions(),
             self.card.preprocessing,
             has_masks=self.task.has_masks,
         )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 from torch import Tensor
 
-from bodycomp.anatomy import Tissue
+from bodycomp.anatomy import MUSCLE, Tissue
 from bodycomp.digests import SHORT
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.imaging.resize import resize_image
@@ -110,22 +111,37 @@ class NetworkSegmenter:
                 )
             probabilities = torch.softmax(logits, dim=1).cpu().numpy()  # (batch, class, H, W)
             for index, classes in zip(indices, probabilities, strict=True):
-                labels = labels_at_size(classes, field.shape)
+                hu = field.apply(volume.hu[index]) if self.card.hu_ranges else None
+                labels = labels_at_size(classes, field.shape, hu, self.tissues)
                 masks[index] = np.ascontiguousarray(field.undo(labels))
             progress("segment", len(masks), len(slice_indices))
         return masks
 
 
-def labels_at_size(probabilities: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+def labels_at_size(
+    probabilities: NDArray[np.float32],
+    size: tuple[int, int],
+    hu: NDArray[Any] | None = None,
+    tissues: Sequence[Tissue] = (),
+) -> NDArray[np.uint8]:
     """Return the most probable label of each pixel at ``size``.
 
     Probabilities are resized before the decision, so that borders do not follow the pixels of the
     network's grid; a thin layer between two others is not lost as it is with nearest neighbour.
 
-    ``probabilities`` are (class, row, column); class 0 is background.
+    ``probabilities`` are (class, row, column); class 0 is background. With ``hu``, (row, column) at
+    ``size``, no pixel has the label of a tissue whose range does not hold its HU. Muscle is asked
+    for the median of 3 x 3 pixels, so that noise leaves no holes in it; fat is not, so that its
+    border follows the pixels.
     """
     if probabilities.shape[1:] != size:
         probabilities = np.stack([resize_image(each, size) for each in probabilities])
+    if hu is not None:
+        probabilities = probabilities.copy()
+        smooth = median_filter(hu, 3)
+        for tissue in tissues:
+            (low, high), values = tissue.hu_range, smooth if tissue == MUSCLE else hu
+            probabilities[tissue.label][(values < low) | (values > high)] = 0
     labels: NDArray[np.uint8] = np.argmax(probabilities, axis=0).astype(np.uint8)
     return labels
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bodycomp.analysis.derived import derive, evaluate_cut_offs
 from bodycomp.analysis.level_slices import LevelSlices, why_no_trunk
 from bodycomp.analysis.measurement import measure_tissues, slice_heights_mm, volume_ml
-from bodycomp.analysis.quality_flags import quality_flags
+from bodycomp.analysis.quality_flags import caution_flag, quality_flags
 from bodycomp.anatomy import Tissue
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
@@ -28,12 +28,14 @@ class LevelMeasurer:
         tissues: Tissues that masks may hold.
         range_mm: Height over which slices are averaged; 0 for one slice.
         by_hand: A person placed the levels, which are then measured wherever they lie.
+        caution: What the models' cards ask to say with every result; empty if nothing.
     """
 
     scan: Scan
     tissues: tuple[Tissue, ...]
     range_mm: float
     by_hand: bool = False
+    caution: str = ""
 
     @property
     def volume(self) -> Volume:
@@ -82,7 +84,10 @@ class LevelMeasurer:
             own,
             quantities=quantities,
             cut_offs=evaluate_cut_offs(choice.level, measured, quantities, self.scan.subject),
-            flags=quality_flags(self.tissues, measured, quantities, self.scan.acquisition),
+            flags=(
+                *quality_flags(self.tissues, measured, quantities, self.scan.acquisition),
+                *caution_flag(self.caution),
+            ),
         )
 
     def _with_volumes(

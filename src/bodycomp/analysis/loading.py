@@ -8,6 +8,7 @@ from typing import Any, Final
 from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, ModelError
+from bodycomp.networks import shipped
 from bodycomp.networks.checkpoint import Model, Task, load_model
 from bodycomp.networks.model_folder import (
     SEGMENTATION_FOLDER,
@@ -18,7 +19,7 @@ from bodycomp.networks.names import AUTO_ENGINE
 
 
 def load_analyzer(
-    models_dir: Path,
+    models_dir: Path | None,
     *,
     device: str = "auto",
     options: AnalysisOptions | None = None,
@@ -27,7 +28,8 @@ def load_analyzer(
     """Load the two models of a folder.
 
     The folder holds ``slice-selection`` and ``segmentation``, each a model folder, a run folder, or
-    a file of the earlier Keras implementation ending in .hdf5 or .h5.
+    a file of the earlier Keras implementation ending in .hdf5 or .h5. The name of models that
+    ship with bodycomp stands for theirs; None is as for ``shipped.models_dir``.
 
     Raises:
         InputNotFoundError: The folder is not there.
@@ -40,11 +42,17 @@ def load_analyzer(
         NetworkSliceScorer(slice_selection, device=device, engine=engine),
         NetworkSegmenter(segmentation, device=device, engine=engine),
         options or AnalysisOptions(),
+        "; ".join(dict.fromkeys(filter(None, map(caution_of, (slice_selection, segmentation))))),
     )
 
 
+def caution_of(model: Model) -> str:
+    """Return what the model's card asks to say with every result; empty if nothing."""
+    return model.card.description.words.caution
+
+
 def load_slice_scorer(
-    models_dir: Path, *, device: str = "auto", engine: str = AUTO_ENGINE
+    models_dir: Path | None, *, device: str = "auto", engine: str = AUTO_ENGINE
 ) -> NetworkSliceScorer:
     """Load the slice-selection model of a folder alone; see ``load_analyzer``."""
     model = _load(models_dir, SLICE_SELECTION_FOLDER, "slice_selection")
@@ -62,7 +70,7 @@ def cards_of(analyzer: Analyzer) -> dict[str, dict[str, Any]]:
 
 
 def load_segmenter(
-    models_dir: Path, *, device: str = "auto", engine: str = AUTO_ENGINE
+    models_dir: Path | None, *, device: str = "auto", engine: str = AUTO_ENGINE
 ) -> NetworkSegmenter:
     """Load the segmentation model of a folder alone; see ``load_analyzer``."""
     model = _load(models_dir, SEGMENTATION_FOLDER, "segmentation")
@@ -75,13 +83,14 @@ _HINT: Final = (
 )
 
 
-def model_path(models_dir: Path, name: str) -> Path:
+def model_path(models_dir: Path | None, name: str) -> Path:
     """Return where one of the two models lies.
 
     Raises:
         InputNotFoundError: The folder is not there.
         ModelError: The model is not in it.
     """
+    models_dir = shipped.models_dir(models_dir)
     if not models_dir.is_dir():
         raise InputNotFoundError(f"models folder {models_dir} is not there", hint=_HINT)
     path = find_in_pair(models_dir, name)
@@ -91,5 +100,5 @@ def model_path(models_dir: Path, name: str) -> Path:
     raise ModelError(f"expected {name} in {models_dir}, found {there}", hint=_HINT)
 
 
-def _load(models_dir: Path, name: str, task: Task) -> Model:
+def _load(models_dir: Path | None, name: str, task: Task) -> Model:
     return load_model(model_path(models_dir, name), task=task)

@@ -104,11 +104,15 @@ class AnalysisOptions:
 
 @dataclass(frozen=True)
 class Analyzer:
-    """Finds the levels in a scan and measures the tissues there."""
+    """Finds the levels in a scan and measures the tissues there.
+
+    ``caution`` is what the models' cards ask to say with every result, empty if nothing.
+    """
 
     scorer: SliceScorer
     segmenter: Segmenter
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
+    caution: str = ""
 
     def analyze(self, scan: Scan, progress: Progress = no_progress) -> SeriesResult:
         """Analyze one scan.
@@ -125,7 +129,9 @@ class Analyzer:
             choice_options(self.scorer, self.options.choice),
             score_all=self.options.score_all,
         )
-        measurer = LevelMeasurer(scan, tuple(tissues), self.options.range_mm)
+        measurer = LevelMeasurer(
+            scan, tuple(tissues), self.options.range_mm, caution=self.caution
+        )
         needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})
         masks = self.segmenter(volume, needed, progress) if needed else {}
         levels = [measurer.measure(choice, masks) for choice in choices]

@@ -96,6 +96,9 @@ CONTRAST_AGENT: Final = FlagKind(
 )
 """Without agent no blood of 166 people was denser than 70 HU, whatever their haematocrit (Black et
 al., AJNR Am J Neuroradiol 32:1354, 2011)."""
+MODEL_CAUTION: Final = FlagKind(
+    "model_caution", "the models' cards ask to say it with every result", None, ()
+)
 FLAG_KINDS: Final = (
     TISSUE_AT_EDGE,
     BODY_CUT_OFF,
@@ -107,6 +110,7 @@ FLAG_KINDS: Final = (
     THICK_SLICES,
     TUBE_VOLTAGE,
     CONTRAST_AGENT,
+    MODEL_CAUTION,
 )
 STANDARD_KVP: Final = 120.0
 
@@ -126,6 +130,11 @@ def quality_flags(
     ]
     order = [kind.key for kind in FLAG_KINDS]
     return tuple(sorted(raised, key=lambda flag: order.index(flag.key)))
+
+
+def caution_flag(caution: str) -> tuple[QualityFlag, ...]:
+    """Return the flag of models whose cards ask for a word with every result; none without."""
+    return (_flag(MODEL_CAUTION, caution, None),) if caution else ()
 
 
 def _tissue_flags(

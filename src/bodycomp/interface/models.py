@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from bodycomp.interface.keywords import PathLike, takes, values_from
+from bodycomp.networks.shipped import models_dir
 from bodycomp.progress import Progress, shown
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.report.notebook import result_html
@@ -18,8 +17,6 @@ from bodycomp.study.options import AnalyzeOptions
 if TYPE_CHECKING:
     from bodycomp.analysis.pipeline import Analyzer
 
-DEFAULT_MODELS: Final = "models"
-MODELS_VARIABLE: Final = "BODYCOMP_MODELS"
 _LOADING: Final = ("range_mm", "full", "intervals", "device", "engine")
 
 
@@ -85,8 +82,9 @@ class Models:
 def load_models(folder: PathLike | None = None, **options: Any) -> Models:
     """Load both models of a folder.
 
-    It holds ``slice-selection`` and ``segmentation``; if None it is the folder that the environment
-    variable ``BODYCOMP_MODELS`` names, else ``models``. Options are those of ``analyze``.
+    It holds ``slice-selection`` and ``segmentation``, or is the name of models that ship with
+    bodycomp; None stands for what the environment variable ``BODYCOMP_MODELS`` names, else the
+    default models. Options are those of ``analyze``.
 
     Raises:
         InputNotFoundError: The folder is not there.
@@ -96,11 +94,11 @@ def load_models(folder: PathLike | None = None, **options: Any) -> Models:
     from bodycomp.analysis.loading import load_analyzer
     from bodycomp.analysis.pipeline import AnalysisOptions
 
-    place = Path(folder or os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS)
     found = values_from(load_models, AnalyzeOptions, options, _LOADING)
     analysis = AnalysisOptions(
         range_mm=found["range_mm"], score_all=found["full"], intervals=found["intervals"]
     )
     return Models(
-        load_analyzer(place, device=found["device"], options=analysis, engine=found["engine"])
+        load_analyzer(
+            models_dir(folder), device=found["device"], options=analysis, engine=found["engine"])
     )

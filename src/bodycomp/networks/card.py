@@ -20,6 +20,9 @@ FORMAT_VERSION: Final = 1
 """Rises when a reader that does not know the change would run the model otherwise than it should.
 Parts that may be missing, and that such a reader may ignore, leave it as it is."""
 
+HU_RANGES_VERSION: Final = 2
+"""Format of the cards that have ``hu_ranges``, and of no others."""
+
 _ABOUT: Final = ("format_version", "training", "description")
 """Parts of a card that no result depends on."""
 
@@ -37,12 +40,13 @@ class ModelCard:
         preprocessing: How HU become the network's input.
         tissues: Classes after background, in the order of their labels; segmentation only.
         levels: One per output, in order; slice selection only.
+        hu_ranges: Whether a pixel may have a tissue's label only where its HU are in the tissue's
+            ``hu_range``; segmentation only.
         target_scale_mm: Scale of ``targets.target_to_offset``; slice selection only.
         training: JSON-ready record of the training run; nothing at run time depends on it.
         confidence: Calibration of the positions' confidence on held-out series; None if it was
             never made. Slice selection only.
         description: What a reader needs to evaluate the model.
-        format_version: Of the card itself.
 
     Raises:
         ModelError: The parts contradict one another.
@@ -58,14 +62,9 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     confidence: ConfidenceCalibration | None = None
     description: ModelDescription = field(default_factory=ModelDescription)
-    format_version: int = FORMAT_VERSION
+    hu_ranges: bool = False
 
     def __post_init__(self) -> None:
-        if self.format_version != FORMAT_VERSION:
-            raise ModelError(
-                f"expected a model card of format {FORMAT_VERSION}, found {self.format_version!r}",
-                hint="The model was written by another version of bodycomp: use that version.",
-            )
         if self.task not in get_args(Task):
             raise ModelError(f"model card: unknown task {self.task!r}")
         if self.task == "segmentation":
@@ -85,7 +84,7 @@ class ModelCard:
             raise ModelError("model card: a segmentation model has no positions to be sure of")
 
     def _check_slice_selection(self) -> None:
-        if self.tissues:
+        if self.tissues or self.hu_ranges:
             raise ModelError("model card: a slice-selection model has no tissues")
         if self.target_scale_mm is None:
             raise ModelError("model card: a slice-selection model needs target_scale_mm")
@@ -109,7 +108,7 @@ class ModelCard:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready description."""
         return {
-            "format_version": self.format_version,
+            "format_version": HU_RANGES_VERSION if self.hu_ranges else FORMAT_VERSION,
             "task": self.task,
             "architecture": self.architecture,
             "config": {
@@ -123,6 +122,7 @@ class ModelCard:
             "training": dict(self.training),
             "confidence": None if self.confidence is None else self.confidence.to_dict(),
             "description": self.description.to_dict(),
+            **({"hu_ranges": True} if self.hu_ranges else {}),
         }
 
     def essence(self) -> dict[str, Any]:
@@ -142,6 +142,14 @@ class ModelCard:
         for key in _REQUIRED:
             if key not in description:
                 raise ModelError(f"model card: {key!r} is missing")
+        hu_ranges = bool(description.get("hu_ranges", False))
+        expected = HU_RANGES_VERSION if hu_ranges else FORMAT_VERSION
+        if description["format_version"] != expected:
+            raise ModelError(
+                f"expected a model card of format {expected}, "
+                f"found {description['format_version']!r}",
+                hint="The model was written by another version of bodycomp: use that version.",
+            )
         try:
             scale_mm, confidence = (
                 description.get(key) for key in ("target_scale_mm", "confidence")
@@ -162,7 +170,7 @@ class ModelCard:
                 if confidence is None
                 else ConfidenceCalibration.from_dict(confidence),
                 description=ModelDescription.from_dict(description.get("description") or {}),
-                format_version=description["format_version"],
+                hu_ranges=hu_ranges,
             )
         except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
             raise ModelError(f"model card: a value cannot be read ({error})") from error

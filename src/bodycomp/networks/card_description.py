@@ -25,6 +25,7 @@ class ModelWords:
         training_data: Where the training data are from: people, scanners, who annotated them, how.
         known_failures: Where it fails, one entry each.
         licence: Under which it may be used.
+        caution: What every result made with the model shall say.
         contact: Whom to ask.
         citation: What to cite.
     """
@@ -36,6 +37,7 @@ class ModelWords:
     training_data: str = ""
     known_failures: tuple[str, ...] = ()
     licence: str = ""
+    caution: str = ""
     contact: str = ""
     citation: str = ""
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.json_file import json_text
 from bodycomp.networks.card import ModelCard
+from bodycomp.networks.shipped import models_dir
 from bodycomp.storage import atomic_file
 
 WEIGHTS_NAME: Final = "weights.safetensors"
@@ -37,9 +38,12 @@ def find_in_pair(models_dir: Path, name: str) -> Path | None:
 def models_at(path: Path) -> tuple[Path, ...]:
     """Return the one model that ``path`` is, or the one or two that it holds as a pair's folder.
 
+    The name of models that ship with bodycomp stands for their folder.
+
     Raises:
         InputNotFoundError: Nothing is there.
     """
+    path = models_dir(path)
     if not path.exists():
         raise InputNotFoundError(f"expected a model, found nothing: {path}")
     if path.is_dir() and not (model_folder(path) / CARD_NAME).exists():

@@ -53,14 +53,14 @@ class AnalyzeOptions:
             "INPUT", record=Record.LOCAL, help="folder, zip, DICOMDIR, DICOM, NIfTI or NRRD file"
         )
     )
-    models_dir: Path = field(
-        metadata=declare(
-            "--models -m",
-            metavar="DIR",
-            record=Record.LOCAL,
-            help="folder with slice-selection/ and segmentation/, each a model, the run folder of "
-            "a training, or a Keras .hdf5 file",
-        )
+    models_dir: Path | None = option(
+        None,
+        "--models -m",
+        metavar="DIR",
+        record=Record.LOCAL,
+        help="folder with slice-selection/ and segmentation/, each a model, the run folder of "
+        "a training, or a Keras .hdf5 file; or the name of models that 'bodycomp models' lists "
+        "(default: what BODYCOMP_MODELS names, else the default models)",
     )
     out_dir: Path = field(
         metadata=declare(

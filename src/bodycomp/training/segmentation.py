@@ -88,6 +88,7 @@ class SegmentationTask(Task):
             config=network_config(self.options.arch, values),
             preprocessing=SEGMENTATION_PREPROCESSING,
             tissues=self.tissues,
+            hu_ranges=self.options.hu_ranges,
         )
 
     def load(self, path: Path) -> Model:

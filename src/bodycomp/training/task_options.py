@@ -147,6 +147,12 @@ class SegmentationOptions(RunOptions):
         "with patch_unet: rows and columns of the pixels that become one",
         metavar="N",
     )
+    hu_ranges: bool = option(
+        False,
+        "--hu_ranges",
+        help="let the analysis give a pixel the most probable label that its HU permit: muscle "
+        "from -29 to 150, fat from -190 to -30, as outlined by threshold; masks must be made so",
+    )
     allow_scaled_images: bool = option(
         False,
         "--allow_scaled_images --allow-scaled-images",

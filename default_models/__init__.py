@@ -1,0 +1,1 @@
+"""How the models that ship with bodycomp are made; ``make models`` runs all of it."""

@@ -1,0 +1,96 @@
+"""The training set of the default segmentation model: few slices of very many synthetic patients.
+
+A patient costs 0.1 s and a slice 0.07 s on one core, a training step 0.3 s an image: the set is
+written once, and no patient is seen more than a few times.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bodycomp.anatomy import PhantomAnatomy
+from bodycomp.data.samples import MaskSample, mask_sample
+from bodycomp.data.writers import SegmentationWriter
+from bodycomp.imaging.volume import Volume
+from bodycomp.phantom import Torso, sample_patient, sample_scan
+from bodycomp.processes import helper_processes, results_in_order
+
+SLICES: Final = 3
+"""Of each patient; the first one within a vertebra of L3."""
+L3_LEVEL: Final = 15.0
+LEVELS: Final = (11.5, 18.0)
+"""From T12 to S1, as the level coordinate of the phantom counts them (T1 = 1)."""
+
+
+def render_samples(anatomy: PhantomAnatomy, seed: int, index: int) -> list[MaskSample]:
+    """Render the slices of one patient as the segmentation network sees them.
+
+    Args:
+        anatomy: Whose patients.
+        seed: Of the cohort.
+        index: Of the patient; the slices are drawn from both.
+    """
+    rng = np.random.default_rng([seed, index, 5])
+    patient = sample_patient(seed, index, anatomy)
+    torso, scan = Torso(patient), sample_scan(patient)
+    spacing = (scan.pixel_spacing_mm, scan.pixel_spacing_mm)
+    names = sorted(torso.level_z_mm, key=torso.level_z_mm.__getitem__, reverse=True)
+    heights = [torso.level_z_mm[name] for name in names]
+    samples = []
+    for number in range(SLICES):
+        low, high = (L3_LEVEL - 1, L3_LEVEL + 1) if number == 0 else LEVELS
+        u = float(rng.uniform(low, high))
+        z_mm = float(np.interp(u, np.arange(1, len(names) + 1), heights))
+        hu, labels = torso.render_slice(replace(scan, z_start_mm=z_mm), z_mm)
+        first = (scan.first_pixel_mm[0], scan.first_pixel_mm[1], z_mm)
+        volume = Volume(hu[None], spacing, np.array([z_mm]), first_pixel_mm=first)
+        samples.append(mask_sample(volume, labels, 0))
+    return samples
+
+
+def write_split(
+    folder: Path,
+    split: str,
+    anatomy: PhantomAnatomy,
+    seed: int,
+    patients: Sequence[int],
+    *,
+    real: Sequence[MaskSample] = (),
+    jobs: int | None = None,
+) -> int:
+    """Write one split; the same arguments give the same bytes.
+
+    Args:
+        folder: The training set.
+        split: One of ``SPLITS``.
+        anatomy: Whose patients.
+        seed: Of the cohort.
+        patients: Their numbers.
+        real: Slices of people that are added, as often as they stand here.
+        jobs: Processes; one per core if None.
+
+    Returns:
+        Samples written.
+    """
+    make = partial(render_samples, anatomy, seed)
+    workers = jobs or len(os.sched_getaffinity(0))
+    count = 0
+    with (
+        SegmentationWriter(folder, split) as writer,
+        helper_processes(workers) as pool,
+    ):
+        for samples in results_in_order(pool, make, patients, workers + 1):
+            for sample in samples:
+                writer.append(sample.hu, sample.labels)
+                count += 1
+        for sample in real:
+            writer.append(sample.hu, sample.labels)
+            count += 1
+    return count

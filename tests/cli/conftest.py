@@ -12,8 +12,8 @@ from bodycomp.imaging.preprocessing import (
 )
 from bodycomp.networks.checkpoint import ModelCard, save_model
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
-from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.networks.names import DENSENET, UNET
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.networks.unet import UNet, UNetConfig
 
 

@@ -10,12 +10,9 @@ from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks import shipped
 from bodycomp.networks.checkpoint import Model, Task, load_model
-from bodycomp.networks.model_folder import (
-    SEGMENTATION_FOLDER,
-    SLICE_SELECTION_FOLDER,
-    find_in_pair,
-)
+from bodycomp.networks.model_folder import find_in_pair
 from bodycomp.networks.names import AUTO_ENGINE
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 
 
 def load_analyzer(

@@ -129,9 +129,7 @@ class Analyzer:
             choice_options(self.scorer, self.options.choice),
             score_all=self.options.score_all,
         )
-        measurer = LevelMeasurer(
-            scan, tuple(tissues), self.options.range_mm, caution=self.caution
-        )
+        measurer = LevelMeasurer(scan, tuple(tissues), self.options.range_mm, caution=self.caution)
         needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})
         masks = self.segmenter(volume, needed, progress) if needed else {}
         levels = [measurer.measure(choice, masks) for choice in choices]

@@ -18,7 +18,7 @@ from bodycomp.demo.trainings import DemoTraining, train_side_by_side, training_b
 from bodycomp.evaluation.document import EvaluationDocument
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
-from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.progress import stage_progress
 from bodycomp.storage import refuse_existing
 from bodycomp.study.options import AnalyzeOptions

@@ -9,13 +9,8 @@ from typing import Any, Final
 
 from bodycomp.analysis.quality_flags import FLAG_KINDS
 from bodycomp.anatomy import tissue_by_key
-from bodycomp.networks.model_folder import (
-    CARD_NAME,
-    SEGMENTATION_FOLDER,
-    SLICE_SELECTION_FOLDER,
-    find_in_pair,
-    model_folder,
-)
+from bodycomp.networks.model_folder import CARD_NAME, find_in_pair, model_folder
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.report.page_content import (
     Axis,
     Column,

@@ -38,7 +38,7 @@ from bodycomp.evaluation.slice_masks import (
     without_names,
 )
 from bodycomp.networks.checkpoint import load_model
-from bodycomp.networks.model_folder import SEGMENTATION_FOLDER
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER
 from bodycomp.progress import Progress
 from bodycomp.results import Quantity
 

@@ -100,5 +100,6 @@ def load_models(folder: PathLike | None = None, **options: Any) -> Models:
     )
     return Models(
         load_analyzer(
-            models_dir(folder), device=found["device"], options=analysis, engine=found["engine"])
+            models_dir(folder), device=found["device"], options=analysis, engine=found["engine"]
+        )
     )

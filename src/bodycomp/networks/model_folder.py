@@ -13,7 +13,7 @@ from typing import Any, Final
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.json_file import json_text
 from bodycomp.networks.card import ModelCard
-from bodycomp.networks.shipped import models_dir
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER, models_dir
 from bodycomp.storage import atomic_file
 
 WEIGHTS_NAME: Final = "weights.safetensors"
@@ -21,8 +21,6 @@ CARD_NAME: Final = "card.json"
 RUN_SUBFOLDER: Final = "model"
 """Where a training run leaves its model."""
 
-SLICE_SELECTION_FOLDER: Final = "slice-selection"
-SEGMENTATION_FOLDER: Final = "segmentation"
 KERAS_SUFFIXES: Final = (".hdf5", ".h5")
 
 

@@ -7,11 +7,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from bodycomp.networks.card_description import Task
+
 DEFAULT_MODELS: Final = "default"
 """Name of the models that are taken where none are named."""
 
 MODELS_VARIABLE: Final = "BODYCOMP_MODELS"
 """Environment variable with the folder, or the name, to take instead."""
+
+SLICE_SELECTION_FOLDER: Final = "slice-selection"
+SEGMENTATION_FOLDER: Final = "segmentation"
+FOLDERS: Final[dict[Task, str]] = {
+    "slice_selection": SLICE_SELECTION_FOLDER,
+    "segmentation": SEGMENTATION_FOLDER,
+}
+"""Of the two networks of a pair."""
 
 
 def shipped_models() -> dict[str, Path]:
@@ -19,6 +29,12 @@ def shipped_models() -> dict[str, Path]:
     room = Path(str(files("bodycomp"))) / "models"
     found = sorted(path for path in room.iterdir() if path.is_dir()) if room.is_dir() else []
     return {path.name: path for path in found}
+
+
+def shipped_model(name: str | os.PathLike[str] | None, task: Task) -> Path | None:
+    """Return the folder of the network for a task among models that ship; None of other names."""
+    folder = shipped_models().get(os.fspath(name)) if name is not None else None
+    return None if folder is None else folder / FOLDERS[task]
 
 
 def models_dir(given: str | os.PathLike[str] | None) -> Path:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import nn
 
-from bodycomp.errors import ModelError
+from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card_description import ModelDescription
-from bodycomp.networks.checkpoint import ModelCard, build_network
+from bodycomp.networks.card_description import Task as CardTask
+from bodycomp.networks.checkpoint import Model, ModelCard, build_network
+from bodycomp.networks.model_folder import read_model_files
+from bodycomp.networks.shipped import shipped_model
 from bodycomp.training.options import RunOptions
 from bodycomp.training.segmentation import SegmentationTask
 from bodycomp.training.slice_selection import SliceSelectionTask
@@ -26,12 +30,45 @@ cannot be chosen (the earlier implementation's DenseNet mixes activations)."""
 
 
 def task_for(options: RunOptions) -> Task:
-    """Return the task, by the kind of its options."""
+    """Return the task, by the kind of its options; started from a shipped model it has its network.
+
+    Raises:
+        UsageError: Another network was asked for.
+    """
+    options = _with_shipped_network(options)
     if isinstance(options, SegmentationOptions):
         return SegmentationTask(options)
     if isinstance(options, SliceSelectionOptions):
         return SliceSelectionTask(options)
     raise TypeError(f"no training takes {type(options).__name__}")
+
+
+def _with_shipped_network(options: RunOptions) -> RunOptions:
+    """Return options with the network of the shipped model that they start from, if they do."""
+    folder = shipped_model(options.load_weights, cast("CardTask", options.task))
+    if folder is None:
+        return options
+    card, _, _ = read_model_files(folder)
+    plain = options.networks[options.arch]
+    asked = {"arch": options.arch} if options.arch != next(iter(options.networks)) else {}
+    asked |= {k: v for k, v in options.network_values().items() if v != plain[k]}
+    theirs = {"arch": card.architecture} | dict(card.config)
+    for name, value in asked.items():
+        if theirs.get(name) != value:
+            raise UsageError(
+                f"expected the network of the {options.load_weights} model, {name} "
+                f"{theirs.get(name)}, found {value}",
+                hint=f"Leave --{name} out: with --load_weights {options.load_weights} the network "
+                "is that of the model.",
+            )
+    others = {name: None for values in options.networks.values() for name in values}
+    own = {name: card.config[name] for name in options.networks[card.architecture]}
+    values = others | own | {"arch": card.architecture, "activation": card.config["activation"]}
+    if isinstance(options, SegmentationOptions):
+        values["hu_ranges"] = card.hu_ranges
+    if isinstance(options, SliceSelectionOptions):
+        values["threshold"] = card.target_scale_mm
+    return replace(options, **values)
 
 
 def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
@@ -46,7 +83,8 @@ def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.options.seed)
             return build_network(card), card
-    model = task.load(source)
+    model = task.load(shipped_model(source, card.task) or source)
+    model = _with_levels(model, card.levels)
     differences = list(_differences(card, model.card))
     if differences:
         raise ModelError(
@@ -61,6 +99,22 @@ def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
         description=ModelDescription(),
     )
     return model.network.train(), started
+
+
+def _with_levels(model: Model, levels: tuple[str, ...]) -> Model:
+    """Return a model that finds some of its levels alone; as it is if it does not find them all."""
+    known = model.card.levels
+    if levels == known or not set(levels) <= set(known):
+        return model
+    outputs = [known.index(level) for level in levels]
+    card = replace(
+        model.card, levels=levels, config=dict(model.card.config) | {"num_outputs": len(levels)}
+    )
+    weights = model.network.state_dict()
+    weights |= {name: weights[name][outputs] for name in ("head.weight", "head.bias")}
+    network = build_network(card)
+    network.load_state_dict(weights)
+    return Model(network, card, model.digest)
 
 
 def _differences(wanted: ModelCard, found: ModelCard) -> Iterator[str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -29,64 +28,56 @@ LEVELS: Final = (11.5, 18.0)
 """From T12 to S1, as the level coordinate of the phantom counts them (T1 = 1)."""
 
 
-def render_samples(anatomy: PhantomAnatomy, seed: int, index: int) -> list[MaskSample]:
-    """Render the slices of one patient as the segmentation network sees them.
+@dataclass(frozen=True)
+class Patients:
+    """Synthetic patients.
 
-    Args:
-        anatomy: Whose patients.
-        seed: Of the cohort.
-        index: Of the patient; the slices are drawn from both.
+    Attributes:
+        anatomy: Of all of them.
+        seed: Of their cohort.
+        numbers: Theirs in the cohort.
     """
-    rng = np.random.default_rng([seed, index, 5])
-    patient = sample_patient(seed, index, anatomy)
-    torso, scan = Torso(patient), sample_scan(patient)
-    spacing = (scan.pixel_spacing_mm, scan.pixel_spacing_mm)
-    names = sorted(torso.level_z_mm, key=torso.level_z_mm.__getitem__, reverse=True)
-    heights = [torso.level_z_mm[name] for name in names]
-    samples = []
-    for number in range(SLICES):
-        low, high = (L3_LEVEL - 1, L3_LEVEL + 1) if number == 0 else LEVELS
-        u = float(rng.uniform(low, high))
-        z_mm = float(np.interp(u, np.arange(1, len(names) + 1), heights))
-        hu, labels = torso.render_slice(replace(scan, z_start_mm=z_mm), z_mm)
-        first = (scan.first_pixel_mm[0], scan.first_pixel_mm[1], z_mm)
-        volume = Volume(hu[None], spacing, np.array([z_mm]), first_pixel_mm=first)
-        samples.append(mask_sample(volume, labels, 0))
-    return samples
+
+    anatomy: PhantomAnatomy
+    seed: int
+    numbers: Sequence[int]
+
+    def samples(self, number: int) -> list[MaskSample]:
+        """Render the slices of one patient as the segmentation network sees them."""
+        rng = np.random.default_rng([self.seed, number, 5])
+        patient = sample_patient(self.seed, number, self.anatomy)
+        torso, scan = Torso(patient), sample_scan(patient)
+        spacing = (scan.pixel_spacing_mm, scan.pixel_spacing_mm)
+        heights = sorted(torso.level_z_mm.values(), reverse=True)
+        samples = []
+        for index in range(SLICES):
+            low, high = (L3_LEVEL - 1, L3_LEVEL + 1) if index == 0 else LEVELS
+            u = float(rng.uniform(low, high))
+            z_mm = float(np.interp(u, np.arange(1, len(heights) + 1), heights))
+            hu, labels = torso.render_slice(replace(scan, z_start_mm=z_mm), z_mm)
+            first = (*scan.first_pixel_mm[:2], z_mm)
+            volume = Volume(hu[None], spacing, np.array([z_mm]), first_pixel_mm=first)
+            samples.append(mask_sample(volume, labels, 0))
+        return samples
 
 
 def write_split(
-    folder: Path,
-    split: str,
-    anatomy: PhantomAnatomy,
-    seed: int,
-    patients: Sequence[int],
-    *,
-    real: Sequence[MaskSample] = (),
-    jobs: int | None = None,
+    folder: Path, split: str, patients: Patients, real: Sequence[MaskSample] = ()
 ) -> int:
-    """Write one split; the same arguments give the same bytes.
+    """Write one split; the same arguments give the same bytes, on any number of cores.
 
     Args:
         folder: The training set.
         split: One of ``SPLITS``.
-        anatomy: Whose patients.
-        seed: Of the cohort.
-        patients: Their numbers.
+        patients: Whose slices.
         real: Slices of people that are added, as often as they stand here.
-        jobs: Processes; one per core if None.
 
     Returns:
         Samples written.
     """
-    make = partial(render_samples, anatomy, seed)
-    workers = jobs or len(os.sched_getaffinity(0))
-    count = 0
-    with (
-        SegmentationWriter(folder, split) as writer,
-        helper_processes(workers) as pool,
-    ):
-        for samples in results_in_order(pool, make, patients, workers + 1):
+    jobs, count = len(os.sched_getaffinity(0)), 0
+    with SegmentationWriter(folder, split) as writer, helper_processes(jobs) as pool:
+        for samples in results_in_order(pool, patients.samples, patients.numbers, jobs + 1):
             for sample in samples:
                 writer.append(sample.hu, sample.labels)
                 count += 1

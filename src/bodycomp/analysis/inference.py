@@ -118,6 +118,9 @@ class NetworkSegmenter:
         return masks
 
 
+_MOST_OUTSIDE: Final = 0.5
+
+
 def labels_at_size(
     probabilities: NDArray[np.float32],
     size: tuple[int, int],
@@ -132,16 +135,19 @@ def labels_at_size(
     ``probabilities`` are (class, row, column); class 0 is background. With ``hu``, (row, column) at
     ``size``, no pixel has the label of a tissue whose range does not hold its HU. Muscle is asked
     for the median of 3 x 3 pixels, so that noise leaves no holes in it; fat is not, so that its
-    border follows the pixels.
+    border follows the pixels. A tissue most of which lies outside its range keeps its labels, and
+    gets the flag ``unusual_density``: the HU are not what they should be, or it is another tissue.
     """
     if probabilities.shape[1:] != size:
         probabilities = np.stack([resize_image(each, size) for each in probabilities])
     if hu is not None:
-        probabilities = probabilities.copy()
+        probabilities, found = probabilities.copy(), probabilities.argmax(axis=0)
         smooth = median_filter(hu, 3)
         for tissue in tissues:
             (low, high), values = tissue.hu_range, smooth if tissue == MUSCLE else hu
-            probabilities[tissue.label][(values < low) | (values > high)] = 0
+            outside = (values < low) | (values > high)
+            if outside[found == tissue.label].mean() <= _MOST_OUTSIDE:
+                probabilities[tissue.label][outside] = 0
     labels: NDArray[np.uint8] = np.argmax(probabilities, axis=0).astype(np.uint8)
     return labels
 

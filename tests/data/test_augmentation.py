@@ -1,6 +1,7 @@
 """Augmentation moves image and mask together, makes no labels up and is reproducible."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from torch.nn import functional
 
 from bodycomp.data.augmentation import (
     NO_AUGMENTATION,
@@ -16,6 +18,7 @@ from bodycomp.data.augmentation import (
     draw,
     pixel_noise,
 )
+from bodycomp.data.augmentation_options import STRONG_AUGMENTATION
 from bodycomp.errors import ImageError, UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
 from support.factories import torso_slice
@@ -261,3 +264,49 @@ def test_noise_is_near_to_normal_and_each_pixels_own():
     for one, other in pairs:
         correlation = torch.corrcoef(torch.stack((one.flatten(), other.flatten())))[0, 1]
         assert abs(correlation.item()) < 0.02
+
+
+class TestStrongAugmentation:
+    """Bent bodies, coarser pixels and blotches, for models that shall hold elsewhere."""
+
+    def test_labels_stay_labels_and_images_in_range(self):
+        images, masks = torch.rand(3, 1, 64, 64), torch.randint(0, 4, (3, 64, 64)).to(torch.uint8)
+        varied, moved = augment_batch(images, masks, seeded(), STRONG_AUGMENTATION, white=1.0)
+        assert set(moved.unique().tolist()) <= {0, 1, 2, 3}
+        assert varied.shape == images.shape
+        assert varied.min() >= 0
+        assert varied.max() <= 1
+        assert not torch.equal(varied, images)
+
+    def test_image_and_mask_bend_alike(self):
+        image = torch.zeros(1, 1, 128, 128)
+        image[..., 40:90, 30:100] = 0.5
+        mask = (image[:, 0] > 0).to(torch.uint8)
+        bend = replace(NO_AUGMENTATION, bend_fraction=0.05)
+        varied, moved = augment_batch(image, mask, seeded(3), bend, white=1.0)
+        assert not torch.equal(moved, mask)
+        inside = functional.avg_pool2d(moved[:, None].float(), 3, 1, 1)
+        assert (varied[inside == 1] > 0.4).all()
+        assert (varied[inside == 0] < 0.1).all()
+
+    def test_the_same_seed_gives_the_same_whatever_the_batch_is_cut_into(self):
+        images = torch.rand(6, 1, 64, 64)
+        first, _ = augment_batch(images, None, seeded(), STRONG_AUGMENTATION, white=1.0)
+        again, _ = augment_batch(images, None, seeded(), STRONG_AUGMENTATION, white=1.0)
+        assert torch.equal(first, again)
+
+    def test_coarser_pixels_lose_detail_alone(self):
+        coarse = replace(NO_AUGMENTATION, coarse_factor=4.0)
+        images = torch.rand(8, 1, 64, 64) * 0.5 + 0.25
+        varied, _ = augment_batch(images, None, seeded(), coarse, white=1.0)
+        means = [batch.mean(dim=(1, 2, 3)) for batch in (images, varied)]
+        torch.testing.assert_close(*means, atol=0.01, rtol=0)
+        assert (varied.std(dim=(1, 2, 3)) < 0.9 * images.std(dim=(1, 2, 3))).any()
+
+    def test_without_it_random_numbers_are_those_of_before(self):
+        usual = draw(4, seeded(), AugmentationOptions())
+        strong = draw(4, seeded(), replace(AugmentationOptions(), bend_fraction=0.01))
+        assert usual.scanner is None
+        assert strong.scanner is not None
+        assert torch.equal(usual.angle_rad, strong.angle_rad)
+        assert torch.equal(usual.noise_seed, strong.noise_seed)

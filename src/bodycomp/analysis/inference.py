@@ -146,7 +146,8 @@ def labels_at_size(
         for tissue in tissues:
             (low, high), values = tissue.hu_range, smooth if tissue == MUSCLE else hu
             outside = (values < low) | (values > high)
-            if outside[found == tissue.label].mean() <= _MOST_OUTSIDE:
+            own = found == tissue.label
+            if (outside & own).sum() <= _MOST_OUTSIDE * own.sum():
                 probabilities[tissue.label][outside] = 0
     labels: NDArray[np.uint8] = np.argmax(probabilities, axis=0).astype(np.uint8)
     return labels

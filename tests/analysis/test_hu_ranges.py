@@ -1,0 +1,50 @@
+"""Models whose card says so give no pixel the label of a tissue that its HU rule out."""
+
+import numpy as np
+
+from bodycomp.analysis.inference import labels_at_size
+from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT
+
+
+def of_labels(labels, certain=0.7):
+    """Return probabilities whose most probable class is ``labels``, the rest equally shared."""
+    count = len(ABDOMINAL_TISSUES) + 1
+    rest = (1 - certain) / (count - 1)
+    return np.where(np.arange(count)[:, None, None] == labels, certain, rest).astype(np.float32)
+
+
+def halves():
+    """Muscle above, subcutaneous fat below, and HU of their own."""
+    labels = np.full((16, 16), MUSCLE.label, np.uint8)
+    labels[8:] = SUBCUTANEOUS_FAT.label
+    return labels, np.where(labels == MUSCLE.label, 50, -100).astype(np.int16)
+
+
+def test_where_hu_agree_labels_stay():
+    labels, hu = halves()
+    assert (labels_at_size(of_labels(labels), hu.shape, hu, ABDOMINAL_TISSUES) == labels).all()
+
+
+def test_a_pixel_gets_the_most_probable_label_that_its_hu_permit():
+    labels, hu = halves()
+    probabilities = of_labels(labels)
+    hu[:4, :4] = -100  # fat where the network sees muscle, and subcutaneous fat second
+    probabilities[SUBCUTANEOUS_FAT.label, :4, :4] = 0.2
+    probabilities[0, :4, :4] = 0.05
+    found = labels_at_size(probabilities, hu.shape, hu, ABDOMINAL_TISSUES)
+    assert (found[:3, :3] == SUBCUTANEOUS_FAT.label).all()  # the median reaches one pixel less far
+    assert (found[8:] == SUBCUTANEOUS_FAT.label).all()
+
+
+def test_noise_in_single_pixels_leaves_no_holes_in_muscle():
+    labels, hu = halves()
+    hu[2, 2] = hu[5, 9] = -80
+    found = labels_at_size(of_labels(labels), hu.shape, hu, ABDOMINAL_TISSUES)
+    assert (found[:8] == MUSCLE.label).all()
+
+
+def test_a_tissue_that_lies_mostly_outside_of_its_range_keeps_its_labels():
+    labels, hu = halves()
+    shifted = hu + np.int16(1024)
+    found = labels_at_size(of_labels(labels), hu.shape, shifted, ABDOMINAL_TISSUES)
+    assert (found == labels).all()

@@ -27,6 +27,7 @@ _MODULE_OF = {
     "discover_cases": "interface.sets",
     "evaluate": "interface.runs",
     "import_keras": "interface.sets",
+    "list_models": "interface.cards",
     "load_models": "interface.models",
     "measure": "interface.runs",
     "prepare_segmentation": "interface.sets",

@@ -2,6 +2,7 @@
 
 from bodycomp.errors import BodycompError as BodycompError
 from bodycomp.interface.cards import card as card
+from bodycomp.interface.cards import list_models as list_models
 from bodycomp.interface.models import Models as Models
 from bodycomp.interface.models import load_models as load_models
 from bodycomp.interface.runs import analyze as analyze

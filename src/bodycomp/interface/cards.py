@@ -12,6 +12,7 @@ from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_description import KIND_WORDS
 from bodycomp.networks.card_files import evaluation_tables, read_words
 from bodycomp.networks.model_folder import models_at, read_model_files, write_card
+from bodycomp.networks.shipped import shipped_models
 from bodycomp.progress import Progress
 from bodycomp.report.model_card_view import CardView, make_card_view, write_model_card_page
 
@@ -56,6 +57,14 @@ def card(options: CardOptions, _: Progress) -> tuple[ReadCard, ...]:
     if options.page is not None:
         write_model_card_page(options.page, [each.view for each in found])
     return found
+
+
+def list_models() -> dict[str, tuple[ReadCard, ...]]:
+    """Return name -> cards of the models that ship with bodycomp, as ``bodycomp models``.
+
+    The name is what ``load_models``, ``analyze``, ``card`` and ``load_weights`` take for a folder.
+    """
+    return {name: tuple(map(_read, models_at(at))) for name, at in shipped_models().items()}
 
 
 def _read(path: Path) -> ReadCard:

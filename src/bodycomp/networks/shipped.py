@@ -26,7 +26,7 @@ FOLDERS: Final[dict[Task, str]] = {
 
 def shipped_models() -> dict[str, Path]:
     """Return name -> folder of each pair of models that ships, by name."""
-    room = Path(str(files("bodycomp"))) / "models"
+    room = Path(str(files("bodycomp"))) / "weights"
     found = sorted(path for path in room.iterdir() if path.is_dir()) if room.is_dir() else []
     return {path.name: path for path in found}
 

@@ -22,12 +22,7 @@ from __future__ import annotations
 
 
 class BodycompError(Exception):
-    """Base of all deliberate errors.
-
-    Args:
-        message: What was expected, what was found, and where.
-        hint: What the user can do about it; may be empty.
-    """
+    """Base of all deliberate errors: what was expected, found and where, and what to do."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -71,10 +66,7 @@ class SeriesError(ImageError):
 
 
 class SliceCountError(SeriesError):
-    """A slice number that only another number of the first slice explains.
-
-    All numbers that were counted alike are then one slice off.
-    """
+    """A slice number that only another first one explains: all that were counted alike are off."""
 
 
 class ModelError(BodycompError):
@@ -86,13 +78,7 @@ class TrainingError(BodycompError):
 
 
 class RunInterruptedError(BodycompError):
-    """Work ended in good order on a signal.
-
-    Args:
-        message: Where the resumable state is.
-        signal_number: The POSIX signal; the exit code is 128 plus this number.
-        hint: What to do.
-    """
+    """Work ended in good order on a signal; the exit code is 128 plus its number."""
 
     def __init__(self, message: str, *, signal_number: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)

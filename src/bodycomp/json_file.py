@@ -13,17 +13,13 @@ def json_text(value: Any, *, allow_nan: bool = False) -> str:
     """Return a value as indented JSON with a line end.
 
     Raises:
-        ValueError: A number is NaN or infinite, which JSON does not know, and ``allow_nan`` is off.
+        ValueError: A number is NaN or infinite, and ``allow_nan`` is off.
     """
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=allow_nan) + "\n"
 
 
 def write_json(path: Path, value: Any, *, durable: bool = False, allow_nan: bool = False) -> None:
-    """Write a value as indented JSON; ``durable`` as for ``atomic_file``.
-
-    Raises:
-        ValueError: As for ``json_text``; an earlier file stays then.
-    """
+    """Write a value as indented JSON; ``durable`` as ``atomic_file``, raises as ``json_text``."""
     text = json_text(value, allow_nan=allow_nan)
     with atomic_file(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -38,8 +38,7 @@ _MM_PER_UNIT: Final = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.0
 def read_nifti_volume(path: Path) -> Volume:
     """Read a three-dimensional CT volume in HU from ``.nii`` or ``.nii.gz``.
 
-    Axes in any order and direction are accepted. Values are scaled by ``scl_slope`` and
-    ``scl_inter``.
+    Axes in any order and direction are accepted; ``scl_slope`` and ``scl_inter`` are applied.
 
     Raises:
         InputNotFoundError: The file is not there.
@@ -62,29 +61,19 @@ def read_nifti_labels(path: Path) -> LabelMap:
 
 
 def read_nifti_grid(path: Path) -> Grid:
-    """Read where the voxels lie, without the voxels.
-
-    Raises:
-        InputNotFoundError: The file is not there.
-        SeriesError: Not NIfTI or damaged; not 3-D; no orientation stated.
-    """
+    """Read where the voxels lie, without the voxels; raises as ``read_nifti_labels``."""
     return _grid(_load(path), path)
 
 
 def write_nifti_labels(path: Path, volume: Volume, labels: NDArray[np.uint8]) -> None:
-    """Write a label mask so that it lies on the volume in any viewer.
+    """Write a (slice, row, column) label mask of a volume so that it lies on it in any viewer.
 
     Slices missing from an otherwise regular stack are filled with background, because NIfTI has
-    one slice distance for the whole volume.
-
-    Args:
-        path: ``.nii`` or ``.nii.gz``; replaced in one step if it is there.
-        volume: The volume that was labelled.
-        labels: (slice, row, column), the volume's shape.
+    one slice distance for the whole volume. The file is replaced in one step.
 
     Raises:
         ImageError: The mask has another shape.
-        OutputError: Another suffix, slices too uneven for NIfTI, or the file cannot be written.
+        OutputError: No ``.nii`` or ``.nii.gz``, slices too uneven for it, or it cannot be written.
     """
     if labels.shape != volume.hu.shape:
         raise ImageError(f"expected a mask of shape {volume.hu.shape}, found {labels.shape}")

@@ -58,12 +58,7 @@ class NrrdSegment:
 
 @dataclass(frozen=True, eq=False)
 class NrrdLabels:
-    """A label map, or the layers of a segmentation.
-
-    Attributes:
-        layers: One label map, or several that may overlap.
-        segments: What the file says of its labels; empty for a plain label map.
-    """
+    """A label map, or layers that may overlap; and what the file says of labels, if anything."""
 
     layers: tuple[LabelMap, ...]
     segments: tuple[NrrdSegment, ...]
@@ -103,21 +98,14 @@ def read_nrrd_labels(path: Path) -> NrrdLabels:
 
 
 def read_nrrd_grid(path: Path) -> Grid:
-    """Read where the voxels lie, without the voxels.
-
-    Raises:
-        InputNotFoundError: The file is not there.
-        SeriesError: Not NRRD or damaged; no patient space stated.
-    """
+    """Read where the voxels lie, without the voxels; raises as ``read_nrrd_labels``."""
     return _grid(_header(path), path)[0]
 
 
 def nrrd_data_file(path: Path) -> Path | None:
     """Return the file that holds the voxels, as the header names it; None if they follow it.
 
-    Raises:
-        InputNotFoundError: The file is not there.
-        SeriesError: Not NRRD or damaged.
+    Raises as ``read_nrrd_labels``.
     """
     header = _header(path)
     name = header.get("data file", header.get("datafile"))
@@ -174,11 +162,7 @@ def _header_lines(stream: BinaryIO) -> list[str]:
 
 
 def _check_one_data_file(lines: Sequence[str], path: Path) -> None:
-    """Refuse voxels in several files, which the format calls LIST or gives a pattern for.
-
-    Raises:
-        SeriesError: They are.
-    """
+    """Refuse voxels in several files, which the format calls LIST or gives a pattern for."""
     fields = (
         re.fullmatch(r"data ?file:\s*(LIST\b.*|.*%[0-9]*d.*)", line.strip()) for line in lines
     )

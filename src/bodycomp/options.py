@@ -43,14 +43,12 @@ class Option:
         group: Heading in the help that this option and those after it stand under; empty for that
             of the option before.
         metavar: Name of its value; of several, names with blanks between them.
-        choices: What it may be.
         parse: Makes a value of a text, where the field's type does not say how; raises UsageError.
         several: Takes several texts, though the field is no tuple; ``convert`` makes the field.
         convert: Makes the field's value of what was parsed; raises UsageError.
         repeat: Given once for each of several values.
         at_least, at_most: Ends of the range, that belong to it.
         positive: More than 0, and finite.
-        record: What runs record of it.
     """
 
     names: str
@@ -129,9 +127,7 @@ def default_text(default: Any) -> str:
 
 
 def check_options(options: Any) -> None:
-    """Check each value for the choices and the range that are declared; None is always one.
-
-    To be called while the value is made.
+    """Check each value, while it is made, for declared choices and ranges; None is always one.
 
     Raises:
         UsageError: Names the option, what was expected and what was found.

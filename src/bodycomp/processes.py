@@ -32,14 +32,7 @@ def helper_processes(count: int) -> ProcessPoolExecutor:
 def results_in_order(
     pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
-    """Yield the result of every item, in order.
-
-    Args:
-        pool: Does the work.
-        work: Item -> result.
-        items: Taken as they are needed.
-        ahead: How many are in the pool before the first result is waited for.
-    """
+    """Yield what a pool makes of every item, in order; ``ahead`` are in it before one is due."""
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:

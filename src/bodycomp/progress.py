@@ -44,9 +44,7 @@ def stage_progress(titles: Mapping[str, str]) -> Iterator[Progress]:
 def shown(progress: bool | Progress, titles: Mapping[str, str]) -> Iterator[Progress]:
     """Yield the function to report to: the caller's own, one that draws bars, or one that does not.
 
-    Args:
-        progress: True for bars, False for none, or a function of stage, steps done and all steps.
-        titles: Stage -> title of its bar; other stages share a bar below.
+    Stages without one of the ``titles`` share a bar below the others.
     """
     if not isinstance(progress, bool):
         yield progress

@@ -97,12 +97,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A derived value; which ones there are is in ``bodycomp.quantities``.
-
-    Attributes:
-        value: In the unit that the quantity's name ends in; None if it cannot be measured.
-        reason: Why there is no value; empty if there is one.
-    """
+    """A derived value of ``bodycomp.quantities`` in its name's unit, or why there is none."""
 
     value: float | None
     reason: str = ""
@@ -110,13 +105,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class CutOffOutcome:
-    """Whether a published cut-off is met.
-
-    Attributes:
-        met: None if unknown.
-        limit: The limit that was applied; None if none could be.
-        reason: Why it is unknown; else empty.
-    """
+    """Whether a published cut-off is met, None if unknown; by which limit, or why unknown."""
 
     met: bool | None
     limit: float | None = None
@@ -130,8 +119,7 @@ class QualityFlag:
     Attributes:
         key: Short name, as in docs/measurements.md.
         message: What was seen, with its number and unit.
-        value: The number that raised the flag; None where it is a text.
-        limit: From where on the flag is raised; None where it is a text.
+        value, limit: What raised it, and from where on it is raised; None where it is a text.
         affects: Columns, or beginnings of columns, of the measurements that it touches.
     """
 
@@ -177,13 +165,10 @@ class LevelResult:
     """One level of one series: where it is and what was measured there.
 
     Attributes:
-        choice: The position of the level.
         slice_indices: Slices that were measured, in ascending order; empty unless found.
         measurements: Tissue key -> measurement, averaged over the slices; empty unless found.
         masks: Slice index -> uint8 label mask on the source pixel grid.
-        quantities: Key -> derived quantity, for every one that the model's tissues allow.
-        cut_offs: Key -> outcome of every published cut-off.
-        flags: What makes these measurements less sure.
+        quantities, cut_offs: Key -> every one that the model's tissues allow.
         correction: What a person changed; None if it is the networks' alone.
     """
 
@@ -224,7 +209,6 @@ class SeriesResult:
         levels: One result per level that the slice-selection model knows, in its order.
         models: Role ("segmentation", "slice_selection") -> short digest of the weights used.
         subject: Whose height, weight and sex the indices and cut-offs were made with.
-        acquisition: What the files say of how the series was made.
     """
 
     tissues: tuple[Tissue, ...]

@@ -115,7 +115,7 @@ class Scan:
 
     @property
     def sop_instance_uids(self) -> tuple[str, ...]:
-        """Of every slice; empty strings unless DICOM."""
+        """Of every slice; empty unless DICOM."""
         return tuple(item.sop_instance_uid for item in self.slices) or ("",) * len(self.volume)
 
     @property

@@ -38,12 +38,9 @@ def _temporary_name(path: Path) -> Path:
 def atomic_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path to write; it becomes ``path`` at the end, or vanishes on an error.
 
-    The folder is made if it is missing. An existing file is replaced in one step.
-
-    Args:
-        path: The file that appears at the end.
-        durable: Have the content on the disk before the name, so that a power cut leaves the
-            old file or the new one; costs some ms.
+    The folder is made if it is missing, an existing file replaced in one step. If ``durable`` the
+    content is on the disk before the name, so that a power cut leaves the old file or the new
+    one; that costs some ms.
 
     Raises:
         OutputError: ``path`` is a folder.
@@ -157,10 +154,8 @@ def remove_interrupted(path: Path) -> None:
 def atomic_folder(path: Path, *, overwrite: bool = False, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary folder to fill; it becomes ``path`` at the end, or vanishes on an error.
 
-    Args:
-        path: The folder that appears at the end. An empty folder there is replaced.
-        overwrite: Replace a folder that has content.
-        durable: As for ``atomic_file``, for all of its content.
+    An empty folder at ``path`` is replaced, with ``overwrite`` one that has content, too;
+    ``durable`` is as for ``atomic_file``.
 
     Raises:
         OutputError: ``path`` has content and ``overwrite`` is off, or is a file.

@@ -27,13 +27,9 @@ SHARP_KERNELS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Height, weight and sex of who was scanned.
+    """Height, weight and sex of who was scanned, None or empty if not known; never a guess.
 
-    Attributes:
-        height_m: None if it is not known or cannot be right; never a guess.
-        weight_kg: Likewise.
-        sex: ``F``, ``M``, or empty if it is neither or not known.
-        height_note: Why there is no height; empty if there is one.
+    ``height_note`` says why there is no height.
     """
 
     height_m: float | None = None
@@ -78,12 +74,9 @@ class Acquisition:
     """How a series was made, as far as its files say.
 
     Attributes:
-        kvp: Tube voltage, on which every HU depends.
         kernel: Convolution kernel; several values are joined by a backslash.
         slice_thickness_mm: Thickness of a slice, not the distance to the next one.
         contrast_agent: Intravenous or oral agent; empty means that none is stated.
-        exposure_mas: Exposure.
-        manufacturer, scanner_model: Of the scanner.
     """
 
     kvp: float | None = None

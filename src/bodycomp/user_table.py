@@ -20,11 +20,9 @@ _SEPARATOR: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """One row; cells may identify people, so they are left out of ``repr``.
+    """One row: the line on which it ends, from 1, and column -> text without blanks around it.
 
-    Attributes:
-        line: Line of the file on which it ends, counted from 1.
-        cells: Column -> text without blanks around it.
+    Cells may identify people, so they are left out of ``repr``.
     """
 
     line: int
@@ -33,12 +31,7 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class UserTable:
-    """A table with a header.
-
-    Attributes:
-        columns: Names of the columns, without blanks around them.
-        rows: Rows that are not blank.
-    """
+    """A table with a header: names of columns without blanks around, and rows not blank."""
 
     columns: tuple[str, ...]
     rows: tuple[UserRow, ...]
@@ -65,11 +58,7 @@ def sheet_rows(text: str, *, strict: bool = True) -> list[SheetRow]:
 
     Commas, semicolons or tabs separate, whichever the header has most of, or what a first line such
     as ``sep=;`` says. Columns without a name and without any content are left out, and so are empty
-    cells behind the last column.
-
-    Args:
-        text: The file.
-        strict: Whether quotation marks in the wrong place are an error.
+    cells behind the last column. If ``strict``, quotation marks in the wrong place are an error.
 
     Raises:
         csv.Error: No CSV; the message names the line.
@@ -94,12 +83,7 @@ def sheet_rows(text: str, *, strict: bool = True) -> list[SheetRow]:
 
 
 def read_user_table(path: Path, what: str, error: type[BodycompError]) -> UserTable:
-    """Read a table in UTF-8 by the rules of ``sheet_rows``.
-
-    Args:
-        path: The file.
-        what: What it is a table of, for messages.
-        error: Raised where the table cannot be right.
+    """Read a table of ``what``, as messages call it, in UTF-8 by the rules of ``sheet_rows``.
 
     Raises:
         InputNotFoundError: The file is not there.

@@ -71,15 +71,9 @@ class CommandGroup:
 def add_options(
     parser: argparse.ArgumentParser, *kinds: type[Any], **chosen: type[Any]
 ) -> dict[str, Group]:
-    """Add all options of dataclasses and of those nested in them.
+    """Add all options of dataclasses and of those nested in them; return heading -> group.
 
-    Args:
-        parser: Where to.
-        kinds: Their fields are declared by ``option`` and ``nested``.
-        chosen: As for ``Command``.
-
-    Returns:
-        Heading -> group; the empty one is the parser.
+    ``chosen`` is as for ``Command``; the group of the empty heading is the parser.
     """
     builder = _Builder({"": parser}, chosen)
     for kind in kinds:
@@ -91,13 +85,7 @@ def add_options(
 
 @dataclass
 class _Builder:
-    """Adds options to a parser.
-
-    Attributes:
-        groups: Heading -> where its options go.
-        chosen: As for ``Command``.
-        last: Adds the positional arguments that take all words that the others leave.
-    """
+    """Adds options to groups; ``last`` are positional arguments that take what the others leave."""
 
     groups: dict[str, Group]
     chosen: Mapping[str, type[Any]]
@@ -176,11 +164,6 @@ def _parser_of(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def read_options(arguments: argparse.Namespace, kind: type[T], **chosen: type[Any]) -> T:
     """Return the options that a parser of ``add_options`` has read.
-
-    Args:
-        arguments: What was parsed.
-        kind: The dataclass.
-        chosen: As for ``Command``.
 
     Raises:
         UsageError: A value cannot be used, or options do not go together.

@@ -11,10 +11,7 @@ from bodycomp.options import declare, option
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """Options of ``run_demo``; each is described beside its field.
-
-    Attributes:
-        total_minutes: Time for everything; the trainings take what the rest leaves.
+    """Options of ``run_demo``; the trainings take what the rest leaves of ``total_minutes``.
 
     Raises:
         UsageError: A split is empty, or a time is not positive.

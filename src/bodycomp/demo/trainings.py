@@ -29,15 +29,7 @@ LOG_LINES_SHOWN: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class DemoTraining:
-    """One training.
-
-    Attributes:
-        network: ``segmentation`` or ``slice-selection``; the run's name too.
-        data_dir: The training set.
-        models_dir: Folder of runs.
-        minutes: Time for its steps and validations.
-        options: Further options of ``bodycomp train``.
-    """
+    """One training: its network, which names the run, and time for its steps and validations."""
 
     network: str
     data_dir: Path

@@ -39,12 +39,8 @@ LARGE_QUALITY, SMALL_QUALITY, VIEW_QUALITY = 76, 50, 60
 class SliceImage(TypedDict):
     """One slice in the standard view, cut to the body.
 
-    Keys:
-        index: Of the slice in the volume, feet to head.
-        z_mm: Its place in the patient.
-        picture: WebP in base64, grey 0..255 over ``PICTURE_WINDOW``.
-        mask: The same of its labels, times ``MASK_STEP`` and without loss; missing without one.
-        truth: The same of what a person annotated.
+    ``picture`` is WebP in base64, gray 0..255 over ``PICTURE_WINDOW``; ``mask``, and ``truth`` that
+    a person annotated, are labels times ``MASK_STEP`` without loss.
     """
 
     index: int
@@ -55,13 +51,7 @@ class SliceImage(TypedDict):
 
 
 class ViewImage(TypedDict):
-    """A view along z, head up.
-
-    Keys:
-        picture: WebP in base64.
-        width_mm: Extent across.
-        low_mm, high_mm: z of the lower and the upper edge.
-    """
+    """A view along z, head up: WebP in base64, its extent across, and z of its edges."""
 
     picture: str
     width_mm: float
@@ -74,7 +64,6 @@ class Framing:
     """The part of every slice that is shown, in pixels of the standard view.
 
     Attributes:
-        turn: Source grid -> standard view.
         rows, columns: First and one past the last.
         size_mm: Height and width of the part.
         pixel_mm: The finer of both pixel spacings.

@@ -37,24 +37,17 @@ SPREAD_SLICES: Final = 9
 
 @dataclass(frozen=True, eq=False)
 class CaseTruth:
-    """What a person says of the level.
-
-    Attributes:
-        masks: Slice index -> (row, column) labels on the source grid.
-        z_mm: Place of the level; None if it is not known.
-    """
+    """What a person says of the level: labels by slice on the source grid, and where it lies."""
 
     masks: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     z_mm: float | None = None
 
 
 class ScoreCurve(TypedDict):
-    """The estimated offset of every slice above the level.
+    """The estimated offset of every slice above the level, in whole tenths of a mm.
 
-    Keys:
-        z_mm: Places of the slices; first and step where they are even to 0.01 mm.
-        offset: As scored, in whole tenths of a mm; None for slices that were not.
-        smoothed: The curve that decides, in tenths too.
+    Places are first and step where they are even to 0.01 mm; ``offset`` is as scored, None for
+    slices that were not, and ``smoothed`` the curve that decides.
     """
 
     z_mm: list[float] | dict[str, float]
@@ -67,13 +60,9 @@ class CaseView(TypedDict):
 
     Keys:
         cells: Its row of ``results.csv``; an evaluation adds its own columns.
-        shown: Position in ``slices`` of the one to begin with.
-        slices: In ascending order of z.
-        tissues: Keys, by ascending label.
+        shown: Position in ``slices``, which ascend in z, of the one to begin with.
         reasons: Column -> why it is empty.
-        flags: What makes the measurements less sure, as ``results.QualityFlag``.
         other_levels: Level -> z in mm of what else was found in the series.
-        truth_z_mm: Where a person places the level; None if nobody did.
     """
 
     schema: str
@@ -163,11 +152,7 @@ def make_case_view(
         shown=indices.index(shown),
         slices=[
             slice_image(
-                volume,
-                index,
-                framing,
-                level.masks.get(index),
-                truth.masks.get(index),
+                *(volume, index, framing, level.masks.get(index), truth.masks.get(index)),
                 large=index == shown,
             )
             for index in indices

@@ -1,7 +1,4 @@
-"""Histograms of several groups, as the places of a vector drawing; ``histogram.svg.j2`` draws it.
-
-Drawn by the page itself, so that a chart follows the page's light or dark colours.
-"""
+"""Histograms of several groups as places of a vector drawing, which follows a page's colors."""
 
 from __future__ import annotations
 
@@ -26,12 +23,7 @@ TAIL_PERCENT: Final = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """What one chart shows.
-
-    Attributes:
-        groups: Name -> values; NaN takes no part.
-        limits: Range that is plausible, drawn as a band; None if there is none.
-    """
+    """What one chart shows: groups of values, NaN left out, and a plausible range as a band."""
 
     title: str
     unit: str
@@ -44,7 +36,6 @@ class HistogramDrawing:
     """A chart as places in a picture of ``WIDTH`` x ``HEIGHT``.
 
     Attributes:
-        label: The chart in words, for screen readers.
         outlines: Group, SVG path of its curve, and its summary in words.
         ticks: Place on the axis, and what stands there.
         band: Left end and width of the plausible range.
@@ -58,10 +49,7 @@ class HistogramDrawing:
 
 
 def draw_histogram(chart: Histogram) -> HistogramDrawing | None:
-    """Return the drawing, None if there is no value to draw.
-
-    A group's curve shows the share of its own values, so that large and small groups compare.
-    """
+    """Return the drawing, None if there is no value; each curve shows shares of its own group."""
     groups = {name: values[np.isfinite(values)] for name, values in chart.groups.items()}
     groups = {name: values for name, values in groups.items() if values.size}
     if not groups:

@@ -33,7 +33,6 @@ class Panel:
     """One kind of curve: its columns start with one of ``prefixes``.
 
     Attributes:
-        unit: Label of the y axis.
         scale: ``log`` if the first numbers are far above the last.
         decades: A logarithmic axis ends so many decades below the largest number.
     """
@@ -65,11 +64,7 @@ LINE_STYLES: Final = {"val_located_error_mm_": "--"}
 def write_learning_curves(
     path: Path, rows: Sequence[Row], *, best_epoch: int | None = None, title: str = ""
 ) -> None:
-    """Write the learning curves as a PNG.
-
-    There is a row per epoch, with ``epoch`` and the columns of ``PANELS``; others, and panels
-    without a value, are left out. ``best_epoch`` is marked in all of them.
-    """
+    """Write a PNG of the panels that have a value, with a row per epoch and the best one marked."""
     shown = shown_panels(rows)
     lines = max(1, -(-len(shown) // COLUMNS))
     figure = new_figure(4.2 * min(max(len(shown), 1), COLUMNS), 3.3 * lines, constrained=True)

@@ -67,13 +67,10 @@ _NAMES_LISTED: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class CardTable:
-    """A table of texts.
+    """A table of texts; the first column names the rows, cells may be empty.
 
     Attributes:
-        title: Caption; may be empty.
-        about: What it was made of; may be empty.
-        columns: Headings; the first column names the rows.
-        rows: Cells, empty where there is nothing to say.
+        about: What it was made of.
         notes: What to know when reading it.
     """
 
@@ -110,7 +107,6 @@ def tiles_of(card: ModelCard) -> tuple[Tile, ...]:
 
 
 def _headlines(card: ModelCard) -> Iterator[Tile]:
-    """Yield the headlines of the best source that has any."""
     own = [table for table in card.description.metrics if not table.key.startswith(_OTHERS)]
     for source in _SOURCES:
         shown = [
@@ -186,7 +182,6 @@ def metric_table(table: MetricTable) -> CardTable:
 
 
 def _filled(table: CardTable) -> CardTable:
-    """Return a table without the columns that hold nothing."""
     kept = [at for at in range(len(table.columns)) if any(row[at] for row in table.rows)]
     return replace(
         table,
@@ -218,14 +213,12 @@ def _number(metric: Metric) -> str:
 
 
 def _interval(metric: Metric) -> str:
-    """Return an interval; empty if there is none."""
     if metric.low is None or metric.high is None:
         return ""
     return f"{_digits(metric.low)} to {_digits(metric.high)}"
 
 
 def _counts(*values: int | None) -> tuple[str, ...]:
-    """Return numbers of things as texts, empty where unknown."""
     return tuple("" if value is None else f"{value}" for value in values)
 
 

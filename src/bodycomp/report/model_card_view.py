@@ -25,12 +25,7 @@ NOT_STATED: Final = "Not stated."
 
 @dataclass(frozen=True, slots=True)
 class CardSection:
-    """One part of a card.
-
-    Attributes:
-        facts: Pairs of a name and what is so.
-        is_stated: False where nothing is known: ``paragraphs`` then says that.
-    """
+    """One part of a card; ``paragraphs`` say so where nothing is known (``is_stated``)."""
 
     key: str
     title: str
@@ -43,16 +38,7 @@ class CardSection:
 
 @dataclass(frozen=True, slots=True)
 class CardView:
-    """A card, ready to be shown.
-
-    Attributes:
-        kind: Task of the model, for anchors.
-        title: The model's name, or what it does.
-        subtitle: What it does and how it is built.
-        digest: Beginning of its digest, as results carry it.
-        notice: What it is not.
-        tiles: The few numbers to see first.
-    """
+    """A card, ready to be shown; ``digest`` is as results carry it."""
 
     kind: str
     title: str
@@ -63,7 +49,7 @@ class CardView:
     sections: tuple[CardSection, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the same as lists and dictionaries, ready for JSON and templates."""
+        """Return the same as lists and dictionaries, for templates."""
         return asdict(self)
 
 

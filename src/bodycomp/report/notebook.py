@@ -39,11 +39,9 @@ def table_html(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> st
 
 
 def report_html(words: str, rows: Sequence[tuple[Path, Mapping[str, Cell]]]) -> str:
-    """Return the levels of a run with the previews of the first ones.
+    """Return what a run did, a row per level, and the previews of the first ones.
 
-    Args:
-        words: What the run did.
-        rows: Folder of the series, and the row of the table, of every level.
+    ``rows`` are the folder of the series and the row of the table, of every level.
     """
     areas = [f"{tissue.key}_area_cm2" for tissue in ABDOMINAL_TISSUES]
     columns = [c for c in ("study", "level", "status", *areas) if any(c in row for _, row in rows)]
@@ -74,7 +72,6 @@ def _level_html(scan: Scan, result: SeriesResult, level: LevelResult) -> str:
 
 
 def _picture(volume: Volume, index: int, level: LevelResult, tissues: Sequence[Tissue]) -> bytes:
-    """Return the slice under its tissues in the standard view, as PNG."""
     view = OrientationTransform.from_orientation(volume.orientation)
     hu, mask = view.apply(volume.hu[index]), view.apply(level.masks[index])
     stream = io.BytesIO()

@@ -22,13 +22,7 @@ FEWEST_PLACES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class LadderRow:
-    """One row of slices.
-
-    Attributes:
-        split: Where they are from.
-        name: The row in words; nothing identifying.
-        slices: For each of ``OFFSETS_MM`` the index of a slice, None where there is none.
-    """
+    """One row of slices: a name that identifies nobody, and a slice for each of ``OFFSETS_MM``."""
 
     split: str
     name: str
@@ -66,7 +60,7 @@ def _cells(view: SliceView, column: int, row: LadderRow) -> list[dict[str, Any] 
 def ladder_rows(splits: Mapping[str, SliceSplit], column: int, seed: int = 0) -> list[LadderRow]:
     """Choose a few series of every split, and of each the slices nearest to ``OFFSETS_MM``.
 
-    The level is given as a column of the splits' offsets.
+    ``column`` is that of the level among the splits' offsets.
     """
     rows = []
     for name, split in splits.items():

@@ -20,10 +20,7 @@ def color_mask(
     tissues: Sequence[Tissue] = ABDOMINAL_TISSUES,
     alpha: float = FILL_ALPHA,
 ) -> NDArray[np.uint8]:
-    """Return (row, column, 4) sRGB + alpha of a (row, column) mask; background is transparent.
-
-    Pixels that are not annotated are grey.
-    """
+    """Return (row, column, 4) sRGB + alpha of a (row, column) mask; background is transparent."""
     table = np.zeros((256, 4), dtype=np.uint8)
     table[NOT_ANNOTATED_LABEL] = (*UNKNOWN_COLOR, round(255 * alpha))
     for tissue in tissues:

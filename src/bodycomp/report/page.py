@@ -24,12 +24,10 @@ PHOTO_QUALITY: Final = 80
 
 
 def write_page(path: Path, template: str, context: Mapping[str, Any]) -> None:
-    """Write one HTML page; it appears whole or not at all.
+    """Write one HTML page of a template beside this module; it appears whole or not at all.
 
     Iterators in the context are gone through while the page is written, so that its parts need not
-    be in memory together.
-
-    The template lies beside this module; text of the context is escaped, ``Markup`` is not.
+    be in memory together. Text of the context is escaped, ``Markup`` is not.
     """
     pieces = _environment().get_template(template).generate(version=__version__, **context)
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:

@@ -45,10 +45,8 @@ FLAG_PRIORITY: Final = 8.0
 class CaseList:
     """All cases of a page as its table needs them.
 
-    Attributes:
-        rows: Cells, in the order of the cases.
-        sizes: Bytes of each case without the slices that can be left out, then those of these
-            slices, the most useful first.
+    ``sizes`` are the bytes of each case without the slices that can be left out, then those of
+    these slices, the most useful first.
     """
 
     rows: tuple[dict[str, Cell], ...]
@@ -56,7 +54,7 @@ class CaseList:
 
     @property
     def most_neighbors(self) -> int:
-        """Neighbouring slices of the case that has most of them."""
+        """Neighboring slices of the case that has most of them."""
         return max((len(size) - 1 for size in self.sizes), default=0)
 
     def neighbors_within(self, budget_bytes: int) -> int:

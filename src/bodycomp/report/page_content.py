@@ -17,13 +17,7 @@ Tone = Literal["", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number at the top of the page, ready to read.
-
-    Attributes:
-        value: With its unit, e.g. ``2.1 mm``.
-        detail: An interval, a count; may be empty.
-        tone: How much it should worry.
-    """
+    """One number at the top of a page with its unit; ``tone`` says how much it should worry."""
 
     value: str
     label: str
@@ -33,13 +27,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of a plot.
-
-    Attributes:
-        unit: As people read it; empty where there is none.
-        limits: Smallest and largest value to show; from the values if None.
-        logarithmic: Values of 0 and below are left out.
-    """
+    """One axis of a plot, by its values without limits; logarithmic ones leave out 0 and below."""
 
     label: str
     unit: str = ""
@@ -67,14 +55,7 @@ class PlotPoint:
 
 @dataclass(frozen=True, slots=True)
 class PlotLine:
-    """A straight line through the whole plot, y = ``slope`` x + ``at``.
-
-    Attributes:
-        at: Height at x = 0; the place on the x axis if ``upright``.
-        slope: 0 for a level line, 1 for identity.
-        upright: Stand at x = ``at`` instead.
-        dashed: As for limits of agreement.
-    """
+    """A line through the plot, y = ``slope`` x + ``at``; if ``upright`` at x = ``at`` instead."""
 
     at: float
     label: str = ""
@@ -85,12 +66,9 @@ class PlotLine:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One plot.
+    """One plot; ``kind`` says whether points are marks, bars of counts, or joined by series.
 
-    Attributes:
-        kind: How points are drawn: marks, bars of counts, or joined by lines.
-        points: In any order; "curves" joins those of one series in theirs.
-        sentence: What it shows, for those who read it and for those who cannot see it.
+    ``sentence`` says what it shows, to those who cannot see it as well.
     """
 
     kind: PlotKind
@@ -104,11 +82,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class PagePicture:
-    """A picture that is there already, as examples of a training.
-
-    Attributes:
-        about: More words, for those who cannot see it, too.
-    """
+    """A picture that is there already, as examples of a training."""
 
     title: str
     path: Path
@@ -117,15 +91,7 @@ class PagePicture:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the table of cases.
-
-    Attributes:
-        key: Column of the case's cells.
-        unit: As people read it.
-        digits: Decimals of a number.
-        kind: How it is shown and sorted.
-        about: What it is, shown over the heading.
-    """
+    """One column of the table of cases: the key of its cells, and how they are shown and sorted."""
 
     key: str
     title: str
@@ -137,12 +103,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class PageCase:
-    """One row of the table, with its pictures where there are any.
-
-    Attributes:
-        cells: At least study, series and level; what is here counts before what the file says.
-        path: Written by ``write_case_view``; None for a case without pictures.
-    """
+    """One row of the table: cells, which count before what the file at ``path`` says."""
 
     cells: Mapping[str, Cell]
     path: Path | None = None
@@ -163,9 +124,7 @@ class PageContent:
         cases: All cases. Their files are read one at a time.
         columns: Of the table; those of an analysis if empty.
         order: Column by which the table is sorted first: cases without a value, then the largest.
-        evaluation: Content of ``evaluation.json``; None for other runs.
         flag_rules: Key of a quality flag -> when it is raised, in words.
-        notices: Sentences that a reader must not miss.
     """
 
     kind: PageKind

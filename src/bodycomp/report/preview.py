@@ -44,12 +44,7 @@ SLICE_WIDTH_IN = 4.45
 
 @dataclass(frozen=True, slots=True)
 class PreviewText:
-    """Words of a preview. Nothing identifying belongs here unless the user asked for it.
-
-    Attributes:
-        title: What was analysed, e.g. a pseudonym.
-        details: Scanner and models, one short line.
-    """
+    """Words of a preview; nothing identifying unless the user asked for it."""
 
     title: str = ""
     details: str = ""
@@ -172,7 +167,6 @@ def _draw_levels(axes: Axes, result: SeriesResult, shown: LevelResult) -> None:
 def _draw_slices(
     figure: Figure, volume: Volume, result: SeriesResult, level: LevelResult, shown: int
 ) -> None:
-    """Draw the chosen slice bare and with its labels."""
     bottom, height = BOTTOM_ROW
     turn = OrientationTransform.from_orientation(volume.orientation)
     picture = SlicePicture.from_volume(volume, shown, level.masks[shown])

@@ -58,7 +58,6 @@ def _level_document(level: LevelResult) -> dict[str, Any]:
 
 
 def _correction_document(correction: Correction | None) -> dict[str, Any] | None:
-    """Return who changed what, from what, and how far; None for what the networks found."""
     if correction is None:
         return None
     areas = {key: _rounded(area) for key, area in correction.areas_before_cm2.items()}
@@ -76,7 +75,6 @@ def _correction_document(correction: Correction | None) -> dict[str, Any] | None
 
 
 def _scored_offsets(choice: SliceChoice) -> list[float | None]:
-    """Return the offsets of the slices that were scored, None for the others."""
     offsets = [_rounded(float(value)) for value in choice.offset_mm]
     if choice.scored is None:
         return offsets
@@ -84,7 +82,6 @@ def _scored_offsets(choice: SliceChoice) -> list[float | None]:
 
 
 def _derived_document(level: LevelResult) -> dict[str, Any]:
-    """Return quantities and cut-offs with reason or source, and flags with their numbers."""
     sources = {cut_off.key: cut_off.source for cut_off in CUT_OFFS}
     return {
         "quantities": {

@@ -18,12 +18,7 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class SeriesKey:
-    """What a series is called in tables.
-
-    Attributes:
-        study, series: Pseudonyms.
-        identifiers: Column -> value of identifying fields, only if the user asked for them.
-    """
+    """What a series is called in tables: pseudonyms, and identifiers if the user asked for them."""
 
     study: str
     series: str
@@ -143,7 +138,6 @@ def result_rows(key: SeriesKey, scan: Scan, result: SeriesResult) -> list[dict[s
 
 
 def _derived_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
-    """Return quantities, cut-offs as yes or no, and the keys of the flags."""
     keys = tuple(tissue.key for tissue in result.tissues)
     cells: dict[str, Cell] = {}
     for kind in quantities_for(keys):

@@ -71,10 +71,8 @@ def write_review_page(
 ) -> None:
     """Write the page; it needs no other file and no network, and appears whole or not at all.
 
-    Memory does not grow with the pictures of the cases, only with the rows of the table.
-
-    Neighbouring slices are left out until the cases take no more than ``budget_bytes``, which the
-    page says.
+    Memory grows with the rows of the table, not with pictures. Neighboring slices are left out
+    until the cases take no more than ``budget_bytes``, which the page says.
 
     Raises:
         OutputError: A case's file cannot be read.
@@ -104,7 +102,6 @@ def write_review_page(
 
 
 def _page_data(content: PageContent, columns: Sequence[Column], listed: CaseList) -> dict[str, Any]:
-    """Return what the scripts need before any case is opened."""
     return {
         "kind": content.kind,
         "run": content.run_id,

@@ -23,10 +23,7 @@ NO_CORRECTION: Final[Mapping[str, Cell]] = dict.fromkeys(CORRECTION_COLUMNS, "")
 
 
 def reviewed_columns(row: Mapping[str, Cell], identifiers: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the columns of the reviewed table: those of ``results.csv``, then the review's.
-
-    Any row of the results says which tissues and which of the identifying columns there are.
-    """
+    """Return the columns of ``results.csv`` as any of its rows has them, then the review's."""
     kept = tuple(name for name in identifiers if name in row)
     return (*result_columns(tissues_of(row), kept), *REVIEW_COLUMNS)
 
@@ -63,8 +60,6 @@ def _before(correction: Correction) -> str:
 
     >>> _before(Correction(("level", "mask"), "AB", "", "", 12, 60.0, {}, "0123456789ab"))
     'slice_index 12 (z = 60.0 mm); mask 0123456789ab'
-    >>> _before(Correction(("level",), "AB", ""))
-    'not found'
     """
     parts = []
     if "level" in correction.what:

@@ -23,12 +23,7 @@ SampleKey = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """Why one sample should be looked at.
-
-    Attributes:
-        code: The rule, or what is unusual.
-        severity: ``error``, ``warning`` or ``plain``.
-    """
+    """Why a sample should be looked at: a rule with its severity, or what is unusual, ``plain``."""
 
     sample: SampleKey
     code: str
@@ -49,13 +44,9 @@ def choose_random(
     count: int,
     seed: int = 0,
 ) -> Choice:
-    """Draw samples of every split, of as many patients as possible.
+    """Draw ``count`` samples of as many patients as possible, of every split at least four.
 
-    Args:
-        sizes: Split -> number of samples.
-        patients: Split -> patient of each sample; a split that is missing has unknown ones.
-        count: Number of samples in all; each split gets its share, and at least four.
-        seed: Of the draw.
+    ``patients`` has the patient of each sample of the splits that know them.
     """
     total = sum(sizes.values())
     chosen: list[SampleKey] = []
@@ -107,8 +98,7 @@ def unusual(
 ) -> list[Suspicion]:
     """Return the samples whose number lies far from the median of the whole set, farthest first.
 
-    ``values`` are the numbers of each split's samples; NaN takes no part. ``limit`` is in robust
-    standard deviations.
+    NaN takes no part; ``limit`` is in robust standard deviations.
     """
     everything = np.concatenate([*values.values(), np.empty(0)])
     everything = everything[np.isfinite(everything)]

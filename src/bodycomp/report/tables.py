@@ -88,10 +88,10 @@ def check_parquet() -> None:
 
 
 def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> None:
-    """Write a table; the file appears whole or not at all.
+    """Write a table whole or not at all, with every digit of its numbers, unlike CSV.
 
-    Numbers keep every digit, unlike in CSV. A column without any value has the type null, which
-    takes on the other file's type where several files are read together.
+    A column without any value has the type null, which takes on the other file's type where several
+    files are read together.
 
     Raises:
         UsageError: pyarrow is not installed.

@@ -52,10 +52,10 @@ class SegmentationCase:
     """One slice with its true and its predicted mask.
 
     Attributes:
-        title: Which case it is, e.g. "best" or "worst"; nothing identifying.
+        title: Which case it is, e.g. "best"; nothing identifying.
         image: (row, column), windowed to 0..1.
-        truth, prediction: (row, column) labels; the truth may be ``NOT_ANNOTATED_LABEL``, which is
-            drawn in grey and takes no part in differences and areas.
+        truth, prediction: (row, column) labels; where the truth is ``NOT_ANNOTATED_LABEL`` there
+            are no differences and areas.
         dice: Tissue key -> Dice overlap, None where neither mask has the tissue.
     """
 
@@ -162,13 +162,7 @@ def _in_lines(parts: Sequence[str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class SliceCase:
-    """One slice with its true and its predicted offset from a level.
-
-    Attributes:
-        title: Which case it is; nothing identifying.
-        image: (row, column), windowed to 0..1.
-        true_offset_mm, predicted_offset_mm: Offset above the level.
-    """
+    """One slice, windowed to 0..1, with its true and its predicted offset above a level."""
 
     title: str
     image: NDArray[np.floating]
@@ -179,12 +173,7 @@ class SliceCase:
 
 @dataclass(frozen=True, eq=False)
 class LevelEstimates:
-    """All validation slices that are annotated for a level.
-
-    Attributes:
-        true_offsets_mm: (slice,) offsets above the level.
-        predicted_offsets_mm: (slice,) the same by the network.
-    """
+    """True and predicted (slice,) offsets of all validation slices annotated for a level."""
 
     level: str
     true_offsets_mm: NDArray[np.floating]

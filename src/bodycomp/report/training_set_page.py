@@ -109,7 +109,6 @@ def _suspicions(validation: Validation, view: TrainingSetView) -> list[Suspicion
 
 
 def _without(choice: Choice, other: Choice) -> Choice:
-    """Return the samples that are not shown already."""
     return Choice(tuple(sample for sample in choice.samples if sample not in other.reasons))
 
 
@@ -133,7 +132,6 @@ def counted(number: int, noun: str) -> str:
 
 
 def _legend(view: TrainingSetView) -> list[dict[str, str]]:
-    """Return what overlays may show, with its colour."""
     entries = [(tissue.key, tissue.title, hex_color(tissue.color)) for tissue in view.tissues]
     if view.has_not_annotated:
         entries.append((NOT_ANNOTATED, "Not annotated", hex_color(UNKNOWN_COLOR)))

@@ -39,12 +39,7 @@ Facts = Mapping[str, NDArray[np.void]]
 
 @dataclass(frozen=True, slots=True)
 class SamplePicture:
-    """A slice and its labels as data URIs.
-
-    Attributes:
-        photo: The slice in the soft-tissue window.
-        stencils: Tissue key and mask of every tissue that occurs, and of what is not annotated.
-    """
+    """A slice in the soft-tissue window, and a mask of each tissue on it, as data URIs."""
 
     photo: Markup
     stencils: tuple[tuple[str, Markup], ...] = ()
@@ -57,8 +52,6 @@ class TrainingSetView(ABC):
         noun: What one sample is called.
         sizes: Split -> number of samples, for the splits that can be shown.
         patients: Split -> patient of each sample, where that is known.
-        tissues: Tissues that occur.
-        has_not_annotated: Whether some pixels are not annotated.
     """
 
     noun: str

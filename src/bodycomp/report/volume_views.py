@@ -44,10 +44,7 @@ class Reformat:
     z_edges_mm: NDArray[np.float64]
 
     def even_rows(self) -> NDArray[np.float32]:
-        """Return the picture with rows of equal height, as pictures need it.
-
-        Each row shows the slice that covers its place; nothing is interpolated.
-        """
+        """Return rows of equal height, each of the slice that covers it, without interpolation."""
         edges = self.z_edges_mm
         finest_mm = max(float(np.diff(edges).min()), (edges[-1] - edges[0]) / 4000)
         count = max(round(float(edges[-1] - edges[0]) / finest_mm), len(self.hu))
@@ -115,7 +112,6 @@ class SlicePicture:
 
     Attributes:
         gray: (row, column), 0..1, patient's right on the left, front on top.
-        row_mm, column_mm: Distance between rows and between columns.
         frame_mm: Left, right, top and bottom of what is worth showing.
     """
 

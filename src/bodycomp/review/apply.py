@@ -32,7 +32,7 @@ class ReviewOutcome:
         waiting: Moves that were left out.
         rejected_moves: Cases that were moved and rejected, which are not measured.
         repeated, older: Rows that said what counted already, and those that were overtaken.
-        verdicts: Verdict -> number of cases that have it now, of those with a history.
+        verdicts: Verdict -> number of cases that have it now.
     """
 
     table: Path

@@ -54,9 +54,7 @@ class LevelChange:
         slice_index: Slice that the level was moved to; None if it stays.
         z_mm: Where the level lies, between slices; None for the slice's own position.
         mask: None if the network's is taken.
-        networks_labels: The network's masks of the slices that the level was moved to before; None
-            if there are none.
-        by, at, reason: As in ``results.Correction``.
+        networks_labels: The network's masks where the level was moved to before, if there are any.
     """
 
     case: CaseKey
@@ -73,10 +71,7 @@ class LevelChange:
 class Corrector:
     """Measures corrected levels of one series, with the options of its run.
 
-    Attributes:
-        key: What tables call the series.
-        outputs: What is written for corrected levels.
-        segmenter: Labels slices for which no mask is given.
+    The segmenter labels slices for which no mask is given.
     """
 
     run: MeasuredRun
@@ -217,7 +212,6 @@ def _dice(
     networks: NDArray[np.uint8] | None,
     tissues: tuple[Tissue, ...],
 ) -> Mapping[str, Quantity]:
-    """Return tissue key -> Dice coefficient with the networks' masks, over all slices."""
     if networks is None:
         return _undefined(tissues, "the networks' masks are not there")
     ours = np.vstack(list(masks.values()))

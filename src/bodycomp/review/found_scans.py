@@ -28,12 +28,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class FoundScans:
-    """The series of a run among some inputs.
-
-    Attributes:
-        sources: Study and series -> source, under the run's pseudonyms.
-        outputs: What is written for corrected levels.
-    """
+    """The series of a run among some inputs, by study and series under the run's pseudonyms."""
 
     run: MeasuredRun
     sources: Mapping[tuple[str, str], Source] = field(repr=False)

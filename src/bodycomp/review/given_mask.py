@@ -23,13 +23,9 @@ _AUTOMATIC_NAME: Final = "Segment_{}"
 
 @dataclass(frozen=True, eq=False)
 class GivenMask:
-    """A mask that a person gave back.
+    """A mask that a person gave back: labels and annotated slices on the scan's grid.
 
-    Attributes:
-        labels: (slice, row, column) on the scan's grid.
-        annotated: (slice,) whether it has a label there.
-        digest: Of its file, as ``recorded_level.file_digest``.
-        notes: How it was read; nothing identifying.
+    ``digest`` is that of its file; ``notes`` say how it was read, and identify nobody.
     """
 
     labels: NDArray[np.uint8] = field(repr=False)
@@ -50,15 +46,11 @@ class GivenMask:
 
 
 def given_mask(path: Path, labels: Sequence[str], scan: Scan, levels: Sequence[str]) -> GivenMask:
-    """Read a corrected mask.
+    """Read a mask of a file or folder in any format of ``annotation``.
 
-    Args:
-        path: File or folder in any format of ``annotation``.
-        labels: What its labels mean, as ``LabelMapping.parse`` has it. If empty they are those of
-            ``labels.nii.gz`` and of the DICOM segmentations that ``analyze`` writes; a segment of
-            another name is refused, whatever its number.
-        scan: What it was annotated on.
-        levels: Levels of the run, after which the segments of its DICOM segmentations are named.
+    Without ``labels``, as ``LabelMapping.parse`` has them, they are those of ``labels.nii.gz``
+    and of the DICOM segmentations that ``analyze`` writes, whose segments are named after
+    ``levels``; a segment of another name is refused, whatever its number.
 
     Raises:
         InputNotFoundError: It is not there.

@@ -48,12 +48,9 @@ class ReviewEvent:
     """One person's word on one case.
 
     Attributes:
-        kind: A row of a review, or a correction of its own.
         at: When they gave it, ISO 8601 with offset; the latest counts.
-        by: Who it was.
         verdict: ``accept``, ``reject`` or empty.
         comment: In their words; the reason of a correction.
-        change: Whether measurements were corrected, or the networks' restored.
         row: The corrected row, with the columns of corrections; None unless corrected.
         stage: Name of the folder that held the corrected results before they counted.
         original: ``MeasuredRun.row_digest`` of what it is about.
@@ -103,12 +100,9 @@ class ReviewEvent:
 
 @dataclass(frozen=True, slots=True)
 class CaseState:
-    """What counts for one case.
+    """What counts for one case: the last review of what is measured now, and the last correction.
 
-    Attributes:
-        verdict, comment, reviewer, reviewed_at: Of the last review of what is measured now.
-        corrected: The event that gave the corrected measurements; None if the networks' count.
-        at: The last word of all, ISO 8601; empty if there was none.
+    ``at`` is that of the last word of all, ISO 8601; empty if there was none.
     """
 
     verdict: str = ""

@@ -23,13 +23,7 @@ class RowAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewPlan:
-    """What is to be done.
-
-    Attributes:
-        actions: Row that says something new -> what it asks for, in their order.
-        repeated: Rows that say what counts already.
-        older: Rows that were overtaken: the last word on their case was given after them.
-    """
+    """What is to be done: rows that say something new, and counts of those that do not."""
 
     actions: Mapping[ReviewRow, RowAction]
     repeated: int

@@ -26,12 +26,7 @@ from bodycomp.study.outputs import LABELS_NAME
 
 @dataclass(frozen=True, slots=True)
 class Remeasured:
-    """One level that was corrected.
-
-    Attributes:
-        before: The row of the networks.
-        after: The corrected row; that of the networks where their result was put back.
-    """
+    """One level that was corrected: the networks' row, and the one that counts now."""
 
     case: CaseKey
     before: Mapping[str, Cell]
@@ -46,12 +41,9 @@ def remeasure(
 ) -> tuple[Remeasured, ...]:
     """Measure levels of one series anew, with a mask or at a place that a person gave.
 
-    The networks' results stay; the corrected ones lie beside them and in ``reviewed.csv``.
-
-    A segmenter takes the place of the model in ``options.scans.models_dir``.
-
-    Returns:
-        What changed; nothing where the correction says what counts already.
+    The networks' results stay; the corrected ones lie beside them and in ``reviewed.csv``. A
+    segmenter takes the place of the model in ``options.scans.models_dir``. Returns what changed;
+    nothing where the correction says what counts already.
 
     Raises:
         InputNotFoundError: The run, the mask, an input or the key is not there.

@@ -45,9 +45,7 @@ class ReviewRow:
 
     Attributes:
         line: Where the row begins in the file, from 1.
-        verdict: One of ``VERDICTS``; empty where nothing was decided.
         moved_to_slice: Slice that the level was moved to, feet to head from 0; None if it was not.
-        reviewed_at: ISO 8601 with the offset from UTC.
         shown_slice: Slice that the person saw as the level's; None where none was chosen.
         models: Digests of the models whose results were shown.
     """
@@ -82,11 +80,7 @@ class Faults:
         self._hints.append(hint)
 
     def raise_if_any(self) -> None:
-        """Raise what was noted.
-
-        Raises:
-            ReviewError: Something was.
-        """
+        """Raise a ReviewError of all that was noted, if anything was."""
         if not self._found:
             return
         shown = self._found[:_SHOWN_FAULTS]

@@ -44,11 +44,7 @@ _STAGE: Final = ".correcting-"
 
 
 class ReviewSession:
-    """A run and its history.
-
-    Attributes:
-        states: What counts so far, of cases that have a history.
-    """
+    """A run and its history; ``states`` say what counts of cases that have one."""
 
     def __init__(self, run: MeasuredRun, history: Sequence[ReviewEvent]) -> None:
         self.run = run

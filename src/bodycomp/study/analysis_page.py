@@ -30,14 +30,7 @@ _CLOSE_LOOK: Final = 0.5
 
 
 def write_analysis_page(out_dir: Path, path: Path | None = None) -> Path:
-    """Write the page of a finished or interrupted analysis.
-
-    Args:
-        out_dir: What ``analyze`` was given as its output folder.
-        path: The page; ``report.html`` in the folder if None. Replaced if there.
-
-    Returns:
-        The page.
+    """Write the page of a finished or interrupted analysis, ``report.html`` in its folder if None.
 
     Raises:
         InputNotFoundError: There are no results in the folder.
@@ -110,10 +103,7 @@ def _rows(path: Path) -> list[dict[str, Cell]]:
 
 
 def _run_id(settings: Mapping[str, Any]) -> str:
-    """Return what distinguishes runs that could give one case different results.
-
-    It stays the same when a run is resumed.
-    """
+    """Return what distinguishes runs that could give a case different results."""
     return key_of(json.dumps(settings, sort_keys=True))
 
 

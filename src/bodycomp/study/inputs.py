@@ -89,10 +89,10 @@ def read_input_list(path: Path) -> tuple[Path, ...]:
 
 
 def sort_inputs(given: Sequence[Path], work_dir: Path) -> Inputs:
-    """Look for volume files and zip files among the inputs and in their folders.
+    """Look for volumes and zip files among the inputs and in their folders that are not hidden.
 
     Archives are unpacked into folders of their own in ``work_dir``; those inside archives stay
-    packed. Hidden folders are left out.
+    packed.
     """
     named = [path for path in given if is_volume_file(path)]
     others = [path for path in given if path not in named]
@@ -128,7 +128,6 @@ def _unpack(
 
 
 def _files(place: Path, *suffixes: str) -> Iterator[Path]:
-    """Yield the files with one of these suffixes, at any depth, in a stable order."""
     if place.is_file() and _ends(place, suffixes):
         yield place
     for root, folders, names in os.walk(place):

@@ -23,13 +23,11 @@ JOURNAL_NAME: Final = "journal.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """What came of one study.
+    """What came of one study, under pseudonyms.
 
     Attributes:
-        study: Pseudonym.
-        sources: Pseudonyms of the series that were to be analysed.
+        sources: The series that were to be analyzed.
         analyzed: Series -> its rows of ``results.csv``.
-        refused: Series that could not be analysed.
     """
 
     study: str

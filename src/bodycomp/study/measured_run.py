@@ -35,12 +35,7 @@ class CaseKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MeasuredRun:
-    """What a run measured.
-
-    Attributes:
-        settings: What its results depend on, as in ``run.json``.
-        rows: CaseKey -> its row of ``results.csv``, with every digit; in order.
-    """
+    """What a run measured: its settings, and the rows of ``results.csv`` in every digit."""
 
     out_dir: Path
     settings: Mapping[str, Any]

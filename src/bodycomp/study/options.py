@@ -195,10 +195,9 @@ class AnalyzeOptions:
 
 @dataclass(frozen=True, slots=True)
 class AnalyzedSeries:
-    """One series that was analysed.
+    """One series that was analyzed, under pseudonyms.
 
     Attributes:
-        study, series: Pseudonyms.
         folder: Its results.json, previews and masks.
         rows: Its rows of ``results.csv``, one per level.
         study_uid: Empty for NIfTI; identifying, so left out of ``repr``.
@@ -213,14 +212,12 @@ class AnalyzedSeries:
 
 @dataclass(frozen=True, slots=True)
 class RefusedSeries:
-    """Images that were not analysed; a row of ``refused.csv``.
+    """Images that were not analyzed; a row of ``refused.csv``.
 
     Attributes:
         study, series: Pseudonyms; the series is empty where images make none.
-        what: The images in words.
         kind: The rule that they break, in few words.
         reason: What was expected and what was found.
-        files: Number of files.
     """
 
     study: str
@@ -241,9 +238,7 @@ class StudyReport:
 
     Attributes:
         analyzed: Series with results, whether or not their levels were found.
-        refused: Series that could not be analysed.
         not_chosen: Series left out because another one of their study was preferred.
-        out_dir: Holds results.csv, refused.csv and one folder per study.
         file_count, unreadable_count: Files opened, and those that cannot be read.
         resumed_count: Studies that were finished before this run was resumed.
     """

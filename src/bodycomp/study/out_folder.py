@@ -42,12 +42,9 @@ _FILES: Final = (
 
 
 def clear_up(options: AnalyzeOptions) -> bool:
-    """Remove what a killed run had unpacked or was writing; leave everything else alone.
+    """Remove what a killed run had unpacked or was writing in a held folder; leave all else alone.
 
-    The folder must be held (``held_folder``).
-
-    Returns:
-        Whether there is a run to resume.
+    Returns whether there is a run to resume.
 
     Raises:
         OutputError: Another run is writing to the folder, or it has content that the options do

@@ -47,13 +47,7 @@ def preview_name(level: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OutputChoice:
-    """What to write beside measurements and masks.
-
-    Attributes:
-        dicom: DICOM objects.
-        identity: Whom they name.
-        previews: Write a picture per level, and its case for the report.
-    """
+    """What to write beside measurements and masks; with previews the cases of the report, too."""
 
     dicom: frozenset[DicomObject]
     identity: Identity
@@ -70,8 +64,7 @@ def write_series(
 ) -> Scan:
     """Write everything about one series into ``folder``.
 
-    Returns:
-        The scan, with notes on masks and objects that could not be written.
+    Returns the scan with notes on masks and objects that could not be written.
     """
     notes = _write_labels(folder / LABELS_NAME, scan.volume, result)
     if scan.slices:
@@ -100,11 +93,7 @@ def _write_previews(folder: Path, key: SeriesKey, scan: Scan, result: SeriesResu
 
 
 def _write_labels(path: Path, volume: Volume, result: SeriesResult) -> tuple[str, ...]:
-    """Write the masks of all levels as one label map on the source grid, if there are any.
-
-    Returns:
-        Why they could not be written; empty if they were.
-    """
+    """Write the masks of all levels as one label map; return why it could not be written."""
     masks = {index: mask for level in result.levels for index, mask in level.masks.items()}
     if not masks:
         return ()
@@ -120,7 +109,6 @@ def _write_labels(path: Path, volume: Volume, result: SeriesResult) -> tuple[str
 
 
 def _details(scan: Scan, result: SeriesResult) -> str:
-    """Return scanner and models in one line."""
     made, spacing = scan.acquisition, scan.volume.slice_spacing_mm
     parts = (
         " ".join(part for part in (made.manufacturer, made.scanner_model) if part),
@@ -148,10 +136,8 @@ def write_dicom_objects(
 ) -> tuple[str, ...]:
     """Write the objects that were asked for; a report brings the segmentation that it names.
 
-    A series in which no level was found has none of them.
-
-    Returns:
-        Notes on objects that could not be made of this series; nothing identifying.
+    A series in which no level was found has none of them. Returns notes on objects that could
+    not be made, without anything identifying.
 
     Raises:
         OSError: A file cannot be written.

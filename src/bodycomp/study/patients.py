@@ -24,20 +24,14 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PatientTable:
-    """Subjects by what identifies them.
-
-    Attributes:
-        rows: (column, value) -> what the table says there; identifying, so left out of ``repr``.
-    """
+    """Subjects by (column, value) that identify them."""
 
     rows: Mapping[tuple[str, str], Subject] = field(default_factory=dict, repr=False)
 
     def complete(self, keys: Mapping[str, str], subject: Subject) -> Subject:
         """Return a subject with what the table says in place of what the files say.
 
-        Args:
-            keys: Column -> value by which the series is known, of ``KEY_COLUMNS``.
-            subject: What the files say; kept where the table has no row or an empty cell.
+        ``keys`` are the values of ``KEY_COLUMNS`` by which the series is known.
         """
         for column in KEY_COLUMNS:
             found = self.rows.get((column, keys.get(column, "")))
@@ -100,11 +94,6 @@ def _subject(cells: Mapping[str, str], at: str) -> Subject:
 def _number(
     cells: Mapping[str, str], column: str, limits: tuple[float, float], at: str
 ) -> float | None:
-    """Return a cell's number; None where it is empty.
-
-    Raises:
-        UsageError: It is no number, or outside the limits.
-    """
     cell = cells.get(column, "")
     if not cell:
         return None

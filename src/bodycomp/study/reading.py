@@ -18,11 +18,7 @@ class ReadAhead:
     """Reads sources in their order, at most ``workers`` of them ahead of the one that is taken.
 
     A file that brings a decoder down costs its series alone. Without workers a source is read
-    when it is taken, in this process.
-
-    Args:
-        sources: In the order in which they will be taken; some may be passed over.
-        workers: Number of processes.
+    when it is taken, in this process. Some sources may be passed over.
     """
 
     def __init__(self, sources: Sequence[Source], workers: int) -> None:

@@ -57,22 +57,16 @@ def analyze_inputs(
     *,
     analyzer: Analyzer | None = None,
 ) -> StudyReport:
-    """Find every CT series in the inputs, analyse it and write its results.
+    """Find every CT series in the inputs, analyze it and write its results.
 
     A study's folder appears whole or not at all, and its rows are in the tables as soon as it is
     there; ``run.json`` says how the run ended. With ``options.resume`` a run that was
     interrupted, or killed, goes on: its tables become those of a run without interruption.
     What people said of its results stays; ``review.session.refresh_reviewed`` takes new rows into
-    the reviewed table.
+    the reviewed table. An analyzer takes the place of the models in ``options.models_dir``.
 
-    Args:
-        options: What to analyse and how.
-        progress: Called at each step.
-        analyzer: Used instead of the models in ``options.models_dir``.
-
-    Returns:
-        What was analysed and what was refused. A series that turns out to be unusable is among
-        the refused; it raises nothing.
+    Returns what was analyzed and what was refused; a series that turns out to be unusable is
+    among the refused.
 
     Raises:
         InputNotFoundError: An input, the models folder or the key is not there, or no image was
@@ -80,8 +74,7 @@ def analyze_inputs(
         ModelError: A model is missing, cannot be used, or gives no numbers.
         OutputError: The output folder holds something else already, cannot be written, or is
             being written by another run; or the run to resume had other settings.
-        UsageError: Parquet is asked for and cannot be written, or the table of patients cannot be
-            used.
+        UsageError: Parquet cannot be written, or the table of patients cannot be used.
         RunInterruptedError: SIGTERM ended the run, as KeyboardInterrupt does for Ctrl-C; it can be
             resumed.
     """

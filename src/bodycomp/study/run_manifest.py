@@ -41,9 +41,7 @@ class RunState(StrEnum):
 class RunManifest:
     """The manifest of one run.
 
-    Attributes:
-        settings: What the results depend on beside the inputs; equal when a run is resumed.
-        cards: Role of a model -> its card.
+    ``settings`` are what results depend on beside the inputs; ``cards`` are by role of the model.
     """
 
     path: Path

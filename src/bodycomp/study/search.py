@@ -28,12 +28,9 @@ class Worklist:
     """What a run has before it.
 
     Attributes:
-        sources: Series to analyse; those of one study stand together.
-        fallbacks: Series of the same study to try, best first, where none of its sources can be
-            read; by study.
+        sources: Series to analyze; those of one study stand together.
+        fallbacks: Study -> series to try, best first, where none of its sources can be read.
         series: The rows of ``series.csv``.
-        refused, not_chosen: See ``StudyReport``.
-        file_count, unreadable_count: Files opened, and those that cannot be read.
     """
 
     sources: tuple[Source, ...]

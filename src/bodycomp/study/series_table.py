@@ -30,11 +30,8 @@ class SeriesRow:
     """What became of the images of one series: a row, which tells the rest from their headers.
 
     Attributes:
-        study, series: Pseudonyms.
         rank: 1 is the best of its study; None for what cannot be measured.
-        chosen: "yes" or "no".
         kind: The rule that refused images break, in few words.
-        reason: Why it is measured or not.
         images: What was found; None for a volume file.
     """
 
@@ -88,11 +85,7 @@ def _cells_of(series: CandidateSeries) -> dict[str, Cell]:
 
 
 def write_series_table(path: Path, rows: Iterable[SeriesRow], *, identifiers: bool) -> None:
-    """Write the table; it appears whole or not at all.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write the table; it appears whole or not at all."""
     columns = (*_COLUMNS, *(SERIES_IDENTIFIERS if identifiers else ()))
     with open_table(path, columns) as table:
         for row in rows:
@@ -100,12 +93,7 @@ def write_series_table(path: Path, rows: Iterable[SeriesRow], *, identifiers: bo
 
 
 def study_rows(members: Sequence[CandidateSeries], *, all_chosen: bool) -> list[SeriesRow]:
-    """Return the rows of the candidates of one study.
-
-    Args:
-        members: Best first.
-        all_chosen: All are measured, not the first alone.
-    """
+    """Return the rows of the candidates of one study, best first."""
     rows = []
     for rank, series in enumerate(members, start=1):
         rows.append(

@@ -30,7 +30,6 @@ class Source:
     Attributes:
         study, series: Pseudonyms.
         what: The series in words; nothing identifying.
-        file_count: Number of its files.
         origin: A candidate of a DICOM search, or a volume file.
         place: Folder, file or archive that it came from, as the user knows it.
     """

@@ -8,8 +8,38 @@ from typing import Final
 import numpy as np
 
 from bodycomp.phantom.canvas import Canvas, Window
-from bodycomp.phantom.content_variety import BowelContent
 from bodycomp.phantom.shapes import Floats
+
+
+@dataclass(frozen=True)
+class BowelContent:
+    """How loops of bowel are filled.
+
+    Attributes:
+        loops: Number of small bowel loops relative to the standard patient.
+        calibre: Their radius relative to the standard; 0.7 (collapsed) to 1.8 (obstructed).
+        reach: How far from the middle loops lie; 1 is the abdominal wall.
+        wall_mm: Thickness of the wall.
+        fluid_hu: What most loops hold.
+        fluid_sd_hu: How much loops differ.
+        odd_share: Share of loops that hold something else: contrast, food, fat, gas, nothing.
+        stool_bubbles: How much gas stool holds, -1..1.
+        stool_mottle_hu: Amplitude of the grain of stool.
+        contrast_hu: Attenuation of oral contrast where there is any.
+        contrast_share: Share of loops and colon that it has reached.
+    """
+
+    loops: float
+    calibre: float
+    reach: float
+    wall_mm: float
+    fluid_hu: float
+    fluid_sd_hu: float
+    odd_share: float
+    stool_bubbles: float
+    stool_mottle_hu: float
+    contrast_hu: float
+    contrast_share: float
 
 
 @dataclass(frozen=True)
@@ -163,3 +193,28 @@ def draw_colon(rng: np.random.Generator, content: BowelContent, gas: float) -> B
             coarse_hu=5.0, bubbles=9.0,
         )  # fmt: skip
     return replace(stool, lumen_hu=50.0, fine_hu=3.0, coarse_hu=3.0, bubbles=9.0, gas=0.0)
+
+
+def draw_bowel(rng: np.random.Generator, opaque: bool, wide: bool) -> BowelContent:
+    """Draw how a patient's bowel is filled; ``opaque``: positive oral contrast was drunk."""
+    dilated = rng.random() < 0.1
+    reached = opaque or rng.random() < 0.1
+    return BowelContent(
+        loops=float(rng.uniform(0.55, 1.25)) * (0.6 if dilated else 1.0),
+        calibre=float(rng.uniform(1.2, 1.8) if dilated else rng.uniform(0.65, 1.25)),
+        reach=float(rng.uniform(0.78, 1.0)),
+        wall_mm=float(rng.uniform(1.0, 2.8)) + (2.0 if rng.random() < 0.08 else 0.0),
+        fluid_hu=float(rng.uniform(-10, 70) if wide else rng.uniform(5, 40)),
+        fluid_sd_hu=float(rng.uniform(2, 45) if wide else rng.uniform(2, 14)),
+        odd_share=float(rng.uniform(0, 0.6)),
+        stool_bubbles=float(rng.uniform(-1, 1)),
+        stool_mottle_hu=float(rng.uniform(8, 90)),
+        contrast_hu=float(np.exp(rng.uniform(np.log(70), np.log(900)))),
+        contrast_share=float(rng.uniform(0.15, 1.0)) if reached else 0.0,
+    )
+
+
+def draw_stomach(rng: np.random.Generator, content: BowelContent) -> BowelFill:
+    """Draw what the stomach holds: gas in front of fluid, food or contrast."""
+    fill = draw_small_bowel(rng, content, 0.3)
+    return replace(fill, gas=float(rng.uniform(0.0, 0.8)), rough_mm=2.0)

@@ -13,8 +13,12 @@ from typing import Final
 
 import numpy as np
 
+from bodycomp.phantom.bowel_fill import BowelContent, BowelFill, draw_bowel, draw_stomach
+from bodycomp.phantom.finding_variety import Findings, draw_findings
+from bodycomp.phantom.organ_variety import OrganVariety, draw_organs
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.scanner_variety import ScannerVariety, draw_scanner
+from bodycomp.phantom.surrounding_variety import Surroundings, draw_surroundings
 from bodycomp.phantom.texture_bank import NUMBERS, Placing, draw_placing
 
 
@@ -79,37 +83,6 @@ class MuscleContent:
 
 
 @dataclass(frozen=True)
-class BowelContent:
-    """How loops of bowel are filled.
-
-    Attributes:
-        loops: Number of small bowel loops relative to the standard patient.
-        calibre: Their radius relative to the standard; 0.7 (collapsed) to 1.8 (obstructed).
-        reach: How far from the middle loops lie; 1 is the abdominal wall.
-        wall_mm: Thickness of the wall.
-        fluid_hu: What most loops hold.
-        fluid_sd_hu: How much loops differ.
-        odd_share: Share of loops that hold something else: contrast, food, fat, gas, nothing.
-        stool_bubbles: How much gas stool holds, -1..1.
-        stool_mottle_hu: Amplitude of the grain of stool.
-        contrast_hu: Attenuation of oral contrast where there is any.
-        contrast_share: Share of loops and colon that it has reached.
-    """
-
-    loops: float
-    calibre: float
-    reach: float
-    wall_mm: float
-    fluid_hu: float
-    fluid_sd_hu: float
-    odd_share: float
-    stool_bubbles: float
-    stool_mottle_hu: float
-    contrast_hu: float
-    contrast_share: float
-
-
-@dataclass(frozen=True)
 class ContentVariety:
     """Content, surroundings and scanner of one patient; without arguments, the standard ones.
 
@@ -127,6 +100,10 @@ class ContentVariety:
     fat: FatContent | None = None
     muscle: MuscleContent | None = None
     bowel: BowelContent | None = None
+    stomach: BowelFill | None = None
+    organs: OrganVariety | None = None
+    findings: Findings | None = None
+    surroundings: Surroundings | None = None
     scanner: ScannerVariety | None = field(default=None)
 
     @property
@@ -147,6 +124,7 @@ def sample_content(patient: PatientParameters) -> ContentVariety:
     rng = np.random.default_rng([patient.anatomy_seed, 12])
     held_out = patient.anatomy == "held-out"
     wide = bool(rng.random() < 0.5)
+    bowel = draw_bowel(rng, patient.oral_contrast == "positive", wide)
     return ContentVariety(
         wide_hu=wide,
         bank=HELD_OUT_BANK if held_out else TRAINED_BANK,
@@ -154,7 +132,11 @@ def sample_content(patient: PatientParameters) -> ContentVariety:
         warp_mm=float(rng.uniform(0.3, 2.4)),
         fat=_draw_fat(rng, wide, held_out),
         muscle=_draw_muscle(rng, wide),
-        bowel=_draw_bowel(rng, patient, wide),
+        bowel=bowel,
+        stomach=draw_stomach(rng, bowel),
+        organs=draw_organs(rng, patient.age_years),
+        findings=draw_findings(rng),
+        surroundings=draw_surroundings(rng, held_out, patient.arms_up),
         scanner=draw_scanner(rng, wide, held_out),
     )
 
@@ -181,7 +163,7 @@ def _draw_fat(rng: np.random.Generator, wide: bool, held_out: bool) -> FatConten
     return FatContent(
         subcutaneous=webs[0],
         visceral=webs[1],
-        skin_vessels=int(rng.integers(0, 16)),
+        skin_vessels=int(rng.integers(0, 11)),
         dependent_oedema=float(rng.uniform(0.2, 1.0)) if rng.random() < 0.25 else 0.0,
         mesenteric_vessels=float(rng.uniform(0.5, 2.6)),
         vessel_mm=float(rng.uniform(0.7, 1.5)),
@@ -199,22 +181,4 @@ def _draw_muscle(rng: np.random.Generator, wide: bool) -> MuscleContent:
         coarse_hu=float(rng.uniform(0.0, 9.0)),
         streak_width=float(rng.uniform(0.05, 0.4)),
         streak_gain=float(rng.uniform(0.3, 1.6)),
-    )
-
-
-def _draw_bowel(rng: np.random.Generator, patient: PatientParameters, wide: bool) -> BowelContent:
-    dilated = rng.random() < 0.1
-    opaque = {"none": 0.0, "water": 0.0, "positive": 1.0}[patient.oral_contrast]
-    return BowelContent(
-        loops=float(rng.uniform(0.55, 1.25)) * (0.6 if dilated else 1.0),
-        calibre=float(rng.uniform(1.2, 1.8) if dilated else rng.uniform(0.65, 1.25)),
-        reach=float(rng.uniform(0.78, 1.0)),
-        wall_mm=float(rng.uniform(1.0, 2.8)) + (2.0 if rng.random() < 0.08 else 0.0),
-        fluid_hu=float(rng.uniform(-10, 70) if wide else rng.uniform(5, 40)),
-        fluid_sd_hu=float(rng.uniform(2, 45) if wide else rng.uniform(2, 14)),
-        odd_share=float(rng.uniform(0, 0.6)),
-        stool_bubbles=float(rng.uniform(-1, 1)),
-        stool_mottle_hu=float(rng.uniform(8, 90)),
-        contrast_hu=float(np.exp(rng.uniform(np.log(70), np.log(900)))),
-        contrast_share=float(rng.uniform(0.15, 1.0)) * max(opaque, float(rng.random() < 0.1)),
     )

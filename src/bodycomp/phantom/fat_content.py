@@ -15,6 +15,7 @@ from bodycomp.anatomy import SUBCUTANEOUS_FAT, VISCERAL_FAT
 from bodycomp.phantom.canvas import Capsule, Ink
 from bodycomp.phantom.content_variety import FatContent, FatWeb
 from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.materials import FAT_HU
 from bodycomp.phantom.shapes import COS, SIN, THETA, Floats
 from bodycomp.phantom.texture_bank import field_tile, septa_tile
 
@@ -70,7 +71,8 @@ def _apply(
     rise = np.float32(web.septum_hu) * (1 + wet) * cover
     rise += np.float32(web.haze_hu) * np.maximum(cloud - 0.3, 0.0)
     rise += np.float32(26.0) * wet * np.clip(0.6 + 0.6 * cloud, 0.0, 2.0)
-    rise += np.float32(web.texture_hu) * grain + np.float32(web.shift_hu)
+    base = float(np.clip(frame.materials.fat + web.shift_hu, *FAT_HU))
+    rise += np.float32(web.texture_hu) * grain + np.float32(base - frame.materials.fat)
     changed = hu.take(flat) + rise
     changed = np.minimum(changed, np.float32(35.0))
     hu[flat] = changed
@@ -83,10 +85,10 @@ def _paint_skin_vessels(frame: SliceFrame, content: FatContent) -> None:
     canvas, section = frame.canvas, frame.section
     vein = min(frame.materials.vein, 140.0)
     fat = (canvas.labels == SUBCUTANEOUS_FAT.label).astype(np.float32)
-    fat *= np.float32(0.75)
+    fat *= np.float32(0.6)
     for _ in range(content.skin_vessels):
         angle = int(rng.integers(len(THETA)))
-        depth, run, lean, size = rng.uniform(0.1, 0.85), rng.uniform(0, 9), *rng.uniform(-1, 1, 2)
+        depth, run, lean, size = rng.uniform(0.1, 0.85), rng.gamma(1.0, 2.5), *rng.uniform(-1, 1, 2)
         angle = (angle + int(0.4 * lean * frame.z_mm)) % len(THETA)
         room = float(section.skin[angle] - section.fascia[angle])
         if room < 7:

@@ -10,6 +10,7 @@ import numpy as np
 from bodycomp.anatomy import VISCERAL_FAT
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.lumps import paint_lumps
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import COS, SIN, Floats, knots, presence, wavy
 
@@ -59,19 +60,24 @@ def layout_organs(patient: PatientParameters) -> OrganLayout:
 def paint_liver(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
     """Paint right and left lobe within the map ``inside`` (cavity below the diaphragm)."""
     section, tip = frame.section, frame.patient.liver_tip_level
-    full = knots(frame.u, (8, 11, tip - 1.4, tip - 0.5, tip), (0.58, 0.56, 0.40, 0.26, 0.0))
+    variety, size, ahead, grain = frame.content.organs, 1.0, 0.0, 3.0
+    if variety is not None:
+        tip = float(np.clip(tip + variety.liver_low_u, 12.8, 17.2))
+        size, ahead, grain = variety.liver_size, variety.liver_ahead, variety.liver_grain_hu
+    full = size * knots(frame.u, (8, 11, tip - 1.4, tip - 0.5, tip), (0.58, 0.56, 0.40, 0.26, 0.0))
     if full <= 0.01:
         return
-    ink = Ink(frame.materials.liver, 0, 3.0)
+    ink = Ink(frame.materials.liver, 0, grain)
     base = section.half_width / (1.0 + 0.5 * (frame.section.half_width / (125 * frame.scale) - 1))
     wide = full * base
     deep = section.back * knots(frame.u, (9, 12, tip - 1, tip), (1.05, 1.12, 0.80, 0.55))
     y = section.y + section.back * knots(frame.u, (9, 12, tip), (-0.12, -0.05, 0.12))
+    y -= ahead * section.front
     x = section.x - section.half_width + wide - 1.0
     part = inside * presence(frame.u, 7.0, tip - 0.05, frame.ramp)
     radii = wide * deep / np.hypot(deep * SIN, wide * COS)
     frame.canvas.curve(x, y, (radii * layout.liver_wave).astype(np.float32), ink, part)
-    left = knots(frame.u, (8.5, 10.5, 11.8, 13.0), (0.62, 0.62, 0.48, 0.0))
+    left = size * knots(frame.u, (8.5, 10.5, 11.8, 13.0), (0.62, 0.62, 0.48, 0.0))
     if left > 0.05:
         lobe = Ellipse(
             section.x - 0.22 * base, section.y - 0.52 * section.front, left * base,
@@ -85,10 +91,16 @@ def paint_liver(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
         seen = presence(frame.u, 11.2, 13.0, 0.4)
         frame.canvas.capsule(fissure, Ink(frame.materials.fat, VISCERAL_FAT.label), seen * part)
     _paint_liver_vessels(frame, part)
-    if layout.gallbladder > 0.2 and abs(frame.u - 13.1) < 0.8:
-        size = 17 * frame.scale * np.sqrt(1 - ((frame.u - 13.1) / 0.8) ** 2)
-        bag = Ellipse(x + wide * 0.75, y - deep * 0.55, float(size), float(size) * 0.75, 30)
-        frame.canvas.ellipse(bag, Ink(8.0), 0.0, inside)
+    if variety is not None:
+        paint_lumps(frame, variety.liver_lumps, (x, y, 0.8 * wide, 0.8 * deep), part)
+    middle_u = min(13.1, tip)
+    if layout.gallbladder > 0.2 and abs(frame.u - middle_u) < 0.8:
+        width = 17 * frame.scale * np.sqrt(1 - ((frame.u - middle_u) / 0.8) ** 2)
+        bile = 8.0
+        if variety is not None:
+            width, bile = width * variety.gallbladder_size, variety.gallbladder_hu
+        bag = Ellipse(x + wide * 0.75, y - deep * 0.55, float(width), float(width) * 0.75, 30)
+        frame.canvas.ellipse(bag, Ink(bile), 0.0, inside)
 
 
 def _paint_liver_vessels(frame: SliceFrame, part: Floats) -> None:
@@ -105,68 +117,25 @@ def _paint_liver_vessels(frame: SliceFrame, part: Floats) -> None:
 
 def paint_spleen(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
     """Paint the spleen: a crescent under the left posterior ribs."""
-    half_length = layout.spleen_half_length * frame.scale
-    zeta = (frame.curve.z_at(layout.spleen_u) - frame.z_mm) / half_length
-    if abs(zeta) >= 1:
+    variety, grown, level = frame.content.organs, 1.0, layout.spleen_u
+    if variety is not None:
+        grown, level = variety.spleen_size, level + variety.spleen_low_u
+    half_length = max(layout.spleen_half_length * frame.scale * grown, 1.0)
+    zeta = (frame.curve.z_at(level) - frame.z_mm) / half_length
+    if abs(zeta) >= 1 or not grown:
         return
-    size = float(np.sqrt(1 - zeta * zeta)) * frame.scale
+    size = float(np.sqrt(1 - zeta * zeta)) * frame.scale * grown
     section = frame.section
     x = section.x + section.half_width * 0.74
     y = section.y + section.back * 0.32
     spleen = Ellipse(x, y, 30 * size, 52 * size, -26)
-    frame.canvas.ellipse(spleen, Ink(frame.materials.spleen, 0, 2.0), _soft(frame, zeta), inside)
+    frame.canvas.ellipse(spleen, Ink(frame.materials.spleen, 0, 2.0), soft_end(frame, zeta), inside)
 
 
-def _soft(frame: SliceFrame, zeta: float) -> float:
+def soft_end(frame: SliceFrame, zeta: float) -> float:
     """Edge softness in mm where a slice of this thickness cuts an ellipsoid obliquely."""
     slope = min(abs(zeta) / np.sqrt(max(1 - zeta * zeta, 0.05)), 3.0)
     return float(slope * frame.thickness_mm * 0.5)
-
-
-def paint_kidneys(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
-    """Paint both kidneys with renal sinus fat (labelled visceral) and pelvis."""
-    for side, level in ((-1.0, layout.right_kidney_u), (1.0, layout.left_kidney_u)):
-        above = frame.z_mm - frame.curve.z_at(level)
-        zeta = above / (layout.kidney_half_length * frame.scale)
-        if abs(zeta) < 1:
-            _paint_kidney(frame, layout, inside, side, float(zeta))
-
-
-def _paint_kidney(
-    frame: SliceFrame, layout: OrganLayout, inside: Floats, side: float, zeta: float
-) -> None:
-    section, scale, materials = frame.section, frame.scale, frame.materials
-    above = zeta * layout.kidney_half_length * scale
-    size = float(1 - abs(zeta) ** 2.6) ** 0.5 * scale
-    room = max(section.half_width - 112 * scale, 0.0)
-    x = section.spine_x + side * (63 * scale + 0.35 * room - layout.kidney_tilt * above)
-    y = section.spine_y + knots(zeta, (-1, 1), (0, 14)) * scale - 0.15 * room
-    kidney = Ellipse(x, y, 29 * size, 25 * size, -side * 35)
-    capsule = Ellipse(x, y, kidney.half_width + 4, kidney.half_depth + 4, kidney.angle_deg)
-    frame.canvas.ellipse(capsule, Ink(materials.fat, VISCERAL_FAT.label, 6.0), 1.0, inside)
-    shade = 12.0 if frame.patient.contrast_phase in ("arterial", "portal") else 2.0
-    frame.canvas.ellipse(kidney, Ink(materials.kidney, 0, shade), _soft(frame, zeta), inside)
-    if abs(zeta) < 0.6:
-        depth = float(np.sqrt(1 - (zeta / 0.6) ** 2))
-        sinus = Ellipse(
-            x - side * 15 * scale, y - 6 * scale, 13 * scale * depth, 8 * scale * depth, side * 25
-        )
-        frame.canvas.ellipse(sinus, Ink(materials.fat + 4, VISCERAL_FAT.label), 1.0)
-        pelvis = Ellipse(x - side * 14 * scale, y - 5 * scale, 5 * depth, 3.5 * depth, side * 25)
-        late = 500.0 if frame.patient.contrast_phase == "late" else materials.vein - 15
-        frame.canvas.ellipse(pelvis, Ink(late))
-
-
-def paint_ureters(frame: SliceFrame) -> None:
-    """Paint the ureters on the psoas below the kidneys."""
-    if not 14.2 < frame.u < 20:
-        return
-    hu = 480.0 if frame.patient.contrast_phase == "late" else 22.0
-    for side in (-1.0, 1.0):
-        out = side * knots(frame.u, (14, 16, 18, 20), (42, 40, 34, 52)) * frame.scale
-        ahead = knots(frame.u, (14, 16, 18, 20), (26, 32, 44, 62)) * frame.scale
-        spot = Ellipse(frame.section.spine_x + out, frame.section.spine_y - ahead, 2.3, 2.3)
-        frame.canvas.ellipse(spot, Ink(hu))
 
 
 def paint_pancreas_and_duodenum(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
@@ -203,10 +172,13 @@ def paint_pancreas_and_duodenum(frame: SliceFrame, layout: OrganLayout, inside: 
 def paint_stomach(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> None:
     """Paint the stomach: gas rises to the front, the content lies behind it."""
     section, scale = frame.section, frame.scale
-    zeta = (frame.u - layout.stomach_u) / 2.3
+    variety, level, grown = frame.content.organs, layout.stomach_u, 1.0
+    if variety is not None:
+        level, grown = level + variety.stomach_low_u, variety.stomach_size
+    zeta = (frame.u - level) / 2.3
     if abs(zeta) >= 1:
         return
-    size = float(np.sqrt(1 - zeta * zeta)) * layout.stomach_fill
+    size = float(np.sqrt(1 - zeta * zeta)) * layout.stomach_fill * grown
     x = section.x + (0.44 - 0.30 * zeta) * section.half_width
     y = section.y - knots(zeta, (-1, 0, 1), (0.1, 0.35, 0.55)) * section.front
     bag = Ellipse(x, y, 48 * scale * size, 36 * scale * size, -20 + 10 * zeta)
@@ -216,6 +188,13 @@ def paint_stomach(frame: SliceFrame, layout: OrganLayout, inside: Floats) -> Non
     if found is not None:
         window, cover = found
         cover *= inside[window]
+        if frame.content.stomach is not None:
+            depth = np.full_like(cover, 9.0)
+            span = y - inner.half_depth, y + inner.half_depth
+            wall_hu = frame.materials.bowel_wall
+            held = frame.content.stomach.hu(frame.canvas, window, depth, span, wall_hu)
+            frame.canvas.fill(window, cover, Ink(0.0), held)
+            return
         level = y - bag.half_depth * (0.2 - 0.5 * (frame.patient.bowel_gas - 0.3))
         gas = frame.canvas.cover(frame.canvas.y[window] - np.float32(level), 1.0)
         hu = frame.materials.lumen + 12 * frame.canvas.grain[window]

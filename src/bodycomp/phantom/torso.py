@@ -7,26 +7,29 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.anatomy import VISCERAL_FAT
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom.bones import paint_ribs, paint_shoulder_blades
 from bodycomp.phantom.bowel import Colon, SmallBowel
 from bodycomp.phantom.canvas import Canvas
 from bodycomp.phantom.content_variety import sample_content
+from bodycomp.phantom.devices import paint_devices
 from bodycomp.phantom.fat_content import paint_fat_content
+from bodycomp.phantom.findings import paint_findings
 from bodycomp.phantom.frame import SliceFrame, trunk_grid
 from bodycomp.phantom.head_neck import NECK_U, HeadNeck
+from bodycomp.phantom.kidneys import paint_kidneys, paint_ureters
 from bodycomp.phantom.legs import THIGH_U, Legs
 from bodycomp.phantom.levels import SpineCurve
+from bodycomp.phantom.lumps import paint_masses
 from bodycomp.phantom.materials import materials_of
 from bodycomp.phantom.muscle_content import grain_muscle
 from bodycomp.phantom.organs import (
     layout_organs,
-    paint_kidneys,
     paint_liver,
     paint_pancreas_and_duodenum,
     paint_spleen,
     paint_stomach,
-    paint_ureters,
 )
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.pelvis import paint_pelvic_organs, paint_pelvis
@@ -39,6 +42,11 @@ from bodycomp.phantom.texture import scanner_noise
 from bodycomp.phantom.thorax import paint_cavity, paint_mediastinum
 from bodycomp.phantom.tissue_texture import tissue_texture
 from bodycomp.phantom.trunk import Trunk, TrunkSection
+from bodycomp.phantom.varied_surroundings import (
+    paint_over,
+    paint_varied_arms,
+    paint_varied_table,
+)
 from bodycomp.phantom.vessels import Mesentery, paint_great_vessels
 from bodycomp.phantom.wall import (
     paint_back_muscles,
@@ -90,11 +98,10 @@ class Torso:
         u = self._curve.level_at(z_mm)
         section = self._trunk.section(u)
         canvas = self._canvas(scan, section, z_mm)
-        paint_table(canvas, self._trunk.table_y, self.patient.rotation_deg)
         if self._ends is not None and not NECK_U <= u <= THIGH_U:
             self._ends[u > THIGH_U].paint(canvas, z_mm)
             return self._expose(canvas, scan, section, z_mm)
-        paint_arms(canvas, self.patient, self._materials, u, self._arms)
+        self._paint_around(canvas, section)
         if self._ends is not None:
             self._ends[0].paint_shoulders(canvas, u, float((section.skin * SIN).max()))
         grid = trunk_grid(canvas, section)
@@ -118,6 +125,21 @@ class Torso:
         spacing = (scan.pixel_spacing_mm, scan.pixel_spacing_mm)
         return Volume(hu, spacing, z_all, first_pixel_mm=scan.first_pixel_mm), labels
 
+    def _paint_under(self, canvas: Canvas) -> None:
+        around, table_y = self._content.surroundings, self._trunk.table_y
+        if around is None:
+            paint_table(canvas, table_y, self.patient.rotation_deg)
+        else:
+            paint_varied_table(canvas, around, table_y, self.patient.rotation_deg)
+
+    def _paint_around(self, canvas: Canvas, section: TrunkSection) -> None:
+        around, patient = self._content.surroundings, self.patient
+        if around is None:
+            paint_arms(canvas, patient, self._materials, section.u, self._arms)
+            return
+        paint_varied_arms(canvas, patient, self._materials, around, section, self._arms)
+        paint_over(canvas, around, section, self._content.seed)
+
     def _arm_place(self) -> tuple[float, float]:
         widest = self._trunk.section(17.0)
         chest = self._trunk.section(11.0)
@@ -125,7 +147,7 @@ class Torso:
         return half_width - 3.0, float(chest.y + 20)
 
     def _canvas(self, scan: ScanParameters, section: TrunkSection, z_mm: float) -> Canvas:
-        """Lay the patient's frame over the scanner's grid, with texture."""
+        """Lay the patient's frame over the scanner's grid, with the table and texture."""
         pixel = scan.pixel_spacing_mm
         first_x, first_y, _ = scan.first_pixel_mm
         x = first_x + pixel * np.arange(scan.matrix[1]) - scan.body_offset_mm[0]
@@ -136,6 +158,7 @@ class Torso:
         body_y = np.add.outer(y * cos, -x * sin).astype(np.float32)
         edge = pixel * 0.5 + 1.25 - 0.75 * scan.sharpness
         canvas = Canvas(body_x, body_y, pixel, edge)
+        self._paint_under(canvas)
         reach = float(section.skin.max()) + 2.0
         if not NECK_U <= section.u <= THIGH_U and self._ends is not None:
             reach = 320.0
@@ -164,7 +187,9 @@ class Torso:
         paint_ribs(frame)
         paint_pelvis(frame)
         paint_spine(frame)
+        paint_findings(frame)
         paint_fat_content(frame)
+        paint_devices(frame)
 
     def _paint_abdomen(self, frame: SliceFrame, inside: Floats) -> None:
         paint_crura(frame)
@@ -173,10 +198,14 @@ class Torso:
         paint_kidneys(frame, self._organs, inside)
         paint_pancreas_and_duodenum(frame, self._organs, inside)
         paint_stomach(frame, self._organs, inside)
-        self._mesentery.paint(frame, inside)
+        room = inside
+        if self._content.varied:  # bowel fills what organs leave, and does not cut them
+            room = inside * (frame.canvas.labels == VISCERAL_FAT.label)
+        self._mesentery.paint(frame, room)
         paint_pelvic_organs(frame, inside)
-        self._small_bowel.paint(frame, inside)
-        self._colon.paint(frame, inside)
+        self._small_bowel.paint(frame, room)
+        self._colon.paint(frame, room)
+        paint_masses(frame, inside)
         paint_ureters(frame)
 
     def _expose(

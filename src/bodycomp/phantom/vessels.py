@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.content_variety import ContentVariety
 from bodycomp.phantom.frame import SliceFrame
+from bodycomp.phantom.organ_variety import AortaVariety
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, knots, presence
 
@@ -22,15 +23,23 @@ def paint_great_vessels(frame: SliceFrame, fork_u: float) -> None:
         radius = knots(u, (5, 11, 14, 16), (13, 12, 10, 8.5)) * scale * age
         x = x0 + knots(u, (5, 8, 11, 13, 16), (22, 20, 10, 7, 6)) * scale
         y = y0 - knots(u, (5, 8, 11, 13, 16), (14, 20, 28, 28, 28)) * scale
-        frame.canvas.ellipse(Ellipse(x, y, radius, radius), artery)
-        if frame.patient.age_years > 60 and np.sin(9 * u) > 0.3:
+        if frame.content.organs is not None:
+            _paint_varied_aorta(frame, frame.content.organs.aorta, (x, y, radius))
+        else:
+            frame.canvas.ellipse(Ellipse(x, y, radius, radius), artery)
+        if frame.content.organs is None and frame.patient.age_years > 60 and np.sin(9 * u) > 0.3:
             plaque = Ellipse(x - radius * 0.75, y + radius * 0.5, 2.0, 1.3, 40)
             frame.canvas.ellipse(plaque, Ink(550.0), 0.0, 0.8)
     if 8.0 < u < 17.0:
         wide = knots(u, (8, 11, 13, 16, 17), (15, 15, 13, 13, 16)) * scale
         x = x0 - knots(u, (8, 11, 13, 16, 17), (30, 27, 20, 18, 15)) * scale
         y = y0 - knots(u, (8, 11, 13, 16), (48, 42, 30, 27)) * scale
-        frame.canvas.ellipse(Ellipse(x, y, wide, wide * 0.75), vein)
+        deep = wide * 0.75
+        if frame.content.organs is not None:
+            deep *= min(frame.content.organs.aorta.cava, 1.2)
+        frame.canvas.ellipse(Ellipse(x, y, wide, deep), vein)
+        if frame.content.organs is not None:
+            _paint_filter(frame, frame.content.organs.aorta.filter_u, (x, y, 0.7 * wide))
     if u >= fork_u - 0.1:
         _paint_iliac(frame, artery, vein, fork_u - 16.2)
     if 13.0 < u < 16.2:
@@ -38,6 +47,47 @@ def paint_great_vessels(frame: SliceFrame, fork_u: float) -> None:
         frame.canvas.ellipse(Ellipse(x0 + 6, y0 - ahead, 3.6, 3.6), artery)
         frame.canvas.ellipse(Ellipse(x0 - 7, y0 - ahead - 1, 5.2, 5.2), vein)
     _paint_renal(frame, vein, artery)
+
+
+def _paint_varied_aorta(
+    frame: SliceFrame, aorta: AortaVariety, usual: tuple[float, float, float]
+) -> None:
+    """Paint an aorta that may stray, be wide and hold clot, with plaques in its wall."""
+    x, y, radius = usual
+    bulge = float(np.exp(-(((frame.u - aorta.u) / aorta.half_u) ** 2)))
+    wide = radius * (1 + (aorta.swell - 1) * bulge)
+    x += aorta.shift_mm * bulge
+    y -= wide - radius
+    canvas = frame.canvas
+    if aorta.thrombus * bulge > 0.05:
+        canvas.ellipse(Ellipse(x, y, wide, wide), Ink(aorta.thrombus_hu, 0, 2.0))
+        inner = wide * (1 - 0.9 * aorta.thrombus * bulge)
+        canvas.ellipse(
+            Ellipse(x, y + 0.5 * (wide - inner), inner, inner), Ink(frame.materials.aorta)
+        )
+    else:
+        canvas.ellipse(Ellipse(x, y, wide, wide), Ink(frame.materials.aorta))
+    rng = np.random.default_rng([frame.content.seed, 61, max(int(4 * frame.u), 0)])
+    for sector in np.flatnonzero(rng.random(12) < aorta.plaques / 12):
+        turn = (float(sector) + 0.5) * np.pi / 6
+        plaque = Ellipse(
+            x + wide * float(np.cos(turn)), y + wide * float(np.sin(turn)),
+            float(rng.uniform(0.6, 1.6)), float(rng.uniform(1.0, 4.0)), float(np.degrees(turn)),
+        )  # fmt: skip
+        canvas.ellipse(plaque, Ink(aorta.plaque_hu), 0.5, 0.8)
+
+
+def _paint_filter(frame: SliceFrame, level: float, place: tuple[float, float, float]) -> None:
+    """Paint the struts of a filter in the vena cava."""
+    if not level or abs(frame.u - level) > 0.6:
+        return
+    x, y, reach = place
+    spread = reach * min(max((frame.u - level + 0.6) / 1.2, 0.05), 1.0)
+    for turn in np.arange(6) * (np.pi / 3):
+        strut = Ellipse(
+            x + spread * float(np.cos(turn)), y + 0.7 * spread * float(np.sin(turn)), 0.8, 0.8
+        )
+        frame.canvas.ellipse(strut, Ink(2500.0))
 
 
 def _paint_iliac(frame: SliceFrame, artery: Ink, vein: Ink, shift_u: float) -> None:

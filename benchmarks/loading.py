@@ -28,8 +28,8 @@ from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SEL
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.phantom import Torso, sample_patient, sample_scan
-from bodycomp.training.batch_loader import make_loader
-from bodycomp.training.sampling import BatchPlan
+from bodycomp.training.steps.batch_loader import make_loader
+from bodycomp.training.steps.sampling import BatchPlan
 from bodycomp.validation.slices import SliceSurvey, survey_slice_set
 
 BATCH = 16

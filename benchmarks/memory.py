@@ -24,7 +24,7 @@ from bodycomp.data.png import write_gray_png
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
 from bodycomp.imaging.resize import resize_gray
 from bodycomp.imaging.window import SOFT_TISSUE
-from bodycomp.training.memory import peak_resident_bytes
+from bodycomp.training.machine.memory import peak_resident_bytes
 from bodycomp.validation.segmentation import check_segmentation_set
 from bodycomp.validation.slices import survey_slice_set
 

@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader
 
 from benchmarks.step_worker import plain_network
 from bodycomp.data.datasets import Sample
-from bodycomp.training.evaluation_context import EvaluationContext
 from bodycomp.training.starting_point import task_for
+from bodycomp.training.steps.evaluation_context import EvaluationContext
 from bodycomp.training.task import Task
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 

@@ -14,16 +14,16 @@ from pydicom.sr.codedict import codes
 
 from bodycomp.analysis.quality_flags import FLAG_KINDS
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT
+from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
+from bodycomp.dicom.derived.measured import MeasuredSeries
+from bodycomp.dicom.derived.secondary_capture import overlay_of
+from bodycomp.dicom.derived.seg_write import segmentation_of
+from bodycomp.dicom.derived.sr_measurements import OWN_SCHEME, flag_code, quantity_code
+from bodycomp.dicom.derived.sr_write import report_of
 from bodycomp.dicom.header import SeriesHeader
-from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
-from bodycomp.dicom.measured import MeasuredSeries
 from bodycomp.dicom.read import read_series
-from bodycomp.dicom.secondary_capture import overlay_of
 from bodycomp.dicom.seg import read_seg
-from bodycomp.dicom.seg_write import segmentation_of
 from bodycomp.dicom.series import find_series
-from bodycomp.dicom.sr_measurements import OWN_SCHEME, flag_code, quantity_code
-from bodycomp.dicom.sr_write import report_of
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume

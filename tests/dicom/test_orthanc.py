@@ -16,14 +16,14 @@ import pydicom
 import pytest
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.dicom.derived.identity import KeptIdentity
+from bodycomp.dicom.derived.measured import MeasuredSeries, save_object
+from bodycomp.dicom.derived.secondary_capture import overlay_of
+from bodycomp.dicom.derived.seg_write import segmentation_of
+from bodycomp.dicom.derived.sr_write import report_of
 from bodycomp.dicom.header import SeriesHeader
-from bodycomp.dicom.identity import KeptIdentity
-from bodycomp.dicom.measured import MeasuredSeries, save_object
 from bodycomp.dicom.read import read_series
-from bodycomp.dicom.secondary_capture import overlay_of
-from bodycomp.dicom.seg_write import segmentation_of
 from bodycomp.dicom.series import find_series
-from bodycomp.dicom.sr_write import report_of
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.results import LevelResult, LevelStatus, Measurement, SeriesResult, SliceChoice
 

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.dicom.derived.identity import KeptIdentity
+from bodycomp.dicom.derived.measured import MeasuredSeries
+from bodycomp.dicom.derived.seg_write import segmentation_of
 from bodycomp.dicom.header import SeriesHeader
-from bodycomp.dicom.identity import KeptIdentity
-from bodycomp.dicom.measured import MeasuredSeries
 from bodycomp.dicom.read import read_series
-from bodycomp.dicom.seg_write import segmentation_of
 from bodycomp.dicom.series import find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume

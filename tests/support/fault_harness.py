@@ -25,7 +25,7 @@ import torch._dynamo  # two seconds, which every child's optimizer would take
 
 import bodycomp.training.fit  # noqa: F401 - once, for all children
 from bodycomp.cli import main
-from bodycomp.training.training import Training
+from bodycomp.training.steps.training import Training
 from support.no_pictures import leave_pictures_out
 
 WRITING = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}

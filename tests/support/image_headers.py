@@ -41,6 +41,7 @@ _BASE = FileHeader(
     rescale_type="HU",
     is_lossy=False,
     units="",
+    study_date="",
     region="",
     phase_marks=(None, None),
     acquisition=Acquisition(),

@@ -5,8 +5,8 @@ from torch import nn
 
 from bodycomp.errors import UsageError
 from bodycomp.networks.checkpoint import load_model
-from bodycomp.training.averaging import WeightAverage, average_weight
 from bodycomp.training.fit import train_segmentation
+from bodycomp.training.steps.averaging import WeightAverage, average_weight
 
 
 def tiny_network() -> nn.Module:

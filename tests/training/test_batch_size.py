@@ -9,14 +9,14 @@ import pytest
 from bodycomp.cli import main
 from bodycomp.errors import UsageError
 from bodycomp.networks.allocator import keep_freed_memory
-from bodycomp.training import batch_size, memory
-from bodycomp.training.batch_size import choose_batch_size
-from bodycomp.training.devices import choose_devices
 from bodycomp.training.fit import train_segmentation, train_slice_selection
+from bodycomp.training.machine import memory
+from bodycomp.training.machine.devices import choose_devices
 from bodycomp.training.options import AUTO_BATCH_SIZE
 from bodycomp.training.segmentation import SegmentationTask
 from bodycomp.training.starting_point import starting_network
-from bodycomp.training.step_cost import StepCost
+from bodycomp.training.steps import trials as trial_steps
+from bodycomp.training.steps.trials import StepCost, Trials, choose_batch_size
 
 FEATURE_MAP_BYTES = 16 * 512 * 512 * 2
 """One of the feature maps that backpropagation keeps of a slice, in bfloat16."""
@@ -29,7 +29,7 @@ def trials(tiny_unet):
     task = SegmentationTask(options)
     network, card = starting_network(task)
     splits = task.splits(card.preprocessing)
-    return batch_size.Trials(task, network, splits, choose_devices(options))
+    return Trials(task, network, splits, choose_devices(options))
 
 
 def test_the_choice_follows_the_memory_and_the_trials(trials, monkeypatch):
@@ -38,9 +38,9 @@ def test_the_choice_follows_the_memory_and_the_trials(trials, monkeypatch):
     one, two, four = (trials.cost(slices).peak_bytes for slices in (1, 2, 4))
     per_slice = two - one
     assert min(per_slice, (four - two) // 2) > FEATURE_MAP_BYTES
-    monkeypatch.setattr(batch_size, "_budget_bytes", lambda _: int(one + 1.7 * per_slice))
+    monkeypatch.setattr(trial_steps, "_budget_bytes", lambda _: int(one + 1.7 * per_slice))
     assert choose_batch_size(trials) in {2, 3}
-    monkeypatch.setattr(batch_size, "_budget_bytes", lambda _: 2**50)
+    monkeypatch.setattr(trial_steps, "_budget_bytes", lambda _: 2**50)
     assert choose_batch_size(trials) == 5  # the whole training set
 
 
@@ -48,8 +48,8 @@ def test_the_choice_follows_the_memory_and_the_trials(trials, monkeypatch):
 def test_large_batches_are_multiples_of_eight_and_bounded(trials, monkeypatch, gigabytes, expected):
     """100 MB for a slice and 1 GB for everything else."""
     costs = {n: StepCost(1.0, 2**30 + n * 100 * 2**20) for n in (1, 2)}
-    monkeypatch.setattr(batch_size.Trials, "try_cost", lambda _, slices: costs[slices])
-    monkeypatch.setattr(batch_size, "_budget_bytes", lambda _: int(gigabytes * 2**30))
+    monkeypatch.setattr(Trials, "try_cost", lambda _, slices: costs[slices])
+    monkeypatch.setattr(trial_steps, "_budget_bytes", lambda _: int(gigabytes * 2**30))
     monkeypatch.setattr(type(trials.splits), "sizes", lambda _: {"train": 1000})
     assert choose_batch_size(trials) == expected
 

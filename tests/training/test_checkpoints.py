@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from bodycomp.errors import TrainingError
-from bodycomp.training.checkpoints import (
+from bodycomp.training.fit import train_slice_selection
+from bodycomp.training.run_folder import RunFolder
+from bodycomp.training.steps.checkpoints import (
     find_checkpoints,
     find_damage,
     restore_last,
     write_checkpoint,
 )
-from bodycomp.training.fit import train_slice_selection
-from bodycomp.training.run_folder import RunFolder
 
 
 def cut_short(path: Path) -> None:

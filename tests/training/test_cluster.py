@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from bodycomp.cli import main
-from bodycomp.training.ranks import Ranks, outer_ranks
+from bodycomp.training.machine.ranks import Ranks, outer_ranks
 
 pytestmark = [
     pytest.mark.skipif(
@@ -43,7 +43,8 @@ SRUN = """
 import json, os, signal, sys, tempfile
 import torch._dynamo  # two seconds, which every task's optimizer would take
 from bodycomp.cli import main
-from bodycomp.training import fit, training
+from bodycomp.training import fit
+from bodycomp.training.steps import training
 
 steps, change = map(json.loads, sys.argv[1:])
 exec(change)

@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from bodycomp.errors import TrainingSetError
-from bodycomp.training.batch_loader import make_loader, mapped_files
 from bodycomp.training.segmentation import SegmentationTask
 from bodycomp.training.slice_selection import SliceSelectionTask
+from bodycomp.training.steps.batch_loader import make_loader, mapped_files
 
 
 def test_a_file_that_is_cut_or_removed_is_noticed_before_it_is_read(

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from bodycomp.errors import TrainingError
-from bodycomp.training import divergence
-from bodycomp.training.divergence import DivergedError, warn_of_missed, watch_loss
-from bodycomp.training.evaluation_context import EvaluationContext
 from bodycomp.training.fit import train_segmentation, train_slice_selection
 from bodycomp.training.segmentation import SegmentationTask
 from bodycomp.training.starting_point import starting_network
-from bodycomp.training.state import TrainingState
-from bodycomp.training.training import Training
+from bodycomp.training.steps import divergence
+from bodycomp.training.steps.divergence import DivergedError, warn_of_missed, watch_loss
+from bodycomp.training.steps.evaluation_context import EvaluationContext
+from bodycomp.training.steps.state import TrainingState
+from bodycomp.training.steps.training import Training
 
 
 def manifest(run: Path) -> dict:

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bodycomp.training.checkpoints import read_step
 from bodycomp.training.fit import train_slice_selection
+from bodycomp.training.steps.checkpoints import read_step
 from support.factories import make_segmentation_set, make_slice_set
 
 pytestmark = [

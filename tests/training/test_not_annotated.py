@@ -15,11 +15,11 @@ from bodycomp.data.layout import masks_path
 from bodycomp.data.segmentation_set import declare_not_annotated
 from bodycomp.errors import TrainingSetError
 from bodycomp.networks.losses import ClassOverlap, soft_dice
-from bodycomp.training.devices import choose_devices
 from bodycomp.training.fit import train_segmentation
-from bodycomp.training.ranks import Ranks
+from bodycomp.training.machine.devices import choose_devices
+from bodycomp.training.machine.ranks import Ranks
 from bodycomp.training.starting_point import starting_network, task_for
-from bodycomp.training.training import Training
+from bodycomp.training.steps.training import Training
 
 
 @pytest.fixture

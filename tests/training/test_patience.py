@@ -5,7 +5,7 @@ import pytest
 from bodycomp.errors import UsageError
 from bodycomp.training.fit import train_slice_selection
 from bodycomp.training.slice_selection import SliceSelectionTask
-from bodycomp.training.state import TrainingState
+from bodycomp.training.steps.state import TrainingState
 from bodycomp.training.task import Evaluation
 
 

@@ -20,7 +20,7 @@ TIMINGS = {"images_per_s", "elapsed_s"}
 SIGNAL_IN_STEP = """
 import json, logging, os, sys
 from bodycomp.cli import main
-from bodycomp.training.training import Training
+from bodycomp.training.steps.training import Training
 
 task, step, number, *arguments = sys.argv[1:]
 plain_observe = Training.observe

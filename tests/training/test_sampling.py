@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycomp.training.sampling import BatchPlan, step_seed
+from bodycomp.training.steps.sampling import BatchPlan, step_seed
 
 plans = st.builds(
     BatchPlan, samples=st.integers(1, 60), batch_size=st.integers(1, 20), seed=st.integers(0, 9)

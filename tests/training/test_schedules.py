@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bodycomp.errors import UsageError
-from bodycomp.training.schedules import SCHEDULES, Position, learning_rate_factor
+from bodycomp.training.steps.schedules import SCHEDULES, Position, learning_rate_factor
 
 LEGACY = Path(__file__).parents[2] / "../shared/legacy/lr_schedule.npz"
 

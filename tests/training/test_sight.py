@@ -16,14 +16,13 @@ from bodycomp.cli import build_parser, main
 from bodycomp.cli.option_parser import read_options
 from bodycomp.errors import OutputError, RunInterruptedError, UsageError
 from bodycomp.networks.unet import UNet, UNetConfig
-from bodycomp.training.command import command_line
 from bodycomp.training.dry_run import dry_run
 from bodycomp.training.fit import train_slice_selection
 from bodycomp.training.loggers import check_loggers
-from bodycomp.training.options import RunOptions
+from bodycomp.training.options import RunOptions, command_line
+from bodycomp.training.progress import Pace, Work
+from bodycomp.training.steps.training import Training
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
-from bodycomp.training.time_remaining import Pace, Work
-from bodycomp.training.training import Training
 
 PLACES = {"data_dir": Path("my data"), "output_dir": Path("models")}
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from bodycomp.networks.unet import UNet, UNetConfig
-from bodycomp.training.memory import available_bytes, is_out_of_memory
-from bodycomp.training.step_cost import measure_step
+from bodycomp.training.machine.memory import available_bytes, is_out_of_memory
+from bodycomp.training.steps.trials import measure_step
 
 PEAKS = """
 import json
 import torch
 from torch import nn
 from bodycomp.networks.losses import masked_absolute_error
-from bodycomp.training.step_cost import measure_step
+from bodycomp.training.steps.trials import measure_step
 
 class Hungry(nn.Module):
     def __init__(self, megabytes):

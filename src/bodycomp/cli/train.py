@@ -71,7 +71,7 @@ def run(options: RunOptions, dry: DryRunOptions, _: OldOptions | None = None) ->
 
     is_told = logging.getLogger("bodycomp").isEnabledFor(logging.INFO)
     if dry.dry_run:
-        sys.stdout.write("\n".join(sets.dry_run(options, is_told).lines()) + "\n")
+        sys.stdout.write("\n".join(sets.dry_run(options, is_told)) + "\n")
     elif isinstance(options, SegmentationOptions):
         sets.train_segmentation.run(options, is_told)
     elif isinstance(options, SliceSelectionOptions):

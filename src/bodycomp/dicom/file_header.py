@@ -6,7 +6,8 @@ Nothing here raises over the content of a file: what is missing or malformed is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,23 +17,23 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from bodycomp.dicom.deflated import check_inflated_size
 from bodycomp.dicom.frames import FUNCTIONAL_GROUPS, frame_datasets
-from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.values import integer, number, numbers, positive, text, unit_vectors
 from bodycomp.subject import Acquisition
 
-_TAGS: Final = [
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
-    "FrameOfReferenceUID", "PatientID", "PatientSex", "PatientSize", "PatientWeight",
-    "StudyDate", "Modality", "ImageType",
-    "SeriesNumber", "SeriesDescription", "AcquisitionNumber", "InstanceNumber",
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
-    "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "BitsStored",
-    "RescaleSlope", "RescaleIntercept", "RescaleType",
-    "Manufacturer", "ManufacturerModelName", "KVP", "ConvolutionKernel", "SliceThickness",
-    "ContrastBolusAgent", "Exposure",
-    "BodyPartExamined", "ProtocolName", "LossyImageCompression", "Units",
-    "TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase", *FUNCTIONAL_GROUPS,
-]  # fmt: skip
+Reader = Callable[[Dataset, str], Any]
+
+
+def _stated(keyword: str, read: Reader = text, *, names_somebody: bool = False) -> Any:
+    """Declare a field of a header: the attribute that states it, and how it is read."""
+    return field(repr=not names_somebody, metadata={"keyword": keyword, "read": read})
+
+
+def _numbers(count: int) -> Reader:
+    return lambda dataset, name: numbers(dataset, name, count)
+
+
+def _upper(dataset: Dataset, name: str) -> str:
+    return text(dataset, name).upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,42 +55,65 @@ class FileHeader:
     """
 
     path: Path = field(repr=False)
-    sop_class_uid: str
-    sop_instance_uid: str = field(repr=False)
-    study_uid: str = field(repr=False)
-    series_uid: str = field(repr=False)
-    frame_of_reference_uid: str = field(repr=False)
-    patient_id: str = field(repr=False)
-    patient_sex: str = field(repr=False)
-    patient_height_m: float | None = field(repr=False)
-    patient_weight_kg: float | None = field(repr=False)
     transfer_syntax_uid: str
-    modality: str
-    image_type: tuple[str, ...]
-    series_number: int | None
-    description: str
-    acquisition_number: int | None
-    instance_number: int | None
-    position_mm: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
-    pixel_spacing_mm: tuple[float, ...] | None
-    rows: int
-    columns: int
-    samples_per_pixel: int
-    photometric: str
     frames: int
     frame_number: int | None
-    bits_stored: int
-    slope_hu: float | None
-    intercept_hu: float | None
-    rescale_type: str
-    is_lossy: bool
-    units: str
     region: str = field(repr=False)
     phase_marks: tuple[int | None, float | None]
     acquisition: Acquisition
-    study_date: str = field(default="", repr=False)
+    sop_class_uid: str = _stated("SOPClassUID")
+    sop_instance_uid: str = _stated("SOPInstanceUID", names_somebody=True)
+    study_uid: str = _stated("StudyInstanceUID", names_somebody=True)
+    series_uid: str = _stated("SeriesInstanceUID", names_somebody=True)
+    frame_of_reference_uid: str = _stated("FrameOfReferenceUID", names_somebody=True)
+    patient_id: str = _stated("PatientID", names_somebody=True)
+    patient_sex: str = _stated("PatientSex", _upper, names_somebody=True)
+    patient_height_m: float | None = _stated("PatientSize", number, names_somebody=True)
+    patient_weight_kg: float | None = _stated("PatientWeight", number, names_somebody=True)
+    modality: str = _stated("Modality")
+    image_type: tuple[str, ...] = _stated("ImageType", lambda d, n: tuple(_upper(d, n).split("\\")))
+    series_number: int | None = _stated("SeriesNumber", integer)
+    description: str = _stated("SeriesDescription")
+    acquisition_number: int | None = _stated("AcquisitionNumber", integer)
+    instance_number: int | None = _stated("InstanceNumber", integer)
+    position_mm: tuple[float, ...] | None = _stated("ImagePositionPatient", _numbers(3))
+    orientation: tuple[float, ...] | None = _stated(
+        "ImageOrientationPatient", lambda d, n: unit_vectors(numbers(d, n, 6))
+    )
+    pixel_spacing_mm: tuple[float, ...] | None = _stated(
+        "PixelSpacing", lambda d, n: positive(numbers(d, n, 2))
+    )
+    rows: int = _stated("Rows", lambda d, n: integer(d, n) or 0)
+    columns: int = _stated("Columns", lambda d, n: integer(d, n) or 0)
+    samples_per_pixel: int = _stated("SamplesPerPixel", lambda d, n: integer(d, n) or 1)
+    photometric: str = _stated("PhotometricInterpretation")
+    bits_stored: int = _stated("BitsStored", lambda d, n: integer(d, n) or 0)
+    slope_hu: float | None = _stated("RescaleSlope", number)
+    intercept_hu: float | None = _stated("RescaleIntercept", number)
+    rescale_type: str = _stated("RescaleType", _upper)
+    is_lossy: bool = _stated("LossyImageCompression", lambda d, n: text(d, n) == "01")
+    units: str = _stated("Units", _upper)
+    study_date: str = _stated("StudyDate", names_somebody=True)
     folder: str = field(default="", repr=False)
+
+
+_STATED: Final = {f.name: f.metadata for f in fields(FileHeader) if f.metadata}
+_ACQUISITION: Final[Mapping[str, tuple[str, Reader]]] = {
+    "kvp": ("KVP", number),
+    "kernel": ("ConvolutionKernel", text),
+    "slice_thickness_mm": ("SliceThickness", number),
+    "contrast_agent": ("ContrastBolusAgent", text),
+    "exposure_mas": ("Exposure", number),
+    "manufacturer": ("Manufacturer", text),
+    "scanner_model": ("ManufacturerModelName", text),
+}
+_REGION: Final = ("BodyPartExamined", "ProtocolName", "SeriesDescription")
+_PHASES: Final = ("TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase")
+_TAGS: Final = [
+    *(stated["keyword"] for stated in _STATED.values()),
+    *(keyword for keyword, _ in _ACQUISITION.values()),
+    *("NumberOfFrames", *_REGION[:2], *_PHASES, *FUNCTIONAL_GROUPS),
+]
 
 
 def open_dicom(path: Path, *, pixels: bool) -> FileDataset | None:
@@ -141,71 +165,27 @@ def read_headers(path: Path) -> tuple[FileHeader, ...]:
     Raises:
         Exception: As for ``open_dicom``.
     """
-    with quiet_pydicom():
-        dataset = open_dicom(path, pixels=False)
-        if dataset is None:
-            return ()
-        syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
-        frames = frame_datasets(dataset)
-        if frames is None:
-            return (_header(path, dataset, syntax, None),)
-        return tuple(_header(path, frame, syntax, n) for n, frame in enumerate(frames, start=1))
+    dataset = open_dicom(path, pixels=False)
+    if dataset is None:
+        return ()
+    syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    frames = frame_datasets(dataset)
+    if frames is None:
+        return (_header(path, dataset, syntax, None),)
+    return tuple(_header(path, frame, syntax, n) for n, frame in enumerate(frames, start=1))
 
 
-def _header(
-    path: Path, dataset: Dataset, transfer_syntax_uid: str, frame_number: int | None
-) -> FileHeader:
-    region = ("BodyPartExamined", "ProtocolName", "SeriesDescription")
+def _header(path: Path, dataset: Dataset, syntax: str, frame_number: int | None) -> FileHeader:
+    made = {name: read(dataset, keyword) for name, (keyword, read) in _ACQUISITION.items()}
+    values = {name: how["read"](dataset, how["keyword"]) for name, how in _STATED.items()}
+    position, phase = _PHASES
     return FileHeader(
         path=path,
-        sop_class_uid=text(dataset, "SOPClassUID"),
-        sop_instance_uid=text(dataset, "SOPInstanceUID"),
-        study_uid=text(dataset, "StudyInstanceUID"),
-        series_uid=text(dataset, "SeriesInstanceUID"),
-        frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
-        patient_id=text(dataset, "PatientID"),
-        patient_sex=text(dataset, "PatientSex").upper(),
-        patient_height_m=number(dataset, "PatientSize"),
-        patient_weight_kg=number(dataset, "PatientWeight"),
-        transfer_syntax_uid=transfer_syntax_uid,
-        modality=text(dataset, "Modality"),
-        image_type=tuple(text(dataset, "ImageType").upper().split("\\")),
-        series_number=integer(dataset, "SeriesNumber"),
-        description=text(dataset, "SeriesDescription"),
-        acquisition_number=integer(dataset, "AcquisitionNumber"),
-        instance_number=integer(dataset, "InstanceNumber"),
-        position_mm=numbers(dataset, "ImagePositionPatient", 3),
-        orientation=unit_vectors(numbers(dataset, "ImageOrientationPatient", 6)),
-        pixel_spacing_mm=positive(numbers(dataset, "PixelSpacing", 2)),
-        rows=integer(dataset, "Rows") or 0,
-        columns=integer(dataset, "Columns") or 0,
-        samples_per_pixel=integer(dataset, "SamplesPerPixel") or 1,
-        photometric=text(dataset, "PhotometricInterpretation"),
+        transfer_syntax_uid=syntax,
         frames=1 if frame_number else integer(dataset, "NumberOfFrames") or 1,
         frame_number=frame_number,
-        bits_stored=integer(dataset, "BitsStored") or 0,
-        slope_hu=number(dataset, "RescaleSlope"),
-        intercept_hu=number(dataset, "RescaleIntercept"),
-        rescale_type=text(dataset, "RescaleType").upper(),
-        is_lossy=text(dataset, "LossyImageCompression") == "01",
-        units=text(dataset, "Units").upper(),
-        region=" ".join(text(dataset, name) for name in region),
-        phase_marks=(
-            integer(dataset, "TemporalPositionIdentifier"),
-            number(dataset, "NominalPercentageOfCardiacPhase"),
-        ),
-        acquisition=_acquisition(dataset),
-        study_date=text(dataset, "StudyDate"),
-    )
-
-
-def _acquisition(dataset: Dataset) -> Acquisition:
-    return Acquisition(
-        kvp=number(dataset, "KVP"),
-        kernel=text(dataset, "ConvolutionKernel"),
-        slice_thickness_mm=number(dataset, "SliceThickness"),
-        contrast_agent=text(dataset, "ContrastBolusAgent"),
-        exposure_mas=number(dataset, "Exposure"),
-        manufacturer=text(dataset, "Manufacturer"),
-        scanner_model=text(dataset, "ManufacturerModelName"),
+        region=" ".join(text(dataset, name) for name in _REGION),
+        phase_marks=(integer(dataset, position), number(dataset, phase)),
+        acquisition=Acquisition(**made),
+        **values,
     )

@@ -11,7 +11,6 @@ from typing import Any, Final
 import pydicom
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import InputNotFoundError
 
 _LOG: Final = logging.getLogger(__name__)
@@ -61,13 +60,12 @@ def _listed_files(path: Path) -> list[Path]:
 def _records(path: Path) -> list[list[str]] | None:
     """Return the parts of every file name that a DICOMDIR lists, None for any other file."""
     try:
-        with quiet_pydicom():
-            meta = pydicom.filereader.read_file_meta_info(path)
-            if meta.get("MediaStorageSOPClassUID") != MediaStorageDirectoryStorage:
-                return None
-            records = pydicom.dcmread(path).get("DirectoryRecordSequence") or ()
-            names: list[Any] = [record.get("ReferencedFileID") for record in records]
-            return [[name] if isinstance(name, str) else list(name) for name in names if name]
+        meta = pydicom.filereader.read_file_meta_info(path)
+        if meta.get("MediaStorageSOPClassUID") != MediaStorageDirectoryStorage:
+            return None
+        records = pydicom.dcmread(path).get("DirectoryRecordSequence") or ()
+        names: list[Any] = [record.get("ReferencedFileID") for record in records]
+        return [[name] if isinstance(name, str) else list(name) for name in names if name]
     except Exception:  # no DICOM file or a damaged one; pydicom raises many types
         return None
 

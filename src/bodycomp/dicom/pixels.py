@@ -13,7 +13,6 @@ from pydicom.uid import UID, JPEGExtended12Bit
 from scipy import ndimage
 
 from bodycomp.dicom.file_header import open_dicom
-from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.stored import StoredImage, decode_stored
 from bodycomp.errors import SeriesError
 from bodycomp.scan import SliceFile
@@ -29,8 +28,7 @@ def why_not_decodable(transfer_syntax_uid: str, bits_stored: int) -> str | None:
     Lossy JPEG with 12 bits and the retired progressive forms of JPEG have no decoder under a
     licence that we can depend on.
     """
-    with quiet_pydicom():
-        syntax = UID(transfer_syntax_uid)
+    syntax = UID(transfer_syntax_uid)
     name = syntax.name if syntax.is_transfer_syntax else f"{transfer_syntax_uid!r}"
     if not syntax.is_transfer_syntax or not syntax.is_compressed or syntax.is_deflated:
         return None if syntax.is_transfer_syntax else f"unknown transfer syntax {name}"
@@ -56,10 +54,6 @@ def rescale(
     HU beyond int16 are clipped. Padding is rescaled like any value (PS3.3 C.7.5.1.1.2), so that a
     scanner's -2000 outside the scanned circle becomes -3024 HU, below air.
     """
-    if slope_hu == 1 and _stays_in_int16(stored, intercept_hu):
-        return stored.astype(np.int16, copy=False) + np.int16(
-            intercept_hu
-        )  # the usual case, without larger arrays
     if is_integral(slope_hu, intercept_hu) and stored.dtype.kind in "iu":
         if slope_hu == 1 and stored.dtype.itemsize == 2 and stored.dtype.isnative and stored.size:
             low, high = int(stored.min()), int(stored.max())
@@ -72,15 +66,6 @@ def rescale(
         clipped: NDArray[np.int16] = np.clip(hu, _INT16.min, _INT16.max).astype(np.int16)
         return clipped
     return (stored.astype(np.float64) * slope_hu + intercept_hu).astype(np.float32)
-
-
-def _stays_in_int16(stored: NDArray[np.generic], intercept_hu: float) -> bool:
-    """Whether int16 pixels stay int16 without clipping when a whole intercept is added."""
-    if stored.dtype != np.int16 or not stored.size or not float(intercept_hu).is_integer():
-        return False
-    values = stored.view(np.int16)
-    ends = (intercept_hu, int(values.min()) + intercept_hu, int(values.max()) + intercept_hu)
-    return min(ends) >= _INT16.min and max(ends) <= _INT16.max
 
 
 class HuReader:
@@ -100,9 +85,8 @@ class HuReader:
                 bytes in another order than its header says.
         """
         try:
-            with quiet_pydicom():
-                dataset = self._open(item.path)
-                image = None if dataset is None else decode_stored(dataset, item.frame_number)
+            dataset = self._open(item.path)
+            image = None if dataset is None else decode_stored(dataset, item.frame_number)
         except (MemoryError, SeriesError):
             raise
         except Exception as error:

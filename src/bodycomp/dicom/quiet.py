@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ContextDecorator, ExitStack
 from typing import Final
 
 _LOGGERS: Final = ("pydicom", "highdicom")
 _SILENT: Final = logging.CRITICAL + 1
 
 
-class _Silence:
+class _Silence(ContextDecorator):
     """Levels of loggers and filters of warnings, which belong to all threads.
 
     The first one in changes them, the last one out changes them back.
@@ -24,8 +23,7 @@ class _Silence:
         self._inside = 0
         self._undo = ExitStack()
 
-    def enter(self) -> None:
-        """Begin; calls may be nested, and come from any thread."""
+    def __enter__(self) -> None:
         with self._lock:
             self._inside += 1
             if self._inside == 1:
@@ -36,8 +34,7 @@ class _Silence:
                     self._undo.callback(logger.setLevel, logger.level)
                     logger.setLevel(_SILENT)
 
-    def leave(self) -> None:
-        """End what one call of ``enter`` began."""
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
             if not self._inside:
@@ -47,14 +44,10 @@ class _Silence:
 _SILENCE: Final = _Silence()
 
 
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
+def quiet_pydicom() -> _Silence:
     """Let no message of pydicom or highdicom out, neither by ``logging`` nor as a warning.
 
-    What breaks the standard in a file is quoted there: UIDs, names, dates of birth.
+    What breaks the standard in a file is quoted there: UIDs, names, dates of birth. It is entered
+    once around a search or a series, by any number of threads; calls may be nested.
     """
-    _SILENCE.enter()
-    try:
-        yield
-    finally:
-        _SILENCE.leave()
+    return _SILENCE

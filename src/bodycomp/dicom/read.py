@@ -7,11 +7,11 @@ import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bodycomp.dicom.candidate import CandidateSeries
 from bodycomp.dicom.geometry import heights_mm, largest_allowed_gap_mm, spacing_note
 from bodycomp.dicom.pixels import HuReader, is_integral
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.hu_range import HU_HINT, why_not_hu
 from bodycomp.imaging.volume import MIN_SLICES, Volume, too_few_slices
@@ -22,6 +22,7 @@ MAX_VOXELS: Final = 4 << 30
 """Eight gigabytes: beyond any scan of a patient, and what a damaged header soon asks for."""
 
 
+@quiet_pydicom()
 def read_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Scan:
     """Decode a candidate series.
 
@@ -49,7 +50,10 @@ def read_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Sca
     reader = HuReader()
     for item in series.slices:
         try:
-            hu[len(kept)] = _decode(reader, item, series.shape)
+            image = reader.read(item)
+            if image.shape != series.shape:
+                raise SeriesError(f"expected {series.shape} pixels, found {image.shape}")  # noqa: TRY301
+            hu[len(kept)] = image
         except SeriesError as error:
             faults.append(error)
             _LOG.warning("one slice is lost: %s", error.message)
@@ -58,7 +62,8 @@ def read_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Sca
     notes = _check_rest(series, kept, faults, min_slices) if faults else ()
     if notes:
         _LOG.warning("%s", notes[0])
-    _check_hu(hu[: len(kept)])
+    if fault := why_not_hu(hu[: len(kept)]):
+        raise SeriesError(fault, hint=HU_HINT)
     volume = Volume(
         hu=hu[: len(kept)],
         pixel_spacing_mm=series.pixel_spacing_mm,
@@ -82,26 +87,6 @@ def read_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Sca
         series_key=series.key,
         notes=(*series.notes, *notes),
     )
-
-
-def _check_hu(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
-    fault = why_not_hu(hu)
-    if fault:
-        raise SeriesError(fault, hint=HU_HINT)
-
-
-def _decode(
-    reader: HuReader, item: SliceFile, shape: tuple[int, int]
-) -> NDArray[np.int16] | NDArray[np.float32]:
-    """Return one slice in HU.
-
-    Raises:
-        SeriesError: Its file is broken, or of another size than its header says.
-    """
-    image = reader.read(item)
-    if image.shape != shape:
-        raise SeriesError(f"expected {shape} pixels, found {image.shape}")
-    return image
 
 
 def _check_rest(

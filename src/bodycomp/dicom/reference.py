@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -46,15 +47,15 @@ class SeriesReference:
     frame_of_reference_uid: str = field(default="", repr=False)
 
 
+@quiet_pydicom()
 def dicom_kind(path: Path) -> DicomKind | None:
     """Return what a DICOM file is, None for any other file or a damaged one."""
     try:
-        with quiet_pydicom():
-            dataset = open_dicom(path, pixels=False)
-            if dataset is None:
-                return None
-            other = DicomKind.IMAGE if dataset.get("Rows") else DicomKind.OTHER
-            return _KINDS.get(str(dataset.get("SOPClassUID", "")), other)
+        dataset = open_dicom(path, pixels=False)
+        if dataset is None:
+            return None
+        other = DicomKind.IMAGE if dataset.get("Rows") else DicomKind.OTHER
+        return _KINDS.get(str(dataset.get("SOPClassUID", "")), other)
     except Exception:  # damaged; pydicom raises many types
         return None
 
@@ -72,23 +73,29 @@ def check_kind(path: Path, kind: DicomKind) -> None:
         )
 
 
-def open_annotation(path: Path, kind: DicomKind) -> Dataset:
-    """Return the attributes of a segmentation or a structure set, without pixels.
+def open_annotation(path: Path) -> Dataset:
+    """Return the attributes of a segmentation or a structure set, without pixels."""
+    return pydicom.dcmread(path, force=True, stop_before_pixels=True)
+
+
+@contextmanager
+def reading(path: Path, kind: DicomKind) -> Iterator[None]:
+    """Read within, in silence, what is such an object; pydicom reads sequences late.
 
     Raises:
-        SeriesError: Damaged, or another kind of object.
+        SeriesError: It is another kind, or damaged.
     """
-    check_kind(path, kind)
-    try:
-        with quiet_pydicom():
-            return pydicom.dcmread(path, force=True, stop_before_pixels=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # pydicom raises many types; their messages may quote values
-        raise damaged(path, kind, error) from error
+    with quiet_pydicom():
+        check_kind(path, kind)
+        try:
+            yield
+        except (SeriesError, MemoryError):
+            raise
+        except Exception as error:  # pydicom and the decoders raise many types
+            raise _damaged(path, kind, error) from error
 
 
-def damaged(path: Path, kind: DicomKind, error: Exception) -> SeriesError:
+def _damaged(path: Path, kind: DicomKind, error: Exception) -> SeriesError:
     """Return the refusal of a file whose content breaks off or breaks the standard.
 
     An attribute that is not there is named; other messages may quote values.
@@ -108,11 +115,7 @@ def damaged(path: Path, kind: DicomKind, error: Exception) -> SeriesError:
 def missing_attribute(path: Path, kind: DicomKind, keyword: str, where: str = "") -> SeriesError:
     """Return the refusal of a file without an attribute that its reader needs.
 
-    Args:
-        path: The file.
-        kind: What it is.
-        keyword: Of the attribute.
-        where: Part of the object that lacks it; empty for the object itself.
+    ``where`` names the part of the object that lacks it; empty for the object itself.
     """
     tag = tag_for_keyword(keyword) or 0
     said = f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
@@ -152,12 +155,8 @@ def read_reference(path: Path) -> SeriesReference | None:
     kind = dicom_kind(path)
     if kind not in (DicomKind.SEG, DicomKind.RTSTRUCT):
         return None
-    dataset = open_annotation(path, kind)
-    try:
-        with quiet_pydicom():
-            return reference_of(dataset)
-    except Exception as error:  # pydicom reads sequences late, and raises many types
-        raise damaged(path, kind, error) from error
+    with reading(path, kind):
+        return reference_of(open_annotation(path))
 
 
 def _items(dataset: Dataset, name: str) -> Iterator[Any]:

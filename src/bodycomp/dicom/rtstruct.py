@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.reference import (
     DicomKind,
     SeriesReference,
-    damaged,
     missing_attribute,
     open_annotation,
+    reading,
     reference_of,
 )
 from bodycomp.errors import SeriesError
@@ -77,14 +76,8 @@ def read_structure_set(path: Path) -> StructureSet:
             that only contours state; a contour without a type that is known, or with other than
             three numbers for each of its points; both types of areas in one region.
     """
-    dataset = open_annotation(path, DicomKind.RTSTRUCT)
-    try:
-        with quiet_pydicom():
-            return _structure_set(dataset, path)
-    except (SeriesError, MemoryError):
-        raise
-    except Exception as error:  # a malformed element; pydicom raises many types
-        raise damaged(path, DicomKind.RTSTRUCT, error) from error
+    with reading(path, DicomKind.RTSTRUCT):
+        return _structure_set(open_annotation(path), path)
 
 
 def _structure_set(dataset: Dataset, path: Path) -> StructureSet:

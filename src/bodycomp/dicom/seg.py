@@ -11,14 +11,7 @@ import numpy as np
 from highdicom.seg import Segmentation, SegmentationTypeValues, segread
 from numpy.typing import NDArray
 
-from bodycomp.dicom.quiet import quiet_pydicom
-from bodycomp.dicom.reference import (
-    DicomKind,
-    SeriesReference,
-    check_kind,
-    damaged,
-    reference_of,
-)
+from bodycomp.dicom.reference import DicomKind, SeriesReference, reading, reference_of
 from bodycomp.errors import ImageError, SeriesError
 from bodycomp.imaging.grid import Grid
 from bodycomp.imaging.volume import slice_normal
@@ -66,15 +59,8 @@ def read_seg(path: Path) -> SegFile:
         SeriesError: Damaged or without an attribute that is needed, not a SEG, a segment number
             that is repeated, or frames without a position in the patient.
     """
-    check_kind(path, DicomKind.SEG)
-    try:
-        with quiet_pydicom():
-            seg = segread(path)
-            return _seg_file(seg, path)
-    except (SeriesError, MemoryError):
-        raise
-    except Exception as error:  # highdicom and the decoders raise many types
-        raise damaged(path, DicomKind.SEG, error) from error
+    with reading(path, DicomKind.SEG):
+        return _seg_file(segread(path), path)
 
 
 def _seg_file(seg: Segmentation, path: Path) -> SegFile:

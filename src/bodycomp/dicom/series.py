@@ -12,6 +12,7 @@ from bodycomp.dicom.candidate import CandidateSeries, Refusal, RefusalKind
 from bodycomp.dicom.file_header import FileHeader, read_headers
 from bodycomp.dicom.file_list import list_files
 from bodycomp.dicom.grouping import group_files, refuse_split_series
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.stacks import qualify
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import MIN_SLICES
@@ -28,17 +29,16 @@ class SeriesSearch:
         candidates: Series that can be read, by study, series number and UID.
         refusals: Images that are not analysed, in the same order.
         file_count: Files that were opened.
-        not_dicom_count: Files that are not DICOM images, such as reports in text or DICOMDIR.
         unreadable_count: Files that claim to be DICOM but cannot be read: a slice lost each.
     """
 
     candidates: tuple[CandidateSeries, ...]
     refusals: tuple[Refusal, ...]
     file_count: int
-    not_dicom_count: int
     unreadable_count: int
 
 
+@quiet_pydicom()
 def find_series(
     inputs: Sequence[Path],
     *,
@@ -64,60 +64,28 @@ def find_series(
     """
     paths = list_files(inputs)
     headers: list[FileHeader] = []
-    bombs: list[Refusal] = []
-    unreadable = image_files = 0
+    refusals: list[Refusal] = []
+    unreadable = 0
     for count, path in enumerate(paths, start=1):
+        found: tuple[FileHeader, ...] = ()
         try:
             found = read_headers(path)
         except SeriesError as error:
-            bombs.append(Refusal("1 file", RefusalKind.TOO_LARGE, error.message, "", "", 1))
-            found = ()
+            refusals.append(Refusal("1 file", RefusalKind.TOO_LARGE, error.message, "", "", 1))
         except Exception as error:
             unreadable += 1
             _LOG.warning("one file cannot be read (%s); left out", type(error).__name__)
-            found = ()
         images = [header for header in found if header.modality or header.series_uid]
         headers += [replace(header, folder=folder_of(path)) for header in images]
-        image_files += bool(images)
         if progress is not None:
             progress(count, len(paths))
-    return _search(headers, bombs, _Counts(len(paths), image_files, unreadable), min_slices)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """Files opened, files with images, and damaged files."""
-
-    files: int
-    images: int
-    unreadable: int
-
-
-def _search(
-    headers: list[FileHeader], bombs: Sequence[Refusal], counts: _Counts, min_slices: int
-) -> SeriesSearch:
-    candidates: list[CandidateSeries] = []
-    refusals = list(bombs)
     groups, split = refuse_split_series(group_files(headers), min_slices)
-    refusals += split
-    for group in groups:
-        for outcome in qualify(group, min_slices):
-            if isinstance(outcome, Refusal):
-                refusals.append(outcome)
-            else:
-                candidates.append(outcome)
+    outcomes = [outcome for group in groups for outcome in qualify(group, min_slices)]
+    refusals += [*split, *(item for item in outcomes if isinstance(item, Refusal))]
+    candidates = [item for item in outcomes if isinstance(item, CandidateSeries)]
     _LOG.info(
-        "%d series to analyse, %d refused, in %d files",
-        len(candidates),
-        len(refusals),
-        counts.files,
+        "%d series to analyse, %d refused, in %d files", len(candidates), len(refusals), len(paths)
     )
     candidates.sort(key=lambda c: (c.study_uid, c.series_number or 0, c.series_uid, c.key))
     refusals.sort(key=lambda r: (r.study_uid, r.what, r.series_uid, r.reason))
-    return SeriesSearch(
-        tuple(candidates),
-        tuple(refusals),
-        file_count=counts.files,
-        not_dicom_count=counts.files - counts.images - counts.unreadable - len(bombs),
-        unreadable_count=counts.unreadable,
-    )
+    return SeriesSearch(tuple(candidates), tuple(refusals), len(paths), unreadable)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from bodycomp.networks.card import ModelCard
     from bodycomp.preparation.discovery import Draft
     from bodycomp.preparation.run import PrepareSummary
-    from bodycomp.training.dry_run import DryRun
     from bodycomp.validation.validate import Validation
 
 
@@ -141,8 +140,8 @@ def train_slice_selection(options: SliceSelectionOptions, progress: bool | Progr
     return fit.train_slice_selection(options, progress)
 
 
-def dry_run(options: RunOptions, progress: bool | Progress = False) -> DryRun:
-    """Estimate what a training would take, as ``bodycomp train --dry-run``; nothing is written."""
+def dry_run(options: RunOptions, progress: bool | Progress = False) -> list[str]:
+    """Report what a training would take, as ``bodycomp train --dry-run``; nothing is written."""
     from bodycomp.training.dry_run import dry_run as run
 
     return run(options, progress)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bodycomp.analysis.pipeline import Segmenter
-from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
+from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ModelError, ReviewError
 from bodycomp.networks.names import AUTO_ENGINE
 from bodycomp.progress import Progress

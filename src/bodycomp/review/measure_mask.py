@@ -11,7 +11,7 @@ from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.anatomy import ABDOMINAL_TISSUES, VERTEBRAE, Tissue
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.levels import read_levels
-from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity
+from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity
 from bodycomp.errors import ReviewError
 from bodycomp.report.result_rows import SeriesKey, result_columns, result_rows
 from bodycomp.report.tables import write_table

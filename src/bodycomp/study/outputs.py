@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from bodycomp.dicom.identity import Identity, KeptIdentity
-from bodycomp.dicom.measured import MeasuredSeries, save_object
-from bodycomp.dicom.secondary_capture import overlay_of
-from bodycomp.dicom.seg_write import segmentation_of
-from bodycomp.dicom.sr_write import report_of
+from bodycomp.dicom.derived.identity import Identity, KeptIdentity
+from bodycomp.dicom.derived.measured import MeasuredSeries, save_object
+from bodycomp.dicom.derived.secondary_capture import overlay_of
+from bodycomp.dicom.derived.seg_write import segmentation_of
+from bodycomp.dicom.derived.sr_write import report_of
 from bodycomp.errors import OutputError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels

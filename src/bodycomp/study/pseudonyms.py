@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from bodycomp.dicom.identity import PseudonymKey
+from bodycomp.dicom.derived.identity import PseudonymKey
 from bodycomp.errors import InputNotFoundError, UsageError
 from bodycomp.storage import atomic_file
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX, RefusedSeries

@@ -14,7 +14,7 @@ from typing import Final
 
 from bodycomp.analysis.loading import cards_of, load_analyzer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
-from bodycomp.dicom.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
+from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ImageError, ModelError, RunInterruptedError
 from bodycomp.progress import Progress, no_progress
 from bodycomp.report.result_rows import result_columns

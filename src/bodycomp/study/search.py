@@ -57,7 +57,7 @@ def opened_work(options: AnalyzeOptions, progress: Progress) -> Iterator[Worklis
 
 
 def _find_work(inputs: Inputs, options: AnalyzeOptions, progress: Progress) -> Worklist:
-    search = SeriesSearch((), (), 0, 0, 0)
+    search = SeriesSearch((), (), 0, 0)
     if inputs.places:
         search = find_series(
             inputs.places,

@@ -20,8 +20,8 @@ from bodycomp.errors import ModelError, TrainingSetError, UsageError
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
 from bodycomp.networks.targets import target_to_offset
-from bodycomp.training.evaluation_context import EvaluationContext
 from bodycomp.training.slice_metrics import calibrations_of, locate_in_series
+from bodycomp.training.steps.evaluation_context import EvaluationContext
 
 log = logging.getLogger(__name__)
 

@@ -5,35 +5,27 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from statistics import mean
 from typing import Any, Final
 
 import torch
 
-from bodycomp.errors import TrainingError
 from bodycomp.progress import Progress
-from bodycomp.training.batch_loader import make_loader
-from bodycomp.training.batch_size import Trials, choose_batch_size
-from bodycomp.training.command import command_line
-from bodycomp.training.compiling import check_compile
-from bodycomp.training.devices import Devices, choose_devices, kept_threads, prepare_process
-from bodycomp.training.evaluation_context import EvaluationContext
+from bodycomp.training.faults import explained
 from bodycomp.training.fit import check_data
 from bodycomp.training.loggers import check_loggers
-from bodycomp.training.memory import (
-    available_bytes,
-    is_out_of_memory,
-    peak_resident_bytes,
-    reset_peak,
-)
-from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
-from bodycomp.training.progress import EpochDisplay
-from bodycomp.training.ranks import Ranks
+from bodycomp.training.machine.devices import choose_devices, kept_threads, prepare_process
+from bodycomp.training.machine.memory import available_bytes, begin_peak, peak_bytes
+from bodycomp.training.machine.ranks import Ranks
+from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions, command_line
+from bodycomp.training.progress import EpochDisplay, Work, duration, size
 from bodycomp.training.run_folder import find_run_folder
 from bodycomp.training.starting_point import starting_network, task_for
-from bodycomp.training.time_remaining import Work, duration, size
-from bodycomp.training.training import Training
+from bodycomp.training.steps.batch_loader import make_loader
+from bodycomp.training.steps.evaluation_context import EvaluationContext
+from bodycomp.training.steps.training import Training
+from bodycomp.training.steps.trials import Trials, choose_batch_size
 
 WARM_UP_STEPS: Final = 1
 TIMED_STEPS: Final = 2
@@ -41,79 +33,10 @@ CHECKPOINTS: Final = 4
 """The last, the one before, the best, and the one being written."""
 
 
-@dataclass(frozen=True, eq=False)
-class DryRun:
-    """What a training would take.
+def dry_run(options: RunOptions, progress: bool | Progress = False) -> list[str]:
+    """Check the data and try a few steps of a network that is dropped; return a report for people.
 
-    Attributes:
-        options: As given.
-        devices: What it would run on.
-        sizes: Samples by split.
-        parameters: Numbers that are learnt.
-        work: Steps and times of the whole run.
-        peak_bytes: Largest memory meanwhile, of the GPU if there is one.
-        checkpoint_bytes: One checkpoint.
-    """
-
-    options: RunOptions
-    devices: Devices
-    sizes: dict[str, int]
-    parameters: int
-    work: Work
-    peak_bytes: int
-    checkpoint_bytes: int
-
-    def lines(self) -> list[str]:
-        """Return a report for people."""
-        options, work = self.options, self.work
-        batch = self.sizes["train"] / work.steps_per_epoch
-        epoch_s = replace(work, steps=work.steps_per_epoch).seconds()
-        sizes = ", ".join(f"{count} {name}" for name, count in self.sizes.items())
-        step = f"{duration(work.step_s)} for {batch:.3g} images"
-        return [
-            "dry run: nothing was written",
-            f"  data     {sizes}; {work.steps_per_epoch} steps per epoch",
-            f"  device   {self.devices.description}, precision {self.devices.precision}",
-            f"  network  {options.arch}, {self.parameters / 1e6:.3g} million parameters",
-            f"  step     {step} ({batch / work.step_s:.3g} images/s), after one to warm up",
-            f"  epoch    {duration(epoch_s)}, {duration(work.validation_s)} of it validation",
-            f"  run      {self._run_words()}",
-            f"  memory   {size(self.peak_bytes)} at its peak, of {self._memory_words()}",
-            f"  disk     {self._disk_words()}",
-            "to start:",
-            f"  {command_line(options)}",
-        ]
-
-    def _run_words(self) -> str:
-        options, whole_s = self.options, self.work.seconds()
-        said = f"{duration(whole_s)} for {options.epochs - options.first_epoch} epochs"
-        if options.max_minutes is None:
-            return said
-        allowed_s = 60 * options.max_minutes
-        if whole_s <= allowed_s:
-            return f"{said}, within the {duration(allowed_s)} allowed"
-        epochs = allowed_s / whole_s * (options.epochs - options.first_epoch)
-        return f"{duration(allowed_s)} as allowed: about {epochs:.3g} of {options.epochs} epochs"
-
-    def _memory_words(self) -> str:
-        if self.devices.accelerator == "cuda":
-            return f"{size(torch.cuda.get_device_properties(0).total_memory)} on the GPU"
-        return f"{size(self.peak_bytes + available_bytes())} that this machine has left"
-
-    def _disk_words(self) -> str:
-        kept = self.options.epochs if self.options.keep_every_epoch else 0
-        count = CHECKPOINTS + kept
-        free = shutil.disk_usage(_existing(self.options.output_dir)).free
-        needed = count * self.checkpoint_bytes
-        warning = "  NOT ENOUGH" if needed > free else ""
-        return (
-            f"{size(needed)} for up to {count} checkpoints of {size(self.checkpoint_bytes)}; "
-            f"{size(free)} free{warning}"
-        )
-
-
-def dry_run(options: RunOptions, progress: bool | Progress = False) -> DryRun:
-    """Check the data, shown as in a training, and try a few steps of a network that is dropped.
+    The check is shown as in a training, as ``progress`` says.
 
     Raises:
         TrainingSetError, OutputError, UsageError, ModelError: As the training itself would.
@@ -122,7 +45,6 @@ def dry_run(options: RunOptions, progress: bool | Progress = False) -> DryRun:
     task = task_for(options)
     check_loggers(options.loggers)
     devices = choose_devices(options)
-    check_compile(options.compile, devices)
     find_run_folder(options)
     network, card = starting_network(task)
     checked = check_data(task, card, EpochDisplay(shown=True, progress=progress))
@@ -134,39 +56,79 @@ def dry_run(options: RunOptions, progress: bool | Progress = False) -> DryRun:
             task = task.with_options(batch_size=found)
         training = Training(task, (network, card), splits, devices, Ranks())
         training.plan = replace(training.plan, world=devices.count)
-        try:
-            return _measure(training)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise TrainingError(
-                f"memory does not hold a batch of {task.options.batch_size} slices",
-                hint="Use a smaller --batch_size.",
-            ) from error
+        with explained(training):
+            return _report(training, options)
 
 
-def _measure(training: Training) -> DryRun:
-    device = training.device
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        reset_peak()
-    laps_s = list(_step_times(training))
-    validation_s = _validation_time(training)
-    on_gpu = device.type == "cuda"
-    peak = torch.cuda.max_memory_allocated() if on_gpu else peak_resident_bytes()
-    steps = training.last_step - training.first_step
-    timed = laps_s[WARM_UP_STEPS:]
-    return DryRun(
-        options=training.options,
-        devices=training.devices,
-        sizes=training.splits.sizes(),
-        parameters=sum(weight.numel() for weight in training.network.parameters()),
-        work=Work(steps, training.plan.steps_per_epoch, sum(timed) / len(timed), validation_s),
-        peak_bytes=peak,
-        checkpoint_bytes=_tensor_bytes(training.optimizer.state_dict())
-        + _tensor_bytes(training.network.state_dict()) * (1 if training.average is None else 2),
+def _report(training: Training, asked: RunOptions) -> list[str]:
+    """Try the steps of a training; return what it would take."""
+    devices, sizes, per_epoch = (
+        training.devices,
+        training.splits.sizes(),
+        training.plan.steps_per_epoch,
     )
+    begin_peak(training.device)
+    step_s = mean(list(_step_times(training))[WARM_UP_STEPS:])
+    steps = training.last_step - training.first_step
+    work = Work(steps, per_epoch, step_s, _validation_time(training))
+    peak = peak_bytes(training.device)
+    batch = sizes["train"] / per_epoch
+    epoch_s = replace(work, steps=per_epoch).seconds()
+    parameters = sum(weight.numel() for weight in training.network.parameters())
+    if devices.accelerator == "cuda":
+        memory = f"{size(torch.cuda.get_device_properties(0).total_memory)} on the GPU"
+    else:
+        memory = f"{size(peak + available_bytes())} that this machine has left"
+    counts = ", ".join(f"{count} {name}" for name, count in sizes.items())
+    step = f"{duration(step_s)} for {batch:.3g} images ({batch / step_s:.3g} images/s)"
+    return [
+        "dry run: nothing was written",
+        f"  data     {counts}; {per_epoch} steps per epoch",
+        f"  device   {devices.description}, precision {devices.precision}",
+        f"  network  {asked.arch}, {parameters / 1e6:.3g} million parameters",
+        f"  step     {step}, after one to warm up",
+        f"  epoch    {duration(epoch_s)}, {duration(work.validation_s)} of it validation",
+        f"  run      {_run_words(asked, work.seconds())}",
+        f"  memory   {size(peak)} at its peak, of {memory}",
+        f"  disk     {_disk_words(asked, _checkpoint_bytes(training))}",
+        "to start:",
+        f"  {command_line(asked)}",
+    ]
+
+
+def _run_words(options: RunOptions, whole_s: float) -> str:
+    epochs = options.epochs - options.first_epoch
+    said = f"{duration(whole_s)} for {epochs} epochs"
+    if options.max_minutes is None:
+        return said
+    allowed_s = 60 * options.max_minutes
+    if whole_s <= allowed_s:
+        return f"{said}, within the {duration(allowed_s)} allowed"
+    some = allowed_s / whole_s * epochs
+    return f"{duration(allowed_s)} as allowed: about {some:.3g} of {options.epochs} epochs"
+
+
+def _disk_words(options: RunOptions, checkpoint_bytes: int) -> str:
+    count = CHECKPOINTS + (options.epochs if options.keep_every_epoch else 0)
+    place = options.output_dir.absolute()
+    above = next(folder for folder in (place, *place.parents) if folder.is_dir())
+    free, needed = shutil.disk_usage(above).free, count * checkpoint_bytes
+    warning = "  NOT ENOUGH" if needed > free else ""
+    each = size(checkpoint_bytes)
+    return f"{size(needed)} for up to {count} checkpoints of {each}; {size(free)} free{warning}"
+
+
+def _checkpoint_bytes(training: Training) -> int:
+    copies = 1 if training.average is None else 2
+    weights = _tensor_bytes(training.network.state_dict())
+    return _tensor_bytes(training.optimizer.state_dict()) + copies * weights
+
+
+def _tensor_bytes(values: Any) -> int:
+    """Return the bytes of all tensors in nested containers."""
+    if isinstance(values, torch.Tensor):
+        return values.numel() * values.element_size()
+    return sum(map(_tensor_bytes, values.values())) if isinstance(values, dict) else 0
 
 
 def _step_times(training: Training) -> Iterator[float]:
@@ -198,17 +160,3 @@ def _validation_time(training: Training) -> float:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _tensor_bytes(values: Any) -> int:
-    """Return the bytes of all tensors in nested containers."""
-    if isinstance(values, torch.Tensor):
-        return values.numel() * values.element_size()
-    if isinstance(values, dict):
-        return sum(_tensor_bytes(value) for value in values.values())
-    return 0
-
-
-def _existing(path: Path) -> Path:
-    """Return the nearest folder above that is there."""
-    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())

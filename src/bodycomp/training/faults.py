@@ -12,11 +12,11 @@ from typing import Final
 
 import bodycomp.errors
 from bodycomp.errors import BodycompError, OutputError, TrainingError
-from bodycomp.training.batch_loader import check_files, mapped_files
-from bodycomp.training.batch_size import too_large
-from bodycomp.training.checkpoints import RESUME_HINT
-from bodycomp.training.memory import is_out_of_memory
-from bodycomp.training.training import Training
+from bodycomp.training.machine.memory import is_out_of_memory
+from bodycomp.training.steps.batch_loader import check_files, mapped_files
+from bodycomp.training.steps.checkpoints import RESUME_HINT
+from bodycomp.training.steps.training import Training
+from bodycomp.training.steps.trials import too_large
 
 log = logging.getLogger(__name__)
 

@@ -1,25 +1,35 @@
-"""What follows the last step: the best model on the test split, and pictures."""
+"""What follows the last step: test split, pictures, and what a person reads at the end."""
 
 from __future__ import annotations
 
+import json
 import logging
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+import torch
 from torch import Tensor
 
+from bodycomp.errors import RunInterruptedError
 from bodycomp.json_file import write_json
 from bodycomp.networks.checkpoint import load_model
-from bodycomp.networks.model_folder import write_card
+from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER, write_card
 from bodycomp.report.learning_curves import write_learning_curves
 from bodycomp.training.describing import metric_table
-from bodycomp.training.evaluation_context import EvaluationContext
+from bodycomp.training.machine.memory import peak_resident_bytes
+from bodycomp.training.options import RunOptions, command_line
+from bodycomp.training.progress import duration, in_words, size
 from bodycomp.training.run_folder import RunFolder
+from bodycomp.training.steps.evaluation_context import EvaluationContext
+from bodycomp.training.steps.training import Training
 from bodycomp.training.task import Pick
-from bodycomp.training.training import Training
 
 BEST_SHOWN: Final = 3
 WORST_SHOWN: Final = 5
+MORE_EPOCHS: Final = 2
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +59,6 @@ def finish(training: Training, folder: RunFolder) -> None:
         description = model.card.description
         table = metric_table("test", evaluation, description.data)
         write_card(folder.model, replace(model.card, description=description.with_metrics([table])))
-        log.info(
-            "test: %s",
-            "  ".join(
-                f"{name} {'-' if value is None else format(value, '.3g')}"
-                for name, value in evaluation.metrics.items()
-            ),
-        )
 
 
 def pick_cases(scores: Tensor | None) -> list[Pick]:
@@ -78,3 +81,90 @@ def pick_cases(scores: Tensor | None) -> list[Pick]:
         for name, indices in (("best", best), ("worst", worst))
         for rank, index in enumerate(indices, start=1)
     ]
+
+
+@contextmanager
+def summarized(training: Training, folder: RunFolder) -> Iterator[None]:
+    """Show the summary when the work is done, or when a signal has ended it in good order."""
+    try:
+        yield
+    except RunInterruptedError:
+        step = training.state.step
+        lines = [
+            f"Interrupted after step {step} of {training.last_step}: {_effort(training)}",
+            *_best_lines(training),
+            *_places(folder),
+            "To resume:",
+            f"  {command_line(replace(training.options, resume=True))}",
+        ]
+        log.info("\n%s", "\n".join(lines))
+        raise
+    log.info("\n%s", "\n".join(_finished_lines(training, folder)))
+
+
+def _finished_lines(training: Training, folder: RunFolder) -> list[str]:
+    options = training.options
+    more = replace(options, resume=True, epochs=MORE_EPOCHS * options.epochs, max_minutes=None)
+    tested = []
+    if folder.test_metrics.is_file():
+        metrics: dict[str, Any] = json.loads(folder.test_metrics.read_text(encoding="utf-8"))
+        tested = [f"  on the test split: {_words(metrics)}"]
+    return [
+        f"Finished: {_effort(training)}",
+        *_best_lines(training),
+        *tested,
+        *_places(folder),
+        "Next:",
+        f"  {_analysis(options)}",
+        f"  {shlex.join(['bodycomp', 'card', str(folder.path)])}",
+        f"  {shlex.join(['tensorboard', '--logdir', str(options.output_dir)])}",
+        f"  {command_line(more)}    # {MORE_EPOCHS} x the epochs",
+    ]
+
+
+def _effort(training: Training) -> str:
+    state, plan = training.state, training.plan
+    images = (state.step - training.first_step) * plan.samples / plan.steps_per_epoch
+    facts = [
+        f"{len(state.history)} epochs",
+        duration(state.elapsed_s),
+        f"{images / max(state.elapsed_s, 1e-9):.3g} images/s with all",
+        f"peak memory {size(peak_resident_bytes())}",
+    ]
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        facts.append(f"on the GPU {size(torch.cuda.max_memory_allocated())}")
+    return ", ".join(facts)
+
+
+def _best_lines(training: Training) -> list[str]:
+    state = training.state
+    if state.best_epoch is None:
+        return ["  no epoch was evaluated yet"]
+    row = next(row for row in state.history if row["epoch"] == state.best_epoch)
+    metrics = {name.removeprefix("val_"): row[name] for name in row if name.startswith("val_")}
+    return [
+        f"  best epoch {state.best_epoch}: {training.task.headline.words(state.best_score)}",
+        f"  on validation: {_words(metrics)}",
+    ]
+
+
+def _words(metrics: Mapping[str, Any]) -> str:
+    shown = {name: value for name, value in metrics.items() if not name.startswith("image_")}
+    return ", ".join(f"{name} {in_words(value)}" for name, value in shown.items())
+
+
+def _places(folder: RunFolder) -> list[str]:
+    """Return the places of what is there."""
+    names = ("model", "curves", "examples", "metrics", "manifest")
+    places = {name: getattr(folder, name) for name in names}
+    return [f"  {name:9} {path}" for name, path in places.items() if path.exists()]
+
+
+def _analysis(options: RunOptions) -> str:
+    """Return how to measure scans with the models that lie in the folder of runs."""
+    models = options.output_dir
+    arguments = ["SCANS", "--models", str(models), "--out", "results"]
+    command = shlex.join(["bodycomp", "analyze", *arguments])
+    folders = (SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER)
+    missing = [name for name in folders if not (models / name).exists()]
+    return command + (f"    # once {models} holds {' and '.join(missing)} too" if missing else "")

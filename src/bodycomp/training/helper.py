@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bodycomp.errors import BodycompError, RunInterruptedError
 from bodycomp.signals import ignore_signals
-from bodycomp.training.divergence import DivergedError
 from bodycomp.training.fit import join_training
-from bodycomp.training.launch import end_with_parent
-from bodycomp.training.ranks import on_one_machine
+from bodycomp.training.machine.launch import end_with_parent
+from bodycomp.training.machine.ranks import on_one_machine
 from bodycomp.training.run_folder import RunFolder
+from bodycomp.training.steps.divergence import DivergedError
 
 log = logging.getLogger(__name__)
 

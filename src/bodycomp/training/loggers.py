@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from bodycomp.errors import UsageError
 from bodycomp.json_file import write_json
 from bodycomp.training.run_folder import RunFolder, time_stamp
-from bodycomp.training.training import Training
+from bodycomp.training.steps.training import Training
 
 PROJECT: Final = "bodycomp"
 

@@ -17,10 +17,10 @@ import torch
 import bodycomp
 from bodycomp.errors import RunInterruptedError, UsageError
 from bodycomp.json_file import write_json
-from bodycomp.training.memory import peak_resident_bytes
+from bodycomp.training.machine.memory import peak_resident_bytes
 from bodycomp.training.run_folder import RunFolder
-from bodycomp.training.state import TrainingState
-from bodycomp.training.training import Training
+from bodycomp.training.steps.state import TrainingState
+from bodycomp.training.steps.training import Training
 
 PACKAGES: Final = ("torch", "numpy", "scipy", "pillow", "safetensors")
 

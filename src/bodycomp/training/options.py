@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any, ClassVar, Final, Self
 
 from bodycomp.errors import UsageError
 from bodycomp.networks.names import ACTIVATIONS
-from bodycomp.options import Record, check_options, declare, option, plain
-from bodycomp.training.schedules import SCHEDULES
+from bodycomp.options import Record, check_options, declare, option, plain, words_of
+from bodycomp.training.steps.schedules import SCHEDULES
 
 PRECISIONS: Final = ("auto", "32", "bf16", "16")
 LOGGERS: Final = ("mlflow", "wandb")
@@ -303,3 +304,14 @@ def _fill_network_options(options: RunOptions) -> None:
     for name, default in own.items():
         if getattr(options, name) is None:
             object.__setattr__(options, name, default)
+
+
+def command_line(options: RunOptions) -> str:
+    """Return the shortest command that gives these options."""
+    places: dict[str, Any] = {"data_dir": options.data_dir, "output_dir": options.output_dir}
+    words = ["bodycomp", "train", options.task.replace("_", "-"), *map(str, places.values())]
+    # What the architecture fills in is as it would be with the same architecture alone.
+    usual = type(options)(**places, arch=options.arch)
+    if options.arch != type(options)(**places).arch:
+        words += ["--arch", options.arch]
+    return shlex.join([*words, *words_of(options, usual)])

@@ -20,7 +20,7 @@ from bodycomp.networks.losses import segmentation_loss
 from bodycomp.networks.model import network_config
 from bodycomp.progress import StepProgress
 from bodycomp.report.training_examples import SegmentationCase, write_segmentation_examples
-from bodycomp.training.evaluation_context import EvaluationContext
+from bodycomp.training.steps.evaluation_context import EvaluationContext
 from bodycomp.training.task import (
     NONE_DECODED,
     CheckedData,

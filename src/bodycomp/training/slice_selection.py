@@ -24,7 +24,6 @@ from bodycomp.networks.model import network_config
 from bodycomp.networks.targets import NEAR_MM, offset_to_target, target_to_offset
 from bodycomp.progress import StepProgress
 from bodycomp.report.training_examples import LevelEstimates, SliceCase, write_slice_examples
-from bodycomp.training.evaluation_context import EvaluationContext
 from bodycomp.training.slice_metrics import (
     LocatedSeries,
     calibrations_of,
@@ -35,6 +34,7 @@ from bodycomp.training.slice_metrics import (
     series_metrics,
     view_error_mm,
 )
+from bodycomp.training.steps.evaluation_context import EvaluationContext
 from bodycomp.training.task import (
     NONE_DECODED,
     CheckedData,

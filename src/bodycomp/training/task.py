@@ -18,8 +18,8 @@ from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.networks.checkpoint import Model, ModelCard, load_model
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.progress import StepProgress
-from bodycomp.training.evaluation_context import EvaluationContext
 from bodycomp.training.options import RunOptions
+from bodycomp.training.steps.evaluation_context import EvaluationContext
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from statistics import median
 from typing import Final
 
 from bodycomp.errors import TrainingError
-from bodycomp.training.checkpoints import RESUME_HINT, Kept, find_checkpoints
 from bodycomp.training.run_folder import RunFolder
-from bodycomp.training.state import TrainingState
+from bodycomp.training.steps.checkpoints import RESUME_HINT, Kept, find_checkpoints
+from bodycomp.training.steps.state import TrainingState
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import torch
 from bodycomp.errors import OutputError, TrainingError
 from bodycomp.storage import atomic_file, duplicate, remove_leftovers
 from bodycomp.training.run_folder import RunFolder
-from bodycomp.training.state import STATE_KEY
+from bodycomp.training.steps.state import STATE_KEY
 
 log = logging.getLogger(__name__)
 

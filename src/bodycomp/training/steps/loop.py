@@ -15,23 +15,22 @@ from typing import Any, Final
 
 from bodycomp.networks.checkpoint import save_model
 from bodycomp.storage import duplicate
-from bodycomp.training.checkpoints import write_checkpoint
 from bodycomp.training.describing import confidence_of_validation, metric_table
-from bodycomp.training.divergence import (
+from bodycomp.training.loggers import MetricLogger
+from bodycomp.training.progress import EpochDisplay, RunProgress
+from bodycomp.training.run_folder import RunFolder, write_metrics
+from bodycomp.training.steps.checkpoints import write_checkpoint
+from bodycomp.training.steps.divergence import (
     DivergedError,
     not_finite,
     step_back,
     stop_at_once,
     warn_of_missed,
 )
-from bodycomp.training.evaluation_context import EvaluationContext, EvaluationStopped
-from bodycomp.training.loggers import MetricLogger
-from bodycomp.training.progress import EpochDisplay
-from bodycomp.training.run_folder import RunFolder, write_metrics
-from bodycomp.training.run_progress import RunProgress
-from bodycomp.training.state import Stopwatch
+from bodycomp.training.steps.evaluation_context import EvaluationContext, EvaluationStopped
+from bodycomp.training.steps.state import Stopwatch
+from bodycomp.training.steps.training import Training
 from bodycomp.training.task import Evaluation
-from bodycomp.training.training import Training
 
 log = logging.getLogger(__name__)
 

@@ -28,19 +28,17 @@ from pydicom.uid import generate_uid
 
 from bodycomp import __version__
 from bodycomp.anatomy import LEVEL_CONCEPTS, Tissue
-from bodycomp.dicom.measured import (
+from bodycomp.dicom.derived.measured import (
     MANUFACTURER,
     MODEL_NAME,
     SERIAL_NUMBER,
-    SERIES_NUMBERS,
-    SOFTWARE_VERSIONS,
     MeasuredSeries,
     Segment,
     code,
     corrected_in_words,
+    equipment,
 )
-from bodycomp.dicom.quiet import quiet_pydicom
-from bodycomp.dicom.sr_measurements import (
+from bodycomp.dicom.derived.sr_measurements import (
     OWN_SCHEME,
     flag_comments,
     flag_items,
@@ -48,12 +46,14 @@ from bodycomp.dicom.sr_measurements import (
     quantity_items,
     tissue_items,
 )
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
 from bodycomp.results import LevelResult
 
 Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
 
 
+@quiet_pydicom()
 def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensive3DSR:
     """Return what was measured at every level that was found, coded, with its UCUM units.
 
@@ -74,36 +74,27 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
     if not levels:
         raise SeriesError("no level was measured, so there is nothing to report")
     sources = measured.sources
-    with quiet_pydicom():
-        groups = [
-            _group(measured, level, tissue, seg)
-            for level in levels
-            for tissue in measured.result.tissues
-            if tissue.key in level.measurements
-        ]
-        groups += [
-            _level_group(measured, level) for level in levels if level.quantities or level.flags
-        ]
-        report = MeasurementReport(
-            observation_context=ObservationContext(observer_device_context=_observer()),
-            procedure_reported=codes.SCT.ComputedTomography,
-            imaging_measurements=groups,
-            title=codes.DCM.ImagingMeasurementReport,
-        )
-        document = Comprehensive3DSR(
-            evidence=[*([seg] if seg is not None else []), *sources],
-            content=report[0],
-            series_instance_uid=UID(),
-            series_number=SERIES_NUMBERS["sr"],
-            sop_instance_uid=UID(),
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            is_complete=True,
-            manufacturer_model_name=MODEL_NAME,
-            software_versions=SOFTWARE_VERSIONS,
-            device_serial_number=SERIAL_NUMBER,
-            series_description="Body composition measurements",
-        )
+    groups = [
+        _group(measured, level, tissue, seg)
+        for level in levels
+        for tissue in measured.result.tissues
+        if tissue.key in level.measurements
+    ]
+    groups += [_level_group(measured, level) for level in levels if level.quantities or level.flags]
+    report = MeasurementReport(
+        observation_context=ObservationContext(observer_device_context=_observer()),
+        procedure_reported=codes.SCT.ComputedTomography,
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    document = Comprehensive3DSR(
+        evidence=[*([seg] if seg is not None else []), *sources],
+        content=report[0],
+        series_instance_uid=UID(),
+        instance_number=1,
+        is_complete=True,
+        **equipment("sr"),
+    )
     document.CodingSchemeIdentificationSequence = [
         *getattr(document, "CodingSchemeIdentificationSequence", []),
         own_scheme(),

@@ -19,17 +19,17 @@ from bodycomp.errors import RunInterruptedError
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.synchronized_norm import SynchronizedNorm
 from bodycomp.signals import SignalWatch
-from bodycomp.training.averaging import WeightAverage
-from bodycomp.training.batch_loader import AheadOnDevice, make_loader
-from bodycomp.training.batch_size import Trials
-from bodycomp.training.devices import Devices, autocast, prepare_process
-from bodycomp.training.divergence import rate_factor
-from bodycomp.training.monitor import StepMonitor
+from bodycomp.training.machine.devices import Devices, autocast, prepare_process
+from bodycomp.training.machine.ranks import Ranks
 from bodycomp.training.options import RunOptions
-from bodycomp.training.ranks import Ranks
-from bodycomp.training.sampling import BatchPlan, step_seed
-from bodycomp.training.schedules import Position, learning_rate_factor
-from bodycomp.training.state import STATE_KEY, TrainingState
+from bodycomp.training.steps.averaging import WeightAverage
+from bodycomp.training.steps.batch_loader import AheadOnDevice, make_loader
+from bodycomp.training.steps.divergence import rate_factor
+from bodycomp.training.steps.monitor import StepMonitor
+from bodycomp.training.steps.sampling import BatchPlan, step_seed
+from bodycomp.training.steps.schedules import Position, learning_rate_factor
+from bodycomp.training.steps.state import STATE_KEY, TrainingState
+from bodycomp.training.steps.trials import Trials
 from bodycomp.training.task import Splits, Task
 
 WEIGHT_DECAY: Final = 1e-4

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bodycomp.data.datasets import SampleSet, network_input
-from bodycomp.training.batch_loader import make_loader
-from bodycomp.training.devices import Precision, autocast
-from bodycomp.training.ranks import Ranks
+from bodycomp.training.machine.devices import Precision, autocast
+from bodycomp.training.machine.ranks import Ranks
+from bodycomp.training.steps.batch_loader import make_loader
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bodycomp.training.divergence import DivergedError, not_finite, watch_loss
-from bodycomp.training.ranks import Ranks
-from bodycomp.training.state import TrainingState
+from bodycomp.training.machine.ranks import Ranks
+from bodycomp.training.steps.divergence import DivergedError, not_finite, watch_loss
+from bodycomp.training.steps.state import TrainingState
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ class PseudonymIdentity:
                 setattr(header, name, self.key.uid(str(found.get(name))))
 
 
+@quiet_pydicom()
 def source_header(item: SliceFile, identity: Identity) -> Dataset:
     """Return what written objects repeat of one source slice: whose it is, and its UIDs.
 
@@ -107,24 +108,21 @@ def source_header(item: SliceFile, identity: Identity) -> Dataset:
         SeriesError: The file is gone, or lacks the UIDs by which objects refer to it.
     """
     try:
-        with quiet_pydicom():
-            found = open_dicom(item.path, pixels=True)
+        found = open_dicom(item.path, pixels=True)
     except Exception as error:  # damaged; pydicom raises many types
         raise SeriesError("a source slice can no longer be read") from error
     if found is None:
         raise SeriesError("a source slice can no longer be read")
-    with quiet_pydicom():
-        for name, value in item.filled:  # others of its series say it
-            setattr(found, name, value)
+    for name, value in item.filled:  # others of its series say it
+        setattr(found, name, value)
     missing = [name for name in (*_UIDS[:3], "SOPClassUID") if not found.get(name)]
     if missing:
         raise SeriesError(f"expected source slices with {', '.join(missing)}, found none")
     header = Dataset()
     header.SpecificCharacterSet = "ISO_IR 192"
-    with quiet_pydicom():
-        if not found.get("FrameOfReferenceUID"):  # slices of one series share a frame
-            found.FrameOfReferenceUID = PseudonymKey(b"frame").uid(str(found.SeriesInstanceUID))
-        identity.apply(header, found)
+    if not found.get("FrameOfReferenceUID"):  # slices of one series share a frame
+        found.FrameOfReferenceUID = PseudonymKey(b"frame").uid(str(found.SeriesInstanceUID))
+    identity.apply(header, found)
     header.SOPClassUID = UID(found.SOPClassUID)
     header.Modality = "CT"
     header.PositionReferenceIndicator = ""

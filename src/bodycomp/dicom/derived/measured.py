@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from highdicom import PixelMeasuresSequence, PlaneOrientationSequence, PlanePositionSequence
+from highdicom import UID, PixelMeasuresSequence, PlaneOrientationSequence, PlanePositionSequence
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
@@ -18,7 +18,7 @@ from pydicom.uid import generate_uid
 
 from bodycomp import __version__
 from bodycomp.anatomy import CodedConcept, Tissue
-from bodycomp.dicom.identity import Identity, source_header
+from bodycomp.dicom.derived.identity import Identity, source_header
 from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
@@ -29,9 +29,13 @@ from bodycomp.storage import atomic_file
 MANUFACTURER: Final = "bodycomp"
 MODEL_NAME: Final = "bodycomp"
 SERIAL_NUMBER: Final = "0"
-SOFTWARE_VERSIONS: Final = f"bodycomp {__version__}"
-SERIES_NUMBERS: Final = {"seg": 9301, "labelmap": 9302, "sr": 9303, "overlay": 9304}
-"""Series numbers far from those that scanners give."""
+SERIES: Final = {
+    "seg": (9301, "Body composition"),
+    "labelmap": (9302, "Body composition, label map"),
+    "sr": (9303, "Body composition measurements"),
+    "overlay": (9304, "Body composition overlay"),
+}
+"""Kind of object -> number, far from those that scanners give, and description of its series."""
 
 _NOWHERE_MM: Final = 1e6
 
@@ -194,6 +198,20 @@ class MeasuredSeries:
         if stated or self.volume.slice_spacing_mm is None:
             return stated
         return self.volume.slice_spacing_mm * self.volume.depth_per_z
+
+
+def equipment(kind: str) -> dict[str, Any]:
+    """Return what every object says of itself, its series and the software, for highdicom."""
+    number, description = SERIES[kind]
+    return {
+        "series_number": number,
+        "series_description": description,
+        "sop_instance_uid": UID(),
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": MODEL_NAME,
+        "software_versions": f"bodycomp {__version__}",
+        "device_serial_number": SERIAL_NUMBER,
+    }
 
 
 def code(concept: CodedConcept) -> Code:

@@ -16,8 +16,8 @@ from bodycomp.errors import UsageError
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.processor import cpu_has_bfloat16
 from bodycomp.networks.synchronized_norm import synchronize_norms
+from bodycomp.training.machine.ranks import Ranks
 from bodycomp.training.options import RunOptions
-from bodycomp.training.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +120,11 @@ def choose_devices(options: RunOptions, ranks: Ranks | None = None) -> Devices:
             hint="--gpus 0 trains on the CPU.",
         )
     on_gpu = options.gpus > 0 and present > 0
+    if options.compile == "on" and not on_gpu:
+        raise UsageError(
+            "--compile on is for GPUs: on a CPU it takes minutes to start and gains nothing",
+            hint="Leave it out; auto compiles where it pays.",
+        )
     if ranks is not None and ranks.world > 1:
         return _shared_out(options, ranks, on_gpu=on_gpu)
     if on_gpu and options.processes > 1:

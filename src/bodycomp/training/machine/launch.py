@@ -18,8 +18,8 @@ from typing import Final
 import torch
 
 from bodycomp.errors import RunInterruptedError, TrainingError
-from bodycomp.training.checkpoints import RESUME_HINT
-from bodycomp.training.ranks import Ranks, leave_group, outer_ranks
+from bodycomp.training.machine.ranks import Ranks, leave_group, outer_ranks
+from bodycomp.training.steps.checkpoints import RESUME_HINT
 
 HELPER_MODULE: Final = "bodycomp.training.helper"
 

@@ -25,16 +25,13 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from bodycomp import __version__
-from bodycomp.dicom.measured import (
-    MANUFACTURER,
-    MODEL_NAME,
-    SERIAL_NUMBER,
-    SERIES_NUMBERS,
-    SOFTWARE_VERSIONS,
+from bodycomp.dicom.derived.measured import (
+    SERIES,
     MeasuredSeries,
     Segment,
     code,
     corrected_in_words,
+    equipment,
 )
 from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
@@ -44,9 +41,9 @@ _TYPES: Final[Mapping[SegKind, SegmentationTypeValues]] = {
     "seg": SegmentationTypeValues.BINARY,
     "labelmap": SegmentationTypeValues.LABELMAP,
 }
-_DESCRIPTIONS: Final = {"seg": "Body composition", "labelmap": "Body composition, label map"}
 
 
+@quiet_pydicom()
 def segmentation_of(measured: MeasuredSeries, kind: SegKind) -> Segmentation:
     """Return the segments of all measured slices, with references to their source instances.
 
@@ -61,28 +58,21 @@ def segmentation_of(measured: MeasuredSeries, kind: SegKind) -> Segmentation:
         raise SeriesError("no tissue was found, so there is nothing to segment")
     volume = measured.volume
     positions = [measured.slices[index].position_mm for index in measured.slice_indices]
-    with quiet_pydicom():
-        return Segmentation(
-            source_images=measured.sources,
-            pixel_array=_pixels(measured, kind),
-            segmentation_type=_TYPES[kind],
-            segment_descriptions=[_description(measured, item) for item in measured.segments],
-            series_instance_uid=UID(),
-            series_number=SERIES_NUMBERS[kind],
-            sop_instance_uid=UID(),
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name=MODEL_NAME,
-            software_versions=SOFTWARE_VERSIONS,
-            device_serial_number=SERIAL_NUMBER,
-            content_description=_DESCRIPTIONS[kind],
-            content_label="BODYCOMP",
-            transfer_syntax_uid=ExplicitVRLittleEndian,
-            pixel_measures=PixelMeasuresSequence(volume.pixel_spacing_mm, measured.thickness_mm),
-            plane_orientation=PlaneOrientationSequence("PATIENT", volume.orientation),
-            plane_positions=[PlanePositionSequence("PATIENT", place) for place in positions],
-            series_description=_DESCRIPTIONS[kind],
-        )
+    return Segmentation(
+        source_images=measured.sources,
+        pixel_array=_pixels(measured, kind),
+        segmentation_type=_TYPES[kind],
+        segment_descriptions=[_description(measured, item) for item in measured.segments],
+        series_instance_uid=UID(),
+        instance_number=1,
+        content_description=SERIES[kind][1],
+        content_label="BODYCOMP",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        pixel_measures=PixelMeasuresSequence(volume.pixel_spacing_mm, measured.thickness_mm),
+        plane_orientation=PlaneOrientationSequence("PATIENT", volume.orientation),
+        plane_positions=[PlanePositionSequence("PATIENT", place) for place in positions],
+        **equipment(kind),
+    )
 
 
 def _pixels(measured: MeasuredSeries, kind: SegKind) -> NDArray[np.uint8]:

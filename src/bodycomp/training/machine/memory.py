@@ -65,6 +65,22 @@ def reset_peak() -> None:
         return
 
 
+def begin_peak(device: torch.device) -> None:
+    """Begin the peak of memory anew: PyTorch's on a GPU, else this process's."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        reset_peak()
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Return the largest memory since ``begin_peak``."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return peak_resident_bytes()
+
+
 def available_bytes() -> int:
     """Return the memory that this process could still take, by the machine and by its limits.
 

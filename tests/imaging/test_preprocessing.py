@@ -12,6 +12,7 @@ from bodycomp.imaging.preprocessing import (
     Preprocessing,
 )
 from bodycomp.imaging.window import SOFT_TISSUE, Window
+from bodycomp.json_file import to_plain
 
 HU = np.random.default_rng(2).integers(-1024, 1500, (300, 340)).astype(np.int16)
 
@@ -43,7 +44,7 @@ def test_slice_selection_input_equals_that_of_the_training_png() -> None:
 
 def test_model_card_brings_it_back() -> None:
     original = Preprocessing(size=(64, 96), window=Window(50, 350), quantised=True, input_max=255)
-    assert Preprocessing.from_dict(json.loads(json.dumps(original.to_dict()))) == original
+    assert Preprocessing.from_dict(json.loads(json.dumps(to_plain(original)))) == original
 
 
 @pytest.mark.parametrize("broken", [{}, {"size": [1]}, {"size": [1, 2], "window": 3}])

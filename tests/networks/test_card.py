@@ -12,6 +12,7 @@ from bodycomp.imaging.preprocessing import (
     SEGMENTATION_PREPROCESSING,
     SLICE_SELECTION_PREPROCESSING,
 )
+from bodycomp.json_file import to_plain
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_description import (
     KIND_WORDS,
@@ -188,7 +189,7 @@ def test_words_that_are_none_are_refused(values, said):
 
 
 def test_all_words_are_known_by_their_names():
-    assert set(WORD_KEYS) == set(ModelWords().to_dict())
+    assert set(WORD_KEYS) == set(to_plain(ModelWords()))
 
 
 def test_newer_numbers_take_the_place_of_older_ones_of_the_same_key():

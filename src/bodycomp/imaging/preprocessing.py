@@ -12,7 +12,7 @@ run time is what makes both arrays equal bit for bit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ from bodycomp.errors import ModelError
 from bodycomp.imaging.resize import resize_gray, resize_image
 from bodycomp.imaging.square_field import AIR_HU
 from bodycomp.imaging.window import PNG_WHITE, SOFT_TISSUE, Window
+from bodycomp.json_file import from_plain
 
 SEGMENTATION_SIZE: Final = (512, 512)
 SLICE_SELECTION_SIZE: Final = (256, 256)
@@ -60,28 +61,18 @@ class Preprocessing:
         """Turn 8-bit images that have the network's size into network input, any leading axes."""
         return gray.astype(np.float32) * np.float32(self.input_max / PNG_WHITE)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready description for the model card."""
-        return asdict(self) | {"size": list(self.size)}
-
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_dict``.
+        """Rebuild from ``to_plain``.
 
         Raises:
             ModelError: A key is missing or a value has the wrong type.
         """
         try:
-            rows, columns = (int(n) for n in description["size"])
-            window = description["window"]
-            return cls(
-                size=(rows, columns),
-                window=Window(float(window["level_hu"]), float(window["width_hu"])),
-                quantised=bool(description["quantised"]),
-                input_max=float(description["input_max"]),
-            )
+            found: Self = from_plain(cls, description, complete=True)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"model card: preprocessing cannot be read ({error!r})") from error
+        return found
 
 
 SEGMENTATION_PREPROCESSING: Final = Preprocessing(size=SEGMENTATION_SIZE)

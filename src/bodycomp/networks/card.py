@@ -9,6 +9,7 @@ from typing import Any, Final, Self, get_args
 from bodycomp.anatomy import Tissue, tissue_by_key
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
+from bodycomp.json_file import from_plain, to_plain
 from bodycomp.level_names import check_levels
 from bodycomp.networks.card_description import ModelDescription, Task
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
@@ -107,23 +108,11 @@ class ModelCard:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready description."""
-        return {
-            "format_version": HU_RANGES_VERSION if self.hu_ranges else FORMAT_VERSION,
-            "task": self.task,
-            "architecture": self.architecture,
-            "config": {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in self.config.items()
-            },
-            "preprocessing": self.preprocessing.to_dict(),
-            "tissues": [tissue.key for tissue in self.tissues],
-            "levels": list(self.levels),
-            "target_scale_mm": self.target_scale_mm,
-            "training": dict(self.training),
-            "confidence": None if self.confidence is None else self.confidence.to_dict(),
-            "description": self.description.to_dict(),
-            **({"hu_ranges": True} if self.hu_ranges else {}),
-        }
+        version = HU_RANGES_VERSION if self.hu_ranges else FORMAT_VERSION
+        plain: dict[str, Any] = to_plain(self) | {"tissues": [t.key for t in self.tissues]}
+        if not self.hu_ranges:  # older versions read it then
+            del plain["hu_ranges"]
+        return {"format_version": version} | plain
 
     def essence(self) -> dict[str, Any]:
         """Return the part of ``to_dict`` that results depend on."""
@@ -151,26 +140,21 @@ class ModelCard:
                 hint="The model was written by another version of bodycomp: use that version.",
             )
         try:
-            scale_mm, confidence = (
-                description.get(key) for key in ("target_scale_mm", "confidence")
-            )
-            return cls(
-                task=description["task"],
-                architecture=str(description["architecture"]),
-                config={
-                    key: tuple(value) if isinstance(value, list) else value
-                    for key, value in description["config"].items()
+            config = description["config"].items()
+            found: Self = from_plain(
+                cls,
+                {
+                    **description,
+                    "config": {key: _unlisted(value) for key, value in config},
+                    "preprocessing": Preprocessing.from_dict(description["preprocessing"]),
+                    "tissues": tuple(map(tissue_by_key, description.get("tissues", ()))),
+                    "description": ModelDescription.from_dict(description.get("description") or {}),
                 },
-                preprocessing=Preprocessing.from_dict(description["preprocessing"]),
-                tissues=tuple(tissue_by_key(key) for key in description.get("tissues", ())),
-                levels=tuple(description.get("levels", ())),
-                target_scale_mm=None if scale_mm is None else float(scale_mm),
-                training=dict(description.get("training", {})),
-                confidence=None
-                if confidence is None
-                else ConfidenceCalibration.from_dict(confidence),
-                description=ModelDescription.from_dict(description.get("description") or {}),
-                hu_ranges=hu_ranges,
             )
         except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
             raise ModelError(f"model card: a value cannot be read ({error})") from error
+        return found
+
+
+def _unlisted(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, Self
 
 from bodycomp.errors import UsageError
+from bodycomp.json_file import from_plain
 
 Task = Literal["segmentation", "slice_selection"]
 
@@ -41,16 +42,9 @@ class ModelWords:
     contact: str = ""
     citation: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready description."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in asdict(self).items()
-        }
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_dict``, or take what a person wrote; unknown keys are refused.
+        """Rebuild from JSON, or take what a person wrote; unknown keys are refused.
 
         Raises:
             UsageError: A key is unknown, or a value is neither text nor a list of texts.
@@ -122,17 +116,6 @@ class Metric:
     patients: int | None = None
     reason: str = ""
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from ``asdict``; raises KeyError, TypeError or ValueError for what is none."""
-
-        def read(kind: type[float | int], *keys: str) -> dict[str, Any]:
-            return {key: None if values.get(key) is None else kind(values[key]) for key in keys}
-
-        numbers = read(float, "value", "low", "high") | read(int, "cases", "patients")
-        texts: dict[str, Any] = {key: str(values.get(key) or "") for key in ("unit", "reason")}
-        return cls(name=str(values["name"]), **numbers, **texts)
-
 
 @dataclass(frozen=True, slots=True)
 class MetricTable:
@@ -156,24 +139,6 @@ class MetricTable:
     data_digest: str = ""
     made_at: str = ""
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready description."""
-        return asdict(self) | {
-            "metrics": [asdict(metric) for metric in self.metrics],
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_dict``; raises as ``Metric.from_dict``."""
-        return cls(
-            key=str(values["key"]),
-            title=str(values["title"]),
-            metrics=tuple(map(Metric.from_dict, values["metrics"])),
-            notes=tuple(map(str, values.get("notes", ()))),
-            **{key: str(values.get(key, "")) for key in ("source", "data_digest", "made_at")},
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,17 +167,6 @@ class TrainingData:
 
     digest: str = ""
     splits: Mapping[str, SplitSize] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready description."""
-        splits = {name: asdict(size) for name, size in self.splits.items()}
-        return {"digest": self.digest, "splits": splits}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_dict``; raises KeyError or TypeError for what is none."""
-        splits = {str(name): SplitSize(**size) for name, size in values["splits"].items()}
-        return cls(str(values.get("digest", "")), splits)
 
 
 @dataclass(frozen=True)
@@ -243,32 +197,17 @@ class ModelDescription:
             kept[table.key] = table
         return replace(self, metrics=tuple(kept.values()))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready description."""
-        return {
-            "words": self.words.to_dict(),
-            "data": None if self.data is None else self.data.to_dict(),
-            "metrics": [table.to_dict() for table in self.metrics],
-            "software": dict(self.software),
-        }
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_dict``.
+        """Rebuild from JSON.
 
         Raises:
             UsageError: Words that are none.
             KeyError, TypeError, ValueError, AttributeError: Something else is wrong.
         """
-        data = values.get("data")
-        return cls(
-            words=ModelWords.from_dict(values.get("words", {})),
-            data=None if data is None else TrainingData.from_dict(data),
-            metrics=tuple(MetricTable.from_dict(table) for table in values.get("metrics", ())),
-            software={str(name): str(version) for name, version in values["software"].items()}
-            if "software" in values
-            else {},
-        )
+        words = ModelWords.from_dict(values.get("words", {}))
+        found: Self = from_plain(cls, {**values, "words": words})
+        return found
 
 
 _USERS: Final = "Researchers who can read CT images, and look at the results before they use them."

@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from bodycomp.errors import InputNotFoundError, UsageError
+from bodycomp.json_file import from_plain
 from bodycomp.networks.card_description import WORD_KEYS, Metric, MetricTable, ModelWords, Task
 
 SCHEMA: Final = "bodycomp.evaluation"
@@ -229,7 +230,8 @@ def numbers_of(content: object, names: tuple[str, ...]) -> Iterator[Metric]:
     if not isinstance(content, dict):
         return
     if "value" in content and "unit" in content:
-        yield Metric.from_dict(content | {"name": " / ".join(names), "cases": content.get("n")})
+        named = content | {"name": " / ".join(names), "cases": content.get("n")}
+        yield from_plain(Metric, named)
         return
     for key, part in content.items():
         yield from numbers_of(part, names if key in CONTAINERS else (*names, str(key)))

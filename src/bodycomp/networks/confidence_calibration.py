@@ -7,8 +7,7 @@ often a model is right although all signs are good is a property of the model, k
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -62,27 +61,3 @@ class ConfidenceCalibration:
 
     source: str = ""
     levels: Mapping[str, LevelCalibration] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready description."""
-        levels = {level: asdict(calibration) for level, calibration in self.levels.items()}
-        return {"source": self.source, "levels": levels}
-
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_dict``.
-
-        Raises:
-            ModelError: A value is out of range.
-            KeyError, TypeError, ValueError: Something is missing or has the wrong type.
-        """
-        levels = {
-            str(level): LevelCalibration(
-                float(values["intercept"]),
-                float(values["slope"]),
-                int(values["series"]),
-                int(values["right"]),
-            )
-            for level, values in description["levels"].items()
-        }
-        return cls(str(description.get("source", "")), levels)

@@ -16,7 +16,8 @@ from torch import Tensor
 from bodycomp.errors import RunInterruptedError
 from bodycomp.json_file import write_json
 from bodycomp.networks.checkpoint import load_model
-from bodycomp.networks.model_folder import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER, write_card
+from bodycomp.networks.model_folder import write_card
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.report.learning_curves import write_learning_curves
 from bodycomp.training.describing import metric_table
 from bodycomp.training.machine.memory import peak_resident_bytes

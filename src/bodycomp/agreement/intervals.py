@@ -48,9 +48,7 @@ class Interval:
     """A statistic with its confidence interval.
 
     Attributes:
-        value: Of the cases as they are.
         low, high: Ends of the interval; None where it is undefined.
-        count: Cases.
         groups: Patients.
         reason: Why there is no interval; empty if there is one.
     """
@@ -107,9 +105,6 @@ def wilson_interval(hits: int, cases: int) -> Interval:
     """Return the share of hits with its 95 % interval after Wilson (JASA 22, 1927).
 
     It holds for few cases and for shares of 0 and 1; cases count as independent.
-
-    Raises:
-        UsageError: Not 0 <= hits <= cases.
 
     >>> wilson_interval(9, 10).value.value
     0.9

@@ -252,11 +252,6 @@ def _surface_distances_mm(
     Distances are Euclidean, between centres of pixels. Trees of the few surface pixels take a
     third of the time of distance transforms of the box around both.
 
-    Args:
-        mask: (row, column) region that was found, with at least one pixel.
-        truth: True region, likewise.
-        pixel_spacing_mm: Distance between rows and between columns.
-
     Returns:
         From mask to truth and from truth to mask, one distance for each surface pixel, in no
         particular order.

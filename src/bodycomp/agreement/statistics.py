@@ -45,10 +45,7 @@ class Statistic:
     """A number that summarizes cases.
 
     Attributes:
-        formula: Its values under many weightings.
-        columns: How many columns the values need.
         undefined: Why it has no value where the formula gives NaN.
-        min_patients: How many an interval needs.
     """
 
     formula: Formula
@@ -81,11 +78,7 @@ def as_table(values: NDArray[Any]) -> Floats:
 
 
 def quantile(level: float) -> Statistic:
-    """Return a quantile of one column, interpolated linearly as NumPy does.
-
-    Raises:
-        UsageError: The level is not between 0 and 1.
-    """
+    """Return a quantile of one column, interpolated linearly as NumPy does."""
     if not 0 < level < 1:
         raise UsageError(f"expected the level of a quantile between 0 and 1, found {level}")
 

@@ -32,7 +32,6 @@ class FilledRegion:
     Attributes:
         mask: (row, column).
         repeated: Contours that are stored once more, alone or within one, and were left out.
-        united: Contours that overlap another one in part and were united with it.
     """
 
     mask: NDArray[np.bool_] = field(repr=False)
@@ -42,10 +41,6 @@ class FilledRegion:
 
 def fill_region(contours: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> FilledRegion:
     """Return the pixels of a region whose inner contours are holes (CLOSED_PLANAR).
-
-    Args:
-        contours: As for ``fill_contours``.
-        shape: Rows and columns; what lies beyond is cut off.
 
     Raises:
         SeriesError: Of some contours that overlap in part one lies within another, so that it may
@@ -135,7 +130,6 @@ class _Area:
     """One contour and the pixels that it encloses.
 
     Attributes:
-        contour: (point, 2) row and column.
         first, stop: Row and column of the window that holds the pixels.
         mask: (row, column) of the window.
     """
@@ -201,11 +195,7 @@ def _meeting(areas: Sequence[_Area]) -> Iterator[tuple[int, int]]:
 
 
 def _united(areas: Sequence[_Area], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels of one contour, or of some that overlap in part.
-
-    Raises:
-        SeriesError: One of them lies within another.
-    """
+    """Return the pixels of one contour, or of some that overlap in part."""
     if any(a.meets(b) and not a.overlaps_in_part(b) for a, b in combinations(areas, 2)):
         raise SeriesError(
             "expected contours that overlap in part to be strokes of one area, found that one of "

@@ -79,12 +79,7 @@ def _place(frames: list[SegFrame], scan: Scan, where: str) -> NDArray[np.uint16]
 
 
 def _fill(region: Region, scan: Scan, where: str) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Return the (slice, row, column) mask of a region, and what was left out or united.
-
-    Raises:
-        SeriesError: A contour lies on no slice, is not parallel to them, or names another one;
-            contours of a slice that ``fill_region`` refuses.
-    """
+    """Return the (slice, row, column) mask of a region, and what was left out or united."""
     by_slice = _by_slice(region, scan, where)
     shape = scan.volume.slice_shape
     mask = np.zeros(scan.volume.hu.shape, np.bool_)
@@ -113,11 +108,7 @@ def _fill(region: Region, scan: Scan, where: str) -> tuple[NDArray[np.bool_], tu
 
 
 def _by_slice(region: Region, scan: Scan, where: str) -> dict[int, list[NDArray[np.float64]]]:
-    """Return slice -> (point, 2) rows and columns of its contours, in pixels.
-
-    Raises:
-        SeriesError: A contour lies on no slice, is not parallel to them, or names another one.
-    """
+    """Return slice -> (point, 2) rows and columns of its contours, in pixels."""
     by_slice: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
     heights = slice_heights_mm(scan.volume)
     spacing = float(np.median(np.diff(heights))) if len(heights) > 1 else 1.0

@@ -36,8 +36,6 @@ class GridAlignment:
         flips: Whether slice, row and column run the other way.
         slices: (plane,) slice of the scan for every plane of the turned array, -1 for none.
         first_row, first_column: Pixel of the scan at which the turned array begins.
-        shape: Of the scan.
-        where: The annotation, for messages.
     """
 
     order: tuple[int, int, int]
@@ -49,11 +47,7 @@ class GridAlignment:
     where: str
 
     def add(self, values: NDArray[Label], target: NDArray[Label]) -> None:
-        """Put non-zero ``values`` into ``target``, an array of the scan's shape.
-
-        Raises:
-            SeriesError: Labelled voxels lie outside the scan.
-        """
+        """Put non-zero ``values`` into ``target``, an array of the scan's shape."""
         turned = values.transpose(self.order)
         turned = turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
         rows, row_part = _overlap(self.first_row, turned.shape[1], self.shape[1])
@@ -84,9 +78,6 @@ def place_label_map(labels: LabelMap, volume: Volume, where: str, *, cropped: bo
         volume: The scan.
         where: The map, for messages.
         cropped: Whether it may cover another extent of the scan's grid than the scan itself.
-
-    Raises:
-        SeriesError: As for ``align_grid``, or labelled voxels outside the scan.
     """
     place = align_grid(labels.grid, volume, where, cropped=cropped)
     target = np.zeros(volume.hu.shape, labels.values.dtype)

@@ -85,10 +85,6 @@ class LabelMapping:
     def check(self, structures: Sequence[Structure], where: str) -> None:
         """Check that every label has one meaning.
 
-        Args:
-            structures: The labels that occur in the annotation, without the background.
-            where: The annotation, for messages.
-
         Raises:
             SeriesError: A label that the mapping does not name (all of them are listed), two that
                 it cannot keep apart, or a name that is another label's number.
@@ -132,11 +128,7 @@ class LabelMapping:
         return self.labels.get(number) if is_own else None
 
     def _check_number(self, structure: Structure, where: str) -> None:
-        """Refuse a name that the mapping's numbers give another meaning than the number beside it.
-
-        Raises:
-            SeriesError: It is one.
-        """
+        """Refuse a name that the mapping's numbers give another meaning than the number beside it."""
         number = _number(structure.name)
         if structure.value is None or number is None or number not in self.labels:
             return
@@ -152,9 +144,6 @@ class LabelMapping:
 
         A mask in a file of its own may hold 0 and 255, and a map of one tissue 255 where nobody
         looked; in a file with no other label the two cannot be distinguished.
-
-        Raises:
-            SeriesError: It is one.
         """
         by_number = self.labels.get(str(structure.value))
         if by_number == NOT_ANNOTATED_LABEL and self.find(structure) != by_number:
@@ -166,11 +155,7 @@ class LabelMapping:
             )
 
     def _check_apart(self, one: Structure, other: Structure, where: str) -> None:
-        """Refuse two labels of one number that no name keeps apart, or that one name takes for one.
-
-        Raises:
-            SeriesError: The two are such labels.
-        """
+        """Refuse two labels of one number that no name keeps apart, or that one name takes for one."""
         named = [self.by_name(each) is not None for each in (one, other)]
         same_number = one.value is not None and one.value == other.value and not all(named)
         same_name = one.name != other.name and _form(one.name) != _form(other.name)
@@ -213,7 +198,6 @@ class Layer:
         labels: (slice, row, column) on the scan's grid, 0 for the background.
         structures: What every other value that occurs stands for. The values are the layer's own:
             numbers of a file may be negative, zero, or shared by several structures.
-        notes: How they were read; nothing identifying.
     """
 
     labels: LabelValues = field(repr=False)

@@ -109,11 +109,6 @@ _READERS: Final[dict[Kind, Callable[[Path, Scan, Wanted], Iterator[Layer]]]] = {
 def read_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator[Layer]:
     """Yield the layers of an annotation, each on the scan's grid and none without a label.
 
-    Args:
-        path: File or folder in any format that ``kinds`` knows for masks.
-        scan: What was annotated.
-        wanted: Structures of formats with names that it declines are not read.
-
     Raises:
         InputNotFoundError: Nothing is there.
         SeriesError: No annotation in a known format, damaged, or not on the scan's grid.

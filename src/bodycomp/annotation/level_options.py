@@ -12,11 +12,7 @@ from bodycomp.options import check_options, declare, option
 
 
 def vertebra_labels(terms: Sequence[str]) -> dict[str, int]:
-    """Read terms such as ``L3=22``.
-
-    Raises:
-        UsageError: A term of another form, or an unknown level.
-    """
+    """Read terms such as ``L3=22``."""
     labels: dict[str, int] = {}
     for term in terms:
         level, equals, number = (part.strip() for part in term.partition("="))

@@ -66,11 +66,7 @@ def read_level_table(
 
 
 def cases_of_table(path: Path) -> frozenset[str] | None:
-    """Return whose rows a table of levels holds, empty if it names nobody; None for other tables.
-
-    Raises:
-        InputNotFoundError: The file is not there.
-    """
+    """Return whose rows a table of levels holds, empty if it names nobody; None for other tables."""
     try:
         rows = _read(path)
     except SeriesError:
@@ -152,11 +148,7 @@ def _marks(row: UserRow, where: str) -> Iterator[Mark]:
 
 
 def _level(text: str, where: str) -> str:
-    """Return the level that a text names.
-
-    Raises:
-        SeriesError: It can name none.
-    """
+    """Return the level that a text names."""
     try:
         return level_named(text)
     except UsageError as error:
@@ -236,11 +228,7 @@ def _no_such_slice(at: str, value: str, slices: int, options: LevelOptions) -> S
 def _check_height(
     at: str, number: int, slice_mm: float, z_mm: float, volume: Volume, options: LevelOptions
 ) -> None:
-    """Check that a row's height is that of its slice.
-
-    Raises:
-        SeriesError: It is another one; the hint names the way of counting that explains it.
-    """
+    """Check that a row's height is that of its slice."""
     slack_mm = (volume.slice_spacing_mm or 1.0) / 2 + ROUNDING_MM
     if abs(z_mm - slice_mm) <= slack_mm:
         return

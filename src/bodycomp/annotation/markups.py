@@ -52,11 +52,7 @@ def read_markups(path: Path, scan: Scan) -> dict[str, float]:
 
 
 def _level(label: str, where: str) -> str:
-    """Return the level that a point is labelled with.
-
-    Raises:
-        SeriesError: The label is no level's name, or one that Slicer gave by itself.
-    """
+    """Return the level that a point is labelled with."""
     try:
         level = level_named(label)
     except UsageError as error:

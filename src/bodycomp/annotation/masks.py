@@ -27,7 +27,6 @@ class MaskVolume:
             enough, also with an ignored label, but not if all its pixels are not annotated. Of
             slices of background alone nobody knows whether anybody looked at them.
         structures: The labels that occur in the annotations, as their files state them.
-        notes: How they were read; nothing identifying.
     """
 
     labels: NDArray[np.uint8] = field(repr=False)
@@ -114,11 +113,7 @@ class _Merged:
         np.copyto(below, tissues, where=_is_tissue(tissues) | ((tissues > 0) & (below == 0)))
 
     def end_of(self, where: str, mapping: LabelMapping) -> None:
-        """Refuse labels of this annotation without one meaning, and pixels with two.
-
-        Raises:
-            SeriesError: There are some.
-        """
+        """Refuse labels of this annotation without one meaning, and pixels with two."""
         mapping.check(self.structures[self._checked :], where)
         self._checked = len(self.structures)
         if self._clashes:

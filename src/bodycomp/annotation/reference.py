@@ -13,12 +13,7 @@ __all__ = ["SeriesReference", "check_reference", "referenced_series"]
 
 
 def referenced_series(path: Path) -> SeriesReference | None:
-    """Return the series that a SEG or RTSTRUCT names, None for any other annotation.
-
-    Raises:
-        InputNotFoundError: Nothing is there.
-        SeriesError: The file is damaged.
-    """
+    """Return the series that a SEG or RTSTRUCT names, None for any other annotation."""
     if kind_of(path) not in (Kind.SEG, Kind.RTSTRUCT):
         return None
     return read_reference(dicom_file(path))

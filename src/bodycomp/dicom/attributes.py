@@ -25,7 +25,6 @@ class Stack:
     Attributes:
         hu: (image, row, column).
         positions_mm: (image, 3) LPS positions of pixel (0, 0).
-        orientation: Six direction cosines.
         pixel_spacing_mm: Distance between rows, distance between columns.
         thickness_mm: Slice thickness unless the header gives one; None when unknown.
     """

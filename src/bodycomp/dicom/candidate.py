@@ -39,10 +39,7 @@ class Refusal:
 
     Attributes:
         what: The images in words: series number and number of images, no text of the header.
-        kind: The rule that they break.
-        reason: What was expected and what was found, for people.
         study_uid, series_uid: Where they belong; identifying, so left out of ``repr``.
-        file_count: Number of images.
         series_number, description, patient_id: As the header says.
     """
 
@@ -70,17 +67,13 @@ class CandidateSeries:
         stack_direction: See ``Volume``.
         orientation: Direction cosines of the row's and the column's direction, LPS.
         pixel_spacing_mm: Distance between rows, distance between columns.
-        shape: Rows, columns.
         slice_spacing_mm: Median distance between slices along the stack; None for one slice.
         coverage_mm: Distance between the first and the last slice along the stack.
         acquisition: How it was made, from the slice nearest to the feet.
         subject: Height, weight and sex; what cannot be right is left out.
         notes: What a reader of the result should know; nothing identifying.
         penalties: What speaks against measuring it, so that it is ranked last; nothing identifying.
-        region: Words of the header that may name the part of the body.
-        folder: Name of the folder that the first slice lies in.
         marks: What keeps its images apart from others that may have the same UIDs and places.
-        study_date: ``YYYYMMDD``.
     """
 
     slices: tuple[SliceFile, ...] = field(repr=False)

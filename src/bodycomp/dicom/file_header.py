@@ -46,11 +46,9 @@ class FileHeader:
         frame_number: Place in a file of many frames, from 1 as DICOM counts; None in a file of
             one image.
         frames: Number of frames that share the file without a geometry of their own.
-        is_lossy: The header says that compression lost detail.
         units: Units of the values, as nuclear medicine states them.
         region: Words that may name the part of the body: body part, protocol, description.
         phase_marks: What tells images of one place apart in time.
-        study_date: ``YYYYMMDD``.
         folder: Name of the folder that it lies in; ``series.find_series`` gives it.
     """
 
@@ -161,9 +159,6 @@ def read_headers(path: Path) -> tuple[FileHeader, ...]:
     """Return a header for every image of a DICOM file; none for any other file.
 
     An enhanced multi-frame object has an image per frame, any other object one.
-
-    Raises:
-        Exception: As for ``open_dicom``.
     """
     dataset = open_dicom(path, pixels=False)
     if dataset is None:

@@ -20,9 +20,6 @@ def list_files(inputs: Sequence[Path]) -> list[Path]:
     """Return every file once, in an order that does not depend on that of the inputs.
 
     A DICOMDIR (PS3.10 8) stands for the files that it lists. Hidden folders are left out.
-
-    Raises:
-        InputNotFoundError: An input is not there.
     """
     files: dict[Path, Path] = {}  # resolved -> as given, so that no file counts twice
     for item in inputs:

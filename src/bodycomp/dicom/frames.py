@@ -33,11 +33,7 @@ _RENAMED: Final = {
 
 
 def frame_datasets(dataset: Dataset) -> list[Dataset] | None:
-    """Return a flat dataset for every frame, None for an object that is not enhanced CT.
-
-    Raises:
-        Exception: Damaged sequences; pydicom raises many types.
-    """
+    """Return a flat dataset for every frame, None for an object that is not enhanced CT."""
     if str(dataset.get("SOPClassUID", "")) not in ENHANCED_CT or not dataset.get(PER_FRAME):
         return None
     base = _without_groups(dataset)

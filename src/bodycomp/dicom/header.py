@@ -32,10 +32,8 @@ class PixelFormat:
     Attributes:
         intercept_hu, slope_hu: DICOM rescale, slope positive.
         bits_stored: 8 to 16; 16 bits are always allocated.
-        signed: Two's complement or unsigned.
         padding: Stored value that marks pixels outside the scanned circle. It is only declared
             here: the pixels have it where ``hu == padding * slope_hu + intercept_hu``.
-        storage: Transfer syntax.
 
     Raises:
         UsageError: A slope that is not positive or an impossible number of bits.
@@ -94,7 +92,6 @@ class SeriesHeader:
         contrast_agent: Text of Contrast/Bolus Agent; None when no contrast was given.
         slice_thickness_mm: The median slice distance when None.
         first_instance: End of the body at which instance number 1 lies.
-        file_name: Instance number -> file name.
     """
 
     seed: str

@@ -31,10 +31,6 @@ def read_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Sca
     whose pixels cannot be decoded costs one slice and a note, as does one whose pixels contradict
     its header.
 
-    Args:
-        series: What to decode.
-        min_slices: As for ``find_series``.
-
     Raises:
         SeriesError: Too few slices are left, or a gap that is too wide between them; more pixels
             than memory is meant for; values that cannot be HU.
@@ -92,11 +88,7 @@ def read_series(series: CandidateSeries, *, min_slices: int = MIN_SLICES) -> Sca
 def _check_rest(
     series: CandidateSeries, kept: list[SliceFile], faults: list[SeriesError], min_slices: int
 ) -> tuple[str, ...]:
-    """Return notes on lost slices.
-
-    Raises:
-        SeriesError: What is left is no longer a stack that can be used.
-    """
+    """Return notes on lost slices."""
     lost = f"{len(faults)} of {len(series)} slices cannot be decoded"
     why = faults[0]
     if too_few_slices(len(kept), min_slices):

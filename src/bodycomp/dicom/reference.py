@@ -61,11 +61,7 @@ def dicom_kind(path: Path) -> DicomKind | None:
 
 
 def check_kind(path: Path, kind: DicomKind) -> None:
-    """Check that a file is the kind of object that it is taken for.
-
-    Raises:
-        SeriesError: It is another kind, or damaged.
-    """
+    """Check that a file is the kind of object that it is taken for."""
     found = dicom_kind(path)
     if found is not kind:
         raise SeriesError(
@@ -147,11 +143,7 @@ def reference_of(dataset: Dataset) -> SeriesReference:
 
 
 def read_reference(path: Path) -> SeriesReference | None:
-    """Return the series that a SEG or RTSTRUCT names, None for any other file.
-
-    Raises:
-        SeriesError: The file is damaged.
-    """
+    """Return the series that a SEG or RTSTRUCT names, None for any other file."""
     kind = dicom_kind(path)
     if kind not in (DicomKind.SEG, DicomKind.RTSTRUCT):
         return None

@@ -48,7 +48,6 @@ class Region:
     Attributes:
         number: The file's own, any whole number; no two regions share one.
         name: Empty where the file states none.
-        contours: In stored order.
         even_odd: Whether a pixel counts if an odd number of contours encloses it (CLOSEDPLANAR_XOR)
             rather than by how contours lie to one another (CLOSED_PLANAR).
     """
@@ -116,11 +115,7 @@ class _Found:
 
 
 def _names(dataset: Dataset, path: Path) -> dict[int, str]:
-    """Return number -> name of the regions.
-
-    Raises:
-        SeriesError: A number twice, or none.
-    """
+    """Return number -> name of the regions."""
     names: dict[int, str] = {}
     for item in _sequence(dataset, "StructureSetROISequence", path):
         name = str(item.get("ROIName") or "").strip()
@@ -154,11 +149,7 @@ def _sequence(dataset: Dataset, keyword: str, path: Path) -> Any:
 
 
 def _stated(item: Any, keyword: str, path: Path, where: str) -> Any:
-    """Return an attribute's value.
-
-    Raises:
-        SeriesError: It is missing or empty.
-    """
+    """Return an attribute's value."""
     value = item.get(keyword)
     if value is None or value == "" or (hasattr(value, "__len__") and not len(value)):
         raise missing_attribute(path, DicomKind.RTSTRUCT, keyword, where)
@@ -166,11 +157,7 @@ def _stated(item: Any, keyword: str, path: Path, where: str) -> Any:
 
 
 def _kind(item: Any, path: Path, where: str) -> str:
-    """Return a contour's type as the standard spells it.
-
-    Raises:
-        SeriesError: It is missing or unknown.
-    """
+    """Return a contour's type as the standard spells it."""
     found = str(_stated(item, "ContourGeometricType", path, where)).strip().upper()
     kind = _SPELLINGS.get(found, found)
     if kind not in {_AREA, _XOR_AREA} | _NO_AREAS:

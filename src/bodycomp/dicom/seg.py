@@ -28,7 +28,6 @@ class SegFrame:
         segment: Number of the segment that the plane shows, None for a label map.
         labels: (column, row, 1), non-zero where the segment is; in a label map the keys of
             ``SegFile.segments``.
-        grid: Where they lie.
     """
 
     segment: int | None
@@ -43,7 +42,6 @@ class SegFile:
     Attributes:
         segments: Number in the frames -> segment number and label. They differ in a label map
             alone, whose background need not be 0: a segment 0 takes the background's place.
-        notes: How the frames were read; nothing identifying.
     """
 
     reference: SeriesReference
@@ -95,11 +93,7 @@ def _seg_file(seg: Segmentation, path: Path) -> SegFile:
 
 
 def _names(seg: Segmentation, path: Path) -> dict[int, str]:
-    """Return segment number -> label.
-
-    Raises:
-        SeriesError: A number twice.
-    """
+    """Return segment number -> label."""
     names: dict[int, str] = {}
     for item in seg.SegmentSequence:
         number, name = int(item.SegmentNumber), str(item.SegmentLabel)

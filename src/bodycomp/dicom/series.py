@@ -27,8 +27,6 @@ class SeriesSearch:
 
     Attributes:
         candidates: Series that can be read, by study, series number and UID.
-        refusals: Images that are not analysed, in the same order.
-        file_count: Files that were opened.
         unreadable_count: Files that claim to be DICOM but cannot be read: a slice lost each.
     """
 

@@ -31,8 +31,6 @@ class _Claim:
     """What images say of their series; empty where they say nothing.
 
     Attributes:
-        stated: Values of ``IDENTITY``.
-        words: Series number and description.
         folder: Where they lie, if no SeriesInstanceUID is stated: then nothing but the folder
             keeps two patients apart.
     """

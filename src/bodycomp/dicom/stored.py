@@ -109,9 +109,6 @@ def _stored_bits(
 
     Unused bits may be blank, hold overlays that the header declares, or repeat the sign; pixels
     of padding may have anything in them.
-
-    Raises:
-        SeriesError: Unused bits are used, so that Bits Stored or High Bit contradicts the pixels.
     """
     allocated = 8 * raw.dtype.itemsize
     lowest = ((1 << layout.low) - 1) & ~layout.overlay
@@ -170,9 +167,6 @@ def _check_byte_order(raw: NDArray[Any]) -> None:
     """Refuse 16-bit images that are far smoother with their bytes swapped.
 
     Neighbours in a CT image are alike. With swapped bytes they are like noise.
-
-    Raises:
-        SeriesError: The bytes are in the other order than the header says.
     """
     if raw.dtype.itemsize != 2 or raw.ndim != 2 or raw.shape[1] < 2:
         return

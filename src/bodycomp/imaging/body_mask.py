@@ -40,12 +40,7 @@ def body_mask(coarse: NDArray[Any], matter_above: float) -> NDArray[np.bool_]:
 
 
 def body_box(body: NDArray[np.bool_], step: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return first and last row and column of a body mask in pixels of the whole image.
-
-    Args:
-        body: (row, column) mask of an image that was thinned out.
-        step: By how many rows and columns it was.
-    """
+    """Return first and last row and column of a body mask in pixels of the whole image."""
     rows, columns = (np.flatnonzero(body.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return 0, 0, 0, 0

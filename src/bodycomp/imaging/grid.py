@@ -110,11 +110,7 @@ def volume_on_grid(values: NDArray[Any], grid: Grid, where: str) -> Volume:
 
 
 def blank_volume(grid: Grid, where: str) -> Volume:
-    """Return air alone on a grid: the place of a label map whose scan is not at hand.
-
-    Raises:
-        SeriesError: Sheared, or further from axial than slices may be.
-    """
+    """Return air alone on a grid: the place of a label map whose scan is not at hand."""
     hu, affine = _upright(np.full(grid.shape, BLANK_HU, np.int16), grid, where)
     return _volume(np.ascontiguousarray(hu), affine, where)
 
@@ -178,9 +174,6 @@ def _stack_direction(affine: NDArray[np.float64], where: str) -> tuple[float, fl
 
     Returns:
         None where all axes are perpendicular.
-
-    Raises:
-        SeriesError: Sheared in another way.
     """
     column, row, step = affine[:3, :3].T / np.linalg.norm(affine[:3, :3], axis=0)[:, None]
     shear = np.abs([column @ row, column @ step, row @ step])
@@ -208,11 +201,7 @@ def _check_axial(grid: Grid, in_plane: tuple[int, int], where: str) -> None:
 
 
 def _as_hu(values: NDArray[Any], where: str) -> NDArray[np.int16] | NDArray[np.float32]:
-    """Return values as HU, in the smaller of both types that holds them exactly enough.
-
-    Raises:
-        SeriesError: Empty, complex or not finite, or values that ``why_not_hu`` refuses.
-    """
+    """Return values as HU, in the smaller of both types that holds them exactly enough."""
     if values.size == 0 or values.dtype.kind not in "iuf":
         raise SeriesError(f"{where}: expected numbers, found {values.dtype} {values.shape}")
     low, high = float(values.min()), float(values.max())

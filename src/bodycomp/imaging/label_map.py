@@ -23,7 +23,6 @@ class LabelMap:
 
     Attributes:
         values: Three-dimensional, axes as stored.
-        grid: Where they lie.
     """
 
     values: LabelValues = field(repr=False)
@@ -55,11 +54,7 @@ def as_labels(values: NDArray[Any], where: str) -> LabelValues:
 
 
 def _whole_numbers(values: NDArray[Any], where: str) -> NDArray[Any]:
-    """Return the nearest whole numbers.
-
-    Raises:
-        SeriesError: One is further off than ``ROUNDING``, NaN or infinite.
-    """
+    """Return the nearest whole numbers."""
     whole: NDArray[Any] = np.rint(values)
     with np.errstate(invalid="ignore"):
         wrong = values[~(np.abs(values - whole) <= ROUNDING)]  # NaN is within nothing

@@ -33,8 +33,6 @@ class Preprocessing:
     """How a slice becomes a network's input.
 
     Attributes:
-        size: Rows and columns that the network sees.
-        window: HU range that is kept.
         quantised: Whether the windowed image is rounded to 8-bit grey levels.
         input_max: Value of white at the network's input: 1 for models trained here,
             255 for models of the earlier Keras implementation.

@@ -29,7 +29,6 @@ class SquareField:
     """The way between a slice on its source grid and its square field in the standard view.
 
     Attributes:
-        turn: Source grid -> standard view.
         inner_shape: Rows and columns of the slice in the standard view.
         spacing_mm: Distance between rows and between columns in the standard view.
         shape: Rows and columns with the air. Where the sides differ by less than half a pixel it is
@@ -71,11 +70,7 @@ class SquareField:
 
     @classmethod
     def of_volume(cls, volume: Volume) -> Self:
-        """Return the field of a volume's slices.
-
-        Raises:
-            ImageError: The slices are not near axial, or as in ``of_grid``.
-        """
+        """Return the field of a volume's slices."""
         turn = OrientationTransform.from_orientation(volume.orientation)
         return cls.of_grid(volume.slice_shape, volume.pixel_spacing_mm, turn)
 

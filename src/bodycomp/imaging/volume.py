@@ -81,10 +81,6 @@ def implausible_pixels(pixel_spacing_mm: Sequence[float], shape: tuple[int, int]
     Lengths in cm, m or um that are stated or taken as mm show by it: areas would be a hundred
     times as small, or larger.
 
-    Args:
-        pixel_spacing_mm: Distance between rows, distance between columns.
-        shape: Rows and columns.
-
     >>> implausible_pixels((0.7, 0.7), (512, 512))
     >>> implausible_pixels((0.07, 0.07), (512, 512))
     'expected pixels of at least 0.1 mm, found 0.07 x 0.07 mm: are the lengths in mm?'

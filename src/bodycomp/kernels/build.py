@@ -55,12 +55,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def load(compiler: str, folder: Path) -> ctypes.CDLL:
-    """Return the kernels, compiled anew if the file in the folder cannot be loaded.
-
-    Raises:
-        CalledProcessError: The compiler refused.
-        OSError: The folder cannot be written, or what was compiled cannot be loaded.
-    """
+    """Return the kernels, compiled anew if the file in the folder cannot be loaded."""
     path = build(compiler, folder)
     try:
         return ctypes.CDLL(str(path))
@@ -79,12 +74,7 @@ def find_compiler() -> str | None:
 
 
 def build(compiler: str, folder: Path) -> Path:
-    """Compile the sources, unless the folder holds them already for this compiler and processor.
-
-    Raises:
-        CalledProcessError: The compiler refused.
-        OSError: The folder cannot be written.
-    """
+    """Compile the sources, unless the folder holds them already for this compiler and processor."""
     sources = sorted(Path(__file__).parent.glob("*.c"))
     target = folder / f"{_digest(compiler)}.so"
     if not target.exists():

@@ -166,14 +166,7 @@ def correct(
 
 @torch.no_grad()
 def update_running(norm: nn.BatchNorm2d, moments: Moments, count: int, bias: Tensor | None) -> None:
-    """Move the running statistics towards a batch's, as PyTorch's batch norm does.
-
-    Args:
-        norm: Keeps the statistics.
-        moments: Of ``count`` pixels, before the convolution's bias.
-        count: Pixels of the batch.
-        bias: The convolution's bias, which shifts the mean and nothing else.
-    """
+    """Move the running statistics towards a batch's, as PyTorch's batch norm does."""
     if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
         return
     norm.num_batches_tracked.add_(1)

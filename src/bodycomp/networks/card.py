@@ -35,7 +35,6 @@ class ModelCard:
     """What a model is for, how it is built and how its input is made.
 
     Attributes:
-        task: What the outputs mean.
         architecture: One of the architecture names in ``names``.
         config: Keyword arguments of the architecture's config class.
         preprocessing: How HU become the network's input.
@@ -47,7 +46,6 @@ class ModelCard:
         training: JSON-ready record of the training run; nothing at run time depends on it.
         confidence: Calibration of the positions' confidence on held-out series; None if it was
             never made. Slice selection only.
-        description: What a reader needs to evaluate the model.
 
     Raises:
         ModelError: The parts contradict one another.

@@ -19,16 +19,10 @@ class ModelWords:
     """The part of a card that is written by people; empty where nothing was said.
 
     Attributes:
-        name: Of the model, for its title.
-        intended_use: What it is for.
-        intended_users: Who should use it.
         out_of_scope: What it is not for, one entry each.
         training_data: Where the training data are from: people, scanners, who annotated them, how.
         known_failures: Where it fails, one entry each.
-        licence: Under which it may be used.
         caution: What every result made with the model shall say.
-        contact: Whom to ask.
-        citation: What to cite.
     """
 
     name: str = ""
@@ -99,7 +93,6 @@ class Metric:
     Attributes:
         name: What was measured, words separated by `` / `` from the general to the particular,
             such as ``muscle / dice``.
-        value: None if it could not be measured.
         low, high: Interval; None where there is none.
         unit: UCUM, ``1`` for shares; empty if unknown.
         cases: Number of slices or series that it is made of; None if unknown.
@@ -124,12 +117,8 @@ class MetricTable:
     Attributes:
         key: Measurements of the same key replace one another: ``validation``, ``test``,
             ``evaluation/<section>``.
-        title: For people.
-        source: What they were measured on, for people.
         data_digest: Of the data; empty if unknown.
         made_at: When, ISO 8601; empty if unknown.
-        metrics: The numbers.
-        notes: What to know when reading them.
     """
 
     key: str
@@ -143,13 +132,7 @@ class MetricTable:
 
 @dataclass(frozen=True, slots=True)
 class SplitSize:
-    """How much one split of a training set holds; None where the set does not tell.
-
-    Attributes:
-        slices: Samples.
-        series: Scans that they are from.
-        patients: People that they are from.
-    """
+    """How much one split of a training set holds; None where the set does not tell."""
 
     slices: int
     series: int | None = None
@@ -162,7 +145,6 @@ class TrainingData:
 
     Attributes:
         digest: SHA-256 over its contents, hexadecimal.
-        splits: Split -> its size.
     """
 
     digest: str = ""
@@ -174,9 +156,7 @@ class ModelDescription:
     """Words, data and numbers about a model.
 
     Attributes:
-        words: By people.
         data: What it was trained on; None if unknown.
-        metrics: What was measured, oldest first.
         software: Package -> version that it was trained with; empty if unknown.
     """
 
@@ -199,12 +179,7 @@ class ModelDescription:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from JSON.
-
-        Raises:
-            UsageError: Words that are none.
-            KeyError, TypeError, ValueError, AttributeError: Something else is wrong.
-        """
+        """Rebuild from JSON."""
         words = ModelWords.from_dict(values.get("words", {}))
         found: Self = from_plain(cls, {**values, "words": words})
         return found

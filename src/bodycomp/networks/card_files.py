@@ -106,11 +106,6 @@ def read_words(path: Path) -> ModelWords:
 def evaluation_tables(path: Path, task: Task, digest: str) -> tuple[MetricTable, ...]:
     """Read what an evaluation says of a model.
 
-    Args:
-        path: ``evaluation.json``, or the folder that holds it.
-        task: Of the model.
-        digest: Of the model.
-
     Raises:
         InputNotFoundError: There is no such file.
         UsageError: It is no evaluation that this version reads, one of another model, or of

@@ -41,12 +41,6 @@ def save_model(
 ) -> None:
     """Write a network and its card as a model folder, whole or not at all.
 
-    Args:
-        folder: Appears at the end; its parents are made.
-        network: On any device.
-        card: Must describe ``network``.
-        overwrite: Replace an earlier model.
-
     Raises:
         ModelError: The network is not the one that the card describes, or not finite.
         OutputError: ``folder`` has content and ``overwrite`` is off.

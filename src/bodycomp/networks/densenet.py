@@ -29,9 +29,6 @@ class DenseNetConfig:
 
     Attributes:
         num_outputs: One per vertebral level.
-        nb_blocks: Dense blocks.
-        nb_layers_per_block: Bottleneck layers in each block.
-        nb_initial_filters: Channels of the first convolution.
         growth_rate: New channels per layer.
         compression_rate: Channels of a transition per counted channel, in (0, 1].
         activation: One of ``names.ACTIVATIONS``; transitions, head and, by default, all
@@ -196,11 +193,7 @@ class Transition(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """DenseNet regression; its numbers are those of the earlier Keras implementation.
-
-    Attributes:
-        config: Its size.
-    """
+    """DenseNet regression; its numbers are those of the earlier Keras implementation."""
 
     def __init__(self, config: DenseNetConfig | None = None) -> None:
         super().__init__()
@@ -246,11 +239,7 @@ class DenseNet(nn.Module):
         return logits
 
     def check_size(self, x: Tensor) -> None:
-        """Check that the image is large enough for the number of blocks.
-
-        Raises:
-            ImageError: It is not.
-        """
+        """Check that the image is large enough for the number of blocks."""
         smallest = 2 ** (self.config.nb_blocks + 1) + 1  # rows that leave one row in the last block
         if min(x.shape[-2:]) < smallest:
             raise ImageError(

@@ -34,9 +34,7 @@ class KerasFile:
     """What a file holds.
 
     Attributes:
-        layers: Layers with weights in the order of the model.
         model_config: The architecture as Keras described it; None in a weights-only file.
-        digest: SHA-256 of the file, hexadecimal.
     """
 
     layers: tuple[KerasLayer, ...]

@@ -49,11 +49,7 @@ def check_initializer(name: str) -> str:
 
 
 def check_size(images: Tensor, multiple: int) -> None:
-    """Check that rows and columns of (B, C, H, W) images are multiples of a network's stride.
-
-    Raises:
-        ImageError: They are not.
-    """
+    """Check that rows and columns of (B, C, H, W) images are multiples of a network's stride."""
     rows, columns = images.shape[-2:]
     if rows % multiple or columns % multiple:
         raise ImageError(
@@ -68,9 +64,6 @@ def make_activation(name: str, *, inplace: bool = False) -> nn.Module:
         name: One of ``ACTIVATIONS``.
         inplace: Overwrite the input where the function's gradient allows it; only for inputs
             that nothing else reads.
-
-    Raises:
-        UsageError: Unknown name.
     """
     return _ACTIVATIONS[check_activation(name)](inplace)
 
@@ -103,9 +96,6 @@ def initialize(network: nn.Module, name: str) -> None:
     """Draw the weights of all convolutions and dense layers anew and zero their biases.
 
     Uses torch's global generator: seed it for reproducible weights.
-
-    Raises:
-        UsageError: Unknown name.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):

@@ -69,10 +69,6 @@ def soft_dice(found: ClassOverlap, *, smooth: float = DICE_SMOOTH) -> Tensor:
 
     ``(2 * sum(p * t) + smooth) / (sum(p) + sum(t) + smooth)``.
 
-    Args:
-        found: Overlap of probabilities with the truth.
-        smooth: Pixels added above and below.
-
     Returns:
         (C,) in (0, 1].
     """
@@ -157,20 +153,12 @@ _SLICE_SELECTION: Final[dict[str, Loss]] = {
 
 
 def segmentation_loss(name: str = "dice_cross_entropy") -> Loss:
-    """Return the loss called ``name`` (``names.SEGMENTATION_LOSSES``) of logits and masks.
-
-    Raises:
-        UsageError: Unknown name.
-    """
+    """Return the loss called ``name`` (``names.SEGMENTATION_LOSSES``) of logits and masks."""
     return _named(_SEGMENTATION, name)
 
 
 def slice_selection_loss(name: str = "cross_entropy") -> Loss:
-    """Return the loss called ``name`` (``names.SLICE_SELECTION_LOSSES``) of logits and targets.
-
-    Raises:
-        UsageError: Unknown name.
-    """
+    """Return the loss called ``name`` (``names.SLICE_SELECTION_LOSSES``) of logits and targets."""
     return _named(_SLICE_SELECTION, name)
 
 

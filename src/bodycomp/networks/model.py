@@ -25,7 +25,6 @@ class Model:
 
     Attributes:
         network: In evaluation mode, on the CPU.
-        card: What it is for and how its input is made.
         digest: SHA-256 of all that its results depend on, hexadecimal; of the file for Keras.
     """
 
@@ -51,11 +50,7 @@ _ARCHITECTURES: Final = {
 
 
 def network_config(architecture: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the whole config of a card from the values that are not left to their defaults.
-
-    Raises:
-        UsageError: A value is out of range.
-    """
+    """Return the whole config of a card from the values that are not left to their defaults."""
     return asdict(_ARCHITECTURES[architecture].config(**values))
 
 

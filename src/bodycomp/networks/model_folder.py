@@ -95,12 +95,7 @@ def card_text(card: ModelCard) -> str:
 
 
 def write_card(path: Path, card: ModelCard) -> None:
-    """Put another card in place of a model's, whole or not at all.
-
-    Args:
-        path: Model folder or run folder.
-        card: Must describe the same network.
-    """
+    """Put another card in place of a model's, whole or not at all."""
     text = card_text(card)
     with atomic_file(model_folder(path) / CARD_NAME, durable=True) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -23,7 +23,6 @@ class PatchUNetConfig:
 
     Attributes:
         num_classes: Classes with background, at least 2.
-        patch: Rows and columns of a patch.
         compression_channels, decompression_channels, num_convs, activation: As of a ``UNetConfig``,
             from the patches on.
 
@@ -78,9 +77,6 @@ class PatchUNet(nn.Module):
 
         Returns:
             Logits (B, num_classes, H, W); softmax over axis 1 gives probabilities.
-
-        Raises:
-            ImageError: H or W is no multiple of the stride.
         """
         check_size(x, self.config.stride)
         patches = F.pixel_unshuffle(x, self.config.patch)  # (B, patch**2, H / patch, W / patch)

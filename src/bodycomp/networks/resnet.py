@@ -36,9 +36,6 @@ class ResNetConfig:
         num_outputs: One per vertebral level.
         channels: Features of the stages; the first one has a quarter of the input's rows and
             columns, each following one half of those before it.
-        blocks: Residual blocks of each stage.
-        activation: One of ``names.ACTIVATIONS``.
-        initializer: One of ``names.INITIALIZERS``.
 
     Raises:
         UsageError: A value is out of range or a name unknown.
@@ -137,9 +134,6 @@ class ResNet(nn.Module):
 
         Returns:
             Logits (B, num_outputs); their sigmoid is the target of ``targets.offset_to_target``.
-
-        Raises:
-            ImageError: H or W is no multiple of the stride.
         """
         check_size(x, self.config.stride)
         x = F.pixel_unshuffle(x, PATCH)  # (B, 16, H / 4, W / 4)

@@ -34,9 +34,6 @@ def offset_to_target(offset_mm: ArrayLike, scale_mm: float) -> NDArray[np.floati
     Returns:
         Same shape in [0, 1], float32 for float32 input and float64 otherwise; NaN stays NaN.
 
-    Raises:
-        UsageError: The scale is not positive and finite.
-
     >>> offset_to_target([-10.0, 0.0, 10.0], 10.0).round(2).tolist()
     [0.27, 0.5, 0.73]
     """
@@ -51,9 +48,6 @@ def target_to_offset(score: ArrayLike, scale_mm: float) -> NDArray[np.floating]:
         score: Any shape in [0, 1]; clipped by ``SCORE_MARGIN``, NaN stays NaN.
         scale_mm: The scale that the network was trained with, positive.
 
-    Raises:
-        UsageError: The scale is not positive and finite.
-
     >>> target_to_offset([0.5, 0.75], 10.0).round(1).tolist()
     [0.0, 11.0]
     """
@@ -63,11 +57,7 @@ def target_to_offset(score: ArrayLike, scale_mm: float) -> NDArray[np.floating]:
 
 
 def check_scale_mm(scale_mm: float) -> float:
-    """Return ``scale_mm`` if it is positive and finite.
-
-    Raises:
-        UsageError: It is not.
-    """
+    """Return ``scale_mm`` if it is positive and finite."""
     if not (np.isfinite(scale_mm) and scale_mm > 0):
         raise UsageError(
             f"expected a positive target scale in mm, found {scale_mm}",

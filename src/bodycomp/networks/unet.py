@@ -28,8 +28,6 @@ class UNetConfig:
         num_classes: Classes with background, at least 2.
         compression_channels: Features of each stage on the way down; the last one is the center.
         decompression_channels: Features of each stage on the way up; one fewer than down.
-        num_convs: Convolutions per stage.
-        activation: One of ``names.ACTIVATIONS``.
 
     Raises:
         UsageError: A number is not positive, or the two ways do not fit together.
@@ -104,9 +102,6 @@ class UNet(nn.Module):
 
     Stage: ``num_convs`` x (3x3 convolution, batch norm, activation). Down: 2x2 max pooling
     between stages. Up: nearest upsampling x2, concatenated with the skip (upsampled first).
-
-    Attributes:
-        config: Its size.
     """
 
     def __init__(self, config: UNetConfig | None = None, *, input_channels: int = 1) -> None:
@@ -135,9 +130,6 @@ class UNet(nn.Module):
 
         Returns:
             Logits (B, num_classes, H, W); softmax over axis 1 gives probabilities.
-
-        Raises:
-            ImageError: H or W is no multiple of the stride.
         """
         check_size(x, self.config.stride)
         *stages, center = self.down

@@ -59,11 +59,6 @@ def calibrate_confidence(
 ) -> ConfidenceCalibration:
     """Fit the confidence of a slice-selection model to series that it did not learn from.
 
-    Args:
-        model_path: Model folder or run folder.
-        held_out: The series.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-
     Raises:
         ModelError: There is no slice-selection model.
         TrainingSetError: The set breaks its format, names no series, or has too few.

@@ -40,14 +40,7 @@ NOT_SHOWN: Final = frozenset({"loss"})
 
 
 def described(task: Task, splits: Splits, data_dir: Path, digest: str) -> ModelDescription:
-    """Return the description of a model that is about to be trained.
-
-    Args:
-        task: Of the model.
-        splits: The training set.
-        data_dir: Where it lies; a manifest there names patients and series.
-        digest: Of its contents.
-    """
+    """Return the description of a model that is about to be trained."""
     try:
         manifest = read_manifest(data_dir)
     except TrainingSetError:  # validation says what is wrong with it; here it says nothing
@@ -66,13 +59,7 @@ def described(task: Task, splits: Splits, data_dir: Path, digest: str) -> ModelD
 
 
 def metric_table(key: str, evaluation: Evaluation, data: TrainingData | None) -> MetricTable:
-    """Return an evaluation as a table of the card.
-
-    Args:
-        key: ``validation`` or ``test``.
-        evaluation: Of that split.
-        data: The training set.
-    """
+    """Return an evaluation as a table of the card."""
     size = None if data is None else data.splits.get("val" if key == "validation" else key)
     slices = len(evaluation.cases)
     metrics = tuple(

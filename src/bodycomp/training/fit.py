@@ -110,12 +110,7 @@ def _train(task: Task, progress: bool | Progress) -> Path:
 
 
 def _train_steps(training: Training, folder: RunFolder, display: EpochDisplay) -> None:
-    """Take all steps that are left, in this process and, if it is the first one, its helpers.
-
-    Raises:
-        RunInterruptedError: A signal ended the steps; the state is kept.
-        TrainingError: The training diverged, or memory ran out.
-    """
+    """Take all steps that are left, in this process and, if it is the first one, its helpers."""
     ranks, on_gpu = training.ranks, training.devices.accelerator == "cuda"
     _compile_if_it_pays(training)
     with (
@@ -221,11 +216,7 @@ def _batch_size(trials: Trials, folder: RunFolder, ranks: Ranks) -> int:
 
 
 def _check_same_data(ranks: Ranks, digest: str) -> None:
-    """Compare the training sets that the processes see.
-
-    Raises:
-        TrainingSetError: They differ; every process raises it.
-    """
+    """Compare the training sets that the processes see."""
     digests = ranks.gather(digest)
     other = next((rank for rank, found in enumerate(digests) if found != digests[0]), None)
     if other is not None:
@@ -238,11 +229,7 @@ def _check_same_data(ranks: Ranks, digest: str) -> None:
 
 
 def check_data(task: Task, card: ModelCard, display: EpochDisplay) -> CheckedData:
-    """Check the training set and show how far.
-
-    Raises:
-        TrainingSetError: The training set breaks its format.
-    """
+    """Check the training set and show how far."""
     with display:
         checked = task.check(
             card.preprocessing,

@@ -140,11 +140,7 @@ LOGGERS: Final[Mapping[str, type[MLflowLogger | WandbLogger]]] = {
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """Refuse loggers that are not installed.
-
-    Raises:
-        UsageError: A package is missing; the hint says how to get it.
-    """
+    """Refuse loggers that are not installed."""
     for name in names:
         if find_spec(name) is None:
             raise UsageError(

@@ -65,12 +65,7 @@ class RunManifest:
     """The manifest of one run; written when it starts, when it resumes and when it ends."""
 
     def __init__(self, folder: RunFolder, facts: Mapping[str, Any]) -> None:
-        """Take what is known at the start.
-
-        Args:
-            folder: The run's folder.
-            facts: ``seed``, ``device``, ``data`` (with ``digest``) and whatever else is known.
-        """
+        """Take what is known at the start."""
         self._folder = folder
         earlier = _read(self._folder)
         self._values: dict[str, Any] = {
@@ -83,11 +78,7 @@ class RunManifest:
         }
 
     def check_same_data(self) -> None:
-        """Refuse to continue on another training set.
-
-        Raises:
-            UsageError: The digest differs from that of the run to continue.
-        """
+        """Refuse to continue on another training set."""
         earlier = _read(self._folder).get("data", {})
         if earlier and earlier.get("digest") != self._values["data"]["digest"]:
             raise UsageError(
@@ -98,12 +89,7 @@ class RunManifest:
             )
 
     def write(self, exit_state: str, **facts: object) -> None:
-        """Write the file.
-
-        Args:
-            exit_state: running, finished, interrupted or failed.
-            facts: What is known by now, such as ``wall_s`` and ``reason``.
-        """
+        """Write the file."""
         self._values |= {"exit_state": exit_state, "written": _now()} | facts
         self._values["peak_memory_bytes"] = peak_resident_bytes()
         write_json(self._folder.manifest, self._values, durable=True, allow_nan=True)

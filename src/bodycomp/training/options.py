@@ -31,11 +31,7 @@ Networks = Mapping[str, Mapping[str, Any]]
 
 
 def batch_size_of(text: str) -> int:
-    """Read a batch size: a positive number, or ``auto``.
-
-    Raises:
-        UsageError: It is neither.
-    """
+    """Read a batch size: a positive number, or ``auto``."""
     if text == "auto":
         return AUTO_BATCH_SIZE
     if not text.isdecimal() or int(text) < 1:
@@ -288,11 +284,7 @@ def _value(field_: dataclasses.Field[Any], value: Any) -> Any:
 
 
 def _fill_network_options(options: RunOptions) -> None:
-    """Replace None by the default of the chosen architecture while a frozen value is made.
-
-    Raises:
-        UsageError: An option of another architecture was given.
-    """
+    """Replace None by the default of the chosen architecture while a frozen value is made."""
     own = options.networks[options.arch]
     for arch, values in options.networks.items():
         for name in values.keys() - own.keys():

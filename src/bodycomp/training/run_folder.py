@@ -22,17 +22,11 @@ class RunFolder:
     """Paths within ``MODEL_OUTPUT_DIR/NAME``.
 
     Attributes:
-        path: The folder.
         args: Every option as run.
         manifest: Versions, data, device, wall time, exit state.
         metrics: One row per epoch.
-        model: The best model, self-contained.
-        test_metrics: The best model's metrics on the test split.
-        curves: Learning curves.
         examples: Best and worst validation cases of the best epoch.
-        last_checkpoint: State to resume from.
         previous_checkpoint: The state before that, in case the last one gets damaged.
-        best_checkpoint: State after the best epoch.
     """
 
     def __init__(self, path: Path) -> None:
@@ -123,11 +117,7 @@ def _check_continuable(folder: RunFolder, options: RunOptions) -> None:
 
 
 def read_args(folder: RunFolder) -> dict[str, Any]:
-    """Return the options of a run that exists.
-
-    Raises:
-        InputNotFoundError: They are damaged.
-    """
+    """Return the options of a run that exists."""
     try:
         values: dict[str, Any] = json.loads(folder.args.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -40,9 +40,6 @@ def write_run_page(folder: Path, path: Path | None = None) -> Path:
         folder: What a training made in its ``MODEL_OUTPUT_DIR``.
         path: The page; ``report.html`` in the folder if None. Replaced if there.
 
-    Returns:
-        The page.
-
     Raises:
         InputNotFoundError: No epoch has been evaluated yet.
         OutputError: A file of the run cannot be read.

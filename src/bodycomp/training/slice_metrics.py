@@ -25,7 +25,6 @@ class LocatedSeries:
     """One level in the series of a split.
 
     Attributes:
-        level: Its name.
         choices: One per series that has at least one slice with a name and an annotation; a
             position is the distance from the truth in mm.
         is_covered: (series,) whether the series holds the level.

@@ -53,7 +53,6 @@ class CheckedData:
     """What reading a whole training set tells.
 
     Attributes:
-        issues: What is wrong.
         contents: Digests of the contents that were read, by name, for the set's own digest.
         decoded: Split -> name of its decoded slices in the cache, for those that it keeps.
     """
@@ -68,10 +67,7 @@ class Headline:
     """The number that says how good a network is, made from the score.
 
     Attributes:
-        name: For people.
-        unit: Follows the number.
         sign: -1 where less is better, since the best score is the largest.
-        digits: After the point.
     """
 
     name: str
@@ -125,7 +121,6 @@ class Task(ABC):
     Attributes:
         headline: The number that decides which epoch is the best.
         has_masks: Whether the truth is masks, which move with the images.
-        options: Of the run.
     """
 
     headline: ClassVar[Headline]

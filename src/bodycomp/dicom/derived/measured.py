@@ -67,11 +67,7 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredSeries:
-    """A scan from DICOM with its result.
-
-    Attributes:
-        identity: Whom the objects name.
-    """
+    """A scan from DICOM with its result."""
 
     scan: Scan
     result: SeriesResult
@@ -151,11 +147,7 @@ class MeasuredSeries:
         return (self._multi_frame(headers[0]),)
 
     def _check_references(self) -> None:
-        """Check that a UID means one slice.
-
-        Raises:
-            SeriesError: Another slice of the series has the SOPInstanceUID of a measured one.
-        """
+        """Check that a UID means one slice."""
         names = Counter((item.sop_instance_uid, item.frame_number) for item in self.slices)
         measured = [self.slices[n] for n in self.slice_indices if self.slices[n].sop_instance_uid]
         if any(names[item.sop_instance_uid, item.frame_number] > 1 for item in measured):
@@ -225,10 +217,6 @@ def corrected_in_words(level: LevelResult) -> str:
 
 
 def save_object(dataset: Dataset, path: Path) -> None:
-    """Write an object with the header of part 10; the file appears whole or not at all.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write an object with the header of part 10; the file appears whole or not at all."""
     with quiet_pydicom(), atomic_file(path) as temporary:
         dataset.save_as(temporary, enforce_file_format=True)

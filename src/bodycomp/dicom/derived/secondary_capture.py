@@ -25,9 +25,6 @@ def overlay_of(measured: MeasuredSeries, index: int, picture: NDArray[np.uint8])
         measured: The series.
         index: The slice; it is also the instance's number, counted from 1.
         picture: (row, column, 3) sRGB on the source's pixel grid.
-
-    Raises:
-        SeriesError: The source cannot be referred to.
     """
     across, down = measured.volume.orientation[:3], measured.volume.orientation[3:]
     spacing = measured.volume.pixel_spacing_mm

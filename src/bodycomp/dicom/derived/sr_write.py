@@ -63,10 +63,6 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
     1501), as does a group per level that holds the derived quantities and quality flags. The
     level's vertebra is the finding site; other levels have codes of our own scheme.
 
-    Args:
-        measured: The series.
-        seg: Its segmentation; None if no tissue was found at all.
-
     Raises:
         SeriesError: No level was measured, or the source cannot be referred to.
     """

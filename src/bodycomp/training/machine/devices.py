@@ -31,11 +31,9 @@ class Devices:
     """What a training runs on.
 
     Attributes:
-        accelerator: ``cpu`` or ``cuda``.
         count: Devices of this machine, one process each.
         precision: float32, or mixed with a 16-bit format.
         num_workers: Processes that load data, per device; 0 loads in the training process.
-        description: For people and the manifest.
     """
 
     accelerator: Literal["cpu", "cuda"]
@@ -104,10 +102,6 @@ def _repeat_exactly() -> None:
 
 def choose_devices(options: RunOptions, ranks: Ranks | None = None) -> Devices:
     """Choose devices, and describe them.
-
-    Args:
-        options: How many GPUs or processes; torchrun and Slurm have decided that themselves.
-        ranks: This process's rank among those that they started.
 
     Raises:
         UsageError: More GPUs than there are, or options that exclude each other.

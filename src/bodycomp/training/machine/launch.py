@@ -65,11 +65,7 @@ def rendezvous(*, on_gpu: bool) -> Iterator[Ranks]:
 
 
 def connect(ranks: Ranks, *, on_gpu: bool) -> None:
-    """Join the group of processes.
-
-    Raises:
-        TrainingError: The first one cannot be reached.
-    """
+    """Join the group of processes."""
     if on_gpu:
         torch.cuda.set_device(ranks.gpu_index)
     address = f"[{ranks.address}]" if ":" in ranks.address else ranks.address
@@ -94,11 +90,6 @@ def helpers(run_folder: Path, ranks: Ranks, *, on_gpu: bool) -> Iterator[None]:
     """Run within a group of processes that this program starts itself, if there are to be several.
 
     If a helper fails, this process does not wait for it.
-
-    Args:
-        run_folder: The run, with its ``args.json``.
-        ranks: Of this process.
-        on_gpu: Whether they train on GPUs.
 
     Raises:
         TrainingError: A helper failed.

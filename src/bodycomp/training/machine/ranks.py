@@ -29,13 +29,7 @@ class Ranks:
 
     Attributes:
         rank: Among all processes; the one of rank 0 writes.
-        world: Number of processes.
         address: Machine of the rendezvous: that of rank 0.
-        port: Of the rendezvous.
-        local_rank: Among the processes of this machine.
-        local_world: Processes of this machine.
-        node: Number of this machine.
-        nodes: Number of machines.
         starter: Who started the processes; ``bodycomp`` itself starts them on one machine.
     """
 

@@ -29,7 +29,6 @@ class WeightAverage:
     """The average of a network's weights and of its batch-norm statistics.
 
     Attributes:
-        network: A copy of the network with the average in it.
         share: Part of the steps so far that the average spans, in (0, 1].
     """
 

@@ -51,12 +51,7 @@ def make_loader(
 
 
 class AheadOnDevice:
-    """Batches on a GPU: the next one is copied while the network works on the current one.
-
-    Args:
-        loader: Gives batches in pinned memory.
-        device: The GPU.
-    """
+    """Batches on a GPU: the next one is copied while the network works on the current one."""
 
     def __init__(self, loader: DataLoader[RawBatch], device: torch.device) -> None:
         self._loader, self._device = loader, device
@@ -96,11 +91,7 @@ def _is_mapped(value: object) -> bool:
 
 
 def check_files(sizes: Mapping[Path, int]) -> None:
-    """Check that mapped files are as long as when they were mapped.
-
-    Raises:
-        TrainingSetError: One is shorter, or gone.
-    """
+    """Check that mapped files are as long as when they were mapped."""
     for path, expected in sizes.items():
         try:
             found = path.stat().st_size

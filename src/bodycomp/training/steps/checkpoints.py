@@ -28,12 +28,7 @@ RESUME_HINT: Final = "The same command with --resume and this run's --name resum
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A checkpoint that can be used.
-
-    Attributes:
-        path: Its file.
-        step: Steps done by then.
-    """
+    """A checkpoint that can be used."""
 
     path: Path
     step: int

@@ -52,7 +52,6 @@ class DivergedError(TrainingError):
     """A training diverged.
 
     Args:
-        message: What happened, and where.
         first_bad_step: States of more steps than this are of no use.
     """
 
@@ -62,11 +61,7 @@ class DivergedError(TrainingError):
 
 
 def watch_loss(state: TrainingState, step: int, loss: float) -> None:
-    """Compare a step's finite loss with the usual one.
-
-    Raises:
-        DivergedError: It has been high for too long.
-    """
+    """Compare a step's finite loss with the usual one."""
     if len(state.usual_losses) >= FEWEST_LOSSES:
         usual = median(state.usual_losses)
         if loss > usual + EXPLODED_FACTOR * max(abs(usual), SMALLEST_LOSS):
@@ -147,11 +142,6 @@ def warn_of_missed(state: TrainingState, missed: Sequence[str], epoch: int) -> N
     """Warn when no pixel of a tissue that is there was found for several epochs in a row.
 
     The training continues: a small tissue may begin late, and the others are learnt meanwhile.
-
-    Args:
-        state: Keeps count.
-        missed: Tissues of this epoch.
-        epoch: Its number.
     """
     state.missed_epochs = {name: state.missed_epochs.get(name, 0) + 1 for name in missed}
     for name, count in state.missed_epochs.items():

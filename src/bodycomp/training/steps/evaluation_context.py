@@ -19,10 +19,6 @@ class EvaluationContext:
     """Where a network runs, and which samples are this process's.
 
     Attributes:
-        device: The network's device.
-        precision: As in training.
-        batch_size: Samples in memory at once.
-        num_workers: Processes that load them.
         ranks: This process's rank, and how results are summed over all.
         progress: Called with the samples done and all samples of this process.
         interrupted: Asked between batches; True ends the run with ``EvaluationStopped``.
@@ -42,14 +38,6 @@ class EvaluationContext:
         """Yield indices, logits (float32) and truth of this process's samples, batch by batch.
 
         The network is in evaluation mode meanwhile.
-
-        Args:
-            network: On the device.
-            dataset: A split.
-            chosen: Indices of the samples to run; None for all.
-
-        Raises:
-            EvaluationStopped: ``interrupted`` said so.
         """
         shown = range(len(dataset)) if chosen is None else chosen
         own = list(shown[self.ranks.rank :: self.ranks.world])

@@ -39,14 +39,7 @@ CHECKPOINT_EVERY_S: Final = 600.0
 
 
 class TrainingLoop:
-    """Takes the steps that are left.
-
-    Args:
-        training: What is trained; where it stands changes with every step.
-        folder: Of the run.
-        loggers: Where metrics go besides that, in the first process.
-        display: What a person sees.
-    """
+    """Takes the steps that are left."""
 
     def __init__(
         self,
@@ -206,11 +199,7 @@ class TrainingLoop:
         save_model(self._folder.model, training.evaluated_network, card, overwrite=True)
 
     def _checkpoint(self) -> None:
-        """Keep the state as the last checkpoint; every process takes part, the first one writes.
-
-        Raises:
-            DivergedError: The state is not worth keeping.
-        """
+        """Keep the state as the last checkpoint; every process takes part, the first one writes."""
         training = self._training
         training.settle()
         kept = training.checkpoint()

@@ -90,9 +90,6 @@ class StepMonitor:
         """See that a gradient is finite before it reaches the weights.
 
         A GPU is not waited for: there ``settle`` looks before a state is kept.
-
-        Raises:
-            DivergedError: It is not.
         """
         self._gradient_norm = norm.detach()
         if norm.device.type == "cpu":

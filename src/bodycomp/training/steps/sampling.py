@@ -33,11 +33,7 @@ class BatchPlan:
     """The batches of a training.
 
     Attributes:
-        samples: Number of training samples.
         batch_size: Largest number of samples per step, all processes together.
-        seed: Seed of the order.
-        rank: Number of this process.
-        world: Number of processes.
     """
 
     samples: int

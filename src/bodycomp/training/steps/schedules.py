@@ -44,14 +44,6 @@ def learning_rate_factor(schedule: str, position: Position, *, half_time_epochs:
     - ``half-life``: halves every ``half_time_epochs`` epochs.
     - ``constant``: 1.
 
-    Args:
-        schedule: One of ``SCHEDULES``.
-        position: Where the training stands.
-        half_time_epochs: Used by ``half-life`` alone.
-
-    Raises:
-        UsageError: Unknown schedule.
-
     >>> learning_rate_factor("half-life", Position(40, 100), half_time_epochs=20)
     0.25
     """

@@ -22,22 +22,16 @@ class TrainingState:
     Attributes:
         step: Steps done since epoch 0.
         history: One row of metrics per epoch that was evaluated.
-        best_score: Highest score so far.
         best_epoch: Epoch of that score; None before the first.
         best_cases: (case,) how well each validation case did then, higher is better.
-        elapsed_s: Time spent in training and validation.
         validation_s: Time that the last validation took.
         epoch_loss: Sum over the running epoch's images of their batches' loss.
         epoch_images: Images seen in the running epoch.
-        epoch_s: Time spent on their steps.
-        used_rate: Learning rate of the last step.
-        out_of_time: Whether the time allowed has been used up.
         usual_losses: Losses of the last steps, those left out that were far too high.
         high_steps: Steps in a row, up to now, whose loss was that.
         step_backs: Returns to an earlier state after the training had diverged: ``from_step``,
             ``to_step``, the ``rate_factor`` from then on, and the ``reason``.
         missed_epochs: Per tissue that the last epochs did not find at all: how many epochs.
-        warnings: What was warned of.
     """
 
     step: int = 0

@@ -56,16 +56,11 @@ class Training:
     and which learning rate a step has follows from its number in ``state``.
 
     Attributes:
-        task: Which of the two trainings.
         network: On its device.
         replica: What a step calls: the network, or that with its gradient averaged over processes.
         card: The model's, but for what the training adds at the end of an epoch.
-        splits: The training set.
-        ranks: This process among those of the training.
-        state: Where the training stands.
         average: Of the weights, if one is wanted.
         monitor: What all processes know of the last steps.
-        signals: Those that came while steps ran.
     """
 
     def __init__(
@@ -231,11 +226,7 @@ class Training:
         )
 
     def observe(self, loss: Tensor) -> None:
-        """Share the loss of this process's samples with the others, and act on it.
-
-        Raises:
-            DivergedError: The loss of any process is not finite, or far too high for long.
-        """
+        """Share the loss of this process's samples with the others, and act on it."""
         share = self.plan.share(self.state.step)
         images = len(share.indices) if share.weight > 0 else 0
         self.state.epoch_images += images
@@ -254,11 +245,7 @@ class Training:
             self.monitor.check_gradient(self.state, norm)
 
     def settle(self) -> None:
-        """Wait for all steps, and see that they left a state that is worth keeping.
-
-        Raises:
-            DivergedError: A loss, a gradient or weights are not finite; in all processes.
-        """
+        """Wait for all steps, and see that they left a state that is worth keeping."""
         self.monitor.settle(self.state, list(self.network.state_dict().values()))
 
     def checkpoint(self) -> dict[str, Any]:

@@ -63,12 +63,6 @@ def measure_step(
 
     The network is left as it was, batch norm's statistics included.
 
-    Args:
-        network: On the device to measure.
-        loss: Of logits and truth, such as ``Task.loss``.
-        batch: Images and truth, on any device.
-        precision: As in training.
-
     Raises:
         RuntimeError, MemoryError: Memory does not hold the batch; see ``is_out_of_memory``.
     """

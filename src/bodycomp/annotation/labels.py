@@ -128,7 +128,7 @@ class LabelMapping:
         return self.labels.get(number) if is_own else None
 
     def _check_number(self, structure: Structure, where: str) -> None:
-        """Refuse a name that the mapping's numbers give another meaning than the number beside it."""
+        """Refuse a name that is a number with another meaning than the number beside it."""
         number = _number(structure.name)
         if structure.value is None or number is None or number not in self.labels:
             return
@@ -155,7 +155,7 @@ class LabelMapping:
             )
 
     def _check_apart(self, one: Structure, other: Structure, where: str) -> None:
-        """Refuse two labels of one number that no name keeps apart, or that one name takes for one."""
+        """Refuse two labels of one number that no name keeps apart, or of one name."""
         named = [self.by_name(each) is not None for each in (one, other)]
         same_number = one.value is not None and one.value == other.value and not all(named)
         same_name = one.name != other.name and _form(one.name) != _form(other.name)

@@ -9,9 +9,9 @@ from typing import Literal
 
 from bodycomp.annotation.grid import slice_heights_mm
 from bodycomp.annotation.level_options import LevelOptions
-from bodycomp.errors import SeriesError
+from bodycomp.errors import SeriesError, UsageError
 from bodycomp.imaging.volume import Volume
-from bodycomp.level_names import head_to_feet, vertebra_rank
+from bodycomp.level_names import head_to_feet, level_named, vertebra_rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,14 @@ class LevelMarks:
     notes: tuple[str, ...] = ()
     outside_z_mm: Mapping[str, float] = field(default_factory=dict)
     slice_numbers: Mapping[str, int] = field(default_factory=dict)
+
+
+def level_in(text: str, where: str) -> str:
+    """Return the level that a text of a file names; SeriesError if it can name none."""
+    try:
+        return level_named(text)
+    except UsageError as error:
+        raise SeriesError(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def z_of_heights(heights_mm: float, volume: Volume) -> float:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.annotation.level_marks import slice_of_number, ways_of_counting
+from bodycomp.annotation.level_marks import level_in, slice_of_number, ways_of_counting
 from bodycomp.annotation.level_options import LevelOptions
-from bodycomp.errors import SeriesError, SliceCountError, UsageError
+from bodycomp.errors import SeriesError, SliceCountError
 from bodycomp.imaging.volume import MAX_SHEAR_DEGREES, Volume, obliquity_degrees
-from bodycomp.level_names import level_named, vertebra_named
+from bodycomp.level_names import vertebra_named
 from bodycomp.scan import Scan
 from bodycomp.user_table import UserRow, read_user_table
 
@@ -66,7 +66,7 @@ def read_level_table(
 
 
 def cases_of_table(path: Path) -> frozenset[str] | None:
-    """Return whose rows a table of levels holds, empty if it names nobody; None for other tables."""
+    """Return whose rows a table of levels holds, none if it names nobody; None for others."""
     try:
         rows = _read(path)
     except SeriesError:
@@ -135,24 +135,16 @@ def _marks(row: UserRow, where: str) -> Iterator[Mark]:
     cells = row.cells
     found: dict[str, dict[str, str]] = {}
     if "level" in cells:
-        found[_level(cells["level"], f"{where} line {row.line}")] = dict(cells)
+        found[level_in(cells["level"], f"{where} line {row.line}")] = dict(cells)
     else:
         for column, value in cells.items():
             name, _, position = column.rpartition(" ")
             if name and value:
-                found.setdefault(_level(name, f"{where} line {row.line}"), {})[position] = value
+                found.setdefault(level_in(name, f"{where} line {row.line}"), {})[position] = value
     for level, values in found.items():
         given = [position for position in POSITIONS if values.get(position)]
         if given:
             yield Mark(row.line, level, given[0], values[given[0]], values.get("zmm", ""))
-
-
-def _level(text: str, where: str) -> str:
-    """Return the level that a text names."""
-    try:
-        return level_named(text)
-    except UsageError as error:
-        raise SeriesError(f"{where}: {error.message}", hint=error.hint) from error
 
 
 POSITIONS: Final = ("sopinstanceuid", "sliceindex", "zmm")

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.annotation.grid import pixel_positions
-from bodycomp.annotation.level_marks import z_of_heights
-from bodycomp.errors import InputNotFoundError, SeriesError, UsageError
-from bodycomp.level_names import level_named
+from bodycomp.annotation.level_marks import level_in, z_of_heights
+from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.scan import Scan
 
 _AUTOMATIC_LABEL: Final = re.compile(r".*[-_][0-9]+")
@@ -53,10 +52,7 @@ def read_markups(path: Path, scan: Scan) -> dict[str, float]:
 
 def _level(label: str, where: str) -> str:
     """Return the level that a point is labelled with."""
-    try:
-        level = level_named(label)
-    except UsageError as error:
-        raise SeriesError(f"{where}: {error.message}", hint=error.hint) from error
+    level = level_in(label, where)
     if _AUTOMATIC_LABEL.fullmatch(level):
         raise SeriesError(
             f"{where}: expected points labelled with a level such as L3, found {label!r}, as "

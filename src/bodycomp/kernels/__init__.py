@@ -7,6 +7,6 @@ to rounding. ``networks.fast`` applies them.
 """
 
 from bodycomp.kernels.build import library
-from bodycomp.kernels.dense import DenseLayerParts, dense_block, kernels_serve
+from bodycomp.kernels.dense import DenseLayerParts, dense_block, kernels_serve, like_image, rows_of
 
-__all__ = ["DenseLayerParts", "dense_block", "kernels_serve", "library"]
+__all__ = ["DenseLayerParts", "dense_block", "kernels_serve", "library", "like_image", "rows_of"]

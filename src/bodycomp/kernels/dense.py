@@ -101,29 +101,29 @@ class _Block(torch.autograd.Function):
     ) -> Tensor:
         growth, start = layers[0].conv2.out_channels, x.shape[1]
         rows = x.new_empty(x.numel() // start, start + growth * len(layers))
-        rows[:, :start] = _rows_of(x)
+        rows[:, :start] = rows_of(x)
         moments = Moments.of(rows[:, :start])
         states = []
         for layer in layers:
             state, new = _run_layer(rows, x, moments, layer, slope)
             states.append(state)
             own = rows[:, state.end : state.end + growth]
-            own.copy_(_rows_of(new))
+            own.copy_(rows_of(new))
             moments = Moments.join((moments, Moments.of(own)))
         ctx.rows, ctx.states, ctx.start, ctx.mean = rows, states, start, moments.mean.float()
-        return _like_image(rows[:, start:].contiguous(), x)
+        return like_image(rows[:, start:].contiguous(), x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> Any:
         states: list[_LayerState] = ctx.states
         gradient = _FeatureGradient(ctx.rows, ctx.mean)
-        gradient.parts[:, ctx.start :] = _rows_of(dy)
+        gradient.parts[:, ctx.start :] = rows_of(dy)
         layers: list[tuple[Tensor, ...]] = []
         while states:  # so that each layer's arrays go as soon as they have been used
             layers.append(_layer_backward(states.pop(), gradient, dy))
         small = [vector for layer in reversed(layers) for vector in layer]
-        dx = _like_image(gradient.take(slice(0, ctx.start)), dy)
+        dx = like_image(gradient.take(slice(0, ctx.start)), dy)
         ctx.rows = None
         return dx, None, None, *small
 
@@ -175,7 +175,7 @@ def _run_layer(
     activated2 = norm2.apply(bottleneck)
     kernel2 = _channels_last(layer.conv2.weight.detach().to(rows.dtype))
     bias2 = None if layer.conv2.bias is None else layer.conv2.bias.detach().to(rows.dtype)
-    new = _aten.convolution(_like_image(activated2, image), kernel2, bias2, *_SAME)
+    new = _aten.convolution(like_image(activated2, image), kernel2, bias2, *_SAME)
     state = _LayerState(end, norm1, kernel1, bottleneck, norm2, activated2, kernel2)
     return state, new
 
@@ -188,12 +188,12 @@ def _layer_backward(
     The convolutions' biases have none: the norms that read their output take them away again.
     """
     growth = state.kernel2.shape[0]
-    dnew = _like_image(gradient.take(slice(state.end, state.end + growth)), image)
-    activated2 = _like_image(state.activated2, image)
+    dnew = like_image(gradient.take(slice(state.end, state.end + growth)), image)
+    activated2 = like_image(state.activated2, image)
     dactivated2, dkernel2, _ = _aten.convolution_backward(
         dnew, activated2, state.kernel2, [growth], *_SAME, [True, True, False]
     )
-    dbottleneck, sums2 = state.norm2.backward(_rows_of(dactivated2), state.bottleneck)
+    dbottleneck, sums2 = state.norm2.backward(rows_of(dactivated2), state.bottleneck)
     sums1, dkernel1 = gradient.add(state.norm1, dbottleneck, state.kernel1)
     return (
         *(sums1.dweight, sums1.dbias, dkernel1[:, :, None, None]),
@@ -214,12 +214,12 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _rows_of(x: Tensor) -> Tensor:
+def rows_of(x: Tensor) -> Tensor:
     """Return (B, C, H, W) features as (B * H * W, C) rows, a view if they lie channels-last."""
     return _channels_last(x).permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def _like_image(rows: Tensor, image: Tensor) -> Tensor:
+def like_image(rows: Tensor, image: Tensor) -> Tensor:
     """Return contiguous (B * H * W, C) rows as a channels-last tensor of the shape of ``image``."""
     batch, _, height, width = image.shape
     return rows.view(batch, height, width, rows.shape[1]).permute(0, 3, 1, 2)

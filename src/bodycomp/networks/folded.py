@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor, nn
 
+from bodycomp.kernels import like_image, rows_of
 from bodycomp.networks.densenet import DenseLayer, DenseNet, PreActivation, Transition, same_pad
 from bodycomp.networks.fast import transposed_kernel
 from bodycomp.networks.layers import check_size, make_activation
@@ -225,7 +226,7 @@ class _FoldedLayer:
     def __call__(self, rows: Tensor, image: Tensor) -> Tensor:
         """Return the new features (B, growth, H, W) of the (pixel, channel) rows of all before."""
         narrow = self.pre(rows) @ self.kernel.T
-        return self.conv(_like_image(self.after(narrow), image))
+        return self.conv(like_image(self.after(narrow), image))
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,20 +253,9 @@ class _FoldedBlock:
         end = x.shape[1]
         count = x.numel() // end
         rows = x.new_empty(count, end + self.growth * len(self.layers))
-        rows[:, :end] = _rows_of(x)
+        rows[:, :end] = rows_of(x)
         for layer in self.layers:
             new = layer(rows[:, :end], x)
-            rows[:, end : end + self.growth] = _rows_of(new)
+            rows[:, end : end + self.growth] = rows_of(new)
             end += self.growth
-        return _like_image(self.after(rows[:, x.shape[1] :]), x)
-
-
-def _rows_of(x: Tensor) -> Tensor:
-    """Return the (B * H * W, C) view of channels-last (B, C, H, W) features."""
-    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-
-
-def _like_image(rows: Tensor, image: Tensor) -> Tensor:
-    """Return contiguous (B * H * W, C) rows as channels-last features of the shape of ``image``."""
-    batch, _, height, width = image.shape
-    return rows.view(batch, height, width, rows.shape[1]).permute(0, 3, 1, 2)
+        return like_image(self.after(rows[:, x.shape[1] :]), x)

@@ -15,7 +15,7 @@ from bodycomp.data.datasets import SampleSet, SegmentationDataset
 from bodycomp.data.layout import segmentation_files
 from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, Preprocessing
-from bodycomp.networks.checkpoint import Model, ModelCard
+from bodycomp.networks.card import ModelCard
 from bodycomp.networks.losses import segmentation_loss
 from bodycomp.networks.model import network_config
 from bodycomp.progress import StepProgress
@@ -29,7 +29,6 @@ from bodycomp.training.task import (
     Pick,
     Splits,
     Task,
-    load_for,
 )
 from bodycomp.training.task_options import SegmentationOptions
 from bodycomp.validation.segmentation import check_before_training
@@ -90,10 +89,6 @@ class SegmentationTask(Task):
             tissues=self.tissues,
             hu_ranges=self.options.hu_ranges,
         )
-
-    def load(self, path: Path) -> Model:
-        """Read a segmentation model."""
-        return load_for(self, path, activation=self.options.activation)
 
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the chosen loss of a batch."""

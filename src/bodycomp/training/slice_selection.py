@@ -18,7 +18,7 @@ from bodycomp.data.gray_cache import BYTES_PER_GB, GrayCache, default_cache_dir
 from bodycomp.data.layout import SPLITS, table_path
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING, Preprocessing
-from bodycomp.networks.checkpoint import Model, ModelCard
+from bodycomp.networks.card import ModelCard
 from bodycomp.networks.losses import slice_selection_loss
 from bodycomp.networks.model import network_config
 from bodycomp.networks.targets import NEAR_MM, offset_to_target, target_to_offset
@@ -43,7 +43,6 @@ from bodycomp.training.task import (
     Pick,
     Splits,
     Task,
-    load_for,
 )
 from bodycomp.training.task_options import SliceSelectionOptions
 from bodycomp.validation.slices import errors_of_a_sample, survey_slice_set
@@ -112,16 +111,6 @@ class SliceSelectionTask(Task):
             architecture=self.options.arch,
             config=network_config(self.options.arch, values),
             preprocessing=SLICE_SELECTION_PREPROCESSING,
-            levels=self.options.levels,
-            target_scale_mm=self.options.threshold,
-        )
-
-    def load(self, path: Path) -> Model:
-        """Read a slice-selection model."""
-        return load_for(
-            self,
-            path,
-            activation=self.options.activation,
             levels=self.options.levels,
             target_scale_mm=self.options.threshold,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from torch import nn
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card_description import ModelDescription
 from bodycomp.networks.card_description import Task as CardTask
-from bodycomp.networks.checkpoint import Model, ModelCard, build_network
+from bodycomp.networks.checkpoint import Model, ModelCard, build_network, load_model
 from bodycomp.networks.model_folder import read_model_files
 from bodycomp.networks.shipped import shipped_model
 from bodycomp.training.options import RunOptions
@@ -83,7 +83,13 @@ def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.options.seed)
             return build_network(card), card
-    model = task.load(shipped_model(source, card.task) or source)
+    path = shipped_model(source, card.task) or source
+    left_open: dict[str, Any] = {  # by a Keras file; what a folder's card says is compared
+        "activation": card.config["activation"],
+        "levels": card.levels or None,
+        "target_scale_mm": card.target_scale_mm,
+    }
+    model = load_model(path, task=card.task, **({} if path.is_dir() else left_open))
     model = _with_levels(model, card.levels)
     differences = list(_differences(card, model.card))
     if differences:

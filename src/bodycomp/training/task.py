@@ -15,7 +15,7 @@ from bodycomp.data.datasets import Sample, SampleSet
 from bodycomp.data.issues import Issue
 from bodycomp.data.layout import SPLITS
 from bodycomp.imaging.preprocessing import Preprocessing
-from bodycomp.networks.checkpoint import Model, ModelCard, load_model
+from bodycomp.networks.card import ModelCard
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.progress import StepProgress
 from bodycomp.training.options import RunOptions
@@ -149,10 +149,6 @@ class Task(ABC):
     def card(self) -> ModelCard:
         """Return the card of the network that the options describe."""
 
-    @abstractmethod
-    def load(self, path: Path) -> Model:
-        """Read a model of this task."""
-
     def step(self, network: nn.Module, batch: Sample) -> Tensor:
         """Return the loss of a batch of images and truth."""
         images, truth = batch
@@ -176,9 +172,3 @@ class Task(ABC):
 
         The network runs where it is.
         """
-
-
-def load_for(task: Task, path: Path, **left_open: Any) -> Model:
-    """Read a model; a Keras file leaves open what a folder's card says, which is compared."""
-    kind = task.card().task
-    return load_model(path, task=kind, **({} if path.is_dir() else left_open))

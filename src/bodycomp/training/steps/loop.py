@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 import warnings
 from dataclasses import replace
 from typing import Any, Final
@@ -28,7 +29,6 @@ from bodycomp.training.steps.divergence import (
     warn_of_missed,
 )
 from bodycomp.training.steps.evaluation_context import EvaluationContext, EvaluationStopped
-from bodycomp.training.steps.state import Stopwatch
 from bodycomp.training.steps.training import Training
 from bodycomp.training.task import Evaluation
 
@@ -62,7 +62,7 @@ class TrainingLoop:
             progress=self._progress.validation,
             interrupted=self._is_interrupted,
         )
-        self._watch = Stopwatch()
+        self._counted_at_s = time.monotonic()
         self._checkpointed_at_s = 0.0
 
     def run(self) -> None:
@@ -138,7 +138,7 @@ class TrainingLoop:
     def _begin(self) -> bool:
         """Keep the state of a new run, or finish what a resumed one left undone."""
         training, state = self._training, self._training.state
-        self._watch.lap()
+        self._counted_at_s = time.monotonic()
         state.out_of_time = training.elapsed_share() >= 1
         if training.options.resume:
             self._display.show_line(f"resuming after step {state.step}")
@@ -224,7 +224,8 @@ class TrainingLoop:
             logger.log(numbers, last["epoch"])
 
     def _count_time(self, *, training: bool) -> float:
-        seconds = self._watch.lap()
+        now_s = time.monotonic()
+        seconds, self._counted_at_s = now_s - self._counted_at_s, now_s
         self._training.state.elapsed_s += seconds
         if training:
             self._training.state.epoch_s += seconds

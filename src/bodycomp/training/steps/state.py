@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
@@ -74,16 +73,3 @@ class TrainingState:
     def start_epoch(self) -> None:
         """Forget the sums of the epoch that was evaluated."""
         self.epoch_loss, self.epoch_images, self.epoch_s = 0.0, 0, 0.0
-
-
-class Stopwatch:
-    """Seconds since it was last read."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def lap(self) -> float:
-        """Return the seconds since the last lap."""
-        now = time.monotonic()
-        seconds, self._last = now - self._last, now
-        return seconds

@@ -86,7 +86,7 @@ def _paint_erector(frame: SliceFrame, muscles: SpinalMuscles, outline: MuscleOut
     deep_fat = min(deep_fat * knots(frame.u, (13, 17.5), (0.7, 1.6)), 0.85)
     share = np.float32(fat) + inner * np.float32(deep_fat - fat)
     cover *= 1 - fat_in_muscle(frame, window, share)
-    hu = np.float32(frame.materials.muscle) - np.float32(_DIFFUSE_HU) * share
+    hu = np.float32(frame.materials.muscle + muscles.erector_hu) - np.float32(_DIFFUSE_HU) * share
     canvas.fill(
         window,
         cover * frame.grid.fascia[window],
@@ -95,7 +95,7 @@ def _paint_erector(frame: SliceFrame, muscles: SpinalMuscles, outline: MuscleOut
     )
 
 
-def _paint_fatty(frame: SliceFrame, outline: MuscleOutline, part: float) -> None:
+def _paint_fatty(frame: SliceFrame, outline: MuscleOutline, part: float, more_hu: float) -> None:
     """Paint psoas or quadratus within the fascia; ``part`` is how much of the slice it is in."""
     canvas = frame.canvas
     x, y = frame.section.spine_x + outline.x, frame.section.spine_y + outline.y
@@ -110,7 +110,7 @@ def _paint_fatty(frame: SliceFrame, outline: MuscleOutline, part: float) -> None
     if share > 0.01:
         canvas.fill(window, cover, Ink(frame.materials.fat + 15.0))
         cover *= 1 - fat_in_muscle(frame, window, share)
-    hu = frame.materials.muscle + 1.0 - _DIFFUSE_HU * share
+    hu = frame.materials.muscle + more_hu - _DIFFUSE_HU * share
     canvas.fill(window, cover, Ink(hu, MUSCLE.label))
 
 
@@ -132,7 +132,7 @@ def paint_psoas(
         outline = muscle_outline(
             (beside, y, wide * limit, deep * limit), shape.turned(turn_deg), side, frame.scale
         )
-        _paint_fatty(frame, outline, part)
+        _paint_fatty(frame, outline, part, muscles.psoas_hu)
 
 
 def paint_quadrati(frame: SliceFrame, part: float) -> None:
@@ -140,4 +140,4 @@ def paint_quadrati(frame: SliceFrame, part: float) -> None:
     if part < 0.02:
         return
     for outline in frame.section.quadrati:
-        _paint_fatty(frame, outline, part)
+        _paint_fatty(frame, outline, part, 1.0)

@@ -208,6 +208,7 @@ class Trunk:
         grown = 1.0 + (self._grown - 1.0) * belly
         build = self._chest + (self._pelvis - self._chest) * min(max((u - 13) / 5.0, 0.0), 1.0)
         aspect = self.variety.outline.aspect
+        build = build * self.variety.outline.width_at(u)
         width = knots(u, _U, _HALF_WIDTH) * scale * build * grown**0.85 * aspect
         back = knots(u, _U, _BACK) * scale * (1 + 0.25 * (grown - 1))
         depth = (knots(u, _U, _FRONT) + knots(u, _U, _BACK)) * scale * build * grown**1.15 / aspect

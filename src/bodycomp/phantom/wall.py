@@ -66,7 +66,8 @@ def paint_sheets(frame: SliceFrame) -> None:
     if max(flank, rectus) > _SOME_FAT:
         share = np.where(DEGREES < _RECTUS_DEG, np.float32(rectus), np.float32(flank))
         cover *= 1 - fat_in_pixels(frame, wall.flat, share.take(angle))
-    canvas.fill_flat(wall.flat, cover, Ink(frame.materials.muscle, MUSCLE.label))
+    hu = frame.materials.muscle + frame.section.variety.flank.hu
+    canvas.fill_flat(wall.flat, cover, Ink(hu, MUSCLE.label))
 
 
 def paint_band(frame: SliceFrame, middle: Floats, half: Floats, inks: tuple[Ink, Ink]) -> None:

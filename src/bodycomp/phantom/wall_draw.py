@@ -58,6 +58,7 @@ def _outline(draw: Draw) -> OutlineVariety:
         wave=draw.wave(0.025),
         rear_mm=draw.between(-4.0, 9.0),
         gutter=draw.between(-0.25, 0.3),
+        along=tuple(draw.between(0.94, 1.06) for _ in range(6)),
     )
 
 
@@ -89,6 +90,7 @@ def _flank(draw: Draw, patient: PatientParameters, fat: float) -> FlankVariety:
         wave=draw.wave(0.1),
         latissimus=draw.factor(0.4, 1.4),
         gluteal=draw.factor(0.5, 1.25),
+        hu=draw.between(-8.0, 4.0),
         fat=min(fat * draw.between(0.0, 1.2), 0.5),
     )
 
@@ -140,6 +142,8 @@ def _spinal(draw: Draw, patient: PatientParameters, fat: float) -> SpinalMuscles
         draw.between(-0.12, 0.16),
         draw.chance(0.6),
         draw.factor(0.6, 2.4),
+        draw.between(-7.0, 4.0),
+        draw.between(-3.0, 6.0),
     )
 
 

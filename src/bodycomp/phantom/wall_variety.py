@@ -24,6 +24,9 @@ def by_side(pair: Pair) -> Floats:
     return np.where(THETA < 0, np.float32(pair[0]), np.float32(pair[1]))
 
 
+_ALONG_U: Final = (8.0, 11.5, 14.0, 16.0, 18.5, 21.0)
+
+
 @dataclass(frozen=True, eq=False)
 class OutlineVariety:
     """The abdominal cavity, which wall and skin follow.
@@ -34,6 +37,7 @@ class OutlineVariety:
         wave: Factor of the radius over the angle.
         rear_mm: Added to the depth of the cavity's back beside the spine.
         gutter: Added to the slope at which the back deepens towards the flank.
+        along: Factors of width and depth from T8 to the hip: barrel chest, waist, broad pelvis.
     """
 
     aspect: float = 1.0
@@ -41,6 +45,11 @@ class OutlineVariety:
     wave: Floats = field(default_factory=lambda: ONES)
     rear_mm: float = 0.0
     gutter: float = 0.0
+    along: tuple[float, ...] = ()
+
+    def width_at(self, u: float) -> float:
+        """Return the factor of width and depth at ``u``."""
+        return knots(u, _ALONG_U, self.along) if self.along else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +70,7 @@ class FlankVariety:
         latissimus: Factor of latissimus dorsi.
         gluteal: Factor of the gluteal muscles.
         fat: Share of the muscle that fat has replaced.
+        hu: Attenuation of wall and rectus beyond that of the patient's muscle.
     """
 
     stop_deg: tuple[Pair, Pair, Pair] = ((140.0, 140.0), (140.0, 140.0), (140.0, 140.0))
@@ -76,6 +86,7 @@ class FlankVariety:
     latissimus: float = 1.0
     gluteal: float = 1.0
     fat: float = 0.0
+    hu: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +189,7 @@ class SpinalMuscles:
         psoas_hold: How far the psoas stands off the vertebral body, in half widths.
         fat_streaks: True if fat replaces muscle in streaks, False if in patches.
         fat_edge: How sharply.
+        erector_hu: Attenuation beyond that of the patient's muscle; ``psoas_hu`` likewise.
     """
 
     erector: tuple[MuscleShape, MuscleShape]
@@ -189,6 +201,8 @@ class SpinalMuscles:
     psoas_hold: float
     fat_streaks: bool
     fat_edge: float
+    erector_hu: float
+    psoas_hu: float
 
     @property
     def area(self) -> float:

@@ -40,6 +40,7 @@ SLICE_SELECTION = [
     *BOTH,
     ("--levels", "-L", ["T5", "T8", "T10", "L3"], "levels", ("T5", "T8", "T10", "L3")),
     ("--threshold", "-t", ["12.5"], "threshold", 12.5),
+    ("--image_size", None, ["128"], "image_size", 128),
     ("--initial_epoch", "-i", ["4"], "initial_epoch", 4),
     ("--nb_layers_per_block", None, ["5"], "nb_layers_per_block", 5),
     ("--nb_blocks", None, ["3"], "nb_blocks", 3),

@@ -38,6 +38,7 @@ def test_both_kinds_survive_json():
         (SegmentationOptions, {"resume": True}, "--resume needs the name"),
         (SliceSelectionOptions, {"levels": ("l3",)}, "found level 'l3'"),
         (SliceSelectionOptions, {"levels": ("L3", "L3")}, "named twice"),
+        (SliceSelectionOptions, {"image_size": 100}, "multiple of 32"),
         (SliceSelectionOptions, {"threshold": 0}, "positive --threshold"),
         (SliceSelectionOptions, {"initial_epoch": 100}, "--initial_epoch from 0 to 99"),
         (SliceSelectionOptions, {"max_minutes": -1}, "positive --max_minutes"),

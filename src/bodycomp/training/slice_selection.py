@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -110,7 +110,10 @@ class SliceSelectionTask(Task):
             task="slice_selection",
             architecture=self.options.arch,
             config=network_config(self.options.arch, values),
-            preprocessing=SLICE_SELECTION_PREPROCESSING,
+            preprocessing=replace(
+                SLICE_SELECTION_PREPROCESSING,
+                size=(self.options.image_size, self.options.image_size),
+            ),
             levels=self.options.levels,
             target_scale_mm=self.options.threshold,
         )

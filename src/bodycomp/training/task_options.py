@@ -23,6 +23,9 @@ from bodycomp.networks.names import (
 from bodycomp.options import Record, default_text, option
 from bodycomp.training.options import Networks, RunOptions, batch_size_of
 
+IMAGE_MULTIPLE: Final = 32
+"""All networks halve rows and columns at most five times."""
+
 SEGMENTATION_NETWORKS: Final[Networks] = {
     UNET: {
         "compression_channels": (16, 32, 64, 128, 256, 512),
@@ -195,6 +198,14 @@ class SliceSelectionOptions(RunOptions):
         help="scale of the soft threshold in mm: target = sigmoid(offset / scale) (default "
         "{default})",
     )
+    image_size: int = option(
+        256,
+        "--image_size",
+        metavar="PIXELS",
+        at_least=64,
+        help="rows and columns that the network sees, a multiple of 32 (default {default}); with "
+        "128 a step takes a quarter of the time",
+    )
     initial_epoch: int = option(
         0,
         "--initial_epoch -i",
@@ -249,6 +260,11 @@ class SliceSelectionOptions(RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_levels(self.levels)
+        if self.image_size % IMAGE_MULTIPLE:
+            raise UsageError(
+                f"expected --image_size to be a multiple of {IMAGE_MULTIPLE}, "
+                f"found {self.image_size}"
+            )
         if not 0 <= self.initial_epoch < self.epochs:
             raise UsageError(
                 f"expected --initial_epoch from 0 to {self.epochs - 1}, one below --epochs, "

@@ -24,7 +24,8 @@ _CONTENTS: tuple[Content, ...] = ("fluid", "gas", "stool")
 class BowelPiece:
     """A piece of bowel in the slice; lengths in mm, ``taper``: relative radius of the far end.
 
-    In varied patients ``fill`` says what it holds, and ``content`` and ``gas_share`` do not count.
+    In varied patients ``fill`` says what it holds, ``content`` and ``gas_share`` do not count,
+    and ``soft_mm`` is how far a thick slice smears the wall that it cuts obliquely.
     """
 
     x0: float
@@ -37,6 +38,7 @@ class BowelPiece:
     content: Content
     gas_share: float
     fill: BowelFill | None = None
+    soft_mm: float = 0.0
 
 
 def paint_bowel(frame: SliceFrame, pieces: Sequence[BowelPiece], inside: Floats) -> None:
@@ -52,11 +54,12 @@ def paint_bowel(frame: SliceFrame, pieces: Sequence[BowelPiece], inside: Floats)
             window, distance = seen
             if piece.fill is not None:
                 distance += np.float32(piece.fill.rough_mm) * canvas.blotch[window]
-            canvas.fill(window, canvas.cover(distance) * inside[window], ink)
+            canvas.fill(window, canvas.cover(distance, piece.soft_mm) * inside[window], ink)
             found.append((piece, window, distance))
     for piece, window, distance in found:
         if piece.radius > piece.wall + 1.5:
-            cover = canvas.cover(distance + np.float32(piece.wall)) * inside[window]
+            cover = canvas.cover(distance + np.float32(piece.wall), piece.soft_mm)
+            cover *= inside[window]
             inner = -distance - np.float32(piece.wall)
             canvas.fill(window, cover, usual, _content_hu(frame, piece, window, inner))
 
@@ -112,6 +115,7 @@ class SmallBowel:
         self._wall_mm, self._reach = 1.8, 1.0
         if varied is not None:
             self._radius_mm *= varied.calibre
+            self._run_mm *= varied.run
             self._wall_mm, self._reach = varied.wall_mm, varied.reach / 0.82
             own = np.random.default_rng([content.seed, 6])
             self._fill = [draw_small_bowel(own, varied, gas) for _ in range(count)]
@@ -135,6 +139,7 @@ class SmallBowel:
                 0.6 + 0.5 * float(self._share[k]), self._wall_mm, self._content[k],
                 max(0.0, 1.6 * float(self._share[k]) - 1.1),
                 self._fill[k] if self._fill else None,
+                0.4 * frame.thickness_mm * abs(float(zeta[k])) if self._fill else 0.0,
             )  # fmt: skip
             paint_bowel(frame, [piece], inside)
 

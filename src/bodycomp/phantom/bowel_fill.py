@@ -18,6 +18,7 @@ class BowelContent:
     Attributes:
         loops: Number of small bowel loops relative to the standard patient.
         calibre: Their radius relative to the standard; 0.7 (collapsed) to 1.8 (obstructed).
+        run: Length of a loop in the slice relative to the standard.
         reach: How far from the middle loops lie; 1 is the abdominal wall.
         wall_mm: Thickness of the wall.
         fluid_hu: What most loops hold.
@@ -31,6 +32,7 @@ class BowelContent:
 
     loops: float
     calibre: float
+    run: float
     reach: float
     wall_mm: float
     fluid_hu: float
@@ -123,7 +125,7 @@ def draw_small_bowel(rng: np.random.Generator, content: BowelContent, gas: float
         coarse_hu=float(rng.uniform(0, 12)),
         fold_mm=float(rng.uniform(3.5, 8)) if rng.random() < 0.45 else 0.0,
         fold_deg=float(rng.uniform(0, 180)),
-        rough_mm=float(rng.uniform(0.8, 3.2)),
+        rough_mm=float(rng.uniform(0.8, 4.0)),
     )
     if rng.random() < content.contrast_share:
         dense = content.contrast_hu * float(rng.uniform(0.3, 1.3))
@@ -200,8 +202,9 @@ def draw_bowel(rng: np.random.Generator, opaque: bool, wide: bool) -> BowelConte
     dilated = rng.random() < 0.1
     reached = opaque or rng.random() < 0.1
     return BowelContent(
-        loops=float(rng.uniform(0.55, 1.25)) * (0.6 if dilated else 1.0),
-        calibre=float(rng.uniform(1.2, 1.8) if dilated else rng.uniform(0.65, 1.25)),
+        loops=float(rng.uniform(0.7, 1.5)) * (0.5 if dilated else 1.0),
+        calibre=float(rng.uniform(1.2, 1.8) if dilated else rng.uniform(0.5, 1.15)),
+        run=float(rng.uniform(0.8, 2.6)),
         reach=float(rng.uniform(0.78, 1.0)),
         wall_mm=float(rng.uniform(1.0, 2.8)) + (2.0 if rng.random() < 0.08 else 0.0),
         fluid_hu=float(rng.uniform(-10, 70) if wide else rng.uniform(5, 40)),

@@ -165,7 +165,7 @@ def _draw_fat(rng: np.random.Generator, wide: bool, held_out: bool) -> FatConten
         visceral=webs[1],
         skin_vessels=int(rng.integers(0, 11)),
         dependent_oedema=float(rng.uniform(0.2, 1.0)) if rng.random() < 0.25 else 0.0,
-        mesenteric_vessels=float(rng.uniform(0.5, 2.6)),
+        mesenteric_vessels=float(rng.uniform(0.7, 3.0)),
         vessel_mm=float(rng.uniform(0.7, 1.5)),
     )
 

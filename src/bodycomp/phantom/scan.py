@@ -113,6 +113,8 @@ def sample_varied_scan(
     step, thickness = sample_sampling(rng, patient.anatomy, reach.top_mm - reach.bottom_mm)
     field_mm, y = sample_field(rng, reach.coverage, trunk)
     center = rng.normal(0.0, [9.0, 12.0])
+    if rng.random() < 0.1:  # off center: the field cuts one side, an arm comes into view
+        center[0] += float(rng.choice([-1.0, 1.0])) * float(rng.uniform(20.0, 90.0))
     loud = 1.0 if patient.anatomy == "varied" else 1.3
     return ScanParameters(
         matrix=(512, 512),

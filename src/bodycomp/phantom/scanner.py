@@ -13,9 +13,10 @@ from scipy.ndimage import convolve1d
 from bodycomp.phantom.canvas import Canvas, Window
 from bodycomp.phantom.scan import ScanParameters
 from bodycomp.phantom.scanner_variety import ScannerVariety
-from bodycomp.phantom.shapes import Floats
+from bodycomp.phantom.shapes import ANGLES, SIN, Floats, angle_index
 
 _TILE: Final = 576
+_METAL_HU: Final = 2000.0
 
 
 @lru_cache(maxsize=4)
@@ -115,3 +116,35 @@ def dark_bands(
     dense = np.clip(hu * np.float32(0.002) + 1.2, 0.0, 1.0)
     dense *= np.float32(scanner.band_hu * strength) * profile[:, None]
     hu += dense
+
+
+def metal_fans(canvas: Canvas, window: Window, noise_seed: int) -> None:
+    """Add bright and dark rays around metal, stronger the more of it the slice cuts.
+
+    Screws and rods, clips and coils are whatever exceeds ``_METAL_HU``; metal that lies apart, as
+    in both hips, has a fan on either side.
+    """
+    hu = canvas.hu[window]
+    rows, columns = np.nonzero(hu > _METAL_HU)
+    if not rows.size:
+        return
+    rng = np.random.default_rng([noise_seed, 41])
+    middle = columns.mean()
+    apart = np.ptp(columns) * canvas.pixel_mm > 25.0
+    groups = (columns <= middle, columns > middle) if apart else (columns >= 0,)
+    dense = np.clip(hu * np.float32(0.002) + 1.2, 0.0, 1.0)
+    change = np.zeros_like(hu)
+    for group in groups:
+        area_mm2 = np.count_nonzero(group) * canvas.pixel_mm**2
+        if not area_mm2:
+            continue
+        depth_hu = min(2.5 * area_mm2, 160.0) * float(rng.uniform(0.2, 1.0))
+        down = np.arange(hu.shape[0], dtype=np.float32)[:, None] - np.float32(rows[group].mean())
+        across = np.arange(hu.shape[1], dtype=np.float32) - np.float32(columns[group].mean())
+        x, y = np.broadcast_to(across, hu.shape), np.broadcast_to(down, hu.shape)
+        rays = rng.standard_normal(ANGLES).astype(np.float32)
+        rays = convolve1d(rays, np.ones(21, dtype=np.float32) / 21, mode="wrap") * 4
+        rays -= np.square(SIN) ** 4  # darkest along the rows, where bodies are widest
+        away_mm = np.sqrt(x * x + y * y) * np.float32(canvas.pixel_mm)
+        change += rays.take(angle_index(x, y)) * np.float32(depth_hu) / (1 + away_mm / 30)
+    hu += change * dense * (hu < _METAL_HU)

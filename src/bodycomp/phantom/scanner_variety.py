@@ -36,6 +36,7 @@ class ScannerVariety:
         streaks: 0..1, share of noise in streaks along the rows.
         blotches: 0..1, share of noise in the waxy blotches of iterative reconstruction.
         noise_gain: Noise relative to the scan's own, 0.6 (denoised)..2.7 (starved of photons).
+        starvation: How much more noise a broad body has, beyond what its size explains.
         sharpen: Overshoot at edges (positive) or blur (negative), relative to the step.
         cupping_hu: How much darker the middle is than the rim.
         tilt_hu: Difference from the right to the left rim; ``tilt_y_hu`` from front to back.
@@ -50,6 +51,7 @@ class ScannerVariety:
     streaks: float
     blotches: float
     noise_gain: float
+    starvation: float
     sharpen: float
     cupping_hu: float
     tilt_hu: float
@@ -76,6 +78,7 @@ def draw_scanner(rng: np.random.Generator, wide: bool, held_out: bool) -> Scanne
         streaks=float(rng.beta(1.2, 2.5)),
         blotches=float(rng.uniform(0.2, 0.9)) if rng.random() < 0.35 else 0.0,
         noise_gain=gain,
+        starvation=float(rng.uniform(0.0, 2.0)),
         sharpen=sharpen,
         cupping_hu=float(rng.normal(0, 3.0)) * bias,
         tilt_hu=float(rng.normal(0, 2.5)) * bias,

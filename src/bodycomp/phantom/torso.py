@@ -34,7 +34,7 @@ from bodycomp.phantom.organs import (
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.pelvis import paint_pelvic_organs, paint_pelvis
 from bodycomp.phantom.scan import ScanParameters
-from bodycomp.phantom.scanner import dark_bands, kernel_noise, shade
+from bodycomp.phantom.scanner import dark_bands, kernel_noise, metal_fans, shade
 from bodycomp.phantom.shapes import SIN, Floats, knots
 from bodycomp.phantom.spine import paint_spine
 from bodycomp.phantom.surroundings import paint_arms, paint_table
@@ -244,8 +244,10 @@ class Torso:
         window = canvas.window(section.x, section.y, reach, reach)
         if window is not None:
             shade(canvas, window, scan, scanner)
+            metal_fans(canvas, window, scan.noise_seed)
             if scanner.band_hu:
                 dark_bands(canvas, window, scanner, scan.noise_seed, 0.4 + streaky)
         noise = kernel_noise(scan, scanner, z_mm)
-        noise *= np.float32(scanner.noise_gain)
+        starved = max(float(section.half_width) / 160.0 - 1.0, 0.0) * scanner.starvation
+        noise *= np.float32(scanner.noise_gain * (1.0 + starved))
         return noise

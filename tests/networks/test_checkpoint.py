@@ -242,8 +242,8 @@ class TestRefusals:
         self.refuse(folder, r"weight head.bias: expected \(3,\) torch.float32, found \(7,\)")
 
     def test_wrong_type(self, folder):
-        edit_weights(folder, lambda w: w.update({"head.bias": torch.zeros(3).half()}))
-        self.refuse(folder, r"found \(3,\) torch.float16")
+        edit_weights(folder, lambda w: w.update({"head.bias": torch.zeros(3).double()}))
+        self.refuse(folder, r"found \(3,\) torch.float64")
 
     def test_nan(self, folder):
         edit_weights(folder, lambda w: w["head.bias"].fill_(torch.nan))

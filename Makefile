@@ -6,11 +6,14 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   ?= demo-output
 
-.PHONY: demo demo-numbers test programs check format bench bench-quality clean help
+MODELS ?= models-output
+
+.PHONY: models demo demo-numbers test programs check format bench bench-quality clean help
 
 help:
 	@echo "make demo    run the whole road on synthetic patients; results in $(DEMO)/"
 	@echo "make demo-numbers  run it, and write docs/demo.md of what came out"
+	@echo "make models  make the models that ship, in hours; resumes in $(MODELS)/"
 	@echo "make test    run all tests"
 	@echo "make check   lint, types, floors"
 	@echo "make format  format the code"
@@ -29,6 +32,10 @@ demo: $(READY)
 # The numbers of docs/demo.md and its picture.
 demo-numbers: demo
 	$(BIN)/python docs/images/draw_demo.py $(DEMO)
+
+# The models that ship: sets, trainings, test and cards, then into the package.
+models: $(READY)
+	$(BIN)/python -m default_models $(MODELS) --install
 
 # Another order at every run; one order in continuous integration, so that a failure repeats.
 test: $(READY) programs

@@ -36,11 +36,13 @@ class Patients:
         anatomy: Of all of them.
         seed: Of their cohort.
         numbers: Theirs in the cohort.
+        at_l3: One slice each, at mid-L3, as models are tested; else ``SLICES`` at many levels.
     """
 
     anatomy: PhantomAnatomy
     seed: int
     numbers: Sequence[int]
+    at_l3: bool = False
 
     def samples(self, number: int) -> list[MaskSample]:
         """Render the slices of one patient as the segmentation network sees them."""
@@ -50,10 +52,11 @@ class Patients:
         spacing = (scan.pixel_spacing_mm, scan.pixel_spacing_mm)
         heights = sorted(torso.level_z_mm.values(), reverse=True)
         samples = []
-        for index in range(SLICES):
+        for index in range(1 if self.at_l3 else SLICES):
             low, high = (L3_LEVEL - 1, L3_LEVEL + 1) if index == 0 else LEVELS
             u = float(rng.uniform(low, high))
             z_mm = float(np.interp(u, np.arange(1, len(heights) + 1), heights))
+            z_mm = torso.level_z_mm["L3"] if self.at_l3 else z_mm
             hu, labels = torso.render_slice(replace(scan, z_start_mm=z_mm), z_mm)
             first = (*scan.first_pixel_mm[:2], z_mm)
             volume = Volume(hu[None], spacing, np.array([z_mm]), first_pixel_mm=first)

@@ -24,9 +24,14 @@ FOLDERS: Final[dict[Task, str]] = {
 """Of the two networks of a pair."""
 
 
+def shipped_room() -> Path:
+    """Return the folder of the package that holds the models that ship."""
+    return Path(str(files("bodycomp"))) / "weights"
+
+
 def shipped_models() -> dict[str, Path]:
     """Return name -> folder of each pair of models that ships, by name."""
-    room = Path(str(files("bodycomp"))) / "weights"
+    room = shipped_room()
     found = sorted(path for path in room.iterdir() if path.is_dir()) if room.is_dir() else []
     return {path.name: path for path in found}
 

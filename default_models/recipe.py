@@ -1,0 +1,173 @@
+"""From a seed to the two models that ship: sets, trainings, calibration, test, cards.
+
+Every step leaves a file or a folder and is skipped where that is there, and a training resumes
+where it was interrupted: the same command goes on until all is done, and ends with the same digests
+on the same machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors.torch
+
+import bodycomp
+from bodycomp.cohort.level_set import FINDER_LEVELS, LevelSetOptions, write_level_set
+from bodycomp.data.layout import images_path, table_path
+from bodycomp.data.samples import MaskSample
+from bodycomp.networks.model_folder import CARD_NAME, RUN_SUBFOLDER, WEIGHTS_NAME
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
+from bodycomp.storage import atomic_folder
+from default_models.segmentation_set import Patients, write_split
+
+WORDS: Final = Path(__file__).parent / "words"
+SEEDS: Final = {"train": 911, "val": 910, "test": 920, "levels": 930}
+
+SEGMENTATION_OPTIONS: Final[dict[str, Any]] = {
+    "arch": "patch_unet",
+    "patch": 4,
+    "compression_channels": (32, 64, 128, 256, 256),
+    "decompression_channels": (256, 128, 64, 32),
+    "batch_size": 4,
+    "strong_augmentation": True,
+    "hu_ranges": True,
+    "precision": "32",
+}
+"""Chosen for what 90 minutes on two cores teach; docs/default-models.md has the measurements."""
+
+LEVEL_OPTIONS: Final[dict[str, Any]] = {
+    "arch": "resnet",
+    "levels": FINDER_LEVELS,
+    "precision": "32",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How much of everything.
+
+    Attributes:
+        folder: Where sets, runs and models lie.
+        patients, val_patients, test_patients: For segmentation, three slices each.
+        epochs: Of the segmentation.
+        level_patients, level_series, level_epochs: For the level finder.
+        real: Slices of people with outlines, as often as they are to be seen in an epoch.
+    """
+
+    folder: Path
+    patients: int = 2500
+    val_patients: int = 20
+    test_patients: int = 60
+    epochs: int = 12
+    level_patients: int = 3000
+    level_series: int = 24
+    level_epochs: int = 30
+    real: Sequence[MaskSample] = ()
+
+    def steps(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Yield what is to be done and how, in order."""
+        yield "set of the segmentation", self.make_segmentation_set
+        yield "set of the level finder", self.make_level_set
+        yield "segmentation", self.train_segmentation
+        yield "level finder", self.train_levels
+        yield "models to ship", self.ship
+        yield "numbers of the cards", self.test
+
+    @property
+    def segmentation_set(self) -> Path:
+        """Slices with masks."""
+        return self.folder / "segmentation-set"
+
+    @property
+    def level_set(self) -> Path:
+        """Slices with offsets."""
+        return self.folder / "level-set"
+
+    @property
+    def runs(self) -> Path:
+        """Runs of the two trainings."""
+        return self.folder / "runs"
+
+    @property
+    def models(self) -> Path:
+        """The pair that ships."""
+        return self.folder / "default"
+
+    def make_segmentation_set(self) -> None:
+        """Render patients of varied anatomy, and of the held-out one to test on."""
+        for split, anatomy, count in (
+            ("val", "varied", self.val_patients),
+            ("train", "varied", self.patients),
+            ("test", "held-out", self.test_patients),
+        ):
+            if not images_path(self.segmentation_set, split).exists():
+                patients = Patients(anatomy, SEEDS[split], range(count), at_l3=split == "test")
+                write_split(
+                    self.segmentation_set, split, patients, self.real if split == "train" else ()
+                )
+
+    def make_level_set(self) -> None:
+        """Render slices of varied patients, and whole series to validate."""
+        for split, patients, series in (
+            ("val", 0, self.level_series),
+            ("train", self.level_patients, 0),
+        ):
+            if not table_path(self.level_set, split).exists():
+                write_level_set(
+                    LevelSetOptions(self.level_set, patients, series, seed=SEEDS["levels"])
+                )
+
+    def train_segmentation(self) -> None:
+        """Train, or go on."""
+        self._train(
+            bodycomp.train_segmentation,
+            self.segmentation_set,
+            SEGMENTATION_FOLDER,
+            epochs=self.epochs,
+            **SEGMENTATION_OPTIONS,
+        )
+
+    def train_levels(self) -> None:
+        """Train, or go on; the confidence is calibrated at the end."""
+        self._train(
+            bodycomp.train_slice_selection,
+            self.level_set,
+            SLICE_SELECTION_FOLDER,
+            epochs=self.level_epochs,
+            **LEVEL_OPTIONS,
+        )
+
+    def _train(self, train: Callable[..., object], data: Path, name: str, **options: Any) -> None:
+        if (self.runs / name / RUN_SUBFOLDER / "report.html").exists():
+            return
+        resume = (self.runs / name).exists()
+        train(data, self.runs, name=name, resume=resume, **options)
+
+    def ship(self) -> None:
+        """Copy the models with their words, weights in 16 bits: half of the bytes."""
+        for name in (SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER):
+            if not (self.models / name).exists():
+                ship_model(self.runs / name / RUN_SUBFOLDER, self.models / name)
+                bodycomp.card(self.models / name, describe=WORDS / f"{name}.yaml")
+
+    def test(self) -> None:
+        """Evaluate on the held-out anatomy, and put the numbers into the card."""
+        out = self.folder / "test"
+        if not out.exists():
+            bodycomp.evaluate(self.models, out, segmentation=self.segmentation_set, split="test")
+        bodycomp.card(self.models / SEGMENTATION_FOLDER, evaluation=out)
+
+
+def ship_model(source: Path, target: Path) -> None:
+    """Copy a model folder, its weights of two and more dimensions rounded to 16 bits."""
+    weights = safetensors.torch.load((source / WEIGHTS_NAME).read_bytes())
+    halved = {
+        name: weight.half() if weight.is_floating_point() and weight.ndim > 1 else weight
+        for name, weight in weights.items()
+    }
+    with atomic_folder(target) as folder:
+        (folder / WEIGHTS_NAME).write_bytes(safetensors.torch.save(halved))
+        (folder / CARD_NAME).write_bytes((source / CARD_NAME).read_bytes())

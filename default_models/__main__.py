@@ -11,6 +11,9 @@ from pathlib import Path
 from bodycomp.networks.shipped import DEFAULT_MODELS, shipped_room
 from default_models.recipe import Recipe
 
+SMALL = (4, 1, 2, 1, 4, 2, 1)
+"""Patients, series and epochs of a trial, in the order of ``Recipe``."""
+
 
 def main() -> None:
     """Do what is left to do, and say how long each step took."""
@@ -19,11 +22,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a few patients and steps: a trial")
     parser.add_argument("--install", action="store_true", help="put the models into the package")
     arguments = parser.parse_args()
-    small = {
-        "patients": 4, "val_patients": 1, "test_patients": 2, "epochs": 1,
-        "level_patients": 4, "level_series": 2, "level_epochs": 1,
-    }  # fmt: skip
-    recipe = Recipe(arguments.out, **(small if arguments.small else {}))
+    recipe = Recipe(arguments.out, *(SMALL if arguments.small else ()))
     for what, work in recipe.steps():
         began = time.monotonic()
         work()

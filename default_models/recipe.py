@@ -15,6 +15,7 @@ from typing import Any, Final
 import safetensors.torch
 
 import bodycomp
+from bodycomp.anatomy import PhantomAnatomy
 from bodycomp.cohort.level_set import FINDER_LEVELS, LevelSetOptions, write_level_set
 from bodycomp.data.layout import images_path, table_path
 from bodycomp.data.samples import MaskSample
@@ -98,13 +99,13 @@ class Recipe:
 
     def make_segmentation_set(self) -> None:
         """Render patients of varied anatomy, and of the held-out one to test on."""
-        for split, anatomy, count in (
-            ("val", "varied", self.val_patients),
-            ("train", "varied", self.patients),
-            ("test", "held-out", self.test_patients),
-        ):
+        anatomies: dict[str, PhantomAnatomy]
+        anatomies = {"val": "varied", "train": "varied", "test": "held-out"}
+        counts = {"val": self.val_patients, "train": self.patients, "test": self.test_patients}
+        for split, anatomy in anatomies.items():
             if not images_path(self.segmentation_set, split).exists():
-                patients = Patients(anatomy, SEEDS[split], range(count), at_l3=split == "test")
+                numbers, is_test = range(counts[split]), split == "test"
+                patients = Patients(anatomy, SEEDS[split], numbers, at_l3=is_test)
                 write_split(
                     self.segmentation_set, split, patients, self.real if split == "train" else ()
                 )

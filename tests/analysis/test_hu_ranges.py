@@ -1,9 +1,16 @@
-"""Models whose card says so give no pixel the label of a tissue that its HU rule out."""
+"""How labels are read off a network's probabilities: by the HU that they permit, over copies."""
+
+from dataclasses import asdict, replace
 
 import numpy as np
 
-from bodycomp.analysis.inference import labels_at_size
+from bodycomp.analysis.inference import NetworkSegmenter, labels_at_size
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT
+from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING
+from bodycomp.imaging.volume import Volume
+from bodycomp.networks.card import ModelCard
+from bodycomp.networks.model import Model, build_network
+from bodycomp.networks.unet import UNetConfig
 
 
 def of_labels(labels, certain=0.7):
@@ -48,3 +55,25 @@ def test_a_tissue_that_lies_mostly_outside_of_its_range_keeps_its_labels():
     shifted = hu + np.int16(1024)
     found = labels_at_size(of_labels(labels), hu.shape, shifted, ABDOMINAL_TISSUES)
     assert (found == labels).all()
+
+
+def test_copies_are_moved_back_before_they_are_averaged():
+    card = ModelCard(
+        task="segmentation",
+        architecture="unet",
+        config=asdict(UNetConfig(compression_channels=(2, 4), decompression_channels=(2,))),
+        preprocessing=SEGMENTATION_PREPROCESSING,
+        tissues=ABDOMINAL_TISSUES,
+    )
+    network = build_network(card).eval()
+    hu = np.random.default_rng(0).integers(-150, 200, (1, 512, 512)).astype(np.int16)
+    volume = Volume(hu, (0.8, 0.8), np.array([0.0]))
+    once, twice = (
+        NetworkSegmenter(Model(network, replace(card, copies=n), ""), device="cpu")(volume, [0])[0]
+        for n in (1, 2)
+    )
+    inside = np.s_[8:-8, 8:-8]  # what leaves at an edge enters at the other
+    assert (once == twice)[inside].all()  # moved by whole strides nothing else changes
+    assert card.to_dict()["format_version"] == 1
+    assert replace(card, copies=2).to_dict()["format_version"] == 2
+    assert ModelCard.from_dict(replace(card, copies=2, hu_ranges=True).to_dict()).copies == 2

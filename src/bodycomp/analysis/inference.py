@@ -103,13 +103,7 @@ class NetworkSegmenter:
             return self._preprocessing.from_hu(field.apply(volume.hu[index]))
 
         for indices, images in batches_of(image, slice_indices, self._batch_size):
-            logits = self._engine.run(images.to(self._engine.device))
-            if not bool(torch.isfinite(logits).all()):
-                raise ModelError(
-                    "the segmentation network gave values that are not numbers",
-                    hint="The weights are damaged or the training diverged; use another model.",
-                )
-            probabilities = torch.softmax(logits, dim=1).cpu().numpy()  # (batch, class, H, W)
+            probabilities = self._probabilities(images.to(self._engine.device)).cpu().numpy()
             for index, classes in zip(indices, probabilities, strict=True):
                 hu = field.apply(volume.hu[index]) if self.card.hu_ranges else None
                 labels = labels_at_size(classes, field.shape, hu, self.tissues)
@@ -117,6 +111,25 @@ class NetworkSegmenter:
             progress("segment", len(masks), len(slice_indices))
         return masks
 
+    def _probabilities(self, images: Tensor) -> Tensor:
+        """Return probabilities (batch, class, H, W), averaged over the copies of the card."""
+        total: Tensor | None = None
+        for copy in range(self.card.copies):
+            away = copy * COPY_PIXELS
+            logits = self._engine.run(torch.roll(images, (away, away), (2, 3)))
+            if not bool(torch.isfinite(logits).all()):
+                raise ModelError(
+                    "the segmentation network gave values that are not numbers",
+                    hint="The weights are damaged or the training diverged; use another model.",
+                )
+            found = torch.roll(torch.softmax(logits, dim=1), (-away, -away), (2, 3))
+            total = found if total is None else total + found
+        assert total is not None
+        return total / self.card.copies if self.card.copies > 1 else total
+
+
+COPY_PIXELS: Final = 2
+"""How far a copy of a slice is moved down and to the right of the one before."""
 
 _MOST_OUTSIDE: Final = 0.5
 

@@ -21,8 +21,10 @@ FORMAT_VERSION: Final = 1
 """Rises when a reader that does not know the change would run the model otherwise than it should.
 Parts that may be missing, and that such a reader may ignore, leave it as it is."""
 
-HU_RANGES_VERSION: Final = 2
-"""Format of the cards that have ``hu_ranges``, and of no others."""
+READING_VERSION: Final = 2
+"""Format of the cards that say how labels are read off the network's outputs, and of no others."""
+
+MOST_COPIES: Final = 8
 
 _ABOUT: Final = ("format_version", "training", "description")
 """Parts of a card that no result depends on."""
@@ -42,6 +44,8 @@ class ModelCard:
         levels: One per output, in order; slice selection only.
         hu_ranges: Whether a pixel may have a tissue's label only where its HU are in the tissue's
             ``hu_range``; segmentation only.
+        copies: Copies of a slice, each moved by two pixels more, whose probabilities are averaged;
+            segmentation only. A network that sees patches as pixels gains most by them.
         target_scale_mm: Scale of ``targets.target_to_offset``; slice selection only.
         training: JSON-ready record of the training run; nothing at run time depends on it.
         confidence: Calibration of the positions' confidence on held-out series; None if it was
@@ -62,6 +66,7 @@ class ModelCard:
     confidence: ConfidenceCalibration | None = None
     description: ModelDescription = field(default_factory=ModelDescription)
     hu_ranges: bool = False
+    copies: int = 1
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
@@ -77,13 +82,17 @@ class ModelCard:
             raise ModelError(
                 f"model card: expected tissues with labels 1, 2, ..., found labels {labels}"
             )
+        if not 1 <= self.copies <= MOST_COPIES:
+            raise ModelError(
+                f"model card: expected 1 to {MOST_COPIES} copies of a slice, found {self.copies}"
+            )
         if self.levels or self.target_scale_mm is not None:
             raise ModelError("model card: a segmentation model has no levels and no target scale")
         if self.confidence is not None:
             raise ModelError("model card: a segmentation model has no positions to be sure of")
 
     def _check_slice_selection(self) -> None:
-        if self.tissues or self.hu_ranges:
+        if self.tissues or self._says_how_to_read:
             raise ModelError("model card: a slice-selection model has no tissues")
         if self.target_scale_mm is None:
             raise ModelError("model card: a slice-selection model needs target_scale_mm")
@@ -100,16 +109,20 @@ class ModelCard:
             )
 
     @property
+    def _says_how_to_read(self) -> bool:
+        return self.hu_ranges or self.copies > 1
+
+    @property
     def num_outputs(self) -> int:
         """Channels that the network must have: classes with background, or levels."""
         return len(self.tissues) + 1 if self.task == "segmentation" else len(self.levels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready description."""
-        version = HU_RANGES_VERSION if self.hu_ranges else FORMAT_VERSION
+        version = READING_VERSION if self._says_how_to_read else FORMAT_VERSION
         plain: dict[str, Any] = to_plain(self) | {"tissues": [t.key for t in self.tissues]}
-        if not self.hu_ranges:  # older versions read it then
-            del plain["hu_ranges"]
+        if not self._says_how_to_read:  # older versions read it then
+            del plain["hu_ranges"], plain["copies"]
         return {"format_version": version} | plain
 
     def essence(self) -> dict[str, Any]:
@@ -129,8 +142,8 @@ class ModelCard:
         for key in _REQUIRED:
             if key not in description:
                 raise ModelError(f"model card: {key!r} is missing")
-        hu_ranges = bool(description.get("hu_ranges", False))
-        expected = HU_RANGES_VERSION if hu_ranges else FORMAT_VERSION
+        hu_ranges, copies = bool(description.get("hu_ranges")), description.get("copies", 1)
+        expected = READING_VERSION if hu_ranges or copies != 1 else FORMAT_VERSION
         if description["format_version"] != expected:
             raise ModelError(
                 f"expected a model card of format {expected}, "

@@ -88,6 +88,7 @@ class SegmentationTask(Task):
             preprocessing=SEGMENTATION_PREPROCESSING,
             tissues=self.tissues,
             hu_ranges=self.options.hu_ranges,
+            copies=self.options.copies,
         )
 
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:

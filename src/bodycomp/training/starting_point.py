@@ -65,7 +65,7 @@ def _with_shipped_network(options: RunOptions) -> RunOptions:
     own = {name: card.config[name] for name in options.networks[card.architecture]}
     values = others | own | {"arch": card.architecture, "activation": card.config["activation"]}
     if isinstance(options, SegmentationOptions):
-        values["hu_ranges"] = card.hu_ranges
+        values |= {"hu_ranges": card.hu_ranges, "copies": card.copies}
     if isinstance(options, SliceSelectionOptions):
         values["threshold"] = card.target_scale_mm
     return replace(options, **values)

@@ -156,6 +156,15 @@ class SegmentationOptions(RunOptions):
         help="let the analysis give a pixel the most probable label that its HU permit: muscle "
         "from -29 to 150, fat from -190 to -30, as outlined by threshold; masks must be made so",
     )
+    copies: int = option(
+        1,
+        "--copies",
+        metavar="N",
+        at_least=1,
+        at_most=8,
+        help="let the analysis average N copies of a slice, each moved by two pixels more, which "
+        "gains most with patch_unet (default {default})",
+    )
     allow_scaled_images: bool = option(
         False,
         "--allow_scaled_images --allow-scaled-images",

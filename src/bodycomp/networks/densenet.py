@@ -217,16 +217,9 @@ class DenseNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
 
     def forward(self, x: Tensor) -> Tensor:
-        """Score slices.
+        """Return logits (B, num_outputs); their sigmoid is the target of ``targets``.
 
-        Args:
-            x: (B, 1, H, W) in the range of the model's preprocessing.
-
-        Returns:
-            Logits (B, num_outputs); their sigmoid is the target of ``targets.offset_to_target``.
-
-        Raises:
-            ImageError: The image is too small for the number of blocks.
+        ``x`` is (B, 1, H, W) in the range of the model's preprocessing; see ``check_size``.
         """
         self.check_size(x)
         x = self.stem(same_pad(x, kernel=7, stride=2))  # (B, nb_initial_filters, H / 2, W / 2)

@@ -1,4 +1,9 @@
-"""What training minimises: segmentation losses on masks, slice-selection losses on targets."""
+"""What training minimises: segmentation losses on masks, slice-selection losses on targets.
+
+Segmentation: logits (B, C, H, W), masks (B, H, W) of integer labels 0..C-1; 0 is background, and
+pixels with ``NOT_ANNOTATED_LABEL`` take no part. Slice selection: logits (B, L), targets (B, L) in
+[0, 1], NaN where a level was not annotated, which takes no part.
+"""
 
 from __future__ import annotations
 
@@ -45,12 +50,7 @@ class ClassOverlap:
 
 
 def softmax_overlap(logits: Tensor, masks: Tensor) -> tuple[Tensor, ClassOverlap]:
-    """Compare softmax(logits) with a truth.
-
-    Args:
-        logits: (B, C, H, W), any floating-point type; what is returned is float32.
-        masks: (B, H, W) integer labels 0..C-1, or ``NOT_ANNOTATED_LABEL`` for pixels that take
-            no part.
+    """Compare softmax(logits), of any floating-point type, with masks; in float32.
 
     Returns:
         The mean over annotated pixels of -log(probability of the true class), 0 without any, and
@@ -65,12 +65,9 @@ def softmax_overlap(logits: Tensor, masks: Tensor) -> tuple[Tensor, ClassOverlap
 
 
 def soft_dice(found: ClassOverlap, *, smooth: float = DICE_SMOOTH) -> Tensor:
-    """Return the soft Dice of every class over all annotated pixels of the batch.
+    """Return (C,) in (0, 1]: the soft Dice of every class over all annotated pixels of the batch.
 
     ``(2 * sum(p * t) + smooth) / (sum(p) + sum(t) + smooth)``.
-
-    Returns:
-        (C,) in (0, 1].
     """
     return (2 * found.overlap + smooth) / (found.predicted + found.size + smooth)
 
@@ -78,31 +75,17 @@ def soft_dice(found: ClassOverlap, *, smooth: float = DICE_SMOOTH) -> Tensor:
 def negative_dice_sum(logits: Tensor, masks: Tensor) -> Tensor:
     """Return minus the sum of the soft Dice of all tissues, the loss of the earlier implementation.
 
-    Args:
-        logits: (B, C, H, W).
-        masks: (B, H, W) integer labels; 0 is background and left out of the sum, pixels with
-            ``NOT_ANNOTATED_LABEL`` take no part.
-
-    Returns:
-        Scalar in [1 - C, 0).
+    In [1 - C, 0).
     """
     _, found = softmax_overlap(logits, masks)
     return -soft_dice(found)[1:].sum()
 
 
 def dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
-    """Return mean cross-entropy plus 1 minus the mean soft Dice of the tissues.
+    """Return mean cross-entropy plus 1 minus the mean soft Dice of the tissues, at least 0.
 
     Cross-entropy gives every pixel a gradient from the first step on, Dice weighs small tissues
     like large ones.
-
-    Args:
-        logits: (B, C, H, W).
-        masks: (B, H, W) integer labels; 0 is background, pixels with ``NOT_ANNOTATED_LABEL`` take
-            no part.
-
-    Returns:
-        Scalar, at least 0.
     """
     cross_entropy, found = softmax_overlap(logits, masks)
     return cross_entropy + 1 - soft_dice(found)[1:].mean()
@@ -111,12 +94,7 @@ def dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
 def masked_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the mean cross-entropy between sigmoid(logits) and soft targets.
 
-    Args:
-        logits: (B, L).
-        targets: (B, L) in [0, 1], NaN where a level was not annotated: no part in the loss.
-
-    Returns:
-        Scalar; 0 with zero gradient if nothing is annotated.
+    0 with zero gradient if nothing is annotated.
     """
     known = ~targets.isnan()
     losses = F.binary_cross_entropy_with_logits(
@@ -126,10 +104,7 @@ def masked_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def masked_absolute_error(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean of |sigmoid(logits) - target|, the loss of the earlier implementation.
-
-    Args and result as in ``masked_cross_entropy``.
-    """
+    """Return the mean of |sigmoid(logits) - target|, the loss of the earlier implementation."""
     known = ~targets.isnan()
     losses = (logits.float().sigmoid() - targets.float().nan_to_num(0.0)).abs()
     return _masked_mean(losses, known)

@@ -69,14 +69,10 @@ class PatchUNet(nn.Module):
         self.unet = UNet(config.inner(), input_channels=config.patch**2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Label images.
+        """Return logits (B, num_classes, H, W); softmax over axis 1 gives probabilities.
 
-        Args:
-            x: (B, 1, H, W) in the range of the model's preprocessing; H and W multiples of
-                ``config.stride``.
-
-        Returns:
-            Logits (B, num_classes, H, W); softmax over axis 1 gives probabilities.
+        ``x`` is (B, 1, H, W) in the range of the model's preprocessing, H and W multiples of
+        ``config.stride``.
         """
         check_size(x, self.config.stride)
         patches = F.pixel_unshuffle(x, self.config.patch)  # (B, patch**2, H / patch, W / patch)

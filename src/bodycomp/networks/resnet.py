@@ -126,14 +126,10 @@ class ResNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
 
     def forward(self, x: Tensor) -> Tensor:
-        """Score slices.
+        """Return logits (B, num_outputs); their sigmoid is the target of ``targets``.
 
-        Args:
-            x: (B, 1, H, W) in the range of the model's preprocessing; H and W multiples of
-                ``config.stride``.
-
-        Returns:
-            Logits (B, num_outputs); their sigmoid is the target of ``targets.offset_to_target``.
+        ``x`` is (B, 1, H, W) in the range of the model's preprocessing, H and W multiples of
+        ``config.stride``.
         """
         check_size(x, self.config.stride)
         x = F.pixel_unshuffle(x, PATCH)  # (B, 16, H / 4, W / 4)

@@ -122,14 +122,10 @@ class UNet(nn.Module):
         initialize(self, "glorot_uniform")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Label images.
+        """Return logits (B, num_classes, H, W); softmax over axis 1 gives probabilities.
 
-        Args:
-            x: (B, input_channels, H, W), one channel by default, in the range of the model's
-                preprocessing; H and W multiples of ``config.stride``.
-
-        Returns:
-            Logits (B, num_classes, H, W); softmax over axis 1 gives probabilities.
+        ``x`` is (B, input_channels, H, W) in the range of the model's preprocessing, H and W
+        multiples of ``config.stride``.
         """
         check_size(x, self.config.stride)
         *stages, center = self.down

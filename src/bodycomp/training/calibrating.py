@@ -7,21 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import torch
-
 from bodycomp.analysis.confidence_fit import FEWEST_SERIES
 from bodycomp.analysis.inference import resolve_device
-from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.data.datasets import SliceDataset
 from bodycomp.data.layout import SERIES_COLUMN, SPLITS
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.errors import ModelError, TrainingSetError, UsageError
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
-from bodycomp.networks.targets import target_to_offset
-from bodycomp.training.slice_metrics import calibrations_of, locate_in_series
+from bodycomp.training.slice_selection import SliceSelectionTask
 from bodycomp.training.steps.evaluation_context import EvaluationContext
+from bodycomp.training.task_options import SliceSelectionOptions
 
 log = logging.getLogger(__name__)
 
@@ -68,23 +64,17 @@ def calibrate_confidence(
     card = model.card
     if card.target_scale_mm is None:
         raise ModelError(f"{model_path}: the model's card has no scale")
-    split, series = _open(held_out, card.levels)
+    split = _open(held_out, card.levels)
     context = EvaluationContext(resolve_device(device), "32-true", BATCH_SIZE)
     network = model.network.to(context.device)
-    logits = np.empty((len(split), len(card.levels)), dtype=np.float64)
-    for indices, some, _ in context.predictions(network, SliceDataset(split, card.preprocessing)):
-        logits[indices.numpy()] = some.double().cpu().numpy()
-    scores = torch.sigmoid(torch.from_numpy(logits)).numpy()
-    estimated_mm = target_to_offset(scores, card.target_scale_mm)
-    options = ChoiceOptions(scale_mm=card.target_scale_mm)
-    made = calibrations_of(
-        [
-            locate_in_series(
-                level, split.offsets_mm[:, column], estimated_mm[:, column], series, options
-            )
-            for column, level in enumerate(card.levels)
-        ]
+    place, scale_mm = held_out.data_dir, card.target_scale_mm
+    options = SliceSelectionOptions(
+        data_dir=place, output_dir=place, levels=card.levels, threshold=scale_mm
     )
+    evaluated = SliceSelectionTask(options).evaluate(
+        network, SliceDataset(split, card.preprocessing), context
+    )
+    made = evaluated.calibrations
     if not made:
         raise TrainingSetError(
             f"{held_out.data_dir}: expected at least {FEWEST_SERIES} series in {held_out.split} in "
@@ -95,7 +85,7 @@ def calibrate_confidence(
     return ConfidenceCalibration(source, made)
 
 
-def _open(held_out: HeldOut, levels: tuple[str, ...]) -> tuple[SliceSplit, np.ndarray]:
+def _open(held_out: HeldOut, levels: tuple[str, ...]) -> SliceSplit:
     if held_out.split == "train":
         log.warning("series that the model was trained on make its confidence too high")
     split = open_slice_split(held_out.data_dir, held_out.split, levels)
@@ -107,4 +97,4 @@ def _open(held_out: HeldOut, levels: tuple[str, ...]) -> tuple[SliceSplit, np.nd
             f"meta/{held_out.split}.csv, found none",
             hint="Levels are located in whole series; 'bodycomp prepare' names them.",
         )
-    return split, np.asarray(split.series)
+    return split

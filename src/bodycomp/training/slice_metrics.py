@@ -73,7 +73,7 @@ def locate_in_series(
     an annotation or a series name take no part.
 
     Args:
-        level: Name of the level.
+        level: Its name.
         offset_mm: (slice,) true offsets, NaN where not annotated.
         estimated_mm: (slice,) offsets by the network.
         series: (slice,) name of each slice's series.
@@ -106,15 +106,10 @@ def offset_metrics(
     estimated_mm: NDArray[np.floating],
     levels: Sequence[str],
 ) -> dict[str, float | None]:
-    """Return per level the mean absolute error in mm, on the slices near it.
+    """Return per level the mean absolute error in mm, on the annotated slices within 50 mm of it.
 
-    Args:
-        offsets_mm: (slice, level) true offsets, NaN where not annotated.
-        estimated_mm: (slice, level) offsets by the network.
-        levels: Names of the levels.
-
-    Returns:
-        ``mae_mm_<level>`` over the annotated slices within 50 mm; None without any.
+    (slice, level) true offsets, NaN where not annotated, and those by the network give
+    ``mae_mm_<level>``; None without any such slice.
     """
     metrics: dict[str, float | None] = {}
     for index, level in enumerate(levels):
@@ -131,12 +126,11 @@ def near_counts(offsets_mm: NDArray[np.floating], levels: Sequence[str]) -> dict
 
 
 def series_metrics(located: Sequence[LocatedSeries]) -> dict[str, float | None]:
-    """Return per level how well it is located in the series that it lies in.
+    """Return per level how well it is located in the series that it lies in; None without any.
 
-    Returns:
-        ``located_error_mm_<level>``, the median distance between the level and where it was
-        located, over the series in which it was; ``found_<level>``, the share of all series in
-        which it was located within 10 mm. None without any such series.
+    ``located_error_mm_<level>`` is the median distance between the level and where it was located,
+    over the series in which it was; ``found_<level>`` the share of all series in which it was
+    located within 10 mm.
     """
     metrics: dict[str, float | None] = {}
     for level in located:

@@ -221,11 +221,8 @@ class SliceSelectionTask(Task):
 def telling_errors_mm(offsets_mm: Tensor, errors_mm: Tensor) -> Tensor:
     """Return (slice,) mean errors over levels, NaN for slices that tell little.
 
-    Those are far from every level and taken for far, as most slices of a scan.
-
-    Args:
-        offsets_mm: (slice, level) true offsets, NaN where not annotated.
-        errors_mm: (slice, level) of ``view_error_mm``.
+    Those are far from every level and taken for far, as most slices of a scan. Offsets and errors
+    are (slice, level), NaN where not annotated; errors those of ``view_error_mm``.
     """
     means = errors_mm.nanmean(dim=1)
     is_near = (offsets_mm.abs() <= NEAR_MM).any(dim=1)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bodycomp.annotation.dicom_layers import referenced_series
 from bodycomp.annotation.levels import read_levels
 from bodycomp.annotation.masks import read_masks
-from bodycomp.annotation.reference import referenced_series
 from bodycomp.errors import BodycompError
 from bodycomp.imaging.volume import Volume
 from bodycomp.reading.kinds import Kind, kind_of, volume_header

@@ -12,8 +12,8 @@ from bodycomp.errors import ImageError, UsageError
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
 from bodycomp.networks.engine import make_engine
+from bodycomp.networks.fast import cpu_has_bfloat16
 from bodycomp.networks.patch_unet import PatchUNet, PatchUNetConfig
-from bodycomp.networks.processor import cpu_has_bfloat16
 from bodycomp.networks.resnet import ResNet
 from bodycomp.networks.unet import UNet, UNetConfig
 

@@ -18,12 +18,12 @@ from bodycomp.annotation.grid import (
     slice_heights_mm,
 )
 from bodycomp.annotation.labels import Layer, Structure, Wanted, everything
-from bodycomp.annotation.reference import check_reference
+from bodycomp.dicom.reference import SeriesReference, read_reference
 from bodycomp.dicom.rtstruct import Region, StructureSet, read_structure_set
 from bodycomp.dicom.seg import SegFile, SegFrame, read_seg
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.label_map import values_in
-from bodycomp.reading.kinds import dicom_file
+from bodycomp.reading.kinds import Kind, dicom_file, kind_of
 from bodycomp.scan import Scan
 
 _CONTOUR_TOLERANCE: Final = 2 * TOLERANCE_VOXELS
@@ -132,3 +132,43 @@ def _by_slice(region: Region, scan: Scan, where: str) -> dict[int, list[NDArray[
             hint="Choose the series that the contours were drawn on.",
         )
     return by_slice
+
+
+def referenced_series(path: Path) -> SeriesReference | None:
+    """Return the series that a SEG or RTSTRUCT names, None for any other annotation."""
+    if kind_of(path) not in (Kind.SEG, Kind.RTSTRUCT):
+        return None
+    return read_reference(dicom_file(path))
+
+
+def check_reference(reference: SeriesReference, scan: Scan, where: str) -> tuple[str, ...]:
+    """Check that an annotation belongs to a scan; return a note where it names another series.
+
+    Series of one frame of reference share the patient's position (PS3.3 C.7.4.1), so that a mask
+    drawn on another reconstruction is good where it lies on this one's grid.
+
+    Raises:
+        SeriesError: Another frame of reference, or another series and no frame to go by.
+    """
+    frames = reference.frame_of_reference_uid, scan.frame_of_reference_uid
+    if all(frames) and frames[0] != frames[1]:
+        raise SeriesError(
+            f"{where}: expected the scan's frame of reference, found another one "
+            "(FrameOfReferenceUID differs)",
+            hint=_which(reference),
+        )
+    series = reference.series_uid, scan.series_uid
+    if not all(series) or series[0] == series[1]:
+        return ()
+    if not all(frames):
+        raise SeriesError(
+            f"{where}: expected an annotation of this series, found one of another series",
+            hint=_which(reference),
+        )
+    return ("the annotation names another series of the same frame of reference",)
+
+
+def _which(reference: SeriesReference) -> str:
+    if not reference.series_uid:
+        return "Choose the series that it was drawn on."
+    return "Choose the series that it was drawn on; the file names its SeriesInstanceUID."

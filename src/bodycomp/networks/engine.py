@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from bodycomp.errors import UsageError
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.densenet import DenseNet
+from bodycomp.networks.fast import cpu_has_bfloat16
 from bodycomp.networks.folded import FoldedDenseNet, FoldedPatchUNet, FoldedUNet
 from bodycomp.networks.names import AUTO_ENGINE, BF16, ENGINES, FOLDED, REFERENCE
 from bodycomp.networks.patch_unet import PatchUNet
-from bodycomp.networks.processor import cpu_has_bfloat16
 from bodycomp.networks.unet import UNet
 
 Run = Callable[[Tensor], Tensor]

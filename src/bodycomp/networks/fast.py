@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from bodycomp.kernels import DenseLayerParts, dense_block, kernels_serve
 from bodycomp.networks.densenet import DenseBlock, DenseLayer
-from bodycomp.networks.processor import cpu_has_bfloat16
 from bodycomp.networks.unet import UpStage
 
 _TAP_SUMS = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -116,3 +115,10 @@ def _parts_of(layer: DenseLayer) -> DenseLayerParts | None:
     if type(norm1) is not nn.BatchNorm2d or type(norm2) is not nn.BatchNorm2d:
         return None
     return DenseLayerParts(norm1, layer.conv1, norm2, layer.conv2)
+
+
+def cpu_has_bfloat16() -> bool:
+    """Return whether the CPU multiplies bfloat16 faster than float32 (AVX512-BF16 or AMX)."""
+    ask = getattr(torch.cpu, "get_capabilities", None)  # older releases lack it
+    capabilities: dict[str, object] = {} if ask is None else ask()
+    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16"))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bodycomp.annotation.reference import referenced_series
+from bodycomp.annotation.dicom_layers import referenced_series
 from bodycomp.errors import BodycompError, InputNotFoundError, OutputError, UsageError
 from bodycomp.preparation.cases import COLUMNS, joined_paths
 from bodycomp.preparation.search import (

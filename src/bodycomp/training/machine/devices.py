@@ -14,7 +14,7 @@ from torch import nn
 
 from bodycomp.errors import UsageError
 from bodycomp.networks.allocator import keep_freed_memory
-from bodycomp.networks.processor import cpu_has_bfloat16
+from bodycomp.networks.fast import cpu_has_bfloat16
 from bodycomp.networks.synchronized_norm import synchronize_norms
 from bodycomp.training.machine.ranks import Ranks
 from bodycomp.training.options import RunOptions

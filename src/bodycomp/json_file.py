@@ -41,7 +41,7 @@ def from_plain(kind: Any, value: Any, *, complete: bool = False) -> Any:
     """Rebuild a value of this type from ``to_plain``; keys that it does not know are ignored.
 
     Args:
-        kind: A dataclass, number, text, tuple, mapping, or one of these or None.
+        kind: A dataclass, number, text, path, tuple, mapping, or one of these or None.
         value: What was read; what is of the dataclass already stays as it is.
         complete: Whether a key must be there even if its field has a default.
 
@@ -61,7 +61,7 @@ def from_plain(kind: Any, value: Any, *, complete: bool = False) -> Any:
         return {str(key): from_plain(inner[1], part) for key, part in value.items()}
     if kind is str:
         return "" if value is None else str(value)
-    return kind(value) if kind in {int, float, bool} else value
+    return kind(value) if kind in {int, float, bool, Path} else value
 
 
 def _rebuilt(kind: Any, value: Any, *, complete: bool) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from bodycomp.errors import UsageError
+from bodycomp.json_file import from_plain
 from bodycomp.networks.names import ACTIVATIONS
 from bodycomp.options import Record, check_options, declare, option, plain, words_of
 from bodycomp.training.steps.schedules import SCHEDULES
@@ -267,20 +268,9 @@ class RunOptions:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_dict``; options that an earlier version lacked have their default."""
-        known = {
-            each.name: _value(each, values[each.name])
-            for each in dataclasses.fields(cls)
-            if each.name in values
-        }
-        return cls(**known)
-
-
-def _value(field_: dataclasses.Field[Any], value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
-    is_path = str(field_.type).startswith("Path") and value is not None
-    return Path(value) if is_path else value
+        """Rebuild from ``to_dict``."""
+        options: Self = from_plain(cls, values)
+        return options
 
 
 def _fill_network_options(options: RunOptions) -> None:

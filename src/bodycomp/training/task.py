@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 
 from torch import Tensor, nn
 
-from bodycomp.data.datasets import Sample, SampleSet
+from bodycomp.data.datasets import SampleSet
 from bodycomp.data.issues import Issue
 from bodycomp.data.layout import SPLITS
 from bodycomp.imaging.preprocessing import Preprocessing
@@ -148,11 +148,6 @@ class Task(ABC):
     @abstractmethod
     def card(self) -> ModelCard:
         """Return the card of the network that the options describe."""
-
-    def step(self, network: nn.Module, batch: Sample) -> Tensor:
-        """Return the loss of a batch of images and truth."""
-        images, truth = batch
-        return self.loss(network(images), truth)
 
     @abstractmethod
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:

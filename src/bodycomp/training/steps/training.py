@@ -162,7 +162,8 @@ class Training:
         """
         self.begin_step()
         with autocast(self.device, self.devices.precision):
-            loss = self.task.step(self.replica, self.varied(raw))
+            images, truth = self.varied(raw)
+            loss = self.task.loss(self.replica(images), truth)
         self.observe(loss)
         self.optimizer.zero_grad()
         weight = self.plan.share(self.state.step).weight  # the mean over processes is the batch's

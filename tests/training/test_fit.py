@@ -173,8 +173,8 @@ def test_continuing_from_a_model_begins_with_its_weights(tiny_densenet, optimize
 
 def test_weights_of_another_kind_are_refused_by_name(tiny_densenet, tiny_unet):
     first = train_slice_selection(tiny_densenet(name="first", epochs=1))
-    with pytest.raises(ModelError, match=r"levels: expected \['L3'\], found \['L3', 'T8'\]"):
-        train_slice_selection(tiny_densenet(name="second", load_weights=first, levels=("L3",)))
+    with pytest.raises(ModelError, match=r"levels: expected \['T9'\], found \['L3', 'T8'\]"):
+        train_slice_selection(tiny_densenet(name="second", load_weights=first, levels=("T9",)))
     with pytest.raises(ModelError, match="growth_rate: expected 6, found 4"):
         train_slice_selection(tiny_densenet(name="second", load_weights=first, growth_rate=6))
     with pytest.raises(ModelError, match="threshold in mm: expected 20"):

@@ -1,0 +1,62 @@
+"""Where a training starts: some levels of a model, or a model that ships, network and all."""
+
+import pytest
+import torch
+
+from bodycomp.errors import UsageError
+from bodycomp.networks import shipped
+from bodycomp.networks.checkpoint import load_model, save_model
+from bodycomp.networks.model import build_network
+from bodycomp.training.starting_point import starting_network, task_for
+
+
+@pytest.fixture
+def ships(tiny_unet, tiny_densenet, tmp_path, monkeypatch):
+    """Let a pair of tiny models ship as ``default``."""
+    room = tmp_path / "weights"
+    tasks = (
+        task_for(tiny_unet(compression_channels=(6, 8), decompression_channels=(6,), copies=2)),
+        task_for(tiny_densenet()),
+    )
+    for task in tasks:
+        card = task.card()
+        save_model(room / "default" / shipped.FOLDERS[card.task], build_network(card), card)
+    monkeypatch.setattr(shipped, "shipped_room", lambda: room)
+    return room / "default"
+
+
+def test_a_model_that_ships_brings_its_network(ships, tiny_unet):
+    options = tiny_unet(
+        load_weights="default", compression_channels=None, decompression_channels=None
+    )
+    task = task_for(options)
+    assert task.options.compression_channels == (6, 8)
+    assert task.options.copies == 2
+    network, card = starting_network(task)
+    shipped_one = load_model(ships / "segmentation")
+    assert card.training["started_from"] == shipped_one.digest
+    for ours, theirs in zip(network.parameters(), shipped_one.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_another_network_than_that_of_the_shipped_model_is_refused(ships, tiny_unet):
+    options = tiny_unet(load_weights="default", compression_channels=(4, 4))
+    with pytest.raises(UsageError, match="compression_channels"):
+        task_for(options)
+
+
+def test_a_training_may_go_on_with_some_of_the_levels(ships, tiny_densenet):
+    both = load_model(ships / "slice-selection").network.eval()
+    network, card = starting_network(
+        task_for(tiny_densenet(load_weights=ships / "slice-selection", levels=("T8",)))
+    )
+    assert card.levels == ("T8",)
+    images = torch.rand(2, 1, 256, 256)
+    with torch.no_grad():
+        torch.testing.assert_close(network.eval()(images)[:, 0], both(images)[:, 1])
+
+
+def test_without_models_that_ship_the_name_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "shipped_room", lambda: tmp_path / "nothing")
+    assert shipped.shipped_models() == {}
+    assert shipped.models_dir("default").name == "default"

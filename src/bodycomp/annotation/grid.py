@@ -73,11 +73,7 @@ class GridAlignment:
 def place_label_map(labels: LabelMap, volume: Volume, where: str, *, cropped: bool) -> LabelValues:
     """Return the (slice, row, column) labels of a map on the scan's grid.
 
-    Args:
-        labels: The map.
-        volume: The scan.
-        where: The map, for messages.
-        cropped: Whether it may cover another extent of the scan's grid than the scan itself.
+    ``cropped`` says whether the map may cover another extent of that grid than the scan itself.
     """
     place = align_grid(labels.grid, volume, where, cropped=cropped)
     target = np.zeros(volume.hu.shape, labels.values.dtype)
@@ -178,10 +174,7 @@ def _match_planes(
 ) -> tuple[NDArray[np.intp], str]:
     """Return the slice of every plane, -1 for none, and what is wrong with them.
 
-    Args:
-        turned: Grid with axes slice, row and column.
-        end_heights_mm: (2, 4) heights of the corners of the first and the last plane.
-        volume: The scan.
+    ``end_heights_mm`` is (2, 4): heights of the corners of the first and the last plane.
     """
     heights = slice_heights_mm(volume)
     spacing = float(np.median(np.diff(heights))) if len(volume) > 1 else turned.spacing_mm[0]

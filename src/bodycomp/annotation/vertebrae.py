@@ -97,16 +97,10 @@ def _bodies(layer: Layer, scan: Scan, options: LevelOptions) -> Iterator[tuple[s
 
 
 def _body_height_mm(vertebra: NDArray[np.bool_], slices: slice, scan: Scan) -> float | None:
-    """Return the mid-height of a vertebra's body along the slices' normal.
+    """Return the mid-height of the body of a (slice, row, column) mask along the slices' normal.
 
-    Args:
-        vertebra: (slice, row, column) mask, cropped to its box.
-        slices: Of the scan, that the mask covers.
-        scan: Where it lies.
-
-    Returns:
-        None where the vertebra continues above the scan, or its body below it. Processes that go on
-        below it do not matter.
+    None where the vertebra continues above the scan, or its body below it. Processes that go on
+    below it do not matter.
     """
     rows = OrientationTransform.from_orientation(scan.volume.orientation).apply(vertebra)
     reach = np.cumsum(rows.sum(axis=(0, 2)))  # voxels from the front up to each row

@@ -16,15 +16,10 @@ MATTER_ABOVE_HU: Final = -300.0
 
 
 def body_mask(coarse: NDArray[Any], matter_above: float) -> NDArray[np.bool_]:
-    """Return the largest connected matter of an image, with everything that it encloses.
+    """Return the largest connected matter of a (row, column) image, with all that it encloses.
 
-    Args:
-        coarse: (row, column) image, already thinned out.
-        matter_above: What is brighter is matter.
-
-    Returns:
-        (row, column) mask; all False if there is no matter. A table that touches the body counts
-        as body, an arm that does not touch it does not.
+    What is brighter than ``matter_above`` is matter. All is False if there is none. A table that
+    touches the body counts as body, an arm that does not touch it does not.
     """
     pieces, count = ndimage.label(coarse > matter_above)
     if count == 0:

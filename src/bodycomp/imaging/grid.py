@@ -168,12 +168,8 @@ def _axes(grid: Grid) -> tuple[int, int, int]:
 def _stack_direction(affine: NDArray[np.float64], where: str) -> tuple[float, float, float] | None:
     """Return the way of the table where slices are sheared along it, as with a tilted gantry.
 
-    Args:
-        affine: (column, row, slice) -> LPS, slices headwards.
-        where: The file, for messages.
-
-    Returns:
-        None where all axes are perpendicular.
+    ``affine`` is (column, row, slice) -> LPS, slices headwards. None where all axes are
+    perpendicular.
     """
     column, row, step = affine[:3, :3].T / np.linalg.norm(affine[:3, :3], axis=0)[:, None]
     shear = np.abs([column @ row, column @ step, row @ step])

@@ -150,13 +150,8 @@ def correct(
 ) -> Tensor:
     """Complete a batch norm's gradient: ``factor * g + constant + slope * (rows - mean)``.
 
-    Args:
-        g: (pixel, channel).
-        rows: As ``g``.
-        factor: (C,) float32.
-        sums: Hold constant and slope.
-        mean: (C,) float32.
-        out: Where the result goes, which may be ``g``.
+    ``g`` and ``rows`` are (pixel, channel), ``factor`` and ``mean`` (C,) float32; ``sums`` has
+    constant and slope. The result goes to ``out``, which may be ``g``.
     """
     vectors = (factor, sums.constant.float(), sums.slope.float(), mean)
     places = (*_strided(g), *_strided(rows), *vectors, *_strided(out))

@@ -22,14 +22,11 @@ _NEVER: Final = (1 << 31) - 1
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to reuse large blocks instead of returning them; for the rest of the process.
+    """Tell glibc to reuse large blocks instead of returning them; False without glibc.
 
     The process stays at its peak size and that peak grows, from 2.0 to 2.8 GB for the default U-Net
     on 4 slices. Call it once, before the first step, where a process trains or runs networks on
     the CPU; it changes no number.
-
-    Returns:
-        Whether it took effect: False without glibc (macOS, Windows, Alpine).
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -109,17 +109,11 @@ def import_keras(
     tissues: Sequence[Tissue] | None = None,
     overwrite: bool = False,
 ) -> Model:
-    """Write the network of a Keras file as a model folder, whole or not at all.
+    """Write the network of a Keras 2 file as a model folder, whole or not at all.
 
     Architecture and sizes are recognized from the file; every shape is checked. The folder needs
-    neither the file nor these options any more.
-
-    Args:
-        source: Full model or weights alone, HDF5 of Keras 2, whatever its name.
-        folder: Appears at the end.
-        options: What the file leaves open.
-        tissues: What the classes after background are expected to be; None asks nothing.
-        overwrite: Replace an earlier model.
+    neither the file nor these options any more. ``tissues`` are what the classes after background
+    are expected to be; None asks nothing.
 
     Raises:
         InputNotFoundError: There is no such file.

@@ -48,11 +48,8 @@ class StepMonitor:
     ) -> None:
         """Share a step's numbers, and act on the newest that can be had: these, or those before.
 
-        Args:
-            state: Of the training.
-            images: How many images this process saw in it.
-            loss: Mean over them.
-            known: To this process: a signal, the time used, and that of a validation.
+        ``loss`` is the mean over this process's images; ``known`` to it are a signal, the time
+        used, and that of a validation.
 
         Raises:
             DivergedError: The loss of any process is not finite, or far too high for long.

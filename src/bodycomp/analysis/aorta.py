@@ -126,13 +126,7 @@ _UNEVEN_SHARE: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Vessel:
-    """A round vessel on a slice.
-
-    Attributes:
-        hu: Median of its inner part, to 0.7 of its radius.
-        center_px: Row and column of its middle.
-        radius_mm: Median distance of its edge from there.
-    """
+    """A round vessel on a slice: median HU to 0.7 of its radius, and the median radius."""
 
     hu: float
     center_px: tuple[float, float]
@@ -141,12 +135,7 @@ class Vessel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Surroundings:
-    """The grid of the search, the vertebral body on it, and where an aorta may be.
-
-    Attributes:
-        depth_in_bone_mm: How deep each pixel lies in bone.
-        left_mm: How far to the left of the body the aorta's middle may lie.
-    """
+    """The grid of the search, the vertebral body on it, and how far left an aorta may be."""
 
     grid: NDArray[np.float32]
     body: Disc
@@ -164,12 +153,8 @@ def find_aorta(
 ) -> tuple[Vessel | None, str]:
     """Return the aorta of an axial slice, or None with the reason.
 
-    Args:
-        hu: (row, column), Hounsfield units, in the standard view (front on top, left on the right).
-        trunk: Same shape, where the trunk is.
-        pixel_spacing_mm: Distance between rows, between columns.
-        muscle_hu: Muscle attenuation on this slice.
-        level: Level of the slice; at one that is no vertebra the loin's narrower search is made.
+    ``hu`` (row, column) and ``trunk`` are in the standard view, front on top and left on the right.
+    At a level that is no vertebra the loin's narrower search is made.
     """
     rows = np.flatnonzero(trunk.any(axis=1))
     if rows.size == 0:

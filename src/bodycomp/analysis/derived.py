@@ -41,9 +41,7 @@ def global_noise_hu(
 
     Every square of 6 mm whose mean lies within 0..100 HU counts; squares across an edge have large
     deviations that are all different, so the most frequent value is that of even tissue. After
-    Christianson et al., AJR 205:W93, 2015.
-
-    None where there is too little soft tissue.
+    Christianson et al., AJR 205:W93, 2015. None where there is too little soft tissue.
     """
     size = [max(3, round(WINDOW_MM / spacing)) for spacing in pixel_spacing_mm]
     values = hu.astype(np.float64)

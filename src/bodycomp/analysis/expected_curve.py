@@ -28,12 +28,9 @@ def slice_extents_mm(z_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class ExpectedCurve:
-    """The scores of one level over a series, ready to be compared with any position.
+    """The scores (slice,) of one level, 0..1, at two or more ascending ``z_mm``.
 
-    Attributes:
-        score: (slice,), 0..1.
-        z_mm: (slice,), ascending; at least two.
-        scale_mm: Scale of the target that the network was trained on.
+    ``scale_mm`` is that of the target that the network was trained on.
     """
 
     score: NDArray[np.float64]

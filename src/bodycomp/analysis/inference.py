@@ -92,9 +92,7 @@ class NetworkSegmenter:
     ) -> dict[int, NDArray[np.uint8]]:
         """Return slice index -> (row, column) labels on the source grid.
 
-        Raises:
-            ModelError: The network gave something other than numbers.
-            ImageError: The slices have no ``SquareField``.
+        A ModelError says that the network gave something other than numbers.
         """
         field = SquareField.of_volume(volume)
         masks: dict[int, NDArray[np.uint8]] = {}

@@ -21,14 +21,10 @@ from bodycomp.scan import Scan
 
 @dataclass(frozen=True)
 class LevelMeasurer:
-    """Measures levels of one scan.
+    """Measures levels of one scan, averaged over slices within ``range_mm``; 0 for one slice.
 
-    Attributes:
-        scan: The scan.
-        tissues: Tissues that masks may hold.
-        range_mm: Height over which slices are averaged; 0 for one slice.
-        by_hand: A person placed the levels, which are then measured wherever they lie.
-        caution: What the models' cards ask to say with every result; empty if nothing.
+    Levels that a person placed ``by_hand`` are measured wherever they lie. ``caution`` is what the
+    models' cards ask to say with every result.
     """
 
     scan: Scan

@@ -18,16 +18,10 @@ from bodycomp.imaging.orientation import OrientationTransform
 
 @dataclass(frozen=True, eq=False)
 class LevelSlices:
-    """Slices that were measured at a level.
+    """Slices that were measured at a level: (slice, row, column) HU and labels.
 
-    Attributes:
-        level: Name of the level.
-        hu: (slice, row, column), Hounsfield units.
-        labels: Same shape, uint8.
-        middle: Which of the slices is the level's own.
-        pixel_spacing_mm: Distance between rows, between columns.
-        tissues: Tissues that labels may hold.
-        turn: From their grid to the standard view.
+    ``middle`` is which of them is the level's own; ``turn`` leads from their grid to the standard
+    view.
     """
 
     level: str

@@ -81,12 +81,7 @@ _HINT: Final = (
 
 
 def model_path(models_dir: Path | None, name: str) -> Path:
-    """Return where one of the two models lies.
-
-    Raises:
-        InputNotFoundError: The folder is not there.
-        ModelError: The model is not in it.
-    """
+    """Return where one of the two models lies; raise if it does not."""
     models_dir = shipped.models_dir(models_dir)
     if not models_dir.is_dir():
         raise InputNotFoundError(f"models folder {models_dir} is not there", hint=_HINT)

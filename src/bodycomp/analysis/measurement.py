@@ -31,9 +31,8 @@ def measure(
 
     Over several slices the area is the mean of the slices' areas, and the HU statistics and the
     border fraction are those of all their pixels pooled: a slice counts with the tissue it has.
-
-    Masks have the shape of ``hu``, (row, column) or (slice, row, column) on the source grid, as has
-    ``border``, which pixels touch the edge of the field of view; it is found from ``hu`` if None.
+    Masks have the shape of ``hu``, (row, column) or (slice, row, column), as has ``border``, which
+    pixels touch the edge of the field of view; it is found from ``hu`` if None.
     """
     slices, labels = (array.reshape((-1, *array.shape[-2:])) for array in (hu, mask))
     if border is None:

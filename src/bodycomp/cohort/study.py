@@ -33,13 +33,7 @@ THICK_MM: Final = 4.0
 class VendorProfile:
     """How one vendor's scanners store a series; the names are invented, the rest is real.
 
-    Attributes:
-        manufacturer, model: Names.
-        kernels: Names of the kernel from soft to sharp.
-        description: Series description of the main series.
-        pixels: Stored format.
-        first_instance: End of the body at which instance number 1 lies.
-        file_name: Instance number -> file name.
+    ``kernels`` go from soft to sharp; ``first_instance`` is the end at which instance 1 lies.
     """
 
     manufacturer: str
@@ -189,17 +183,10 @@ Row = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class PatientTruth:
-    """Truth of one patient and its main series.
+    """Truth of one patient and its main series, in the DICOM patient frame.
 
-    Attributes:
-        patient: Name of the patient in the cohort, e.g. ``patient-0007``.
-        split: Split that the patient belongs to.
-        study_uid, series_uid: Of the DICOM study and its main series; empty without DICOM.
-        level_z_mm: Level -> mid-height of its vertebral body, DICOM patient frame.
-        area_cm2: Tissue key -> area on the slice nearest to L3.
-        level_slice: Index of that slice, feet to head.
-        parameters: Every parameter of the patient, with units in the names.
-        scan: Every parameter of the main series.
+    Levels are at mid-height of their vertebral bodies; areas are those on the slice nearest to L3,
+    ``level_slice``. ``parameters`` and ``scan`` have units in their names.
     """
 
     patient: str

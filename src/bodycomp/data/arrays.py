@@ -24,14 +24,7 @@ _HEADER_READERS: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_ar
 
 @dataclass(frozen=True, slots=True)
 class ArrayHeader:
-    """What a ``.npy`` file says about itself.
-
-    Attributes:
-        path: The file.
-        shape, dtype: Of the array; the byte order is part of the dtype.
-        fortran_order: Whether the first axis changes fastest.
-        data_offset: Bytes before the first value.
-    """
+    """What a ``.npy`` file says about itself; values begin at ``data_offset``."""
 
     path: Path
     shape: tuple[int, ...]
@@ -68,12 +61,7 @@ def inspect_array(path: Path) -> ArrayHeader | Issue:
 
 
 def read_header(path: Path) -> ArrayHeader:
-    """Read the header of a ``.npy`` file.
-
-    Raises:
-        InputNotFoundError: There is no such file.
-        TrainingSetError: It is not a ``.npy`` file, is damaged, truncated, or holds objects.
-    """
+    """Read the header of a ``.npy`` file; raise for a file that cannot be used."""
     header = inspect_array(path)
     if isinstance(header, Issue):
         raise as_error(header, path)

@@ -133,16 +133,9 @@ class GrayMemory:
 class SliceDataset(SampleSet):
     """PNG slices of one split with their offsets from each level.
 
-    An item is (image float32 (1, rows, columns) in [0, input_max], offsets_mm float32 (level,)
-    with NaN where a level was not annotated).
-
-    Args:
-        split: The opened split.
-        preprocessing: How HU become network input.
-        decoded: The decoded slices on disk, if they are there.
-        cache_bytes: Without them: memory for decoded slices of the network's size, 0 for none.
-            Slices from the first on are kept as far as it reaches. Forked worker processes share
-            it; workers that are started otherwise divide it.
+    An item is (image float32 (1, rows, columns) in [0, input_max], offsets_mm float32 (level,) with
+    NaN where a level was not annotated). Without ``decoded`` slices on disk, the first ones are
+    kept in ``cache_bytes`` of memory, which forked worker processes share and others divide.
     """
 
     def __init__(

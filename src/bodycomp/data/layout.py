@@ -95,7 +95,6 @@ def data_digest(data_dir: Path, files: Iterable[Path], contents: Mapping[str, by
     """Return a SHA-256 over names, sizes and contents of a training set's files.
 
     Files above 256 MiB are read at 256 evenly spaced places of 1 MiB, first and last included.
-
     ``contents`` are digests of further contents that were read already, by name.
     """
     digest = hashlib.sha256()

@@ -30,12 +30,7 @@ _INT16: Final = np.iinfo(np.int16)
 
 @dataclass(frozen=True, eq=False)
 class LevelSample:
-    """One slice for slice selection.
-
-    Attributes:
-        gray: (256, 256) uint8, windowed at 40/400, standard view.
-        offsets_mm: Height above each level that is marked and lies in the scan.
-    """
+    """A slice for slice selection: (256, 256) gray levels, and the height above each level."""
 
     gray: NDArray[np.uint8]
     offsets_mm: dict[str, float]

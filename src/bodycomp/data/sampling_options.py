@@ -20,11 +20,7 @@ def _spacing(why: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class MaskSampling:
-    """Which slices become samples for segmentation.
-
-    Raises:
-        UsageError: A number is out of range or the level has no name that can be one.
-    """
+    """Which slices become samples for segmentation."""
 
     annotated_only: bool = option(
         True,
@@ -62,16 +58,10 @@ class MaskSampling:
 
 @dataclass(frozen=True, slots=True)
 class LevelSampling:
-    """Which slices become samples for slice selection.
+    """Which slices become samples for slice selection; ``near`` levels training needs every one.
 
     Thinning is for training alone, as slices far from a level are easily distinguished; validation
     and test take all slices, because they locate the level in whole series.
-
-    Attributes:
-        near: Levels about which training needs every slice; empty for none.
-
-    Raises:
-        UsageError: A number is out of range or a level has no name that can be one.
     """
 
     spacing_mm: float | None = _spacing("")

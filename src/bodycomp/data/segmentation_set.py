@@ -33,10 +33,7 @@ LABELS_FILE: Final = Rule(
 class SegmentationSplit:
     """One split, mapped into memory; pickled as file names, so that workers map it anew.
 
-    Attributes:
-        name: One of ``SPLITS``.
-        images: (N, 512, 512, 1) HU, signed integers or floating point, any byte order.
-        masks: (N, 512, 512, 1) uint8 labels; 255 where a pixel is not annotated.
+    (N, 512, 512, 1) HU of any signed or floating type, and uint8 labels, 255 where not annotated.
     """
 
     name: str

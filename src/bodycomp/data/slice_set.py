@@ -37,13 +37,7 @@ COLUMNS_SHOWN: Final = 20
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A CSV table whose row i belongs to slice i.
-
-    Attributes:
-        where: Name of the file for messages.
-        columns: Names in the header, without surrounding blanks; an unnamed one is empty.
-        rows: Cells as text, as many per row as there are columns.
-    """
+    """A CSV table whose row i belongs to slice i; cells as text, unnamed columns empty."""
 
     where: str
     columns: tuple[str, ...]
@@ -189,12 +183,8 @@ _ID_HINT: Final = "Name the slices 000000.png, 000001.png, ... without gaps."
 class SliceSplit:
     """One split of a slice-selection training set; the PNG files are not read yet.
 
-    Attributes:
-        name: One of ``SPLITS``.
-        folder: Where the PNG files lie.
-        offsets_mm: (N, L) float32, positive above the level; NaN where not annotated.
-        patient: (N,) content of the PatientID column; None without one.
-        series: (N,) content of the SeriesInstanceUID column; None without one.
+    ``offsets_mm`` (N, L) are positive above the level, NaN where not annotated. ``patient`` and
+    ``series`` (N,) are cells of the columns PatientID and SeriesInstanceUID.
     """
 
     name: str

@@ -57,12 +57,7 @@ class AnnotatedCase:
 
 
 def read_case(case: Case, form: AnnotationFormat) -> AnnotatedCase:
-    """Read a case.
-
-    Raises:
-        BodycompError: Scan, masks or levels cannot be read or do not fit one another, or there is
-            neither a mask nor a level.
-    """
+    """Read a case; BodycompError if it cannot be, or has neither a mask nor a level."""
     if not case.masks and case.levels is None:
         raise CasesError("expected masks or levels to compare with, found neither")
     scan = read_scan(case.scan, series=case.series)

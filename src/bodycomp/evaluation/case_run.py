@@ -39,16 +39,10 @@ SERIES: Final = "scan"
 
 @dataclass(frozen=True, slots=True)
 class CaseOutcome:
-    """What came of one case.
+    """What came of one case: rows of levels and tissues of each pair of models.
 
-    Attributes:
-        where: Its row of the table.
-        names: What it is called in the output.
-        facts: Column -> value, of the columns that subgroups are made by.
-        levels, tissues: Rows of each pair of models.
-        digest: Of the scan and its truth.
-        without_mask: Levels in the scan without a mask within 5 mm, where masks are given.
-        notes: How it was read.
+    ``where`` is its row of the table, ``facts`` are of the columns that subgroups are made by.
+    ``without_mask`` are levels in the scan without a mask within 5 mm, where masks are given.
     """
 
     where: str

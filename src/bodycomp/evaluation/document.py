@@ -51,15 +51,10 @@ ROLES: Final = ("models", "against")
 class EvaluationDocument:
     """What was measured, filled section by section.
 
-    Attributes:
-        models, against: Role -> short digest of the weights, of the pair of models that is
-            evaluated and of the one that it is compared with.
-        data: Stage -> what was compared with: kind, digest, split, counts.
-        sections: Name -> its numbers.
-        comparison: Section -> paired differences.
-        tables: File name -> its rows; nothing in them is summarized.
-        refused: Cases that could not be evaluated.
-        warnings: What a reader has to know.
+    ``models`` and ``against`` map roles to short digests of the weights, of the pair of models that
+    is evaluated and of the one that it is compared with. ``data`` says by stage what was compared
+    with, ``comparison`` by section paired differences. ``tables`` maps file names to rows; nothing
+    in them is summarized.
     """
 
     models: dict[str, str] = field(default_factory=dict)

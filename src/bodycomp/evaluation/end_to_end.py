@@ -47,14 +47,9 @@ class TissueRow:
     """A tissue that was annotated at a level, a row of ``end_to_end.csv``.
 
     The total error is the sum of the segmentation's error, at the true level, and of the slice's,
-    which is what going from the true level to the found one changes.
-
-    Attributes:
-        case, patient, level, tissue: Whose it is.
-        true: As annotated at the true level; None where a part of the slice was not.
-        segmented: By the network on the same slice.
-        measured: By the analysis where it found the level; None if it did not.
-        agreement: Of the network's mask at the true level with the annotated one.
+    which is what going from the true level to the found one changes. ``true`` is None where a part
+    of the slice was not annotated, ``measured`` where the analysis did not find the level;
+    ``agreement`` is of the masks at the true level.
     """
 
     case: str

@@ -26,18 +26,9 @@ Floats = NDArray[np.float32]
 class LevelRow:
     """A level that was looked for, a row of ``slice_selection.csv``.
 
-    Attributes:
-        case, patient: Whose series it is.
-        level: Name of the level.
-        status: What was found.
-        reason: Why it was not found; empty if it was.
-        z_mm: Where it was located; None unless found.
-        confidence: Of the position; None unless found.
-        is_present: Whether the level lies in the series; None where nobody says.
-        true_z_mm: Where it is, also beyond the ends of the series; None where nobody says.
-        near_true_mm: (slice,) true offset of the scored slices near the level; empty where its
-            place is not known.
-        near_estimated_mm: (slice,) what the network says of them.
+    ``z_mm`` and ``confidence`` are None unless it was found, ``is_present`` and ``true_z_mm``,
+    which may lie beyond the ends of the series, where nobody says. ``near_true_mm`` (slice,) are
+    true offsets of the slices near the level, ``near_estimated_mm`` what the network says of them.
     """
 
     case: str
@@ -94,12 +85,7 @@ class LevelRow:
 
 @dataclass(frozen=True, slots=True)
 class LevelTruth:
-    """What people say of the levels of a series.
-
-    Attributes:
-        z_mm: Level -> its height, of levels in the series.
-        outside_z_mm: The same of levels beyond its ends.
-    """
+    """What people say of a series: level -> height, of levels in it and beyond its ends."""
 
     z_mm: Mapping[str, float]
     outside_z_mm: Mapping[str, float] = field(default_factory=dict)

@@ -103,14 +103,7 @@ class AnnotationFormat:
 
 @dataclass(frozen=True, slots=True)
 class BootstrapOptions:
-    """How intervals are made.
-
-    Attributes:
-        level: Confidence.
-
-    Raises:
-        UsageError: A number is out of range.
-    """
+    """How intervals are made; ``level`` is their confidence."""
 
     resamples: int = option(
         2000,

@@ -54,12 +54,7 @@ def evaluate_cases(
     load: LoadAnalyzer = load_analyzer,
     keeper: CaseKeeper | None = None,
 ) -> None:
-    """Evaluate on a cases table.
-
-    Raises:
-        CasesError, UsageError: The table, the split or a column to group by cannot be used.
-        ModelError: A model cannot be used.
-    """
+    """Evaluate on a cases table."""
     truths = options.truths
     if truths.cases is None or options.models is None:
         return
@@ -154,12 +149,7 @@ def _check_columns(names: Sequence[str], cases: Sequence[Case]) -> None:
 
 
 def read_patient_table(path: Path | None) -> PatientTable:
-    """Read the table of patients.
-
-    Raises:
-        InputNotFoundError, UsageError: As ``read_patients``, or it names nobody in a way that an
-            evaluation knows.
-    """
+    """Read the table of patients."""
     table = PatientTable() if path is None else read_patients(path)
     if path is not None and not any(column != "study" for column, _ in table.rows):
         raise UsageError(

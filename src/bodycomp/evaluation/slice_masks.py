@@ -27,15 +27,10 @@ _WAITING: Final = 16
 
 @dataclass(frozen=True, eq=False)
 class SliceMasks:
-    """One slice to compare.
+    """One slice to compare, of a split of a training set or of a mask file.
 
-    Attributes:
-        source: Split of a training set, or name of a mask file without its suffix.
-        index: Sample in the split, or slice in the volume, feet to head.
-        patient: Whose it is; None if nothing says so.
-        mask, truth: (row, column) labels; the truth may be ``NOT_ANNOTATED_LABEL``.
-        pixel_spacing_mm: Distance between rows and between columns; None if nothing states it.
-        hu: (row, column), or None.
+    ``mask`` and ``truth`` are (row, column) labels, of which the truth may be
+    ``NOT_ANNOTATED_LABEL``. What nothing states is None.
     """
 
     source: str
@@ -49,13 +44,7 @@ class SliceMasks:
 
 @dataclass(frozen=True, slots=True)
 class SegmentationRow:
-    """One tissue on one slice, a row of ``segmentation.csv``.
-
-    Attributes:
-        source, index, patient: As of its ``SliceMasks``.
-        tissue: Key, or ``agreement.masks.ALL_TISSUES``.
-        agreement: Of both masks.
-    """
+    """One tissue on one slice, or ``ALL_TISSUES``; a row of ``segmentation.csv``."""
 
     source: str
     index: int
@@ -86,12 +75,9 @@ def compare_slices(
 ) -> Iterator[SegmentationRow]:
     """Yield the rows of every slice, in order; few slices are in memory at once.
 
-    A slice of which no pixel is annotated has none.
-
-    Threads compare while ``slices`` makes the next ones: SciPy and NumPy let go of Python's lock
-    where they spend their time.
-
-    ``done`` is called with 1 after every slice.
+    A slice of which no pixel is annotated has none. Threads compare while ``slices`` makes the next
+    ones: SciPy and NumPy let go of Python's lock where they spend their time. ``done`` is called
+    with 1 after every slice.
     """
     annotated = (one for one in slices if not (one.truth == NOT_ANNOTATED_LABEL).all())
     with ThreadPoolExecutor(_THREADS) as threads:

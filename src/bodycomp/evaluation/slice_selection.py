@@ -191,12 +191,7 @@ are of those that were found; false findings of series that do not hold the leve
 def evaluate_slice_set(
     options: EvaluateOptions, progress: Progress, document: EvaluationDocument
 ) -> None:
-    """Evaluate slice-selection models on a set.
-
-    Raises:
-        UsageError: The set is of the other kind.
-        InputNotFoundError, TrainingSetError, ModelError: As ``open_series`` and ``load_model``.
-    """
+    """Evaluate slice-selection models on a set."""
     data_dir, split = options.truths.slice_selection, options.truths.split or TEST_SPLIT
     if data_dir is None or options.models is None:
         return

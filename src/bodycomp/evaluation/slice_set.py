@@ -100,9 +100,8 @@ def locate_in_set(
     """Locate every level in every series as an analysis does; yield series by series.
 
     Heights in a series are made of its offsets; slices without any offset take no part. Levels
-    whose offsets are all of one sign lie beyond an end of the series.
-
-    ``done`` is called with the number of slices of every series that is finished.
+    whose offsets are all of one sign lie beyond an end of the series. ``done`` is called with the
+    slices of every series that is finished.
     """
     options = choice_options(scorer)
     for names, slices in zip(series.names, series.slices, strict=True):

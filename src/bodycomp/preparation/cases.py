@@ -162,9 +162,7 @@ _SHOWN: Final = 50
 def read_cases(path: Path) -> CasesTable:
     """Read a cases table; relative paths in it start at the table's folder.
 
-    Raises:
-        InputNotFoundError: There is no such file.
-        CasesError: The table has faults; the message lists all of them.
+    A CasesError lists all faults.
     """
     if not path.is_file():
         raise InputNotFoundError(

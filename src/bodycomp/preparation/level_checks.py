@@ -37,21 +37,14 @@ _LARGEST_DEVIATION_SD: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class LevelEvidence:
-    """One level that was marked by a number.
+    """One level that was marked by a number, as its file states it.
 
-    Attributes:
-        level: Its name.
-        number: As its file states it.
-        slices: Number of slices of the scan.
-        slice_index, z_mm: The slice as it was counted, from 0 at the feet.
-        other_index, other_z_mm: The slice of this number from the other end.
-        is_instance: That slice's InstanceNumber is the number.
-        strain, other_strain: Squared deviations from where landmarks put the level, in standard
-            deviations; None where no landmark is seen or the level is no vertebra.
-        contradiction: How the landmarks contradict the slice, in words; empty if they do not.
-        other_fits: The landmarks agree with the other slice.
-        annotated: First and last slice in the middle of those that were annotated; None without
-            any, or with too many.
+    ``slice_index`` counts from 0 at the feet, ``other_index`` is the slice of this number from the
+    other end; ``is_instance`` says that its InstanceNumber is the number. Strains are squared
+    deviations from where landmarks put the level, in standard deviations; None where no landmark is
+    seen or the level is no vertebra. ``contradiction`` says in words how they contradict the slice,
+    ``other_fits`` that they agree with the other one. ``annotated`` are the first and last slice in
+    the middle of a few annotated ones.
     """
 
     level: str

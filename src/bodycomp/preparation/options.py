@@ -26,12 +26,7 @@ FACTS: Final = ("sex", "manufacturer", "scanner", "kernel", "kvp", "slice_thickn
 
 @dataclass(frozen=True, slots=True)
 class MaskTask:
-    """A segmentation training set.
-
-    Attributes:
-        mapping: What the labels mean; None where the cases table says so.
-        level_format: How level files are to be read, for slices about a level.
-    """
+    """A segmentation training set; ``mapping`` is None where the cases table says it."""
 
     mapping: LabelMapping | None = option(
         None,
@@ -51,13 +46,7 @@ class MaskTask:
 
 @dataclass(frozen=True, slots=True)
 class LevelTask:
-    """A slice-selection training set.
-
-    Attributes:
-        sampling: Which slices are taken; every slice near ``levels``, else near L3, where it does
-            not name others.
-        level_format: How level files are to be read.
-    """
+    """A slice-selection training set; slices near ``levels``, else near L3."""
 
     levels: tuple[str, ...] = option(
         (),
@@ -96,14 +85,7 @@ def check_fractions(fractions: Fractions) -> Fractions:
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
-    """Who comes into which split.
-
-    Attributes:
-        fractions: None for the shares that the table gives, else the default.
-
-    Raises:
-        UsageError: Shares that do not add up to 1, or a negative seed.
-    """
+    """Who comes into which split; ``fractions`` None for the table's shares, else the default."""
 
     fractions: Fractions | None = option(
         None,

@@ -135,10 +135,6 @@ def check_level_names(shards: Iterable[Shard], wanted: Sequence[str]) -> None:
     """Check that names of levels mean the same in all cases.
 
     No ``wanted`` levels stand for all that were found.
-
-    Raises:
-        CasesError: Names differ in upper and lower case alone, or a wanted one lies in no scan and
-            is no vertebra, which may be outside all of them.
     """
     found = found_levels(shards)
     try:

@@ -69,16 +69,10 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class FoundScan:
-    """One CT scan.
+    """One CT scan: the folder of its DICOM series, or the volume file.
 
-    Attributes:
-        path: Folder of the DICOM series, or the volume file.
-        series: SeriesInstanceUID; empty for volume files.
-        frame: Frame of reference UID.
-        patient: DICOM Patient ID; empty if there is none.
-        box: Where its voxels lie.
-        alone: No other series lies in its folder.
-        notes: What the user should look at.
+    ``frame`` is the frame of reference UID; ``alone`` says that no other series lies in the folder.
+    ``notes`` are what the user should look at, as those of annotations.
     """
 
     path: Path
@@ -100,13 +94,7 @@ class FoundScan:
 class FoundAnnotation:
     """Tissues or levels of one scan, or a table of levels of several.
 
-    Attributes:
-        path: The file, or the folder of PNG or mask files.
-        role: Column of the cases table.
-        kind: What it is.
-        box: Of label maps; None for anything else.
-        cases: Whom a table of levels names; empty if it names nobody.
-        notes: What the user should look at.
+    ``box`` is that of label maps; ``cases`` are whom a table of levels names.
     """
 
     path: Path

@@ -69,18 +69,11 @@ class ShardSample:
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """What a finished case is.
+    """What a finished case is; ``series_instance_uid`` and ``turn`` as in the manifest.
 
-    Attributes:
-        patient_id_digest: Of the DICOM Patient ID; empty if there is none.
-        series_instance_uid: As in the manifest.
-        scan_digest: Of the scan's pixels.
-        spacing_mm: Distance between rows and between columns of the samples.
-        source_shape: Rows and columns of the scan.
-        turn: As in the manifest.
-        facts, notes: Of the scan and its annotations.
-        samples: Feet to head.
-        evidence: What the scan shows of levels that were marked by the number of a slice.
+    ``patient_id_digest`` is empty without a DICOM Patient ID; ``spacing_mm`` is that of the
+    samples, which lie feet to head. ``evidence`` is what the scan shows of levels that were marked
+    by numbers.
     """
 
     patient_id_digest: str

@@ -157,12 +157,7 @@ def _clear_mean(values: NDArray[np.float64]) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """Which samples are compared with which.
-
-    Attributes:
-        folds: (N,) 0..FOLDS-1; a patient's samples share a fold where patients are known.
-        bins: (N,) samples of one height in the body, counted from 0; -1 takes no part.
-    """
+    """Which samples are compared: (N,) folds 0..FOLDS-1, and bins of one height or -1."""
 
     folds: NDArray[np.int64]
     bins: NDArray[np.int64]

@@ -168,12 +168,9 @@ class DetailStore:
 class Gathered:
     """What was seen of every sample; threads may write different samples at once.
 
-    Attributes:
-        facts: Split -> facts of its samples.
-        store: Details of all samples, splits one after another.
-        starts: Split -> place of its first sample in the store.
-        digests: Column of the manifest -> split -> ``pixel_digest`` of each sample; empty without
-            a manifest to compare with.
+    ``facts`` are by split; the store holds splits one after another from ``starts`` on. ``digests``
+    maps columns of the manifest and splits to ``pixel_digest`` of each sample, empty without a
+    manifest to compare with.
     """
 
     facts: dict[str, NDArray[np.void]]

@@ -131,10 +131,8 @@ def check_segmentation_set(
 ) -> tuple[Issue, ...]:
     """Read a whole segmentation training set and list what is wrong with it.
 
-    Memory does not grow with the size of the images. Values of a split are read only if the
-    headers of its files are right.
-
-    With ``allow_scaled``, images that look windowed or scaled are a warning, not an error.
+    Memory does not grow with the size of the images. Values of a split are read only if the headers
+    of its files are right. With ``allow_scaled``, images that look scaled are a warning.
     """
     issues: list[Issue] = []
     splits: dict[str, SplitHeaders] = {}

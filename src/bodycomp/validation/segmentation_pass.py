@@ -36,11 +36,8 @@ NOT_FINITE: Final = Rule("not-finite", "error", "Replace pixels outside the scan
 class SplitScan:
     """What a pass over a split or a chunk of it gathers; a few bytes per sample.
 
-    Attributes:
-        lowest, highest: Smallest and largest value of each image; NaN if any pixel is.
-        digests: ``image_digest`` of each image; None for an image of one value.
-        labels: Every label of the classes that occurs.
-        issues: What is wrong with single samples.
+    ``lowest`` and ``highest`` are NaN if any pixel is; ``digests`` are None for images of one
+    value; ``labels`` are those of the classes that occur.
     """
 
     lowest: list[float] = field(default_factory=list)

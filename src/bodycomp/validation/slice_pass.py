@@ -124,13 +124,7 @@ class _Slice:
 
 @dataclass(frozen=True, eq=False)
 class PassResult:
-    """What one pass over a split gathers.
-
-    Attributes:
-        facts: (N,) of ``SLICE_FACTS``, zero where a file cannot be used.
-        issues: What is wrong.
-        decoded: The decoded slices on disk; None without a cache, or if they do not fit.
-    """
+    """What a pass over a split gathers: ``SLICE_FACTS``, issues, and decoded slices if kept."""
 
     facts: NDArray[np.void]
     issues: tuple[Issue, ...]

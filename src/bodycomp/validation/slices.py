@@ -53,13 +53,10 @@ SAMPLED_SERIES, SAMPLED_ROWS = 5, 10
 
 @dataclass(frozen=True, eq=False)
 class SliceSurvey:
-    """What one pass over a slice-selection training set gathers.
+    """What a pass over a slice-selection set gathers: issues, and by split what was seen.
 
-    Attributes:
-        issues: What is wrong.
-        facts: Split -> ``SLICE_FACTS`` of its slices.
-        decoded: Split -> its decoded slices on disk, for the splits that the cache keeps.
-        splits: Those that could be opened.
+    ``facts`` are ``SLICE_FACTS``; ``decoded`` are slices on disk, for the splits that the cache
+    keeps.
     """
 
     issues: tuple[Issue, ...]
@@ -86,9 +83,6 @@ def survey_slice_set(
 
     PNG files of a split are read only if their names and the table are right, since otherwise they
     cannot be matched with rows. A PNG that the cache knows by its content is not decoded again.
-
-    Raises:
-        UsageError: A level is repeated or has no name that can be one.
     """
     levels = check_levels(levels)
     issues: list[Issue] = []

@@ -38,12 +38,8 @@ SCHEMA_VERSION: Final = 2
 class Validation:
     """What a validation found.
 
-    Attributes:
-        kind: Which training it is a set for.
-        data_dir: The training set.
-        issues: Errors and warnings, up to ``REPEATS_KEPT`` of each rule and split.
-        facts: Split -> ``SAMPLE_FACTS`` or ``SEEN_SLICE`` of each sample, for the splits whose
-            files could be read.
+    Issues are kept up to ``REPEATS_KEPT`` of each rule and split; facts are ``SAMPLE_FACTS`` or
+    ``SEEN_SLICE`` by split, for the splits whose files could be read.
     """
 
     kind: Kind
@@ -111,12 +107,7 @@ def validate_training_set(
 
 
 def training_set_kind(data_dir: Path) -> Kind:
-    """Tell which training a folder is for by the names of its files.
-
-    Raises:
-        InputNotFoundError: Neither.
-        TrainingSetError: Both.
-    """
+    """Tell which training a folder is for by the names of its files; raise for none or both."""
     arrays = [at(data_dir, split) for split in SPLITS for at in (images_path, masks_path)]
     segmentation = any(path.exists() for path in arrays)
     slices = any((data_dir / name).is_dir() for name in ("images", "meta"))

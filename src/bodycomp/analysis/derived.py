@@ -85,7 +85,10 @@ def derive(
         "aortic_hu": _aorta(slices),
         "visceral_to_subcutaneous_ratio": _fat_ratio(measured),
     }
-    return {kind.key: found[kind.key] for kind in quantities_for(slices.tissue_keys)}
+    return {
+        kind.key: found[kind.key]
+        for kind in quantities_for(tuple(tissue.key for tissue in slices.tissues))
+    }
 
 
 def evaluate_cut_offs(
@@ -151,7 +154,7 @@ def _muscle(slices: LevelSlices) -> dict[str, Quantity]:
         "normal_attenuation_muscle_area_cm2": muscle & within_hu(slices.hu, NORMAL_ATTENUATION_HU),
         "intermuscular_fat_area_cm2": fat,
     }
-    return {key: Quantity(slices.mean_area_cm2(mask)) for key, mask in masks.items()}
+    return {key: Quantity(slices.area_cm2(mask) / len(slices.hu)) for key, mask in masks.items()}
 
 
 def _body(slices: LevelSlices) -> dict[str, Quantity]:

@@ -88,10 +88,6 @@ class ExpectedCurve:
         ]
         return float(SLOPE_RATIOS[int(np.argmin(misfits))])
 
-    def upside_down(self) -> ExpectedCurve:
-        """Return the curve that falls where this one rises."""
-        return ExpectedCurve(1.0 - self.score, self.z_mm, self.scale_mm)
-
     def _difference(self, positions_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         away_mm = self.z_mm[None, :] - positions_mm[:, None]  # (position, slice)
         return self.score[None, :] - np.asarray(offset_to_target(away_mm, self.scale_mm))

@@ -32,11 +32,6 @@ class LevelSlices:
     tissues: Sequence[Tissue]
     turn: OrientationTransform = field(default_factory=OrientationTransform)
 
-    @property
-    def tissue_keys(self) -> tuple[str, ...]:
-        """Keys of the tissues."""
-        return tuple(tissue.key for tissue in self.tissues)
-
     @cached_property
     def trunk(self) -> NDArray[np.bool_]:
         """(row, column), the trunk on the level's own slice."""
@@ -49,10 +44,6 @@ class LevelSlices:
         radius_px = field_of_view_radius_px(image)
         border = border_pixels((image.shape[0], image.shape[1]), radius_px)
         return FieldOfView(border, radius_px, self.pixel_spacing_mm)
-
-    def mean_area_cm2(self, mask: NDArray[np.bool_]) -> float:
-        """Return the area of a mask over all slices, averaged over them."""
-        return self.area_cm2(mask) / len(self.hu)
 
     def area_cm2(self, mask: NDArray[np.bool_]) -> float:
         """Return the area of all pixels of a mask."""

@@ -8,7 +8,7 @@ neither moves the choice nor makes one. What stays doubtful is reported as such,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +147,7 @@ def _near_equal(
 def _falls(curve: ExpectedCurve, misfits_mm: NDArray[np.float64], margin_mm: float) -> bool:
     """Whether scores that fall towards the head explain the curve better than rising ones."""
     positions = curve.candidate_positions(SATURATION_SCALES * curve.scale_mm)
-    falling = curve.upside_down().misfit_mm(positions)
+    falling = replace(curve, score=1.0 - curve.score).misfit_mm(positions)
     return bool(falling.min() + margin_mm < misfits_mm.min())
 
 

@@ -86,21 +86,17 @@ class SegmentationDataset(SampleSet):
         Raises:
             TrainingSetError: A file cannot be read any more.
         """
-        if not self._is_compact():
-            return _stack([self[index] for index in indices])
+        source, size = self.split.images, self.preprocessing.size
+        if source.shape[1:3] != size or source.dtype != np.int16 or self.preprocessing.quantised:
+            images, truth = zip(*(self[index] for index in indices), strict=True)
+            return torch.stack(images), torch.stack(truth)
         if self._files is None:
             self._files = SampleFile(self.split.images), SampleFile(self.split.masks)
-        size = self.preprocessing.size
-        images = torch.empty((len(indices), 1, *size), dtype=torch.int16)
+        raw = torch.empty((len(indices), 1, *size), dtype=torch.int16)
         masks = torch.empty((len(indices), *size), dtype=torch.uint8)
-        for file, target in zip(self._files, (images, masks), strict=True):
+        for file, target in zip(self._files, (raw, masks), strict=True):
             file.read(indices, target.numpy())
-        return images, masks
-
-    def _is_compact(self) -> bool:
-        images = self.split.images
-        is_size = images.shape[1:3] == self.preprocessing.size
-        return is_size and images.dtype == np.int16 and not self.preprocessing.quantised
+        return raw, masks
 
 
 class GrayMemory:
@@ -210,11 +206,6 @@ class SliceDataset(SampleSet):
     def _new_memory(self, *, shares: int) -> GrayMemory:
         limit = self._cache_bytes // shares
         return GrayMemory(len(self.split), self.preprocessing.size, limit)
-
-
-def _stack(samples: list[Sample]) -> RawBatch:
-    images, truth = zip(*samples, strict=True)
-    return torch.stack(images), torch.stack(truth)
 
 
 def network_input(images: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:

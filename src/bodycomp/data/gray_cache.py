@@ -225,7 +225,9 @@ class GrayCache:
 
         Returns whether they fit, also onto the disk.
         """
-        self._remove_abandoned()
+        for path in self._temporaries():
+            if time.time() - _stat(path)[1] > ABANDONED_S:
+                _remove(path)
         needed, kept = file_bytes(count, size), set(keep)
         paths = self._paths()
         used = sum(_stat(path)[0] for path in paths)
@@ -267,11 +269,6 @@ class GrayCache:
 
     def _temporaries(self) -> list[Path]:
         return list(self.folder.glob(f".*{TEMPORARY_SUFFIX}"))
-
-    def _remove_abandoned(self) -> None:
-        for path in self._temporaries():
-            if time.time() - _stat(path)[1] > ABANDONED_S:
-                _remove(path)
 
 
 class KnownSlices:

@@ -53,12 +53,6 @@ class Table:
         index = self.columns.index(name)
         return tuple(row[index].strip() for row in self.rows)
 
-    def describe_columns(self) -> str:
-        """List the columns that are there, for a message."""
-        names = [name or "(unnamed)" for name in self.columns[:COLUMNS_SHOWN]]
-        more = len(self.columns) - len(names)
-        return ", ".join(names) + (f" and {more} more" if more else "")
-
 
 def read_table(path: Path, where: str, split: str) -> tuple[Table | None, tuple[Issue, ...]]:
     """Read a CSV file, with or without byte-order mark, any line ends, quoted or not.
@@ -171,7 +165,10 @@ def _offset_column_of(table: Table, level: str, *, single: bool) -> str | Issue:
         else f"Plain {PLAIN_OFFSET_COLUMN} is accepted for a single level only; name the levels "
         "that are there with -L."
     )
-    message = f"expected a column {' or '.join(names)}, found {table.describe_columns()}"
+    there = [name or "(unnamed)" for name in table.columns[:COLUMNS_SHOWN]]
+    left = len(table.columns) - len(there)
+    more = f" and {left} more" if left else ""
+    message = f"expected a column {' or '.join(names)}, found {', '.join(there) + more}"
     return error("column-missing", table.where, message, hint)
 
 

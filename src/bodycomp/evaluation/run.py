@@ -31,7 +31,7 @@ from bodycomp.evaluation.segmentation import evaluate_masks, evaluate_segmentati
 from bodycomp.evaluation.slice_selection import add_levels, evaluate_slice_set
 from bodycomp.evaluation.subgroups import SubgroupColumn, groups_of, subgroups_section
 from bodycomp.preparation.cases import Case, read_cases
-from bodycomp.preparation.options import FACTS
+from bodycomp.preparation.splits import check_columns
 from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
 from bodycomp.storage import atomic_folder, refuse_other, remove_interrupted
@@ -62,7 +62,7 @@ def evaluate_cases(
     names = name_series([case.patient for case in table.cases], identifiers=options.identifiers)
     cases, split = _of_split(list(zip(table.cases, names, strict=True)), truths)
     columns = [SubgroupColumn.parse(text) for text in options.by]
-    _check_columns([column.column for column in columns], [case for case, _ in cases])
+    check_columns([column.column for column in columns], table, "make subgroups by")
     analyzers = [
         load(models, device=options.device, engine=options.engine)
         for models in (options.models, options.against)
@@ -130,22 +130,6 @@ def _of_split(
             hint="Name another one with --split.",
         )
     return chosen, wanted
-
-
-def _check_columns(names: Sequence[str], cases: Sequence[Case]) -> None:
-    """Check that subgroups can be made by these columns.
-
-    Raises:
-        UsageError: A name is neither a column of the table nor a fact that scans state.
-    """
-    columns = tuple(dict.fromkeys(name for case in cases for name in case.further))
-    unknown = [name for name in names if name not in (*columns, *FACTS)]
-    if unknown:
-        raise UsageError(
-            f"expected columns to make subgroups by, found no {', '.join(unknown)}",
-            hint=f"The table's own columns are {', '.join(columns) or 'none'}; scans may state "
-            f"{', '.join(FACTS)}.",
-        )
 
 
 def read_patient_table(path: Path | None) -> PatientTable:

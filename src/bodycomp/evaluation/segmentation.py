@@ -37,7 +37,6 @@ from bodycomp.evaluation.slice_masks import (
     compare_slices,
     without_names,
 )
-from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.shipped import SEGMENTATION_FOLDER
 from bodycomp.progress import Progress
 from bodycomp.results import Quantity
@@ -77,15 +76,22 @@ def evaluate_segmentation_set(
     if data_dir is None or options.models is None:
         return
     _check_kind(data_dir)
-    places = [model_path(m, SEGMENTATION_FOLDER) for m in (options.models, options.against) if m]
     sets = [
-        open_segmented_set(path, data_dir, split, device=options.device, engine=options.engine)
-        for path in places
+        open_segmented_set(
+            model_path(models, SEGMENTATION_FOLDER),
+            data_dir,
+            split,
+            device=options.device,
+            engine=options.engine,
+        )
+        for models in (options.models, options.against)
+        if models
     ]
     done = count_steps(progress, STAGE, sum(len(one) for one in sets))
     models = [list(compare_slices(one, one.segmenter.tissues, done)) for one in sets]
     document.add_digests(STAGE, tuple(one.segmenter.digest for one in sets))
     digest = data_digest(data_dir, segmentation_files(data_dir), {})
+    named = sets[0].segmenter.card.training.get("data", {}).get("digest", "")
     _add(
         options,
         models,
@@ -94,7 +100,7 @@ def evaluate_segmentation_set(
             "kind": "segmentation training set",
             "digest": digest,
             "split": split,
-            "is_training_set_of_the_model": _is_trained_on(places[0], digest),
+            "is_training_set_of_the_model": named == digest if named else None,
         },
     )
     document.warn_of_split(split)
@@ -174,12 +180,6 @@ def _check_kind(data_dir: Path) -> None:
             f"expected a segmentation training set, found one for slice selection: {data_dir}",
             hint="Give it as --slice-selection.",
         )
-
-
-def _is_trained_on(model: Path, digest: str) -> bool | None:
-    """Return whether the model's card names this set; None where it names none."""
-    named = load_model(model).card.training.get("data", {}).get("digest", "")
-    return named == digest if named else None
 
 
 def _unknown(one: SegmentedSet) -> list[str]:

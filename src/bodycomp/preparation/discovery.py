@@ -68,9 +68,9 @@ def discover(folder: Path, table: Path, progress: Progress, *, overwrite: bool =
         writer.writerows(rows)
     return Draft(
         scans=len(scans),
-        with_masks=sum(bool(row["scan"] and row["masks"]) for row in rows),
-        with_levels=sum(bool(row["scan"] and row["levels"]) for row in rows),
-        unpaired=sum(not row["scan"] for row in rows),
+        with_masks=sum(bool(row.get("scan") and row["masks"]) for row in rows),
+        with_levels=sum(bool(row.get("scan") and row["levels"]) for row in rows),
+        unpaired=sum("scan" not in row for row in rows),
         noted=sum(bool(row["note"]) for row in rows),
     )
 
@@ -94,8 +94,10 @@ def _rows(
         if not pairing.scans:
             note = f"not paired: {'; '.join((*item.notes, pairing.note))}"
             cell = joined_paths([path]) if item.role == "masks" else path
-            unpaired.append(_row(note=note) | {item.role: cell})
-    shared_ids = _shared_ids(scans, root)
+            unpaired.append({"note": note, item.role: cell})
+    # Patient IDs that occur in several folders right below ``root`` may be those of several people.
+    homes = {(scan.patient, scan.path.relative_to(root).parts[:1]) for scan in scans}
+    folders = Counter(patient for patient, _ in homes if patient)
     codes = {id(scan): patient_code(scan, scans, root) for scan in scans}
     count = Counter(codes.values())
     rows = []
@@ -104,25 +106,21 @@ def _rows(
         said = [*notes[id(scan)], *_remarks(found)]
         if count[codes[id(scan)]] > 1 and any(item.cases for item in found["levels"]):
             said.append("the patient has several scans: keep levels where they were marked")
-        if scan.patient in shared_ids:
+        if folders[scan.patient] > 1:
             said.append("scans of several folders have this Patient ID: is it one patient?")
         rows.append(
-            _row(
-                patient=codes[id(scan)],
-                scan=_relative(scan.path, start),
-                series="" if scan.alone else scan.series,
-                masks=joined_paths(_relative(a.path, start) for a in found["masks"]),
-                levels=_relative(found["levels"][0].path, start)
+            {
+                "patient": codes[id(scan)],
+                "scan": _relative(scan.path, start),
+                "series": "" if scan.alone else scan.series,
+                "masks": joined_paths(_relative(a.path, start) for a in found["masks"]),
+                "levels": _relative(found["levels"][0].path, start)
                 if len(found["levels"]) == 1
                 else "",
-                note="; ".join(said),
-            )
+                "note": "; ".join(said),
+            }
         )
     return rows + unpaired
-
-
-def _row(**cells: str) -> dict[str, str]:
-    return dict.fromkeys(COLUMNS, "") | cells
 
 
 def _remarks(found: dict[str, list[FoundAnnotation]]) -> list[str]:
@@ -136,13 +134,6 @@ def _remarks(found: dict[str, list[FoundAnnotation]]) -> list[str]:
         names = ", ".join(item.path.name for item in levels)
         remarks.append(f"{len(levels)} files of levels, choose one: {names}")
     return remarks
-
-
-def _shared_ids(scans: Sequence[FoundScan], root: Path) -> set[str]:
-    """Return Patient IDs that occur in several folders right below ``root``."""
-    homes = {(scan.patient, scan.path.relative_to(root).parts[:1]) for scan in scans}
-    counts = Counter(patient for patient, _ in homes if patient)
-    return {patient for patient, count in counts.items() if count > 1}
 
 
 def _relative(path: Path, start: Path) -> str:

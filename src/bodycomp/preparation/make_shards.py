@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -44,12 +45,12 @@ from bodycomp.preparation.level_checks import LevelEvidence, level_evidence
 from bodycomp.preparation.options import LevelTask, MaskTask, PrepareTask
 from bodycomp.preparation.refusals import RefusedCase, refusal
 from bodycomp.preparation.shards import (
+    RECORD_NAME,
     SAMPLES_NAME,
     Shard,
     ShardRecord,
     ShardSample,
     store_mask_sample,
-    write_record,
 )
 from bodycomp.processes import helper_processes
 from bodycomp.reading.read_scan import read_scan
@@ -188,7 +189,8 @@ def _make(shard: Shard, task: PrepareTask) -> None:
             samples=tuple(samples),
             evidence=evidence,
         )
-        write_record(folder, record)
+        text = json.dumps(asdict(record))
+        (folder / RECORD_NAME).write_text(text, encoding="utf-8")
 
 
 def _mask_samples(folder: Path, source: _Source, case: Case, task: MaskTask) -> _Made:

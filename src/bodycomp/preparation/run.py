@@ -37,7 +37,7 @@ from bodycomp.preparation.set_files import (
     write_reports,
 )
 from bodycomp.preparation.shards import RECORD_NAME, Shard, shard_of, work_folder
-from bodycomp.preparation.splits import assign_cases, check_strata, pseudonyms
+from bodycomp.preparation.splits import assign_cases, check_columns, pseudonyms
 from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
 from bodycomp.storage import atomic_folder, refuse_other, remove_interrupted
@@ -75,7 +75,7 @@ def prepare(options: PrepareOptions, progress: Progress) -> PrepareSummary:
     fractions = options.split.fractions or table.fractions or DEFAULT_FRACTIONS
     split = replace(options.split, fractions=fractions)
     options = replace(options, task=_complete(options.task, table), split=split)
-    check_strata(options.split.stratify, table)
+    check_columns(options.split.stratify, table, "stratify by")
     chosen = [case for case in table.cases if _is_annotated(case, options.task)]
     if not chosen:
         column = "masks" if isinstance(options.task, MaskTask) else "levels"

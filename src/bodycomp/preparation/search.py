@@ -131,7 +131,11 @@ def distinctive_name(path: Path) -> str:
 def search(folder: Path, progress: StepProgress) -> tuple[list[FoundScan], list[FoundAnnotation]]:
     """Find scans and annotations at any depth; hidden files and folders are left out."""
     found = find_series([folder], min_slices=1, progress=progress)
-    scans = _dicom_scans(_without_samples(found.candidates))
+    # Timing runs and the like are stacks of few slices beside others of their study.
+    stacks = {each.study_key for each in found.candidates if len(each) >= MIN_SLICES}
+    scans = _dicom_scans(
+        [s for s in found.candidates if len(s) >= MIN_SLICES or s.study_key not in stacks]
+    )
     images = {path.resolve() for series in found.candidates for path in series.files}
     annotations: list[FoundAnnotation] = []
     map_folders: list[tuple[Path, list[FoundAnnotation], bool]] = []
@@ -159,12 +163,6 @@ def _folders(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
         files = [path for path in paths if not is_passed_over(path)]
         if files:
             yield Path(root), files
-
-
-def _without_samples(candidates: Sequence[CandidateSeries]) -> list[CandidateSeries]:
-    """Leave out timing runs and the like: stacks of few slices beside others of their study."""
-    stacks = {series.study_key for series in candidates if len(series) >= MIN_SLICES}
-    return [s for s in candidates if len(s) >= MIN_SLICES or s.study_key not in stacks]
 
 
 def _dicom_scans(candidates: Sequence[CandidateSeries]) -> list[FoundScan]:

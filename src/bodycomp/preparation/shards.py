@@ -137,11 +137,6 @@ class Shard:
         return self.folder / png_name(place)
 
 
-def write_record(folder: Path, record: ShardRecord) -> None:
-    """Write ``record.json``."""
-    (folder / RECORD_NAME).write_text(json.dumps(asdict(record)), encoding="utf-8")
-
-
 def store_mask_sample(stream: BinaryIO, sample: MaskSample) -> int:
     """Append a sample to ``samples.bin`` and return its length there."""
     low, high = sample.hu.astype("<i2", copy=False).view(np.uint8).reshape(-1, 2).T

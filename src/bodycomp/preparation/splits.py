@@ -80,7 +80,7 @@ def _stratum(
     return (*annotated, *(value.casefold() for value in values))
 
 
-def check_strata(names: Sequence[str], table: CasesTable) -> None:
+def check_columns(names: Sequence[str], table: CasesTable, what_for: str) -> None:
     """Check that patients can be compared by these names.
 
     Raises:
@@ -90,7 +90,7 @@ def check_strata(names: Sequence[str], table: CasesTable) -> None:
     if unknown:
         columns = ", ".join(table.free_columns) or "none"
         raise UsageError(
-            f"expected columns to stratify by, found no {', '.join(unknown)}",
+            f"expected columns to {what_for}, found no {', '.join(unknown)}",
             hint=f"The table's own columns are {columns}; scans may state {', '.join(FACTS)}.",
         )
 

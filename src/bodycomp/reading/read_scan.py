@@ -97,7 +97,9 @@ class _Wanted:
 
     def _chosen(self, search: SeriesSearch) -> CandidateSeries:
         """Return the only series, or the chosen one."""
-        chosen = [s for s in search.candidates if self.series in ("", *_names_of(s))]
+        chosen = [
+            s for s in search.candidates if self.series in ("", s.series_uid, str(s.series_number))
+        ]
         if len(chosen) == 1:
             return chosen[0]
         if not search.candidates:
@@ -122,10 +124,6 @@ class _Wanted:
             f"{self.where}: expected one CT series, found {len(chosen)}:{_list(chosen)}",
             hint="Choose one by its SeriesInstanceUID or its number, or give its folder alone.",
         )
-
-
-def _names_of(series: CandidateSeries) -> tuple[str, str]:
-    return series.series_uid, str(series.series_number)
 
 
 def _list(candidates: Sequence[CandidateSeries]) -> str:

@@ -103,7 +103,11 @@ def survey_slice_set(
     done, png_pass = 0, SlicePass(size, cache, observe)
     for name, split in splits.items():
         result = png_pass.run(split, progress_of_split(progress, done, total))
-        facts[name], digests[name] = result.facts, _image_digests(result.facts)
+        facts[name] = result.facts
+        digests[name] = [
+            None if gray != NOT_BLANK else image.tobytes()  # blank ones are not compared
+            for image, gray in zip(facts[name]["image"], facts[name]["blank_gray"], strict=True)
+        ]
         repeated = repeated_images(name, digests[name], slice_place)
         issues += (*result.issues, *collect(repeated))
         if result.decoded is not None:
@@ -111,15 +115,6 @@ def survey_slice_set(
         done += len(split)
     issues += collect(_leaks(splits, digests))
     return SliceSurvey(tuple(issues), facts, decoded, splits)
-
-
-def _image_digests(facts: NDArray[np.void]) -> list[bytes | None]:
-    """Return a digest of each image, None for those that take no part in comparisons."""
-    comparable = (facts["blank_gray"] == NOT_BLANK).tolist()
-    return [
-        image.tobytes() if compared else None
-        for image, compared in zip(facts["image"], comparable, strict=True)
-    ]
 
 
 def _check_offsets(split: SliceSplit, table: Table, levels: Sequence[str]) -> Iterator[Issue]:

@@ -6,7 +6,7 @@ What could not be measured is None, with a reason beside it. Zero means zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -60,6 +60,12 @@ class SliceChoice:
     confidence_basis: str = ""
     slope_ratio: float | None = None
     scored: NDArray[np.bool_] | None = None
+
+    def doubted(self, reason: str) -> SliceChoice:
+        """Return a level that was found as one that is not certain."""
+        nothing = dict.fromkeys(("slice_index", "z_mm", "confidence", "slope_ratio"))
+        uncertain = replace(self, status=LevelStatus.UNCERTAIN, reason=reason, confidence_basis="")
+        return replace(uncertain, **nothing)
 
 
 @dataclass(frozen=True, slots=True)

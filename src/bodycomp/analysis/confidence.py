@@ -27,11 +27,9 @@ _NEAR_SCALES: Final = 3.0
 class CurveSigns:
     """What speaks against a position.
 
-    Attributes:
-        misfit_mm: Mean distance of the scores near the level from the expected curve, as a shift
-            along z.
-        slope_off: How far the slope is from the expected one: 0 equal, 1 half or twice as steep.
-        end_mm: How much nearer than three scales an end of the series is; 0 where both are far.
+    ``misfit_mm`` is the mean distance of the scores near it from the expected curve, as a shift
+    along z; ``slope_off`` is 0 for an equal slope, 1 for half or twice as steep; ``end_mm`` is how
+    much nearer than three scales an end of the series is.
     """
 
     misfit_mm: float

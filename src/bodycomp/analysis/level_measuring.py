@@ -69,7 +69,7 @@ class LevelMeasurer:
         )
         reason = "" if self.by_hand else why_no_trunk(slices)
         if reason:
-            return LevelResult(_refused(choice, reason))
+            return LevelResult(choice.doubted(reason))
         measured = measure_tissues(hu, labels, self.tissues, self.volume.pixel_area_mm2)
         measured = self._with_volumes(measured, labels, indices, choice)
         quantities = derive(slices, measured, self.scan.subject)
@@ -109,16 +109,3 @@ class LevelMeasurer:
             )
             for tissue in self.tissues
         }
-
-
-def _refused(choice: SliceChoice, reason: str) -> SliceChoice:
-    """Return a choice that was found as one that is not certain."""
-    return replace(
-        choice,
-        status=LevelStatus.UNCERTAIN,
-        reason=reason,
-        slice_index=None,
-        z_mm=None,
-        confidence=None,
-        slope_ratio=None,
-    )

@@ -36,9 +36,6 @@ class ChoiceOptions:
         margin_mm: By how much a second position, farther than two scales away, must fit worse.
         calibrations: Level -> calibration of its confidence (the model card); levels that are
             missing have the confidence of the curve's signs alone.
-
-    Raises:
-        UsageError: A value is out of range.
     """
 
     scale_mm: float = DEFAULT_SCALE_MM
@@ -232,12 +229,9 @@ def choose_slice(
 ) -> SliceChoice:
     """Choose the slice of one level.
 
-    ``offset_mm`` (slice,) is as the network scored it; values beyond five scales are clipped. The
-    level is found, between slices, or absent with the side on which it lies, or uncertain with the
-    reason.
-
-    Raises:
-        ModelError: An offset is NaN.
+    ``offset_mm`` (slice,) is as the network scored it; values beyond five scales are clipped, and
+    NaN is a ModelError. The level is found, between slices, or absent with the side on which it
+    lies, or uncertain with the reason.
     """
     options = options or ChoiceOptions()
     limit_mm = SATURATION_SCALES * options.scale_mm

@@ -274,7 +274,7 @@ def _choose_together(
             checked.append(again)
         elif choice.z_mm is not None:
             why = f"where the other levels place it at about {expected_mm:.0f} mm"
-            checked.append(_not_found(choice, f"found at z = {choice.z_mm:.0f} mm, {why}"))
+            checked.append(choice.doubted(f"found at z = {choice.z_mm:.0f} mm, {why}"))
         else:
             checked.append(choice)
     return checked
@@ -360,17 +360,4 @@ def _doubt(choice: SliceChoice, others: Sequence[SliceChoice]) -> SliceChoice:
     names = ", ".join(other.level for other in swapped or others)
     what = "out of anatomical order with" if swapped else "at a distance that no spine has from"
     place = "" if choice.z_mm is None else f" at z = {choice.z_mm:.0f} mm"
-    return _not_found(choice, f"found{place}, {what} {names}")
-
-
-def _not_found(choice: SliceChoice, reason: str) -> SliceChoice:
-    return replace(
-        choice,
-        status=LevelStatus.UNCERTAIN,
-        reason=reason,
-        slice_index=None,
-        z_mm=None,
-        confidence=None,
-        confidence_basis="",
-        slope_ratio=None,
-    )
+    return choice.doubted(f"found{place}, {what} {names}")

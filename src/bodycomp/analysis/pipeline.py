@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.locating import locate_levels
+from bodycomp.analysis.locating import ScoreSlices, locate_levels
 from bodycomp.analysis.measurement import with_intervals
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
@@ -84,9 +84,6 @@ class AnalysisOptions:
         choice: When a level counts as found. Scale and calibrations are taken from the model.
         intervals: Segment moved copies of the slices, too, for an interval of each area.
         score_all: Score every slice, rather than some first and then those where a level can be.
-
-    Raises:
-        UsageError: The range is negative.
     """
 
     range_mm: float = 0.0
@@ -114,8 +111,10 @@ class Analyzer:
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
     caution: str = ""
 
-    def analyze(self, scan: Scan, progress: Progress = no_progress) -> SeriesResult:
-        """Analyze one scan.
+    def analyze(
+        self, scan: Scan, progress: Progress = no_progress, score: ScoreSlices | None = None
+    ) -> SeriesResult:
+        """Analyze one scan; ``score`` may stand in for the scorer on it, to remember scores.
 
         Raises:
             ImageError: The slices cannot be brought into the standard view.
@@ -123,7 +122,7 @@ class Analyzer:
         """
         volume, tissues = scan.volume, self.segmenter.tissues
         choices = locate_levels(
-            lambda indices: self.scorer(volume, progress, indices),
+            score or (lambda indices: self.scorer(volume, progress, indices)),
             volume.slice_z_mm,
             self.scorer.levels,
             choice_options(self.scorer, self.options.choice),

@@ -29,15 +29,10 @@ REPEATS_KEPT: Final = 1000
 class Issue:
     """One thing that is wrong, or looks wrong, with a training set.
 
-    Attributes:
-        severity: An error keeps the set from being trained on, a warning does not.
-        where: File relative to the training set, with sample, row or column.
-        message: What was expected and what was found.
-        hint: What to do.
-        code: Name of the rule, as listed in ``docs/validation.md``.
-        split: One of ``SPLITS``, None if it is about the whole set.
-        index: Sample or slice of the split, None if it is about no single one.
-        value: What was found, for machines; the message says what it is and its unit.
+    An error keeps the set from being trained on, a warning does not. ``where`` is the file relative
+    to the set, with sample, row or column; ``split`` and ``index`` are None if it is about no
+    single one. ``value`` is what was found, for machines; ``code`` the rule as
+    ``docs/validation.md`` lists it.
     """
 
     severity: Severity

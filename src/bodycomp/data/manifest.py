@@ -28,22 +28,12 @@ REQUIRED_COLUMNS: Final = ("split", "index", "patient")
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """Where one sample came from; the fields are the columns of the manifest.
+    """Where one sample came from; the fields are the columns, as in ``docs/formats.md``.
 
-    Attributes:
-        split, index: The sample.
-        patient: Pseudonym, or the patient's code where identifiers were asked for.
-        series_instance_uid: Of the scan; for a volume file made of its content's digest.
-        sop_instance_uid: Of the slice; empty unless DICOM.
-        slice_index: Place of the slice in its scan, 0 at the feet.
-        z_mm: Position of the slice along the patient's z axis.
-        row_spacing_mm, column_spacing_mm: Distance between rows and columns of the sample.
-        source_rows, source_columns: Matrix of the scan.
-        turn: How the slice was turned to the standard view: words of ``transpose``, ``flip_rows``
-            and ``flip_columns``, in this order; empty for none.
-        source_digest: SHA-256 of the file that the slice was read from.
-        image_digest, labels_digest: ``pixel_digest`` of the sample; without labels empty.
-        source_file: Path of the file where identifiers were asked for, else empty.
+    ``turn`` says how the slice was turned to the standard view: words of ``transpose``,
+    ``flip_rows`` and ``flip_columns``, in this order. Digests are SHA-256 of the source's file and
+    ``pixel_digest`` of image and labels. ``source_file`` is empty unless identifiers were asked
+    for.
     """
 
     split: str

@@ -69,11 +69,8 @@ class SplitHeaders:
 def open_segmentation_split(data_dir: Path, split: str) -> SegmentationSplit | None:
     """Map one split after checking file names, shapes and dtypes; values are not read.
 
-    None for a test split that is not there.
-
-    Raises:
-        InputNotFoundError: A file is missing.
-        TrainingSetError: A file cannot be used; ``bodycomp validate`` lists all reasons.
+    None for a test split that is not there; a file that cannot be used is an error. ``bodycomp
+    validate`` lists all reasons.
     """
     headers, issues = inspect_segmentation_split(data_dir, split)
     if issues:

@@ -201,12 +201,8 @@ class SliceSplit:
 def open_slice_split(data_dir: Path, split: str, levels: Sequence[str]) -> SliceSplit | None:
     """Open one split after checking file names and the table; no PNG is read.
 
-    None for a test split that is not there.
-
-    Raises:
-        UsageError: A level is repeated or has no name that can be one.
-        InputNotFoundError: A folder or table is missing.
-        TrainingSetError: Names or table break the format; ``bodycomp validate`` lists all reasons.
+    None for a test split that is not there; what breaks the format is an error. ``bodycomp
+    validate`` lists all reasons.
     """
     opened, issues = inspect_slice_split(data_dir, split, levels)
     if issues:

@@ -19,11 +19,12 @@ from bodycomp.evaluation.annotated_case import (
     read_case,
 )
 from bodycomp.evaluation.end_to_end import TissueRow, tissue_rows
-from bodycomp.evaluation.level_rows import LevelRow, RememberingScorer, SeriesNames, level_row
+from bodycomp.evaluation.level_rows import LevelRow, SeriesNames, SeriesScores, level_row
 from bodycomp.evaluation.options import AnnotationFormat
 from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.refusals import RefusedCase, all_refused, refusal
+from bodycomp.progress import no_progress
 from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.result_rows import Cell, SeriesKey
@@ -210,13 +211,15 @@ class CaseEvaluator:
     def _analyze(
         analyzer: Analyzer, case: AnnotatedCase, names: SeriesNames
     ) -> tuple[SeriesResult, tuple[LevelRow, ...], tuple[TissueRow, ...]]:
-        slice_z_mm = case.scan.volume.slice_z_mm
-        scorer = RememberingScorer(analyzer.scorer, case.scan.volume)
-        result = replace(analyzer, scorer=scorer).analyze(case.scan)
+        volume, scorer = case.scan.volume, analyzer.scorer
+        scores = SeriesScores(
+            lambda indices: scorer(volume, no_progress, indices), len(volume), scorer.scale_mm
+        )
+        result = analyzer.analyze(case.scan, score=scores)
         levels = []
         for column, found in enumerate(result.levels):
             true_z_mm = case.levels.true_z_mm(found.choice.level)
-            near = scorer.scores.near(column, slice_z_mm, true_z_mm)
+            near = scores.near(column, volume.slice_z_mm, true_z_mm)
             levels.append(level_row(names, found.choice, case.levels, near))
         masks = _masks_at_true_levels(analyzer, case, result.levels)
         tissues = [

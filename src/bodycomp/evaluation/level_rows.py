@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 
 from bodycomp.analysis.level_verdict import SATURATION_SCALES
 from bodycomp.analysis.locating import ScoreSlices
-from bodycomp.analysis.pipeline import SliceScorer
-from bodycomp.imaging.volume import Volume
 from bodycomp.networks.targets import NEAR_MM, target_to_offset
 from bodycomp.preparation.splits import pseudonyms
-from bodycomp.progress import Progress, no_progress
 from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelStatus, SliceChoice
 
@@ -183,26 +180,3 @@ class SeriesScores:
             true_mm[near].astype(np.float32),
             np.clip(offsets_mm, -limit_mm, limit_mm).astype(np.float32),
         )
-
-
-class RememberingScorer:
-    """A scorer that scores no slice of the one volume that it will be asked for twice."""
-
-    def __init__(self, scorer: SliceScorer, volume: Volume) -> None:
-        self.levels = scorer.levels
-        self.scale_mm = scorer.scale_mm
-        self.calibrations = scorer.calibrations
-        self.digest = scorer.digest
-        self.runs_as = scorer.runs_as
-        self.scores = SeriesScores(
-            lambda indices: scorer(volume, no_progress, indices), len(volume), scorer.scale_mm
-        )
-
-    def __call__(
-        self,
-        volume: Volume,
-        progress: Progress = no_progress,
-        slice_indices: Sequence[int] | None = None,
-    ) -> NDArray[np.float32]:
-        """Return (slice, level) scores; see ``SliceScorer``."""
-        return self.scores(range(len(volume)) if slice_indices is None else slice_indices)

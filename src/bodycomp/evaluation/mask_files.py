@@ -69,12 +69,7 @@ def open_truth_array(path: Path, labels: LabelMapping) -> MaskArray:
 
 
 def open_mask_array(path: Path, labels: LabelMapping) -> MaskArray:
-    """Open masks of shape (slice, row, column, 1), (slice, row, column) or (row, column).
-
-    Raises:
-        InputNotFoundError: The file is not there.
-        TrainingSetError: No array of whole numbers, or of another shape.
-    """
+    """Open masks of shape (slice, row, column, 1), (slice, row, column) or (row, column)."""
     header = inspect_array(path)
     if isinstance(header, Issue):
         raise as_error(header, path)

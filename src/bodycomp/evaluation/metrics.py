@@ -125,15 +125,10 @@ class Better(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CaseMetric(Generic[Row]):
-    """One metric over cases.
+    """One metric over cases, named by its key in ``evaluation.json``; units are UCUM.
 
-    Attributes:
-        key: Name in ``evaluation.json``, with its unit.
-        unit: UCUM.
-        statistic: Of the cases' values.
-        values: Row -> its values, one per column of the statistic; None where the row has none.
-        better: Which way.
-        is_share: The values are 0 or 1, the metric is their share.
+    ``values`` gives a row's values, one per column of the statistic; None where it has none. With
+    ``is_share`` they are 0 or 1, and the metric is their share.
     """
 
     key: str

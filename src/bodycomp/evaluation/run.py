@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.analysis.pipeline import Analyzer
@@ -40,11 +40,8 @@ from bodycomp.study.patients import PatientTable, read_patients
 STAGE: Final = "cases"
 
 
-class LoadAnalyzer(Protocol):
-    """Loads both models of a folder, as ``load_analyzer``."""
-
-    def __call__(self, models_dir: Path, *, device: str, engine: str) -> Analyzer:
-        """Return them, ready to run."""
+LoadAnalyzer = Callable[..., Analyzer]
+"""Loads both models of a folder, as ``load_analyzer``."""
 
 
 def evaluate_cases(

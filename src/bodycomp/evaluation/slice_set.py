@@ -134,12 +134,8 @@ def heights_mm(
 ) -> tuple[NDArray[np.float64], LevelTruth]:
     """Return the heights of a series' slices and levels, from offsets.
 
-    Args:
-        offsets_mm: (slice, level), NaN where not annotated.
-        levels: Names of the levels.
-
-    Returns:
-        (slice,) heights on a scale of their own, NaN for slices without offsets, and the levels.
+    Offsets (slice, level) are NaN where not annotated; heights are on a scale of their own, NaN for
+    slices without offsets.
 
     >>> heights, truth = heights_mm(np.array([[-4.0, 30.0], [np.nan, 34.0]]), ("L3", "L4"))
     >>> heights.tolist(), dict(truth.z_mm), dict(truth.outside_z_mm)

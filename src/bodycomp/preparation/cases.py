@@ -43,17 +43,11 @@ MISNAMED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row of a cases table.
+    """One row of a cases table; its columns are described in ``docs/preparing.md``.
 
-    Attributes:
-        where: The row for messages, as spreadsheets count: the header of a CSV is row 1.
-        patient: Code that distinguishes patients.
-        scan: DICOM folder or file, NIfTI or NRRD file.
-        masks: Files with the tissues; empty where none are annotated.
-        levels: File with the levels; None where none are marked.
-        series: Series Instance UID, where the scan's folder holds several series.
-        split: ``train``, ``val`` or ``test``; empty where it shall be drawn.
-        further: Free columns, such as sex, site or scanner.
+    ``where`` is the row for messages, as spreadsheets count: the header of a CSV is row 1.
+    ``split`` is empty where it shall be drawn; ``further`` are free columns, such as sex, site or
+    scanner.
     """
 
     where: str

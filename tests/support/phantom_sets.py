@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def write_level_set(folder: Path) -> Path:
     for split, patients in LEVEL_SPLITS.items():
         with SliceWriter(folder, split, LEVELS, ("PatientID", "SeriesInstanceUID")) as writer:
             for patient in patients:
-                levels = Torso(sample_patient(7, patient)).level_z_mm
+                levels = torso_of(patient).level_z_mm
                 names = {"PatientID": f"p{patient}", "SeriesInstanceUID": f"1.2.{patient}"}
                 for offset_mm in SLICE_OFFSETS_MM:
                     gray = SOFT_TISSUE.to_gray(render(patient, offset_mm, side=256)[0])
@@ -52,11 +53,17 @@ def write_level_set(folder: Path) -> Path:
     return folder
 
 
+@cache
+def torso_of(patient: int) -> Torso:
+    """Return a patient of both sets; to make one takes as long as to render a slice."""
+    return Torso(sample_patient(7, patient))
+
+
 def render(
     patient: int, offset_mm: float, side: int = 512
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     """Return HU and labels of a patient's slice so far above L3."""
-    torso = Torso(sample_patient(7, patient))
+    torso = torso_of(patient)
     scan = sample_scan(torso.patient)
     spacing_mm = scan.pixel_spacing_mm * 512 / side
     scan = replace(scan, matrix=(side, side), pixel_spacing_mm=spacing_mm)

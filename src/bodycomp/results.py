@@ -63,9 +63,16 @@ class SliceChoice:
 
     def doubted(self, reason: str) -> SliceChoice:
         """Return a level that was found as one that is not certain."""
-        nothing = dict.fromkeys(("slice_index", "z_mm", "confidence", "slope_ratio"))
-        uncertain = replace(self, status=LevelStatus.UNCERTAIN, reason=reason, confidence_basis="")
-        return replace(uncertain, **nothing)
+        return replace(
+            self,
+            status=LevelStatus.UNCERTAIN,
+            reason=reason,
+            slice_index=None,
+            z_mm=None,
+            confidence=None,
+            confidence_basis="",
+            slope_ratio=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

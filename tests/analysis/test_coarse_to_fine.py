@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.locating import (
+from bodycomp.analysis.coarse_to_fine import (
     choose_scored_slice,
     coarse_slices,
     score_where_needed,
 )
+from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.networks.targets import offset_to_target
 from bodycomp.results import LevelStatus
 from support.simulated_curves import simulate_curve

@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.coarse_to_fine import ScoreSlices
 from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.locating import ScoreSlices, locate_levels
+from bodycomp.analysis.locating import locate_levels
 from bodycomp.analysis.measurement import with_intervals
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.coarse_to_fine import ScoreSlices
 from bodycomp.analysis.level_verdict import SATURATION_SCALES
-from bodycomp.analysis.locating import ScoreSlices
 from bodycomp.networks.targets import NEAR_MM, target_to_offset
 from bodycomp.preparation.splits import pseudonyms
 from bodycomp.report.result_rows import Cell

@@ -19,10 +19,13 @@ def main() -> None:
     """Do what is left to do, and say how long each step took."""
     parser = argparse.ArgumentParser(prog="python -m default_models", description=__doc__)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for sets, runs and models")
+    parser.add_argument(
+        "--real", type=Path, metavar="DIR", help="the scans that default_models/outlines lists"
+    )
     parser.add_argument("--small", action="store_true", help="a few patients and steps: a trial")
     parser.add_argument("--install", action="store_true", help="put the models into the package")
     arguments = parser.parse_args()
-    recipe = Recipe(arguments.out, *(SMALL if arguments.small else ()))
+    recipe = Recipe(arguments.out, *(SMALL if arguments.small else ()), real=arguments.real)
     for what, work in recipe.steps():
         began = time.monotonic()
         work()

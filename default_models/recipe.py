@@ -7,7 +7,7 @@ on the same machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +18,11 @@ import bodycomp
 from bodycomp.anatomy import PhantomAnatomy
 from bodycomp.cohort.level_set import FINDER_LEVELS, LevelSetOptions, write_level_set
 from bodycomp.data.layout import images_path, table_path
-from bodycomp.data.samples import MaskSample
+from bodycomp.data.samples import MaskSample, mask_sample
 from bodycomp.networks.model_folder import CARD_NAME, RUN_SUBFOLDER, WEIGHTS_NAME
 from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.storage import atomic_folder
+from default_models.outline_masks import TRAINING_SCANS, outlined_slices
 from default_models.segmentation_set import Patients, write_split
 
 WORDS: Final = Path(__file__).parent / "words"
@@ -40,6 +41,9 @@ SEGMENTATION_OPTIONS: Final[dict[str, Any]] = {
 }
 """Chosen for what 90 minutes on two cores teach; docs/default-models.md has the measurements."""
 
+REAL_COPIES: Final = 24
+"""How often an epoch shows each slice of a person: 5 % of all that it shows."""
+
 LEVEL_OPTIONS: Final[dict[str, Any]] = {
     "arch": "resnet",
     "levels": FINDER_LEVELS,
@@ -56,7 +60,7 @@ class Recipe:
         patients, val_patients, test_patients: For segmentation, three slices each.
         epochs: Of the segmentation.
         level_patients, level_series, level_epochs: For the level finder.
-        real: Slices of people with outlines, as often as they are to be seen in an epoch.
+        real: Folder of the scans that ``outlines/`` lists; None trains on synthetic patients alone.
     """
 
     folder: Path
@@ -67,7 +71,7 @@ class Recipe:
     level_patients: int = 3000
     level_series: int = 24
     level_epochs: int = 30
-    real: Sequence[MaskSample] = ()
+    real: Path | None = None
 
     def steps(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Yield what is to be done and how, in order."""
@@ -107,9 +111,8 @@ class Recipe:
             if not images_path(self.segmentation_set, split).exists():
                 numbers, is_test = range(counts[split]), split == "test"
                 patients = Patients(anatomy, SEEDS[split], numbers, at_l3=is_test)
-                write_split(
-                    self.segmentation_set, split, patients, self.real if split == "train" else ()
-                )
+                real = real_samples(self.real) * REAL_COPIES if split == "train" else []
+                write_split(self.segmentation_set, split, patients, real)
 
     def make_level_set(self) -> None:
         """Render slices of varied patients, and whole series to validate."""
@@ -161,6 +164,14 @@ class Recipe:
         if not out.exists():
             bodycomp.evaluate(self.models, out, segmentation=self.segmentation_set, split="test")
         bodycomp.card(self.models / SEGMENTATION_FOLDER, evaluation=out)
+
+
+def real_samples(folder: Path | None) -> list[MaskSample]:
+    """Return the slices of people that may train, with the masks of their outlines."""
+    if folder is None:
+        return []
+    found = outlined_slices(folder, TRAINING_SCANS)
+    return [mask_sample(volume, labels, 0) for _, volume, labels in found]
 
 
 def ship_model(source: Path, target: Path) -> None:

@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a few patients and steps: a trial")
     parser.add_argument("--install", action="store_true", help="put the models into the package")
     arguments = parser.parse_args()
-    recipe = Recipe(arguments.out, *(SMALL if arguments.small else ()), real=arguments.real)
+    recipe = Recipe(arguments.out, arguments.real, *(SMALL if arguments.small else ()))
     for what, work in recipe.steps():
         began = time.monotonic()
         work()

@@ -57,13 +57,14 @@ class Recipe:
 
     Attributes:
         folder: Where sets, runs and models lie.
+        real: Folder of the scans that ``outlines/`` lists; None trains on synthetic patients alone.
         patients, val_patients, test_patients: For segmentation, three slices each.
         epochs: Of the segmentation.
         level_patients, level_series, level_epochs: For the level finder.
-        real: Folder of the scans that ``outlines/`` lists; None trains on synthetic patients alone.
     """
 
     folder: Path
+    real: Path | None = None
     patients: int = 2500
     val_patients: int = 20
     test_patients: int = 60
@@ -71,7 +72,6 @@ class Recipe:
     level_patients: int = 3000
     level_series: int = 24
     level_epochs: int = 30
-    real: Path | None = None
 
     def steps(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Yield what is to be done and how, in order."""

@@ -22,11 +22,12 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.report.case_view import CaseView, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase, PageContent
-from bodycomp.report.result_rows import Cell, SeriesKey
+from bodycomp.report.result_rows import SeriesKey
 from bodycomp.report.review_page import write_review_page
 from bodycomp.report.volume_views import coronal_and_sagittal
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult, SliceChoice
 from bodycomp.scan import Scan
+from bodycomp.tables import Cell
 
 CASES = (100, 500)
 SEEDS = range(4)

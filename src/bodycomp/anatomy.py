@@ -92,31 +92,19 @@ VERTEBRAE: Final = (
 
 DEFAULT_LEVEL: Final = "L3"
 
+_VERTEBRA_CODES: Final = (
+    *("14806007", "39976000", "113205007", "5329002"),  # C1 to C4
+    *("36978003", "36054005", "87391001"),  # C5 to C7
+    *("64864005", "53733008", "1626008", "73071006", "56401006", "45296009"),  # T1 to T6
+    *("62487009", "11068009", "82687006", "7610001", "12989004", "23215003"),  # T7 to T12
+    *("66794005", "14293000", "36470004", "11994002", "49668003"),  # L1 to L5
+)
+
 LEVEL_CONCEPTS: Final = {
-    "C1": CodedConcept("14806007", "SCT", "C1 vertebra"),
-    "C2": CodedConcept("39976000", "SCT", "C2 vertebra"),
-    "C3": CodedConcept("113205007", "SCT", "C3 vertebra"),
-    "C4": CodedConcept("5329002", "SCT", "C4 vertebra"),
-    "C5": CodedConcept("36978003", "SCT", "C5 vertebra"),
-    "C6": CodedConcept("36054005", "SCT", "C6 vertebra"),
-    "C7": CodedConcept("87391001", "SCT", "C7 vertebra"),
-    "T1": CodedConcept("64864005", "SCT", "T1 vertebra"),
-    "T2": CodedConcept("53733008", "SCT", "T2 vertebra"),
-    "T3": CodedConcept("1626008", "SCT", "T3 vertebra"),
-    "T4": CodedConcept("73071006", "SCT", "T4 vertebra"),
-    "T5": CodedConcept("56401006", "SCT", "T5 vertebra"),
-    "T6": CodedConcept("45296009", "SCT", "T6 vertebra"),
-    "T7": CodedConcept("62487009", "SCT", "T7 vertebra"),
-    "T8": CodedConcept("11068009", "SCT", "T8 vertebra"),
-    "T9": CodedConcept("82687006", "SCT", "T9 vertebra"),
-    "T10": CodedConcept("7610001", "SCT", "T10 vertebra"),
-    "T11": CodedConcept("12989004", "SCT", "T11 vertebra"),
-    "T12": CodedConcept("23215003", "SCT", "T12 vertebra"),
-    "L1": CodedConcept("66794005", "SCT", "L1 vertebra"),
-    "L2": CodedConcept("14293000", "SCT", "L2 vertebra"),
-    "L3": CodedConcept("36470004", "SCT", "L3 vertebra"),
-    "L4": CodedConcept("11994002", "SCT", "L4 vertebra"),
-    "L5": CodedConcept("49668003", "SCT", "L5 vertebra"),
+    **{
+        name: CodedConcept(code, "SCT", f"{name} vertebra")
+        for name, code in zip(VERTEBRAE, _VERTEBRA_CODES, strict=False)
+    },
     "S1": CodedConcept("54735007", "SCT", "Sacrum"),
 }
 """Level -> SNOMED CT code of its vertebra (DICOM PS3.16 annex D and CID 4031); S1, which has no

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bodycomp.errors import OutputError
-from bodycomp.report.evaluation_sections import evaluation_sections
+from bodycomp.report.model_card_numbers import evaluation_sections
 from bodycomp.report.page import json_block
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.review_page import write_review_page
@@ -92,9 +92,9 @@ def test_a_page_without_cases_is_a_page(tmp_path):
 
 def test_pictures_are_not_held_together(tmp_path, monkeypatch):
     read = []
-    real = __import__("bodycomp.report.page_cases", fromlist=["x"]).read_case_view
+    real = __import__("bodycomp.report.review_page", fromlist=["x"]).read_case_view
     monkeypatch.setattr(
-        "bodycomp.report.page_cases.read_case_view", lambda path: read.append(path) or real(path)
+        "bodycomp.report.review_page.read_case_view", lambda path: read.append(path) or real(path)
     )
     cases = page_cases(tmp_path)
     write_review_page(tmp_path / "p.html", replace(page_content(tmp_path), cases=cases))

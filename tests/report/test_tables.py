@@ -11,10 +11,10 @@ from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.report.result_json import write_result_json
 from bodycomp.report.result_rows import SeriesKey, result_columns, result_rows
-from bodycomp.report.tables import open_table
 from bodycomp.results import LevelResult, LevelStatus, Measurement, SeriesResult, SliceChoice
 from bodycomp.scan import Scan
 from bodycomp.subject import Acquisition
+from bodycomp.tables import open_table
 
 KEY = SeriesKey("study-1", "series-2")
 SCAN = Scan(

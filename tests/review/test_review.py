@@ -10,7 +10,7 @@ from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import InputNotFoundError, ModelError, OutputError, ReviewError
-from bodycomp.report.review_rows import REVIEW_COLUMNS
+from bodycomp.report.result_rows import REVIEW_COLUMNS
 from bodycomp.review import session
 from bodycomp.review.apply import apply_review
 from bodycomp.review.options import CorrectionOptions, ReviewOptions

@@ -15,8 +15,8 @@ from bodycomp.study import writing
 from bodycomp.study.inputs import read_input_list
 from bodycomp.study.journal import JOURNAL_NAME, open_journal
 from bodycomp.study.options import AnalyzeOptions
-from bodycomp.study.reading import ReadAhead
 from bodycomp.study.run import analyze_inputs
+from bodycomp.study.writing import ReadAhead
 from support.kill_harness import (
     differences,
     kill_and_resume,

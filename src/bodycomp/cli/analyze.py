@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bodycomp.cli.option_parser import Command
-from bodycomp.cli.threads import share_cores
+from bodycomp.cli.terminal import share_cores
 from bodycomp.study.options import AnalyzeOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bodycomp.report.result_rows import Cell
     from bodycomp.study.options import AnalyzedSeries, StudyReport
+    from bodycomp.tables import Cell
 
 DESCRIPTION = """\
 Find every CT series in the inputs, find each vertebral level that the model knows, and measure

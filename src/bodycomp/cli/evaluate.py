@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from bodycomp.cli.option_parser import Command
-from bodycomp.cli.threads import share_cores
+from bodycomp.cli.terminal import share_cores
 from bodycomp.evaluation.options import EvaluateOptions
 
 DESCRIPTION = """\

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN_REFUSED: Final = 10
 SHOWN_VERDICTS: Final = 20
+_PLACES: Final = {"training_set": "Levels in the series of the set", "cases": "Levels in the scans"}
 
 
 def print_summary(options: EvaluateOptions, evaluation: EvaluationDocument) -> None:
@@ -44,79 +46,68 @@ def print_summary(options: EvaluateOptions, evaluation: EvaluationDocument) -> N
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _table(title: str, *headings: str) -> Table:
+def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
 def _segmentation(section: Mapping[str, Any]) -> Table:
-    count = section["counts"]["slices"]
-    table = _table(
-        f"Masks of {count} slices (mean, 95 % interval)",
-        "tissue",
-        "Dice",
-        "95 % Hausdorff\nmm",
-        "area error\ncm2",
-        "HU error",
+    return _table(
+        f"Masks of {section['counts']['slices']} slices (mean, 95 % interval)",
+        ("tissue", "Dice", "95 % Hausdorff\nmm", "area error\ncm2", "HU error"),
+        (
+            (
+                _name(tissue),
+                said(metrics["mean_dice"], 3),
+                said(metrics["mean_hausdorff95_mm"], 1),
+                said(metrics["mean_area_error_cm2"], 1, signed=True),
+                said(metrics["mean_hu_error"], 1, signed=True),
+            )
+            for tissue, found in section["tissues"].items()
+            for metrics in [found["metrics"]]
+        ),
     )
-    for tissue, found in section["tissues"].items():
-        metrics = found["metrics"]
-        table.add_row(
-            _name(tissue),
-            said(metrics["mean_dice"], 3),
-            said(metrics["mean_hausdorff95_mm"], 1),
-            said(metrics["mean_area_error_cm2"], 1, signed=True),
-            said(metrics["mean_hu_error"], 1, signed=True),
-        )
-    return table
 
 
 def _slice_selection(source: str, section: Mapping[str, Any]) -> Table:
-    words = {"training_set": "Levels in the series of the set", "cases": "Levels in the scans"}
-    table = _table(
-        words[source], "level", "found", "false", "median |error|\nmm", "bias\nmm", "within\n10 mm"
+    return _table(
+        _PLACES[source],
+        ("level", "found", "false", "median |error|\nmm", "bias\nmm", "within\n10 mm"),
+        (
+            (
+                level,
+                f"{counts['present_found']} of {counts['present']}",
+                f"{counts['absent_found']} of {counts['absent']}",
+                said(metrics["median_absolute_error_mm"], 1),
+                said(metrics["mean_error_mm"], 1, signed=True),
+                said(metrics["within_10_mm"], 0, percent=True),
+            )
+            for level, found in section["levels"].items()
+            for counts, metrics in [(found["counts"], found["metrics"])]
+        ),
     )
-    for level, found in section["levels"].items():
-        counts, metrics = found["counts"], found["metrics"]
-        table.add_row(
-            level,
-            f"{counts['present_found']} of {counts['present']}",
-            f"{counts['absent_found']} of {counts['absent']}",
-            said(metrics["median_absolute_error_mm"], 1),
-            said(metrics["mean_error_mm"], 1, signed=True),
-            said(metrics["within_10_mm"], 0, percent=True),
-        )
-    return table
 
 
 def _end_to_end(console: Console, level: str, section: Mapping[str, Any]) -> None:
     counts = section["counts"]
-    table = _table(
-        f"Areas at {level} as analysed, {counts['measured']} of {counts['cases']} cases",
-        "cm2",
-        "bias",
-        "limits",
-        "ICC(2,1)",
-        "|segmentation|",
-        "|slice|",
-    )
+    rows = []
     for tissue, found in section["tissues"].items():
         area, parts = found["area"], found["parts"]
         limits = (area["lower_limit_cm2"]["value"], area["upper_limit_cm2"]["value"])
-        table.add_row(
-            _name(tissue),
-            said(area["bias_cm2"], 1, signed=True),
-            "-" if None in limits else f"{limits[0]:+.1f}\n{limits[1]:+.1f}",
-            said(area["icc_2_1"], 3),
-            _part(parts, "segmentation"),
-            _part(parts, "slice"),
-        )
-    console.print(table)
+        words = "-" if None in limits else "{:+.1f}\n{:+.1f}".format(*limits)
+        bias, icc = said(area["bias_cm2"], 1, signed=True), said(area["icc_2_1"], 3)
+        shares = (_part(parts, name) for name in ("segmentation", "slice"))
+        rows.append((_name(tissue), bias, words, icc, *shares))
+    title = f"Areas at {level} as analyzed, {counts['measured']} of {counts['cases']} cases"
+    headings = ("cm2", "bias", "limits", "ICC(2,1)", "|segmentation|", "|slice|")
+    console.print(_table(title, headings, rows))
     console.print(
         "|segmentation|, |slice|: mean absolute error at the true level, and that of going to the "
         "found one"
@@ -139,47 +130,38 @@ def _part(parts: Mapping[str, Any], name: str) -> str:
 
 
 def _subgroups(groups: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table(
-        "Subgroups",
-        "group",
-        "patients",
-        "level",
-        "within\n10 mm",
-        "area bias cm2\n(tissues in order)",
-    )
+    bare = partial(said, interval=False)
+    rows = []
     for group in groups:
         few = " (few)" if "warning" in group else ""
-        areas = group["end_to_end"]
         for level, found in group["slice_selection"].items():
-            tissues = areas.get(level, {}).get("tissues", {}).values()
-            biases = [
-                said(tissue["area"]["bias_cm2"], 1, signed=True, interval=False)
-                for tissue in tissues
-            ]
-            table.add_row(
-                f"{group['column']}: {group['group']}",
-                f"{group['patients']}{few}",
-                level,
-                said(found["metrics"]["within_10_mm"], 0, percent=True, interval=False),
-                " ".join(biases) or "-",
-            )
-    return table
+            tissues = group["end_to_end"].get(level, {}).get("tissues", {}).values()
+            biases = [bare(tissue["area"]["bias_cm2"], 1, signed=True) for tissue in tissues]
+            within = bare(found["metrics"]["within_10_mm"], 0, percent=True)
+            who = (f"{group['column']}: {group['group']}", f"{group['patients']}{few}")
+            rows.append((*who, level, within, " ".join(biases) or "-"))
+    headings = ("group", "patients", "level", "within\n10 mm", "area bias cm2\n(tissues in order)")
+    return _table("Subgroups", headings, rows)
 
 
 def _comparison(console: Console, comparison: Mapping[str, Any]) -> None:
     from bodycomp.evaluation.metrics import comparisons
 
-    decided = [(path, c) for path, c in comparisons(comparison) if c["better"] != "undecided"]
-    total = len(comparisons(comparison))
-    title = f"MODELS minus --against: distinguishable in {len(decided)} of {total} metrics"
+    every = comparisons(comparison)
+    decided = [(path, found) for path, found in every if found["better"] != "undecided"]
+    title = f"MODELS minus --against: distinguishable in {len(decided)} of {len(every)} metrics"
     if not decided:
         console.print(title)
         return
-    table = _table(title, "metric", "difference", "better")
-    for path, found in decided[:SHOWN_VERDICTS]:
-        better = "MODELS" if found["better"] == "models" else "--against"
-        table.add_row(" ".join(path), said(found["difference"], 3, signed=True), better)
-    console.print(table)
+    rows = [
+        (
+            " ".join(path),
+            said(found["difference"], 3, signed=True),
+            "MODELS" if found["better"] == "models" else "--against",
+        )
+        for path, found in decided[:SHOWN_VERDICTS]
+    ]
+    console.print(_table(title, ("metric", "difference", "better"), rows))
     if len(decided) > SHOWN_VERDICTS:
         console.print(f"{len(decided) - SHOWN_VERDICTS} more in evaluation.json")
 
@@ -197,14 +179,11 @@ def said(
         return "-"
 
     def text(value: float) -> str:
-        scaled = 100 * value if percent else value
-        return f"{scaled:{'+' if signed else ''}.{digits}f}"
+        return f"{100 * value if percent else value:{'+' if signed else ''}.{digits}f}"
 
     ends = (number["low"], number["high"])
-    unit = " %" if percent else ""
-    if not interval or None in ends:
-        return f"{text(number['value'])}{unit}"
-    return f"{text(number['value'])}{unit}\n{text(ends[0])} to {text(ends[1])}"
+    words = text(number["value"]) + (" %" if percent else "")
+    return words if not interval or None in ends else f"{words}\n{text(ends[0])} to {text(ends[1])}"
 
 
 def _name(tissue: str) -> str:

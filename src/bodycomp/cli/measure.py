@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bodycomp.cli.option_parser import Command
-from bodycomp.cli.threads import share_cores
+from bodycomp.cli.terminal import share_cores
 from bodycomp.review.options import MeasureOptions
 
 DESCRIPTION = """\

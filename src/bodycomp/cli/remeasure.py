@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bodycomp.cli.option_parser import Command
-from bodycomp.cli.threads import share_cores
+from bodycomp.cli.terminal import share_cores
 from bodycomp.review.options import RemeasureOptions
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run(options: RemeasureOptions) -> int:
 
 def _lines(found: Sequence[Remeasured]) -> Iterator[str]:
     from bodycomp.cli.terminal import decimal
-    from bodycomp.report.review_rows import tissues_of
+    from bodycomp.report.result_rows import tissues_of
 
     if not found:
         yield "nothing changed: this is what counts already"

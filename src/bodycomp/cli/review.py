@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bodycomp.cli.option_parser import Command, CommandGroup
-from bodycomp.cli.threads import share_cores
+from bodycomp.cli.terminal import share_cores
 from bodycomp.review.options import ReviewOptions
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from bodycomp.cli.option_parser import Command, CommandGroup
-from bodycomp.cli.threads import share_cores
+from bodycomp.cli.terminal import share_cores
 from bodycomp.options import option
 from bodycomp.training.options import RunOptions
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions

@@ -38,10 +38,7 @@ class OutcomeOptions:
     """Where the issues go, and what warnings count for."""
 
     json: str = option(
-        "",
-        "--json",
-        metavar="FILE",
-        help="also write all issues as JSON; - for standard output",
+        "", "--json", metavar="FILE", help="also write all issues as JSON; - for standard output"
     )
     strict: bool = option(False, "--strict", help="exit code 1 also with warnings")
 

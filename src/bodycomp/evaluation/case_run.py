@@ -27,12 +27,13 @@ from bodycomp.preparation.refusals import RefusedCase, all_refused, refusal
 from bodycomp.progress import no_progress
 from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
-from bodycomp.report.result_rows import Cell, SeriesKey
+from bodycomp.report.result_rows import SeriesKey
 from bodycomp.report.volume_views import coronal_and_sagittal
 from bodycomp.results import LevelResult, SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.study.patients import PatientTable
 from bodycomp.subject import Subject
+from bodycomp.tables import Cell
 
 SERIES: Final = "scan"
 """Name of the only series of a case on the page."""

@@ -18,8 +18,7 @@ from bodycomp.evaluation.options import BootstrapOptions
 from bodycomp.json_file import write_json
 from bodycomp.preparation.refusals import RefusedCase, write_refused
 from bodycomp.progress import Progress
-from bodycomp.report.result_rows import Cell
-from bodycomp.report.tables import write_table
+from bodycomp.tables import Cell, write_table
 
 EVALUATION_NAME: Final = "evaluation.json"
 EVALUATION_SCHEMA: Final = "bodycomp.evaluation"

@@ -38,8 +38,8 @@ from bodycomp.evaluation.metrics import (
     value_metric,
 )
 from bodycomp.evaluation.options import BootstrapOptions
-from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelResult, Measurement
+from bodycomp.tables import Cell
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from bodycomp.analysis.coarse_to_fine import ScoreSlices
 from bodycomp.analysis.level_verdict import SATURATION_SCALES
 from bodycomp.networks.targets import NEAR_MM, target_to_offset
 from bodycomp.preparation.splits import pseudonyms
-from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelStatus, SliceChoice
+from bodycomp.tables import Cell
 
 Floats = NDArray[np.float32]
 

@@ -12,6 +12,7 @@ from bodycomp.anatomy import tissue_by_key
 from bodycomp.networks.model_folder import CARD_NAME, find_in_pair, model_folder
 from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.report.page_content import (
+    SHORT_TITLES,
     Axis,
     Column,
     PageCase,
@@ -21,7 +22,6 @@ from bodycomp.report.page_content import (
     PlotPoint,
     Tile,
 )
-from bodycomp.report.page_vocabulary import SHORT_TITLES
 from bodycomp.report.review_page import write_review_page
 
 PAGE_NAME: Final = "report.html"

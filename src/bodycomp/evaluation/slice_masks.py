@@ -15,7 +15,7 @@ from bodycomp.agreement.masks import MaskAgreement, compare_masks
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.preparation.splits import pseudonyms
 from bodycomp.processes import results_in_order
-from bodycomp.report.result_rows import Cell
+from bodycomp.tables import Cell
 
 QUANTITIES: Final = MaskAgreement.__slots__
 """Names of the quantities of a ``MaskAgreement``, in its order."""

@@ -40,8 +40,8 @@ from bodycomp.evaluation.options import BootstrapOptions, EvaluateOptions
 from bodycomp.evaluation.slice_set import SetSeries, locate_in_set, open_series
 from bodycomp.networks.targets import NEAR_MM
 from bodycomp.progress import Progress
-from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelStatus
+from bodycomp.tables import Cell
 
 Floats = NDArray[np.float64]
 

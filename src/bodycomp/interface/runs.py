@@ -73,11 +73,7 @@ def measure(options: MeasureOptions, _: Progress) -> MeasuredScan:
 
 @command(
     EvaluateOptions,
-    {
-        "segmentation": "slices with masks",
-        "slice_selection": "slices of series",
-        "cases": "cases",
-    },
+    {"segmentation": "slices with masks", "slice_selection": "slices of series", "cases": "cases"},
     models="models",
     out="out",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from bodycomp.preparation.search import (
 )
 from bodycomp.progress import Progress
 from bodycomp.reading.kinds import Kind
-from bodycomp.storage import atomic_file
+from bodycomp.tables import write_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +61,7 @@ def discover(folder: Path, table: Path, progress: Progress, *, overwrite: bool =
             hint="Scans are folders of DICOM images, NIfTI or NRRD files in Hounsfield units.",
         )
     rows = _rows(root, scans, annotations, table.absolute().parent)
-    with atomic_file(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(table, COLUMNS, rows)
     return Draft(
         scans=len(scans),
         with_masks=sum(bool(row.get("scan") and row["masks"]) for row in rows),

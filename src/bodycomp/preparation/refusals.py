@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import re
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from bodycomp.errors import BodycompError, CasesError, UsageError
 from bodycomp.level_names import check_spelling, vertebra_rank
 from bodycomp.preparation.cases import Case, listed
 from bodycomp.preparation.shards import Shard, found_levels
+from bodycomp.tables import write_table
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -79,10 +79,10 @@ def without_names(message: str, case: Case) -> str:
 
 def write_refused(folder: Path, refused: Sequence[RefusedCase]) -> None:
     """Write ``refused.csv``: row of the cases table, patient, and why."""
-    with (folder / REFUSED_NAME).open("w", encoding="utf-8", newline="") as stream:
-        rows = csv.writer(stream, lineterminator="\n")
-        rows.writerow(("row", "patient", "kind", "reason"))
-        rows.writerows((r.where, r.patient, r.kind, " ".join(r.reason.split())) for r in refused)
+    columns = ("row", "patient", "kind", "reason")
+    cells = ((r.where, r.patient, r.kind, " ".join(r.reason.split())) for r in refused)
+    rows = (dict(zip(columns, row, strict=True)) for row in cells)
+    write_table(folder / REFUSED_NAME, columns, rows)
 
 
 _ID_HINT: Final = (

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.report.case_pictures import Framing, SliceImage, ViewImage, slice_image, view_images
-from bodycomp.report.result_rows import Cell, SeriesKey, result_rows
-from bodycomp.report.tables import rounded_cells
+from bodycomp.report.result_rows import SeriesKey, result_rows
 from bodycomp.report.volume_views import Reformat, coronal_and_sagittal
-from bodycomp.results import LevelResult, SeriesResult
+from bodycomp.results import CutOffOutcome, LevelResult, Quantity, SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.storage import atomic_file
+from bodycomp.tables import Cell, rounded_cells
 
 CASE_SCHEMA: Final = "bodycomp.case"
 CASE_SCHEMA_VERSION: Final = 1
@@ -142,8 +142,8 @@ def make_case_view(
     framing = Framing.around_body(volume, shown, level.masks.get(shown))
     indices = _indices(volume, level, truth)
     coronal, sagittal = view_images(views or coronal_and_sagittal(volume))
-    reasons = {key: found.reason for key, found in level.quantities.items()}
-    reasons |= {key: outcome.reason for key, outcome in level.cut_offs.items()}
+    derived: dict[str, Quantity | CutOffOutcome] = {**level.quantities, **level.cut_offs}
+    reasons = {key: found.reason for key, found in derived.items() if found.reason}
     return CaseView(
         schema=CASE_SCHEMA,
         schema_version=CASE_SCHEMA_VERSION,
@@ -160,7 +160,7 @@ def make_case_view(
         coronal=coronal,
         sagittal=sagittal,
         tissues=[tissue.key for tissue in result.tissues],
-        reasons={key: reason for key, reason in reasons.items() if reason},
+        reasons=reasons,
         flags=[asdict(flag) | {"affects": list(flag.affects)} for flag in level.flags],
         other_levels={
             other.choice.level: other.choice.z_mm

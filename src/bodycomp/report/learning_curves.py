@@ -58,6 +58,15 @@ COLUMNS: Final = 3
 NAMED_COLORS: Final = {"mean": INK, "val_error_mm": INK} | {
     tissue.key: on_white(tissue) for tissue in ABDOMINAL_TISSUES
 }
+_KNOWN: Final = {
+    "train_loss": "training",
+    "val_loss": "validation",
+    "val_error_mm": "mean, what decides",
+}
+_ENDINGS: Final = {
+    "val_mae_mm_": ", single slices near it",
+    "val_located_error_mm_": ", located in a series",
+}
 LINE_STYLES: Final = {"val_located_error_mm_": "--"}
 
 
@@ -163,17 +172,7 @@ def _draw_curve(axes: Axes, rows: Sequence[Row], column: str, index: int) -> Non
 
 
 def _label(prefix: str, name: str) -> str:
-    known = {
-        "train_loss": "training",
-        "val_loss": "validation",
-        "val_error_mm": "mean, what decides",
-    }
-    words = known.get(name, name.replace("_", " "))
-    ending = {
-        "val_mae_mm_": ", single slices near it",
-        "val_located_error_mm_": ", located in a series",
-    }
-    return words + ending.get(prefix, "")
+    return _KNOWN.get(name, name.replace("_", " ")) + _ENDINGS.get(prefix, "")
 
 
 def number(value: object) -> float | None:

@@ -1,16 +1,17 @@
-"""The numbers of a model's card as text: the few that are shown first, and tables of all."""
+"""Numbers of models and evaluations as text: the few that are shown first, and tables of all."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from scipy.special import expit, logit
 
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_description import Metric, MetricTable, Task, TrainingData
+from bodycomp.networks.card_files import TITLES, WHERE, numbers_of
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
 from bodycomp.report.page_content import Tile
 
@@ -34,11 +35,7 @@ _ABBREVIATIONS: Final = {"dice": "Dice", "hu": "HU", "hausdorff95": "95 % Hausdo
 _HEADLINES: Final = {
     "segmentation": ("mean_dice", "dice_mean"),
     "slice_selection": (
-        "median_absolute_error_mm",
-        "within_10_mm",
-        "located_error_mm",
-        "found_",
-        "error_mm",
+        *("median_absolute_error_mm", "within_10_mm", "located_error_mm", "found_", "error_mm"),
     ),
 }
 """Beginnings of the names, without level and tissue, of what is shown first."""
@@ -162,23 +159,11 @@ def metric_table(table: MetricTable) -> CardTable:
     """Return numbers that were measured together as texts."""
     dated = f", {table.made_at[:10]}" if table.made_at else ""
     rows = tuple(
-        (
-            name_for_people(metric.name),
-            _number(metric),
-            _interval(metric),
-            *_counts(metric.cases, metric.patients),
-        )
-        for metric in table.metrics
+        (name_for_people(one.name), _number(one), _interval(one), *_counts(one.cases, one.patients))
+        for one in table.metrics
     )
-    return _filled(
-        CardTable(
-            table.title,
-            f"{table.source}{dated}",
-            ("", "value", "interval", "n", "patients"),
-            rows,
-            (*table.notes, *_reasons(table)),
-        )
-    )
+    columns, notes = ("", "value", "interval", "n", "patients"), (*table.notes, *_reasons(table))
+    return _filled(CardTable(table.title, f"{table.source}{dated}", columns, rows, notes))
 
 
 def _filled(table: CardTable) -> CardTable:
@@ -246,11 +231,64 @@ def confidence_table(calibration: ConfidenceCalibration) -> CardTable:
         )
         for level, made in calibration.levels.items()
     )
-    meanings = (f"{looks:.2f} becomes" for looks in _LOOKS)
-    return CardTable(
-        "",
-        "",
-        ("level", "series found", "within 10 mm", *meanings),
-        rows,
-        ("Becomes: what a confidence by the shape of the curve alone means for this model.",),
-    )
+    columns = ("level", "series found", "within 10 mm", *(f"{x:.2f} becomes" for x in _LOOKS))
+    note = "Becomes: what a confidence by the shape of the curve alone means for this model."
+    return CardTable("", "", columns, rows, (note,))
+
+
+SECTIONS: Final = ("end_to_end", "slice_selection", "segmentation", "subgroups", "comparison")
+"""In the order of what a user of both models asks first."""
+
+HEADING_PARTS: Final = {"subgroups": 4, "comparison": 3}
+"""How many parts of a number's name head its table; of other sections two, as level and tissue."""
+
+OTHER_TITLES: Final = {
+    "subgroups": "By subgroup",
+    "comparison": "Compared with other models, on the same cases",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSection:
+    """One part of an evaluation."""
+
+    key: str
+    title: str
+    tables: tuple[CardTable, ...]
+
+
+def evaluation_sections(evaluation: Mapping[str, Any]) -> tuple[EvaluationSection, ...]:
+    """Return the sections that ``evaluation.json`` has numbers of; none of an empty one."""
+    found = []
+    for key in SECTIONS:
+        tables = tuple(_tables(key, evaluation.get(key) or {}))
+        if tables:
+            title = TITLES.get(key) or OTHER_TITLES[key]
+            found.append(EvaluationSection(key, title, tables))
+    return tuple(found)
+
+
+def _tables(section: str, content: Any) -> Iterator[CardTable]:
+    """Yield one table per source or subgroup and what it is about, such as a level's tissue."""
+    for title, part in _groups(section, content):
+        metrics: dict[tuple[str, ...], list[Metric]] = {}
+        for metric in numbers_of(part, ()):
+            parts = metric.name.split(" / ")
+            about = tuple(parts[:-1][: HEADING_PARTS.get(section, 2)])
+            inner = replace(metric, name=" / ".join(parts[len(about) :]))
+            metrics.setdefault(about, []).append(inner)
+        for about, group in metrics.items():
+            heading = ", ".join(word.replace("_", " ") for word in (title, *about) if word)
+            yield metric_table(MetricTable(section, heading, "", tuple(group)))
+
+
+def _groups(section: str, content: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(content, list):
+        for entry in content:
+            warning = f" ({entry['warning']})" if entry.get("warning") else ""
+            yield f"{entry.get('column', '')} {entry.get('group', '')}{warning}", entry
+    elif section == "slice_selection" and set(content) & set(WHERE):
+        for source, part in content.items():
+            yield WHERE.get(source, source).lstrip(", ").capitalize(), part
+    else:
+        yield "", content

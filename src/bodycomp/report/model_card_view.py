@@ -21,6 +21,10 @@ from bodycomp.report.page_content import Tile
 
 DIGEST_SHOWN: Final = 12
 NOT_STATED: Final = "Not stated."
+_MAKING: Final = (
+    *(("source", "source"), ("started from", "started_from"), ("trained on", "device")),
+    ("best epoch", "epoch"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +77,9 @@ def make_card_view(card: ModelCard, digest: str) -> CardView:
 def write_model_card_page(path: Path, views: Sequence[CardView]) -> None:
     """Write the page of one model, or of a pair; it appears whole or not at all."""
     title = views[0].title if len(views) == 1 else "Two models"
-    context = {
-        "title": title,
-        "notice": NOTICE,
-        "cards": [view.to_dict() for view in views],
-        "tissues": (),  # of page.css: none to hide
-    }
+    cards = [view.to_dict() for view in views]
+    # Of page.css there are no tissues to hide.
+    context = {"title": title, "notice": NOTICE, "cards": cards, "tissues": ()}
     write_page(path, "model_card.html.j2", context)
 
 
@@ -141,15 +142,11 @@ def _confidence(card: ModelCard) -> CardSection:
 
 def _data(card: ModelCard, words: ModelWords) -> CardSection:
     data, text = card.description.data, words.training_data
-    section = CardSection("data", "Training data", (text,) if text else ())
-    if data is not None:
-        section = replace(
-            section,
-            paragraphs=(text or "Where the data are from is not stated.",),
-            facts=(("digest", data.digest),),
-            tables=(split_table(data),),
-        )
-    return _known(section)
+    if data is None:
+        return _known(CardSection("data", "Training data", (text,) if text else ()))
+    paragraphs = (text or "Where the data are from is not stated.",)
+    facts, tables = (("digest", data.digest),), (split_table(data),)
+    return CardSection("data", "Training data", paragraphs, facts=facts, tables=tables)
 
 
 def _making(card: ModelCard) -> CardSection:
@@ -157,25 +154,12 @@ def _making(card: ModelCard) -> CardSection:
     facts = list(card.description.software.items())
     if not facts and "bodycomp" in training:
         facts.append(("bodycomp", str(training["bodycomp"])))
-    known = (
-        ("source", "source"),
-        ("started from", "started_from"),
-        ("trained on", "device"),
-        ("best epoch", "epoch"),
-    )
-    facts += [(name, str(training[key])) for name, key in known if key in training]
+    facts += [(name, str(training[key])) for name, key in _MAKING if key in training]
     return _known(CardSection("making", "How it was made", facts=tuple(facts)))
 
 
 def _legal(words: ModelWords) -> CardSection:
-    pairs = (
-        ("licence", words.licence),
-        ("contact", words.contact),
-        ("citation", words.citation),
-    )
-    return CardSection(
-        "legal",
-        "Licence and contact",
-        facts=tuple((name, value or NOT_STATED) for name, value in pairs),
-        is_stated=any(value for _, value in pairs),
-    )
+    pairs = [(name, getattr(words, name)) for name in ("licence", "contact", "citation")]
+    facts = tuple((name, value or NOT_STATED) for name, value in pairs)
+    is_stated = any(value for _, value in pairs)
+    return CardSection("legal", "Licence and contact", facts=facts, is_stated=is_stated)

@@ -15,9 +15,9 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 from bodycomp.report.overlay import blended
-from bodycomp.report.result_rows import Cell
 from bodycomp.results import LevelResult, SeriesResult
 from bodycomp.scan import Scan
+from bodycomp.tables import Cell
 
 _WIDTH_PX: Final = 256
 _PREVIEWS: Final = 3

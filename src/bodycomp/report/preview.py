@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from bodycomp.anatomy import Tissue
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import Window
 from bodycomp.report.canvas import (
+    ACCENT,
     ALERT,
+    FAINT,
     INK,
     QUIET,
     new_figure,
     picture_style,
     place_axes,
+    plain_style,
     save_figure,
 )
-from bodycomp.report.overlay import color_mask
-from bodycomp.report.preview_panels import draw_measurements, draw_score_curve
+from bodycomp.report.overlay import color_mask, hex_color
 from bodycomp.report.volume_views import (
     CORONAL_WINDOW,
     SAGITTAL_WINDOW,
@@ -32,7 +38,14 @@ from bodycomp.report.volume_views import (
     SlicePicture,
     coronal_and_sagittal,
 )
-from bodycomp.results import LevelResult, LevelStatus, SeriesResult
+from bodycomp.results import (
+    LevelResult,
+    LevelStatus,
+    Measurement,
+    SeriesResult,
+    SliceChoice,
+    zero_crossings_mm,
+)
 
 WIDTH_IN, HEIGHT_IN = 13.6, 9.2
 MARGIN_IN, GAP_IN = 0.3, 0.15
@@ -145,12 +158,8 @@ def _draw_levels(axes: Axes, result: SeriesResult, shown: LevelResult) -> None:
         if other.choice.z_mm is None:
             continue
         is_shown = other is shown
-        axes.axhline(
-            other.choice.z_mm,
-            color="#35e0d4" if is_shown else "white",
-            linewidth=1.3 if is_shown else 0.7,
-            linestyle="-" if is_shown else ":",
-        )
+        color, width, style = ("#35e0d4", 1.3, "-") if is_shown else ("white", 0.7, ":")
+        axes.axhline(other.choice.z_mm, color=color, linewidth=width, linestyle=style)
         axes.annotate(
             other.choice.level,
             (1, other.choice.z_mm),
@@ -159,8 +168,8 @@ def _draw_levels(axes: Axes, result: SeriesResult, shown: LevelResult) -> None:
             textcoords="offset points",
             ha="right",
             size=8,
+            color=color,
             weight="bold" if is_shown else "normal",
-            color="#35e0d4" if is_shown else "white",
         )
 
 
@@ -200,3 +209,90 @@ def _draw_reason(figure: Figure, volume: Volume, level: LevelResult) -> None:
         axes = place_axes(figure, left, bottom, width, height)
         SlicePicture.from_volume(volume, index).draw(axes)
         picture_style(axes, f"{name} slice, z = {volume.slice_z_mm[index]:.0f} mm")
+
+
+BORDER_WARNING: Final = 0.01
+"""Above this share of border pixels the tissue is probably cut off by the field of view."""
+
+COLUMNS: Final = (
+    *(("Tissue", 0.0), ("cm²", 0.54), ("mean", 0.67), ("median", 0.8), ("SD", 0.9), ("IQR", 1.0)),
+)
+
+
+def draw_measurements(axes: Axes, tissues: Sequence[Tissue], level: LevelResult) -> None:
+    """Draw area and HU statistics per tissue, and what to keep in mind."""
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    top, step = 0.88, 0.11
+    axes.text(0.8, top + 0.075, "HU", size=8.5, color=QUIET, ha="center")
+    axes.plot([0.59, 1], [top + 0.06] * 2, color=FAINT, linewidth=1)
+    for name, place in COLUMNS:
+        axes.text(place, top, name, size=8.5, color=QUIET, ha="right" if place else "left")
+    axes.plot([0, 1], [top - 0.025] * 2, color=FAINT, linewidth=1)
+    for number, tissue in enumerate(tissues):
+        measurement = level.measurements.get(tissue.key)
+        if measurement is not None:
+            _draw_row(axes, top - (number + 1) * step, tissue, measurement)
+    bottom = top - (len(tissues) + 1) * step - 0.03
+    for number, (note, color) in enumerate(_notes(tissues, level)):
+        axes.text(0, bottom - number * 0.075, note, size=8.5, color=color)
+
+
+def _draw_row(axes: Axes, height: float, tissue: Tissue, measurement: Measurement) -> None:
+    axes.add_patch(Rectangle((0, height - 0.005), 0.03, 0.04, color=hex_color(tissue.color)))
+    axes.text(0.05, height, tissue.title, size=9, color=INK)
+    found = measurement
+    numbers = (found.mean_hu, found.median_hu, found.sd_hu, found.iqr_hu)
+    words = ("" if x is None else f"{x:.0f}".replace("-", "\N{MINUS SIGN}") for x in numbers)
+    for (_name, place), value in zip(COLUMNS[1:], (f"{found.area_cm2:.1f}", *words), strict=True):
+        axes.text(place, height, value, size=9, color=INK, ha="right")
+
+
+def _notes(tissues: Sequence[Tissue], level: LevelResult) -> list[tuple[str, str]]:
+    count = len(level.slice_indices)
+    notes = [(f"Averaged over {count} slices" if count > 1 else "Measured on one slice", QUIET)]
+    if level.correction is not None:
+        what = " and ".join(level.correction.what)
+        notes.append((f"Corrected by {level.correction.by}: {what}", ALERT))
+    if level.choice.crossings > 1:
+        notes.append((f"{level.choice.crossings} places rise through 0", QUIET))
+    for tissue in tissues:
+        measurement = level.measurements.get(tissue.key)
+        share = measurement.border_fraction if measurement else None
+        if share is not None and share > BORDER_WARNING:
+            notes.append((f"{tissue.title}: {share:.0%} at the edge of the field of view", ALERT))
+    return notes
+
+
+def draw_score_curve(
+    axes: Axes, choice: SliceChoice, z_mm: NDArray[np.float64], z_limits: tuple[float, float]
+) -> None:
+    """Draw scores, their smoothing, the curve that the level would give, and the level."""
+    limit_mm = max(float(np.abs(choice.offset_mm).max()), 1.0) * 1.1
+    axes.axvline(0, color=FAINT, linewidth=1)
+    axes.plot(choice.offset_mm, z_mm, ".", color=QUIET, markersize=3.5, label="slice")
+    axes.plot(choice.smoothed_offset_mm, z_mm, color=INK, linewidth=1.2, label="smoothed")
+    if choice.z_mm is not None:
+        reach_mm = float(np.abs(choice.offset_mm).max())
+        expected = np.clip(z_mm - choice.z_mm, -reach_mm, reach_mm)
+        axes.plot(expected, z_mm, "--", color=ACCENT, linewidth=1, label="expected")
+        axes.axhline(choice.z_mm, color=ACCENT, linewidth=1.2)
+    crossings = zero_crossings_mm(choice.smoothed_offset_mm.astype(np.float64), z_mm)
+    if crossings.size:
+        axes.plot(
+            np.zeros_like(crossings),
+            crossings,
+            "o",
+            markerfacecolor="none",
+            markeredgecolor=ACCENT if choice.z_mm is not None else ALERT,
+            markersize=7,
+            label="rises through 0",
+        )
+    axes.set_xlim(-limit_mm, limit_mm)
+    axes.set_ylim(*z_limits)
+    axes.set_xlabel(f"estimated offset above {choice.level} (mm)")
+    axes.set_ylabel("z (mm, towards the head)")
+    axes.set_title("Slice selection", size=9, color=INK, loc="left", pad=4)
+    plain_style(axes)
+    axes.legend(loc="lower right", fontsize=7, frameon=False, labelcolor=QUIET)

@@ -10,9 +10,9 @@ from bodycomp import __version__
 from bodycomp.json_file import write_json
 from bodycomp.quantities import CUT_OFFS
 from bodycomp.report.result_rows import SUBJECT_COLUMNS, SeriesKey, scan_cells
-from bodycomp.report.tables import DECIMALS
 from bodycomp.results import Correction, LevelResult, SeriesResult, SliceChoice
 from bodycomp.scan import Scan
+from bodycomp.tables import DECIMALS
 
 RESULT_SCHEMA: Final = "bodycomp.series-result"
 RESULT_SCHEMA_VERSION: Final = 1
@@ -33,25 +33,20 @@ def write_result_json(path: Path, key: SeriesKey, scan: Scan, result: SeriesResu
     write_json(path, document)
 
 
+_CHOICE: Final = (
+    *("level", "status", "reason", "z_mm", "slice_index", "crossings", "confidence"),
+    *("confidence_basis", "slope_ratio"),
+)
+
+
 def _level_document(level: LevelResult) -> dict[str, Any]:
     choice = level.choice
     return {
-        "level": choice.level,
-        "status": choice.status.value,
-        "reason": choice.reason,
-        "z_mm": _rounded(choice.z_mm),
-        "slice_index": choice.slice_index,
-        "crossings": choice.crossings,
-        "confidence": _rounded(choice.confidence),
-        "confidence_basis": choice.confidence_basis,
-        "slope_ratio": _rounded(choice.slope_ratio),
+        **{name: _rounded(getattr(choice, name)) for name in _CHOICE},
         "offset_mm": _scored_offsets(choice),
         "smoothed_offset_mm": [_rounded(float(value)) for value in choice.smoothed_offset_mm],
         "slice_indices": list(level.slice_indices),
-        "measurements": {
-            key: {name: _rounded(getattr(found, name)) for name in found.__dataclass_fields__}
-            for key, found in level.measurements.items()
-        },
+        "measurements": {key: _fields(found) for key, found in level.measurements.items()},
         **_derived_document(level),
         "correction": _correction_document(level.correction),
     }
@@ -61,17 +56,9 @@ def _correction_document(correction: Correction | None) -> dict[str, Any] | None
     if correction is None:
         return None
     areas = {key: _rounded(area) for key, area in correction.areas_before_cm2.items()}
-    dice = {
-        key: {"value": _rounded(each.value), "reason": each.reason}
-        for key, each in correction.dice.items()
-    }
-    own = {
-        "what": list(correction.what),
-        "z_mm_before": _rounded(correction.z_mm_before),
-        "areas_before_cm2": areas,
-        "dice": dice,
-    }
-    return {name: own.get(name, getattr(correction, name)) for name in correction.__slots__}
+    dice = {key: _fields(each) for key, each in correction.dice.items()}
+    own = {"what": list(correction.what), "areas_before_cm2": areas, "dice": dice}
+    return _fields(correction) | own
 
 
 def _scored_offsets(choice: SliceChoice) -> list[float | None]:
@@ -84,20 +71,18 @@ def _scored_offsets(choice: SliceChoice) -> list[float | None]:
 def _derived_document(level: LevelResult) -> dict[str, Any]:
     sources = {cut_off.key: cut_off.source for cut_off in CUT_OFFS}
     return {
-        "quantities": {
-            key: {"value": _rounded(quantity.value), "reason": quantity.reason}
-            for key, quantity in level.quantities.items()
-        },
+        "quantities": {key: _fields(found) for key, found in level.quantities.items()},
         "cut_offs": {
             key: asdict(outcome) | {"source": sources.get(key, "")}
             for key, outcome in level.cut_offs.items()
         },
-        "flags": [
-            asdict(flag) | {"value": _rounded(flag.value), "affects": list(flag.affects)}
-            for flag in level.flags
-        ],
+        "flags": [_fields(flag) | {"affects": list(flag.affects)} for flag in level.flags],
     }
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, DECIMALS)
+def _fields(found: Any) -> dict[str, Any]:
+    return {name: _rounded(getattr(found, name)) for name in found.__dataclass_fields__}
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, DECIMALS) if isinstance(value, float) else value

@@ -6,8 +6,8 @@ holds every case as inert JSON that the browser parses only when the case is ope
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,46 +17,24 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.errors import ModelError
 from bodycomp.networks.card import ModelCard
 from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW
-from bodycomp.report.evaluation_sections import evaluation_sections
+from bodycomp.report.case_view import CaseView, read_case_view
+from bodycomp.report.model_card_numbers import evaluation_sections
 from bodycomp.report.model_card_view import make_card_view
-from bodycomp.report.page import (
-    inline,
-    json_block,
-    picture_uri,
-    source_hash,
-    write_page,
-)
-from bodycomp.report.page_cases import (
-    PICTURE_BUDGET_BYTES,
-    CaseList,
-    case_fragments,
-    list_cases,
-)
-from bodycomp.report.page_content import Column, PageContent
-from bodycomp.report.page_vocabulary import analysis_columns, vocabulary
+from bodycomp.report.page import inline, json_block, picture_uri, source_hash, write_page
+from bodycomp.report.page_content import Column, PageCase, PageContent, analysis_columns, vocabulary
+from bodycomp.results import LevelStatus
+from bodycomp.tables import Cell, rounded_cells
+
+PICTURE_BUDGET_BYTES: Final = 28_000_000
+"""What the cases of one page may take together; a page of 30 MB still opens at once from disk."""
 
 STYLES: Final = (
-    "page.css",
-    "model_card.css",
-    "review.css",
-    "case_table.css",
-    "case_viewer.css",
-    "plots.css",
+    *("page.css", "model_card.css", "review.css", "case_table.css", "case_viewer.css", "plots.css"),
 )
 SCRIPTS: Final = (
-    "page_parts.js",
-    "review_state.js",
-    "review_csv.js",
-    "case_table.js",
-    "case_picture.js",
-    "case_views.js",
-    "case_numbers.js",
-    "case_slices.js",
-    "case_viewer.js",
-    "plot_scales.js",
-    "plots.js",
-    "review_keys.js",
-    "review_page.js",
+    *("page_parts.js", "review_state.js", "review_csv.js", "case_table.js", "case_picture.js"),
+    *("case_views.js", "case_numbers.js", "case_slices.js", "case_viewer.js", "plot_scales.js"),
+    *("plots.js", "review_keys.js", "review_page.js"),
 )
 """Joined into one script in this order; each file is one concept."""
 
@@ -135,3 +113,120 @@ def _cards(content: PageContent) -> list[dict[str, Any]]:
             continue
         views.append(view.to_dict())
     return views
+
+
+ROW_KEYS: Final = (
+    *("study", "series", "level", "status", "reason", "slice_index", "level_z_mm"),
+    *("quality_flags", "slice_selection_model", "segmentation_model"),
+)
+"""Cells that the page's list of cases needs whatever its columns are."""
+
+
+UNCERTAIN_PRIORITY: Final = 100.0
+ABSENT_PRIORITY: Final = 60.0
+"""A scan that ends above a level is no fault, a level that was overlooked is one."""
+
+UNKNOWN_PRIORITY: Final = 50.0
+FLAG_PRIORITY: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class CaseList:
+    """All cases of a page as its table needs them.
+
+    ``sizes`` are the bytes of each case without the slices that can be left out, then those of
+    these slices, the most useful first.
+    """
+
+    rows: tuple[dict[str, Cell], ...]
+    sizes: tuple[tuple[int, ...], ...]
+
+    @property
+    def most_neighbors(self) -> int:
+        """Neighboring slices of the case that has most of them."""
+        return max((len(size) - 1 for size in self.sizes), default=0)
+
+    def neighbors_within(self, budget_bytes: int) -> int:
+        """Return how many neighbouring slices each case may keep."""
+        for kept in range(self.most_neighbors, 0, -1):
+            if sum(sum(size[: 1 + kept]) for size in self.sizes) <= budget_bytes:
+                return kept
+        return 0
+
+
+def list_cases(cases: Sequence[PageCase], columns: Sequence[str]) -> CaseList:
+    """Read every case once, for its row and its size; pictures are let go at once."""
+    rows, sizes = [], []
+    for case in cases:
+        view = _view(case)
+        cells = case.cells if view is None else {**view["cells"], **case.cells}
+        row = {key: cells.get(key) for key in (*ROW_KEYS, *columns)}
+        rows.append(row | {"review_priority": review_priority(cells)})
+        sizes.append(_size(view, cells))
+    return CaseList(tuple(rows), tuple(sizes))
+
+
+def review_priority(cells: Mapping[str, Cell]) -> float:
+    """Return 0..100 for a row of the results: what to look at first. A rank, not a probability.
+
+    >>> review_priority({"status": "found", "confidence": 0.9, "quality_flags": "noise; metal"})
+    26.0
+    >>> review_priority({"status": "uncertain"})
+    100.0
+    """
+    status = cells.get("status")
+    if status == LevelStatus.UNCERTAIN:
+        return UNCERTAIN_PRIORITY
+    if status == LevelStatus.ABSENT:
+        return ABSENT_PRIORITY
+    confidence = cells.get("confidence")
+    unsure = 100 * (1 - confidence) if isinstance(confidence, float | int) else UNKNOWN_PRIORITY
+    flags = [flag for flag in str(cells.get("quality_flags") or "").split(";") if flag.strip()]
+    return round(min(unsure + FLAG_PRIORITY * len(flags), UNCERTAIN_PRIORITY - 1), 1)
+
+
+def case_fragments(cases: Sequence[PageCase], neighbors: int) -> Iterator[Markup]:
+    """Yield the JSON of one case after the other, with so many of its neighbouring slices."""
+    for case in cases:
+        view = _view(case)
+        if view is None:
+            yield json_block({"cells": dict(case.cells)})
+            continue
+        kept = sorted({view["shown"], *_by_use(view)[:neighbors], *_must_stay(view)})
+        yield json_block(
+            {
+                **view,
+                "cells": rounded_cells({**view["cells"], **case.cells}),
+                "slices": [view["slices"][place] for place in kept],
+                "shown": kept.index(view["shown"]),
+            }
+        )
+
+
+def _view(case: PageCase) -> CaseView | None:
+    return None if case.path is None else read_case_view(case.path)
+
+
+def _must_stay(view: CaseView) -> list[int]:
+    images = enumerate(view["slices"])
+    return [place for place, image in images if image.get("truth") or image.get("mask")]
+
+
+def _by_use(view: CaseView) -> list[int]:
+    """Return positions of slices that can be left out, those to keep longest first.
+
+    Around a level that was found the nearest; of a level that was not, every other one.
+    """
+    shown = view["shown"]
+    fixed = {shown, *_must_stay(view)}
+    free = [place for place in range(len(view["slices"])) if place not in fixed]
+    if view["cells"].get("slice_index") is None:
+        return free[::2] + free[1::2]
+    return sorted(free, key=lambda place: abs(place - shown))
+
+
+def _size(view: CaseView | None, cells: Mapping[str, Cell]) -> tuple[int, ...]:
+    if view is None:
+        return (len(json_block(dict(cells))),)
+    free = [len(view["slices"][place]["picture"]) for place in _by_use(view)]
+    return len(json_block(view)) - sum(free), *free

@@ -39,10 +39,7 @@ class Choice:
 
 
 def choose_random(
-    sizes: Mapping[str, int],
-    patients: Mapping[str, Sequence[str]],
-    count: int,
-    seed: int = 0,
+    sizes: Mapping[str, int], patients: Mapping[str, Sequence[str]], count: int, seed: int = 0
 ) -> Choice:
     """Draw ``count`` samples of as many patients as possible, of every split at least four.
 

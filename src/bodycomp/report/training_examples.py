@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from bodycomp.report.canvas import (
     ALERT,
     FAINT,
     INK,
-    QUIET,
     new_figure,
     picture_style,
     plain_style,
@@ -67,9 +67,7 @@ class SegmentationCase:
 
 
 def write_segmentation_examples(
-    path: Path,
-    cases: Sequence[SegmentationCase],
-    tissues: Sequence[Tissue] = ABDOMINAL_TISSUES,
+    path: Path, cases: Sequence[SegmentationCase], tissues: Sequence[Tissue] = ABDOMINAL_TISSUES
 ) -> None:
     """Write a PNG with one row per case: image, truth, prediction, and in what both differ."""
     figure = new_figure(11.2, 2.6 * len(cases) + 0.4, constrained=True)
@@ -92,10 +90,7 @@ def write_segmentation_examples(
     if any((case.truth == NOT_ANNOTATED_LABEL).any() for case in cases):
         legend.append(Patch(color=hex_color(UNKNOWN_COLOR), label="Not annotated"))
     legend += [Patch(color=color, label=label) for label, color in DIFFERENCES.items()]
-    figure.legend(
-        handles=legend, loc="outside lower left", ncols=len(legend), fontsize=8, frameon=False
-    )
-    save_figure(figure, path)
+    _save(figure, path, legend)
 
 
 def body_window(case: SegmentationCase) -> tuple[slice, slice]:
@@ -208,14 +203,12 @@ def write_slice_examples(
         Line2D([], [], marker="<", linestyle="", color=color, label=label)
         for color, label in ((TRUE_COLOR, "true offset"), (PREDICTED_COLOR, "predicted offset"))
     ]
-    figure.legend(
-        handles=legend,
-        loc="outside lower left",
-        ncols=2,
-        fontsize=8,
-        frameon=False,
-        labelcolor=QUIET,
-    )
+    _save(figure, path, legend)
+
+
+def _save(figure: Figure, path: Path, legend: Sequence[Patch | Line2D]) -> None:
+    place = {"ncols": len(legend), "fontsize": 8, "frameon": False, "labelcolor": INK}
+    figure.legend(handles=legend, loc="outside lower left", **place)
     save_figure(figure, path)
 
 

@@ -17,12 +17,7 @@ from bodycomp.report.overlay import UNKNOWN_COLOR, hex_color
 from bodycomp.report.page import write_page
 from bodycomp.report.page_content import Tile, Tone
 from bodycomp.report.page_options import PageOptions
-from bodycomp.report.sample_choice import (
-    Choice,
-    Suspicion,
-    choose_random,
-    choose_suspicious,
-)
+from bodycomp.report.sample_choice import Choice, Suspicion, choose_random, choose_suspicious
 from bodycomp.report.training_set_view import (
     NOT_ANNOTATED,
     SegmentationView,
@@ -73,9 +68,7 @@ def write_training_set_page(
         "tissues": _legend(view),
         "splits": list(view.sizes),
         "charts": [_chart(chart) for chart in view.charts()],
-        "band_words": "The band is the range that distinguishes the tissue from others."
-        if view.tissues
-        else "",
+        "band_words": _ABOUT_BAND if view.tissues else "",
     }
     write_page(path, "training_set.html.j2", context)
 
@@ -84,6 +77,7 @@ _ABOUT_SUSPICIOUS: Final = (
     "The first samples of every issue, then samples whose numbers lie far from those of the "
     "others. Unusual is not wrong: look at them."
 )
+_ABOUT_BAND: Final = "The band is the range that distinguishes the tissue from others."
 _ABOUT_RANDOM: Final = (
     "Drawn from every split and from as many patients as possible. Click to enlarge; the arrow "
     "keys go through them."
@@ -186,23 +180,20 @@ def _anchor(split: str, index: int) -> str:
 
 
 def _cards(view: TrainingSetView, choice: Choice) -> list[dict[str, Any]]:
-    cards = []
+    cards: list[dict[str, Any]] = []
     for split, index in choice.samples:
         picture = view.picture(split, index)
         if picture is None:
             continue
         reasons = choice.reasons.get((split, index), ())
-        cards.append(
-            {
-                "anchor": _anchor(split, index),
-                "split": split,
-                "name": f"{split} {index}",
-                "photo": picture.photo,
-                "stencils": picture.stencils,
-                "lines": view.lines(split, index),
-                "badges": [(reason.code, reason.severity) for reason in reasons],
-            }
-        )
+        card: dict[str, Any] = {
+            "anchor": _anchor(split, index),
+            "split": split,
+            "name": f"{split} {index}",
+        }
+        card |= {"photo": picture.photo, "stencils": picture.stencils}
+        badges = [(reason.code, reason.severity) for reason in reasons]
+        cards.append(card | {"lines": view.lines(split, index), "badges": badges})
     return cards
 
 

@@ -47,10 +47,7 @@ class ReviewOutcome:
 
 
 def apply_review(
-    options: ReviewOptions,
-    progress: Progress = no_progress,
-    *,
-    segmenter: Segmenter | None = None,
+    options: ReviewOptions, progress: Progress = no_progress, *, segmenter: Segmenter | None = None
 ) -> ReviewOutcome:
     """Apply a review to a run: all of it or nothing.
 
@@ -133,13 +130,8 @@ def _measure_moves(
 
 
 def _move(session: ReviewSession, corrector: Corrector, row: ReviewRow) -> ReviewEvent:
-    change = LevelChange(
-        case=row.case,
-        slice_index=row.moved_to_slice,
-        by=row.reviewer,
-        at=row.reviewed_at,
-        reason=row.comment,
-    )
+    index, by, at, why = row.moved_to_slice, row.reviewer, row.reviewed_at, row.comment
+    change = LevelChange(case=row.case, slice_index=index, by=by, at=at, reason=why)
     choice = corrector.choice(change, session.row(row.case))
     event = corrector.event(change, choice, EventKind.REVIEW)
     return replace(event, verdict=row.verdict)

@@ -6,10 +6,11 @@ the numbers that the analysis would have given at that slice and with that mask.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,29 +20,21 @@ from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.analysis.measurement import with_intervals
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.anatomy import Tissue
-from bodycomp.errors import ReviewError
-from bodycomp.report.result_rows import Cell, SeriesKey, result_rows
-from bodycomp.report.review_rows import correction_cells, tissues_of
-from bodycomp.results import (
-    Correction,
-    LevelStatus,
-    Quantity,
-    SeriesResult,
-    SliceChoice,
-)
-from bodycomp.review.given_mask import GivenMask
+from bodycomp.annotation.grid import place_label_map
+from bodycomp.errors import InputNotFoundError, OutputError, ReviewError, SeriesError
+from bodycomp.imaging.volume import Volume
+from bodycomp.nifti import read_nifti_labels
+from bodycomp.report.result_rows import SeriesKey, correction_cells, result_rows, tissues_of
+from bodycomp.results import Correction, LevelStatus, Quantity, SeriesResult, SliceChoice
 from bodycomp.review.history import Change, EventKind, ReviewEvent
-from bodycomp.review.recorded_level import (
-    file_digest,
-    recorded_choice,
-    recorded_masks,
-    recorded_subject,
-)
+from bodycomp.review.measure_mask import GivenMask, file_digest
 from bodycomp.review.session import new_stage
 from bodycomp.scan import Scan
 from bodycomp.storage import flush_folder
 from bodycomp.study.measured_run import CaseKey, MeasuredRun
 from bodycomp.study.outputs import LABELS_NAME, RESULT_NAME, OutputChoice, write_series
+from bodycomp.subject import Subject
+from bodycomp.tables import Cell
 
 MOVED_REASON: Final = "level moved by a reviewer"
 
@@ -87,8 +80,7 @@ class Corrector:
             ReviewError: The slice is not in the scan, or the level lies nowhere.
         """
         volume = self.scan.volume
-        path = self.run.folder(change.case) / RESULT_NAME
-        now = recorded_choice(path, row, volume.slice_z_mm)
+        now = recorded_choice(self._document(change.case), row, volume.slice_z_mm)
         index = change.slice_index
         if index is None:
             if now.slice_index is None:
@@ -101,16 +93,9 @@ class Corrector:
             raise ReviewError(
                 f"{change.case}: expected a slice from 0 to {len(volume) - 1}, found {index}"
             )
-        return replace(
-            now,
-            status=LevelStatus.FOUND,
-            reason=MOVED_REASON,
-            slice_index=index,
-            z_mm=float(volume.slice_z_mm[index]) if change.z_mm is None else change.z_mm,
-            confidence=None,
-            confidence_basis="",
-            slope_ratio=None,
-        )
+        z_mm = float(volume.slice_z_mm[index]) if change.z_mm is None else change.z_mm
+        moved = replace(now, status=LevelStatus.FOUND, reason=MOVED_REASON, slice_index=index)
+        return replace(moved, z_mm=z_mm, confidence=None, confidence_basis="", slope_ratio=None)
 
     def slices_of(self, case: CaseKey, choice: SliceChoice) -> tuple[int, ...]:
         """Return the slices that are measured for a level."""
@@ -151,6 +136,9 @@ class Corrector:
             stage=stage.name,
         )
 
+    def _document(self, case: CaseKey) -> Path:
+        return self.run.folder(case) / RESULT_NAME
+
     def _measurer(self, case: CaseKey) -> LevelMeasurer:
         row = self.run.rows[case]
         scan = replace(self.scan, subject=recorded_subject(row, self.scan.subject))
@@ -182,9 +170,7 @@ class Corrector:
         self, change: LevelChange, choice: SliceChoice, masks: Mapping[int, NDArray[np.uint8]]
     ) -> Correction:
         row = self.run.rows[change.case]
-        before = recorded_choice(
-            self.run.folder(change.case) / RESULT_NAME, row, self.scan.volume.slice_z_mm
-        )
+        before = recorded_choice(self._document(change.case), row, self.scan.volume.slice_z_mm)
         is_moved = (choice.slice_index, choice.z_mm) != (before.slice_index, before.z_mm)
         what = (("level",) if is_moved else ()) + (("mask",) if change.mask else ())
         tissues = tissues_of(row)
@@ -222,3 +208,67 @@ def _dice(
 
 def _undefined(tissues: tuple[Tissue, ...], reason: str) -> Mapping[str, Quantity]:
     return {tissue.key: Quantity(None, reason) for tissue in tissues}
+
+
+def recorded_choice(path: Path, row: Mapping[str, Cell], z_mm: NDArray[np.float64]) -> SliceChoice:
+    """Return where a level lies by its row, with the curve that ``results.json`` has.
+
+    The row is that of the networks or corrected; offsets of slices that were not scored are
+    interpolated between those that were, by the (slice,) positions.
+
+    Raises:
+        OutputError: The file is gone or damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        (level,) = [each for each in document["levels"] if each["level"] == row["level"]]
+        scored = np.array([value is not None for value in level["offset_mm"]], np.bool_)
+        known = np.array([value for value in level["offset_mm"] if value is not None], np.float64)
+        return SliceChoice(
+            level=level["level"],
+            status=LevelStatus(str(row["status"])),
+            reason=str(row["reason"] or ""),
+            slice_index=_whole(row["slice_index"]),
+            z_mm=_number(row["level_z_mm"]),
+            offset_mm=np.interp(z_mm, z_mm[scored], known).astype(np.float32),
+            smoothed_offset_mm=np.array(level["smoothed_offset_mm"], np.float32),
+            crossings=int(level["crossings"]),
+            confidence=_number(row["confidence"]),
+            confidence_basis=str(row.get("confidence_basis") or ""),
+            slope_ratio=level["slope_ratio"] if row["confidence"] is not None else None,
+            scored=None if scored.all() else scored,
+        )
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise OutputError(
+            f"expected the results of {row['level']} in {path}, found none that can be read",
+            hint="Measure the study again with bodycomp analyze.",
+        ) from error
+
+
+def recorded_subject(row: Mapping[str, Cell], in_files: Subject) -> Subject:
+    """Return whose height, weight and sex a row was made with, which a table may have given."""
+    height_m = _number(row["height_m"])
+    same = height_m == in_files.height_m
+    return Subject(
+        height_m=height_m,
+        weight_kg=_number(row["weight_kg"]),
+        sex=str(row["sex"] or ""),
+        height_note=in_files.height_note if same or height_m is None else "",
+    )
+
+
+def recorded_masks(path: Path, volume: Volume) -> NDArray[np.uint8] | None:
+    """Return (slice, row, column) labels that a run left; None if there are none to be read."""
+    try:
+        labels = place_label_map(read_nifti_labels(path), volume, path.name, cropped=False)
+    except (InputNotFoundError, SeriesError):
+        return None
+    return labels.astype(np.uint8)
+
+
+def _number(cell: Any) -> float | None:
+    return None if cell is None or cell == "" else float(cell)
+
+
+def _whole(cell: Any) -> int | None:
+    return None if cell is None or cell == "" else int(cell)

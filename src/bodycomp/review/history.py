@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from bodycomp import __version__
 from bodycomp.errors import OutputError
-from bodycomp.report.result_rows import Cell
 from bodycomp.storage import atomic_file
 from bodycomp.study.journal import plain_number
 from bodycomp.study.measured_run import CaseKey, MeasuredRun
 from bodycomp.study.out_folder import HISTORY_NAME
+from bodycomp.tables import Cell
 
 ACCEPT: Final = "accept"
 REJECT: Final = "reject"

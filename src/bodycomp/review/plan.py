@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bodycomp.report.result_rows import Cell
 from bodycomp.review.history import CaseState
 from bodycomp.review.review_csv import Faults, ReviewRow
 from bodycomp.review.session import ReviewSession
 from bodycomp.study.measured_run import CaseKey, MeasuredRun
+from bodycomp.tables import Cell
 
 
 class RowAction(StrEnum):

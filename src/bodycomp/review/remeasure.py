@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +11,16 @@ import numpy as np
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
 from bodycomp.progress import Progress, no_progress
-from bodycomp.report.result_rows import Cell
-from bodycomp.report.review_rows import CORRECTED
-from bodycomp.review.correction import Corrector, LevelChange
+from bodycomp.report.result_rows import CORRECTED
+from bodycomp.review.correction import Corrector, LevelChange, recorded_masks
 from bodycomp.review.found_scans import found_scans, segmenter_of
-from bodycomp.review.given_mask import GivenMask, given_mask
 from bodycomp.review.history import Change, EventKind, ReviewEvent
+from bodycomp.review.measure_mask import GivenMask, given_mask
 from bodycomp.review.options import RemeasureOptions
-from bodycomp.review.recorded_level import recorded_masks
 from bodycomp.review.session import ReviewSession, corrected_folder, now, opened_session
 from bodycomp.study.measured_run import CaseKey, MeasuredRun
 from bodycomp.study.outputs import LABELS_NAME
+from bodycomp.tables import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +103,17 @@ def _cases(run: MeasuredRun, options: RemeasureOptions) -> list[CaseKey]:
     return cases
 
 
+@dataclass
 class _SeriesCorrection:
     """What a person gave for one series, taken to its levels one after the other."""
 
-    def __init__(
-        self,
-        session: ReviewSession,
-        corrector: Corrector,
-        options: RemeasureOptions,
-        mask: GivenMask | None,
-    ) -> None:
-        self._session = session
-        self._corrector = corrector
-        self._options = options
-        self._mask = mask
-        self._at = now()
-        self._covered = False
-        self._measured: set[int] = set()
+    _session: ReviewSession
+    _corrector: Corrector
+    _options: RemeasureOptions
+    _mask: GivenMask | None
+    _at: str = field(default_factory=now)
+    _covered: bool = False
+    _measured: set[int] = field(default_factory=set)
 
     def event(self, case: CaseKey) -> ReviewEvent | None:
         """Measure a level anew and stage its results; None if nothing changes.
@@ -144,22 +137,13 @@ class _SeriesCorrection:
         if place == _place(in_effect) and self._is_mask_of(now_in, indices):
             return None
         if place == _place(networks) and self._is_mask_of(run.folder(case), indices):
-            return ReviewEvent(
-                case=case,
-                kind=EventKind.REMEASURE,
-                at=change.at,
-                by=change.by,
-                comment=change.reason,
-                change=Change.RESTORED,
-            )
+            by, at, why = change.by, change.at, change.reason
+            own = ReviewEvent(case=case, kind=EventKind.REMEASURE, at=at, by=by, comment=why)
+            return replace(own, change=Change.RESTORED)
         return self._corrector.event(change, choice, EventKind.REMEASURE)
 
     def check_some_was_covered(self) -> None:
-        """Check that the mask was good for any level.
-
-        Raises:
-            ReviewError: It has labels on no slice of any level.
-        """
+        """Refuse a mask that has labels on no slice of any level, with a ReviewError."""
         if self._covered:
             return
         measured = sorted(self._measured)

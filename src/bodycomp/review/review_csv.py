@@ -14,22 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.errors import InputNotFoundError, ReviewError
-from bodycomp.report.tables import unguarded
 from bodycomp.review.history import ACCEPT, REJECT
 from bodycomp.study.measured_run import CaseKey
+from bodycomp.tables import unguarded
 from bodycomp.user_table import SheetRow, sheet_rows
 
 COLUMNS: Final = (
-    "study",
-    "series",
-    "level",
-    "verdict",
-    "comment",
-    "moved_to_slice",
-    "reviewer",
-    "reviewed_at",
-    "slice_index",
-    "models",
+    *("study", "series", "level", "verdict", "comment", "moved_to_slice", "reviewer"),
+    *("reviewed_at", "slice_index", "models"),
 )
 VERDICTS: Final = (ACCEPT, REJECT, "")
 _SHOWN_FAULTS: Final = 20

@@ -16,14 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bodycomp.report.result_rows import Cell
-from bodycomp.report.review_rows import (
+from bodycomp.report.result_rows import (
     NO_CORRECTION,
     VERDICT_COLUMNS,
     rejected_row,
     reviewed_columns,
 )
-from bodycomp.report.tables import guarded, write_table
 from bodycomp.review.history import (
     REJECT,
     CaseState,
@@ -39,6 +37,7 @@ from bodycomp.study.measured_run import CaseKey, MeasuredRun, opened_run
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
 from bodycomp.study.out_folder import CORRECTED_NAME, HISTORY_NAME, REVIEWED_NAME
 from bodycomp.study.sources import IDENTIFIER_COLUMNS
+from bodycomp.tables import Cell, guarded, write_table
 
 _STAGE: Final = ".correcting-"
 
@@ -93,10 +92,7 @@ def opened_session(out_dir: Path) -> Iterator[ReviewSession]:
         OutputError: Something else is writing to its folder, or the history is damaged.
         ReviewError: It holds no result.
     """
-    with (
-        locked_folder(out_dir) if out_dir.is_dir() else nullcontext(),
-        opened_run(out_dir) as run,
-    ):
+    with locked_folder(out_dir) if out_dir.is_dir() else nullcontext(), opened_run(out_dir) as run:
         for folder in out_dir.glob(UNPACKED_FOLDERS):
             shutil.rmtree(folder)
         for name in (HISTORY_NAME, REVIEWED_NAME):

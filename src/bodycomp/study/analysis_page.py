@@ -14,16 +14,23 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.digests import key_of
 from bodycomp.errors import InputNotFoundError
 from bodycomp.report.case_view import case_name
-from bodycomp.report.page_content import Axis, PageCase, PageContent, Plot, PlotPoint, Tile
-from bodycomp.report.page_vocabulary import analysis_columns
-from bodycomp.report.result_rows import Cell, cell_from
+from bodycomp.report.page_content import (
+    Axis,
+    PageCase,
+    PageContent,
+    Plot,
+    PlotPoint,
+    Tile,
+    analysis_columns,
+)
+from bodycomp.report.result_rows import CORRECTED, cell_from
 from bodycomp.report.review_page import write_review_page
-from bodycomp.report.review_rows import CORRECTED
 from bodycomp.results import LevelStatus
 from bodycomp.study.measured_run import CaseKey
 from bodycomp.study.options import REFUSED_NAME, REPORT_NAME, RESULTS_NAME
 from bodycomp.study.out_folder import CORRECTED_NAME, REVIEWED_NAME
 from bodycomp.study.run_manifest import MANIFEST_NAME, read_run_manifest
+from bodycomp.tables import Cell
 
 _CLOSE_LOOK: Final = 0.5
 """Below this confidence a level counts among those to look at."""
@@ -118,7 +125,8 @@ def _subtitle(manifest: Mapping[str, Any]) -> str:
 def _tiles(cases: Sequence[PageCase], refused: Sequence[Mapping[str, Cell]]) -> list[Tile]:
     rows = [case.cells for case in cases]
     status = Counter(row.get("status") for row in rows)
-    unsure = sum(_below(row.get("confidence"), _CLOSE_LOOK) for row in rows)
+    sure = (row.get("confidence") for row in rows)
+    unsure = sum(isinstance(each, float | int) and each < _CLOSE_LOOK for each in sure)
     flagged = sum(bool(row.get("quality_flags")) for row in rows)
     uncertain = status[LevelStatus.UNCERTAIN]
     not_measured = sum(row.get("kind") not in ("localizer", "not chosen") for row in refused)
@@ -127,50 +135,26 @@ def _tiles(cases: Sequence[PageCase], refused: Sequence[Mapping[str, Cell]]) -> 
         Tile(f"{status[LevelStatus.FOUND]:,} of {len(rows):,}", "levels found"),
         Tile(f"{uncertain:,}", "levels uncertain", tone="error" if uncertain else ""),
         Tile(f"{status[LevelStatus.ABSENT]:,}", "levels absent"),
-        Tile(
-            f"{unsure:,}",
-            "found, confidence below 0.5",
-            tone="warning" if unsure else "",
-        ),
+        Tile(f"{unsure:,}", "found, confidence below 0.5", tone="warning" if unsure else ""),
         Tile(f"{flagged:,}", "with quality flags", tone="warning" if flagged else ""),
         Tile(f"{not_measured:,}", "series refused", f"reasons in {REFUSED_NAME}"),
     ]
 
 
-def _below(value: Cell, limit: float) -> bool:
-    return isinstance(value, float | int) and value < limit
-
-
 def _plots(cases: Sequence[PageCase]) -> list[Plot]:
     """Return what shows outliers: cases that lie apart deserve a look."""
-    area, attenuation = Axis("muscle area", "cm²"), Axis("muscle attenuation", "HU")
-    plots = [
-        Plot(
-            "scatter",
-            "Muscle: area and attenuation",
-            area,
-            attenuation,
-            _points(cases, "muscle_area_cm2", "muscle_mean_hu"),
-            sentence="Points far from the others are often a wrong level or a wrong segmentation.",
-        ),
-        Plot(
-            "scatter",
-            "Fat: subcutaneous and visceral",
-            Axis("subcutaneous fat area", "cm²"),
-            Axis("visceral fat area", "cm²"),
-            _points(cases, "subcutaneous_fat_area_cm2", "visceral_fat_area_cm2"),
-            sentence="Each point is one level of one series.",
-        ),
-        Plot(
-            "histogram",
-            "Confidence of the level",
-            Axis("confidence", limits=(0.0, 1.0)),
-            Axis("cases"),
-            _points(cases, "confidence"),
-            sentence="Probability that the level lies within 10 mm of where it was placed, of "
-            "levels that were found.",
-        ),
-    ]
+    axes = Axis("muscle area", "cm²"), Axis("muscle attenuation", "HU")
+    points = _points(cases, "muscle_area_cm2", "muscle_mean_hu")
+    words = "Points far from the others are often a wrong level or a wrong segmentation."
+    plots = [Plot("scatter", "Muscle: area and attenuation", *axes, points, sentence=words)]
+    axes = Axis("subcutaneous fat area", "cm²"), Axis("visceral fat area", "cm²")
+    points = _points(cases, "subcutaneous_fat_area_cm2", "visceral_fat_area_cm2")
+    words = "Each point is one level of one series."
+    plots.append(Plot("scatter", "Fat: subcutaneous and visceral", *axes, points, sentence=words))
+    axes = Axis("confidence", limits=(0.0, 1.0)), Axis("cases")
+    points = _points(cases, "confidence")
+    words = "That a level that was found lies within 10 mm of where it was placed, as probability."
+    plots.append(Plot("histogram", "Confidence of the level", *axes, points, sentence=words))
     return [plot for plot in plots if plot.points]
 
 

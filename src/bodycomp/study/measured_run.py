@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from bodycomp.digests import key_of
 from bodycomp.errors import InputNotFoundError, ReviewError
-from bodycomp.report.result_rows import Cell
 from bodycomp.study.journal import JOURNAL_NAME, StudyRecord, open_journal
 from bodycomp.study.run_manifest import (
     MANIFEST_NAME,
@@ -20,6 +19,7 @@ from bodycomp.study.run_manifest import (
     NO_RUN_HINT,
     read_run_manifest,
 )
+from bodycomp.tables import Cell
 
 
 class CaseKey(NamedTuple):

@@ -13,7 +13,7 @@ from bodycomp.networks.names import AUTO_ENGINE, ENGINES
 from bodycomp.options import Record, check_options, declare, option
 
 if TYPE_CHECKING:
-    from bodycomp.report.result_rows import Cell
+    from bodycomp.tables import Cell
 
 RESULTS_NAME: Final = "results.csv"
 REFUSED_NAME: Final = "refused.csv"

@@ -30,14 +30,8 @@ CORRECTED_NAME: Final = "corrected"
 the room ``review`` writes them, a run keeps them and its page shows them."""
 
 _FILES: Final = (
-    RESULTS_NAME,
-    REFUSED_NAME,
-    SERIES_NAME,
-    REVIEWED_NAME,
-    PARQUET_NAME,
-    REPORT_NAME,
-    JOURNAL_NAME,
-    MANIFEST_NAME,
+    *(RESULTS_NAME, REFUSED_NAME, SERIES_NAME, REVIEWED_NAME, PARQUET_NAME, REPORT_NAME),
+    *(JOURNAL_NAME, MANIFEST_NAME),
 )
 
 

@@ -36,15 +36,6 @@ LABELMAP_NAME: Final = "labelmap.dcm"
 SR_NAME: Final = "measurements.dcm"
 
 
-def preview_name(level: str) -> str:
-    """Return the file name of a level's preview.
-
-    >>> preview_name("L3")
-    'preview-L3.png'
-    """
-    return f"preview-{level}.png"
-
-
 @dataclass(frozen=True, slots=True)
 class OutputChoice:
     """What to write beside measurements and masks; with previews the cases of the report, too."""
@@ -78,16 +69,13 @@ def write_series(
 
 
 def _write_previews(folder: Path, key: SeriesKey, scan: Scan, result: SeriesResult) -> None:
-    from bodycomp.report.preview import (  # noqa: PLC0415 - matplotlib takes half a second
-        PreviewText,
-        write_preview,
-    )
+    from bodycomp.report.preview import PreviewText, write_preview  # noqa: PLC0415 - matplotlib takes half a second
 
     text = PreviewText(str(key), _details(scan, result))
     views = coronal_and_sagittal(scan.volume)
     for level in result.levels:
         name = level.choice.level
-        write_preview(folder / preview_name(name), scan.volume, result, level, text, views)
+        write_preview(folder / f"preview-{name}.png", scan.volume, result, level, text, views)
         case = make_case_view(scan, result, level, key, views=views)
         write_case_view(folder / case_name(name), case)
 
@@ -120,15 +108,6 @@ def _details(scan: Scan, result: SeriesResult) -> str:
         else "",
     )
     return "  ·  ".join(part for part in parts if part)
-
-
-def overlay_name(level: str) -> str:
-    """Return the file name of a level's overlay.
-
-    >>> overlay_name("L3")
-    'overlay-L3.dcm'
-    """
-    return f"overlay-{level}.dcm"
 
 
 def write_dicom_objects(
@@ -170,10 +149,8 @@ def _recipes(
                 index = level.choice.slice_index
                 tissues = measured.result.tissues
                 picture = blended(measured.volume.hu[index], level.masks[index], tissues)
-                yield (
-                    overlay_name(level.choice.level),
-                    partial(overlay_of, measured, index, picture),
-                )
+                name = f"overlay-{level.choice.level}.dcm"
+                yield name, partial(overlay_of, measured, index, picture)
     seg = None
     if measured.segments and kinds & {DicomObject.SEG, DicomObject.SR}:
         seg = segmentation_of(measured, "seg")

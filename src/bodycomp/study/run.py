@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -18,24 +18,17 @@ from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, Pse
 from bodycomp.errors import BodycompError, ImageError, ModelError, RunInterruptedError
 from bodycomp.progress import Progress, no_progress
 from bodycomp.report.result_rows import result_columns
-from bodycomp.report.tables import check_parquet
 from bodycomp.results import SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.signals import SignalWatch
 from bodycomp.study.analysis_page import write_analysis_page
 from bodycomp.study.inputs import read_input_list
-from bodycomp.study.ledger import Ledger, open_ledger
-from bodycomp.study.options import (
-    REFUSED_NAME,
-    REPORT_NAME,
-    AnalyzeOptions,
-    StudyReport,
-)
+from bodycomp.study.journal import JOURNAL_NAME, Ledger, open_journal
+from bodycomp.study.options import REFUSED_NAME, REPORT_NAME, AnalyzeOptions, StudyReport
 from bodycomp.study.out_folder import clear_up, held_folder, remove_earlier_results
 from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.patients import PatientTable, read_patients
 from bodycomp.study.pseudonyms import read_or_make_key, with_pseudonyms
-from bodycomp.study.reading import ReadAhead
 from bodycomp.study.run_manifest import (
     MANIFEST_NAME,
     RunManifest,
@@ -46,16 +39,14 @@ from bodycomp.study.run_manifest import (
 from bodycomp.study.search import Worklist, opened_work
 from bodycomp.study.series_table import SERIES_NAME, write_series_table
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, Source
-from bodycomp.study.writing import Behind, StudyFolder
+from bodycomp.study.writing import Behind, ReadAhead, StudyFolder
+from bodycomp.tables import check_parquet
 
 _LOG: Final = logging.getLogger(__name__)
 
 
 def analyze_inputs(
-    options: AnalyzeOptions,
-    progress: Progress = no_progress,
-    *,
-    analyzer: Analyzer | None = None,
+    options: AnalyzeOptions, progress: Progress = no_progress, *, analyzer: Analyzer | None = None
 ) -> StudyReport:
     """Find every CT series in the inputs, analyze it and write its results.
 
@@ -102,9 +93,7 @@ def _analyze_inputs(
         check_parquet()
     if analyzer is None:
         analysis = AnalysisOptions(
-            range_mm=options.range_mm,
-            score_all=options.full,
-            intervals=options.intervals,
+            range_mm=options.range_mm, score_all=options.full, intervals=options.intervals
         )
         analyzer = load_analyzer(
             options.models_dir, device=options.device, options=analysis, engine=options.engine
@@ -118,32 +107,16 @@ def _analyze_inputs(
         choice = OutputChoice(options.dicom, identity, options.previews)
         identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
         columns = result_columns(analyzer.segmenter.tissues, identifiers)
-        with open_ledger(options.out_dir, columns, work) as ledger:
-            run = _Run(options, analyzer, ledger, choice, patients)
-            with _series_table(options, ledger):
-                report = _recorded(run, work, manifest, progress)
+        with open_journal(options.out_dir / JOURNAL_NAME) as journal:
+            ledger = Ledger(options.out_dir, columns, work, journal)
+            run = _Run(options, analyzer, ledger, choice, patients, progress)
+            report = _recorded(run, work, manifest)
     if options.report:
-        _write_page(options)
+        try:  # a measured run is none the worse where its page fails
+            write_analysis_page(options.out_dir)
+        except (BodycompError, OSError) as error:
+            _LOG.warning("%s is not written (%s)", REPORT_NAME, error)
     return report
-
-
-def _write_page(options: AnalyzeOptions) -> None:
-    """Write the page; a measured run is none the worse where that fails."""
-    try:
-        write_analysis_page(options.out_dir)
-    except (BodycompError, OSError) as error:
-        _LOG.warning("%s is not written (%s)", REPORT_NAME, error)
-
-
-@contextmanager
-def _series_table(options: AnalyzeOptions, ledger: Ledger) -> Iterator[None]:
-    """Write the table as it is planned, and in the end as it was."""
-    path = options.out_dir / SERIES_NAME
-    write_series_table(path, ledger.series_rows(), identifiers=options.identifiers)
-    try:
-        yield
-    finally:
-        write_series_table(path, ledger.series_rows(), identifiers=options.identifiers)
 
 
 def _prepare_folder(
@@ -162,11 +135,12 @@ def _prepare_folder(
     return manifest
 
 
-def _recorded(run: _Run, work: Worklist, manifest: RunManifest, progress: Progress) -> StudyReport:
-    """Run, with a manifest that says how it went."""
+def _recorded(run: _Run, work: Worklist, manifest: RunManifest) -> StudyReport:
+    """Run, with a manifest that says how it went, and a table of series as planned and as done."""
     state = RunState.FAILED
+    run.write_series()
     try:
-        report = run.run(work, progress)
+        report = run.run(work)
     except KeyboardInterrupt:
         state = RunState.INTERRUPTED
         raise
@@ -174,6 +148,7 @@ def _recorded(run: _Run, work: Worklist, manifest: RunManifest, progress: Progre
         state = RunState.COMPLETE
         return report
     finally:
+        run.write_series()
         known = run.ledger.report()
         counts = {
             "files": known.file_count,
@@ -188,43 +163,41 @@ def _recorded(run: _Run, work: Worklist, manifest: RunManifest, progress: Progre
         manifest.write(state, counts)
 
 
+@dataclass
 class _Run:
-    """One pass over a worklist: read ahead, analyse here, write behind."""
+    """One pass over a worklist: read ahead, analyze here, write behind."""
 
-    def __init__(
-        self,
-        options: AnalyzeOptions,
-        analyzer: Analyzer,
-        ledger: Ledger,
-        choice: OutputChoice,
-        patients: PatientTable,
-    ) -> None:
-        self.ledger = ledger
-        self._options = options
-        self._analyzer = analyzer
-        self._choice = choice
-        self._patients = patients
+    options: AnalyzeOptions
+    analyzer: Analyzer
+    ledger: Ledger
+    choice: OutputChoice
+    patients: PatientTable
+    progress: Progress
 
-    def run(self, work: Worklist, progress: Progress) -> StudyReport:
-        """Analyse what is not finished yet and return the report."""
-        self._progress = progress
+    def write_series(self) -> None:
+        """Write the table of series as far as is known of each."""
+        path, identifiers = self.options.out_dir / SERIES_NAME, self.options.identifiers
+        write_series_table(path, self.ledger.series_rows(), identifiers=identifiers)
+
+    def run(self, work: Worklist) -> StudyReport:
+        """Analyze what is not finished yet and return the report."""
         sources = [item for item in work.sources if not self.ledger.is_finished(item.study)]
         self._done, self._total = len(work.sources) - len(sources), len(work.sources)
-        workers = self._options.workers
+        workers = self.options.workers
         with ExitStack() as stack:
             stack.enter_context(self.ledger.tables())
             self._ahead = stack.enter_context(ReadAhead(sources, workers))
             self._behind = stack.enter_context(Behind(threaded=workers > 0 and len(sources) > 1))
             for study, members in groupby(sources, key=lambda source: source.study):
                 self._study(study, list(members), work.fallbacks.get(study, ()))
-        if self._options.parquet:
+        if self.options.parquet:
             self.ledger.write_parquet()
         return self.ledger.report()
 
     def _study(self, study: str, sources: Sequence[Source], fallbacks: Sequence[Source]) -> None:
         """Analyse one study; its fallbacks are tried where none of its series can be analysed."""
         names = tuple(source.series for source in sources)
-        folder = StudyFolder(self._options.out_dir / study, names, self._choice)
+        folder = StudyFolder(self.options.out_dir / study, names, self.choice)
         try:
             analyzed = sum([self._series(folder, source) for source in self._counted(sources)])
             for source in () if analyzed else fallbacks:
@@ -239,7 +212,7 @@ class _Run:
         for source in sources:
             yield source
             self._done += 1
-            self._progress("series", self._done, self._total)
+            self.progress("series", self._done, self._total)
 
     def _finish(self, folder: StudyFolder) -> None:
         self.ledger.add(folder.close())
@@ -268,8 +241,8 @@ class _Run:
 
     def _analyze(self, source: Source) -> tuple[Scan, SeriesResult]:
         scan = self._ahead.take(source)
-        scan = replace(scan, subject=self._patients.complete(source.patient_keys, scan.subject))
-        return scan, self._analyzer.analyze(scan, self._progress)
+        scan = replace(scan, subject=self.patients.complete(source.patient_keys, scan.subject))
+        return scan, self.analyzer.analyze(scan, self.progress)
 
     def _refuse(self, folder: StudyFolder, source: Source, kind: str, reason: str) -> None:
         _LOG.warning("%s is refused; %s says why", source.series, REFUSED_NAME)

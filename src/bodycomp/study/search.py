@@ -13,12 +13,7 @@ from bodycomp.digests import key_of
 from bodycomp.errors import InputNotFoundError
 from bodycomp.progress import Progress
 from bodycomp.study.inputs import Inputs, sort_inputs
-from bodycomp.study.options import (
-    NOT_CHOSEN,
-    STUDY_PREFIX,
-    AnalyzeOptions,
-    RefusedSeries,
-)
+from bodycomp.study.options import NOT_CHOSEN, STUDY_PREFIX, AnalyzeOptions, RefusedSeries
 from bodycomp.study.series_table import SeriesRow, refusal_row, study_rows
 from bodycomp.study.sources import Source, dicom_source, volume_source
 
@@ -112,13 +107,8 @@ def _fallbacks(
 
 
 def _volume_row(source: Source) -> SeriesRow:
-    return SeriesRow(
-        study=source.study,
-        series=source.series,
-        rank=1,
-        chosen="yes",
-        reason="a volume file is a study of its own",
-    )
+    words = "a volume file is a study of its own"
+    return SeriesRow(study=source.study, series=source.series, rank=1, chosen="yes", reason=words)
 
 
 def _volume_sources(inputs: Inputs) -> tuple[list[Source], list[RefusedSeries]]:
@@ -130,8 +120,7 @@ def _volume_sources(inputs: Inputs) -> tuple[list[Source], list[RefusedSeries]]:
         place = path if origin == path.parent else origin
         source = volume_source(path, number, len(inputs.volumes), place)
         if first.setdefault(source.series, source) is not source:
-            words = (source.what, "copy", "another input has the same content")
-            copies.append(RefusedSeries(source.study, source.series, *words, files=1))
+            copies.append(source.refused("copy", "another input has the same content"))
     return list(first.values()), copies
 
 
@@ -140,23 +129,15 @@ def _not_chosen(
 ) -> tuple[RefusedSeries, ...]:
     best = {candidate.study_key: candidate for candidate in chosen}
     kept = {candidate.key for candidate in chosen}
-    left_out = [
-        (candidate, best[candidate.study_key])
-        for candidate in candidates
-        if candidate.key not in kept
-    ]
     return tuple(
-        RefusedSeries(
-            source.study,
-            source.series,
-            source.what,
+        dicom_source(candidate).refused(
             NOT_CHOSEN,
             f"{dicom_source(better).what} of the same study suits better "
             f"({why_behind(candidate, better)}); --all-series analyses both",
-            source.file_count,
         )
-        for candidate, better in left_out
-        for source in [dicom_source(candidate)]
+        for candidate in candidates
+        if candidate.key not in kept
+        for better in [best[candidate.study_key]]
     )
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
 from bodycomp.dicom.candidate import CandidateSeries, Refusal
 from bodycomp.dicom.rank import contrast_phase, why_behind
 from bodycomp.digests import key_of
-from bodycomp.report.result_rows import Cell
-from bodycomp.report.tables import open_table
-from bodycomp.study.journal import StudyRecord
 from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
+from bodycomp.tables import Cell, open_table
 
 SERIES_NAME: Final = "series.csv"
 SERIES_IDENTIFIERS: Final = ("patient_id", "study_uid", "series_uid", "series_description")
@@ -22,6 +20,8 @@ _COLUMNS: Final = (
     *("coverage_mm", "slice_spacing_mm", "slice_thickness_mm", "rows", "columns", "kernel", "kvp"),
     *("contrast_phase", "image_type", "notes"),
 )
+_EXTENTS: Final = ("coverage_mm", "slice_spacing_mm")
+_MADE: Final = ("slice_thickness_mm", "kernel", "kvp")
 _TEXTS: Final = ("kernel", "contrast_phase", "image_type", "notes")
 
 
@@ -51,10 +51,7 @@ class SeriesRow:
         if isinstance(self.images, CandidateSeries):
             cells |= _cells_of(self.images)
         elif self.images is not None:
-            cells |= {
-                "series_number": self.images.series_number,
-                "files": self.images.file_count,
-            }
+            cells |= {"series_number": self.images.series_number, "files": self.images.file_count}
         if identifiers and self.images is not None:
             cells |= {
                 "patient_id": self.images.patient_id,
@@ -66,22 +63,21 @@ class SeriesRow:
 
 
 def _cells_of(series: CandidateSeries) -> dict[str, Cell]:
-    made = series.acquisition
-    return {
-        "series_number": series.series_number,
-        "files": len(set(series.files)),
-        "slices": len(series),
-        "coverage_mm": series.coverage_mm,
-        "slice_spacing_mm": series.slice_spacing_mm,
-        "slice_thickness_mm": made.slice_thickness_mm,
-        "rows": series.shape[0],
-        "columns": series.shape[1],
-        "kernel": made.kernel,
-        "kvp": made.kvp,
-        "contrast_phase": contrast_phase(series),
-        "image_type": "\\".join(series.image_type),
-        "notes": "; ".join(series.notes),
-    }
+    own = {name: getattr(series, name) for name in ("series_number", *_EXTENTS)}
+    made = {name: getattr(series.acquisition, name) for name in _MADE}
+    return (
+        own
+        | made
+        | {
+            "files": len(set(series.files)),
+            "slices": len(series),
+            "rows": series.shape[0],
+            "columns": series.shape[1],
+            "contrast_phase": contrast_phase(series),
+            "image_type": "\\".join(series.image_type),
+            "notes": "; ".join(series.notes),
+        }
+    )
 
 
 def write_series_table(path: Path, rows: Iterable[SeriesRow], *, identifiers: bool) -> None:
@@ -94,30 +90,17 @@ def write_series_table(path: Path, rows: Iterable[SeriesRow], *, identifiers: bo
 
 def study_rows(members: Sequence[CandidateSeries], *, all_chosen: bool) -> list[SeriesRow]:
     """Return the rows of the candidates of one study, best first."""
-    rows = []
-    for rank, series in enumerate(members, start=1):
-        rows.append(
-            SeriesRow(
-                study=STUDY_PREFIX + series.study_key,
-                series=SERIES_PREFIX + series.key,
-                rank=rank,
-                chosen="yes" if rank == 1 or all_chosen else "no",
-                reason=_reason(members, rank),
-                images=series,
-            )
+    return [
+        SeriesRow(
+            study=STUDY_PREFIX + series.study_key,
+            series=SERIES_PREFIX + series.key,
+            rank=rank,
+            chosen="yes" if rank == 1 or all_chosen else "no",
+            reason=_reason(members, rank),
+            images=series,
         )
-    return rows
-
-
-def settled_row(row: SeriesRow, record: StudyRecord) -> SeriesRow:
-    """Return the row of a series as it was in the end: measured, refused, or as planned."""
-    refused = next((item for item in record.refused if item.series == row.series), None)
-    if refused is not None:
-        return replace(row, chosen="no", kind=refused.kind, reason=refused.reason)
-    if row.series in record.analyzed and row.chosen == "no":
-        reason = f"measured in place of better ones, which failed; {row.reason}"
-        return replace(row, chosen="yes", reason=reason)
-    return row
+        for rank, series in enumerate(members, start=1)
+    ]
 
 
 def refusal_row(refusal: Refusal, study: str) -> SeriesRow:

@@ -18,7 +18,7 @@ from bodycomp.reading.kinds import Kind, kind_of
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.report.result_rows import SeriesKey
 from bodycomp.scan import Scan
-from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX
+from bodycomp.study.options import SERIES_PREFIX, STUDY_PREFIX, RefusedSeries
 
 IDENTIFIER_COLUMNS: Final = ("patient_id", "study_uid", "series_uid", "study_date", "source_path")
 
@@ -67,6 +67,11 @@ class Source:
         known = [getattr(series, column, "") for column in IDENTIFIER_COLUMNS[:-1]]
         named = dict(zip(IDENTIFIER_COLUMNS, (*known, str(self.place)), strict=True))
         return SeriesKey(self.study, self.series, named)
+
+    def refused(self, kind: str, reason: str) -> RefusedSeries:
+        """Return the row of ``refused.csv`` of this series."""
+        names = (self.study, self.series, self.what)
+        return RefusedSeries(*names, kind, reason, self.file_count)
 
     @property
     def study_uid(self) -> str:

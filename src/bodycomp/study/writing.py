@@ -1,18 +1,21 @@
-"""Results on their way to the disk, behind the networks."""
+"""Series read ahead of the networks in processes, results written behind them in a thread."""
 
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import shutil
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
-from bodycomp.errors import OutputError
-from bodycomp.report.result_rows import Cell, result_rows
+from bodycomp.errors import OutputError, SeriesError
+from bodycomp.processes import helper_processes
+from bodycomp.report.result_rows import result_rows
 from bodycomp.results import SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.storage import atomic_folder
@@ -20,6 +23,83 @@ from bodycomp.study.journal import StudyRecord
 from bodycomp.study.options import RefusedSeries
 from bodycomp.study.outputs import OutputChoice, write_series
 from bodycomp.study.sources import Source
+from bodycomp.tables import Cell
+
+
+class ReadAhead:
+    """Reads sources in their order, at most ``workers`` of them ahead of the one that is taken.
+
+    A file that brings a decoder down costs its series alone. Without workers a source is read
+    when it is taken, in this process. Some sources may be passed over.
+    """
+
+    def __init__(self, sources: Sequence[Source], workers: int) -> None:
+        self._workers = min(workers, max(len(sources) - 1, 0))
+        self._waiting: Iterator[Source] = iter(sources)
+        self._running: dict[int, Future[Scan]] = {}
+        self._others = set(multiprocessing.active_children())
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        self._top_up()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._stop(at_once=error is not None)
+
+    def take(self, source: Source) -> Scan:
+        """Return a source's scan.
+
+        Raises:
+            SeriesError: Reading it ended the process.
+            Exception: What ``Source.load`` raises.
+        """
+        if not self._workers:
+            return source.load()
+        future = self._running.pop(id(source), None)
+        try:
+            loaded = (future or self._submit(source)).result()
+        except BrokenProcessPool:
+            loaded = self._take_alone(source)
+        self._top_up()
+        return loaded
+
+    def _take_alone(self, source: Source) -> Scan:
+        """Read one source while nothing else is read, which tells whether it is to blame."""
+        self._stop(at_once=True)
+        self._running.clear()  # those that are not to blame are read when they are taken
+        try:
+            return self._submit(source).result()
+        except BrokenProcessPool:
+            self._stop(at_once=True)
+            raise SeriesError(
+                "reading it ended the process, from a damaged file or for lack of memory"
+            ) from None
+
+    def _top_up(self) -> None:
+        while len(self._running) < self._workers:
+            source = next(self._waiting, None)
+            if source is None:
+                return
+            try:
+                self._running[id(source)] = self._submit(source)
+            except BrokenProcessPool:
+                return  # seen again, and dealt with, by ``take``
+
+    def _submit(self, source: Source) -> Future[Scan]:
+        if self._pool is None:
+            self._pool = helper_processes(self._workers)
+        return self._pool.submit(source.load)
+
+    def _stop(self, *, at_once: bool) -> None:
+        if self._pool is None:
+            return
+        if at_once:
+            for child in set(multiprocessing.active_children()) - self._others:
+                child.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = None
+
 
 _LOG: Final = logging.getLogger(__name__)
 _AHEAD: Final = 2
@@ -110,9 +190,7 @@ class StudyFolder:
 
     def refuse(self, source: Source, kind: str, reason: str) -> None:
         """Note that a series could not be analysed."""
-        self._refused.append(
-            RefusedSeries(source.study, source.series, source.what, kind, reason, source.file_count)
-        )
+        self._refused.append(source.refused(kind, reason))
 
     def close(self) -> StudyRecord:
         """Give the folder its name; it is on the disk when this returns."""

@@ -11,8 +11,7 @@ from typing import Any
 
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
 from bodycomp.options import Record, recorded
-from bodycomp.report.result_rows import Cell
-from bodycomp.report.tables import write_table
+from bodycomp.tables import Cell, write_table
 from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from bodycomp.errors import OutputError, UsageError
-from bodycomp.report.result_rows import Cell
 from bodycomp.storage import atomic_file
+
+Cell = str | int | float | None
+"""None is an empty cell: not measured, or not stated."""
 
 DECIMALS: Final = 4
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")

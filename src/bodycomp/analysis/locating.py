@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,25 +14,11 @@ from bodycomp.analysis.coarse_to_fine import (
     choose_scored_slice,
     score_where_needed,
 )
+from bodycomp.analysis.joint_levels import choose_together
 from bodycomp.analysis.level_verdict import ChoiceOptions
-from bodycomp.analysis.spine_fit import fit_spine
 from bodycomp.level_names import head_to_feet, vertebra_rank
-from bodycomp.networks.targets import target_to_offset
 from bodycomp.results import SliceChoice
 from bodycomp.validation.check_offsets import STEP_MM
-
-AGREE_SCALES: Final = 2.5
-"""A level agrees with the others if it lies nearer than this to where an average spine has it: a
-spine of other proportions than the average moves levels by less than a vertebra."""
-
-LOOK_SCALES: Final = 5.0
-"""Around where others place a level, slices within this many scales are looked at."""
-
-FEWEST_SUPPORTS: Final = 2
-"""So many other levels must agree before a level is doubted, or looked for again."""
-
-FEWEST_SLICES: Final = 5
-"""With fewer slices around a place a level is not looked for there."""
 
 
 def locate_levels(
@@ -58,78 +42,7 @@ def locate_levels(
         choose_scored_slice(level, scores.values[:, column], scores.scored, z_mm, options)
         for column, level in enumerate(levels)
     ]
-    return check_levels_together(_choose_together(choices, scores, z_mm, options))
-
-
-def _choose_together(
-    choices: Sequence[SliceChoice],
-    scores: Scores,
-    z_mm: NDArray[np.float64],
-    options: ChoiceOptions,
-) -> list[SliceChoice]:
-    """Look once more at levels that are not where a spine through all scores has them.
-
-    A level that is not found, though the spine has it inside the series, is looked for around
-    there. One that is found elsewhere is uncertain. Both only where the spine passes through at
-    least ``FEWEST_SUPPORTS`` other levels that were found.
-    """
-    seen_mm, seen = z_mm[scores.scored], scores.values[scores.scored]
-    fit = fit_spine(seen, seen_mm, [choice.level for choice in choices], options.scale_mm)
-    if fit is None:
-        return list(choices)
-    near_mm, checked = AGREE_SCALES * options.scale_mm, []
-    agrees = {
-        choice.level: choice.z_mm is not None
-        and choice.level in fit.z_mm
-        and abs(choice.z_mm - fit.z_mm[choice.level]) <= near_mm
-        for choice in choices
-    }
-    for column, choice in enumerate(choices):
-        supports = sum(agrees.values()) - agrees[choice.level]
-        if agrees[choice.level] or choice.level not in fit.z_mm or supports < FEWEST_SUPPORTS:
-            checked.append(choice)
-            continue
-        expected_mm = fit.z_mm[choice.level]
-        again = _look_near(choice.level, scores, column, (z_mm, expected_mm), options)
-        if again is not None and abs((again.z_mm or 0.0) - expected_mm) <= near_mm:
-            checked.append(again)
-        elif choice.z_mm is not None:
-            why = f"where the other levels place it at about {expected_mm:.0f} mm"
-            checked.append(choice.doubted(f"found at z = {choice.z_mm:.0f} mm, {why}"))
-        else:
-            checked.append(choice)
-    return checked
-
-
-def _look_near(
-    level: str,
-    scores: Scores,
-    column: int,
-    place: tuple[NDArray[np.float64], float],
-    options: ChoiceOptions,
-) -> SliceChoice | None:
-    """Choose the slice of a level among those around a place; None if it is not found there."""
-    z_mm, expected_mm = place
-    if not z_mm[0] <= expected_mm <= z_mm[-1]:
-        return None
-    around = np.abs(z_mm - expected_mm) <= LOOK_SCALES * options.scale_mm
-    if np.count_nonzero(around & scores.scored) < FEWEST_SLICES:
-        return None
-    values = scores.values[:, column]
-    part = choose_scored_slice(level, values[around], scores.scored[around], z_mm[around], options)
-    if part.z_mm is None:
-        return None
-    offset_mm = target_to_offset(values, options.scale_mm).astype(np.float32)
-    smooth_mm = offset_mm.copy()
-    smooth_mm[around] = part.smoothed_offset_mm
-    index = int(np.argmin(np.abs(z_mm - part.z_mm)))
-    return replace(
-        part,
-        slice_index=index,
-        offset_mm=offset_mm,
-        smoothed_offset_mm=smooth_mm,
-        scored=None if scores.scored.all() else scores.scored,
-    )
+    return check_levels_together(choose_together(choices, scores, z_mm, options))
 
 
 def check_levels_together(choices: Sequence[SliceChoice]) -> tuple[SliceChoice, ...]:

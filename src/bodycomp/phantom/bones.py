@@ -14,6 +14,8 @@ from bodycomp.phantom.wall import paint_band
 
 # How far rib 1..13 falls from its head to its lowest point, mm at 1700 mm height.
 _DROP_MM: Final = (34, 56, 76, 92, 105, 115, 123, 129, 132, 128, 92, 52, 30)
+# How much farther each falls where ``AxisVariety.low_rib_drop`` is 1.
+_LOW_DROP: Final = (0, 0, 0, 0, 0, 0, 0, 0.04, 0.12, 0.18, 0.36, 1.8, 1.6)
 # Share of the way round the chest at which bone, then cartilage, ends.
 _BONE_END: Final = (0.74, 0.76, 0.77, 0.77, 0.77, 0.76, 0.75, 0.74, 0.72, 0.69, 0.48, 0.27, 0.16)
 _CARTILAGE_END: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.99, 0.97, 0.93, 0.88, 0.82, 0.5, 0.28, 0.17)
@@ -34,6 +36,7 @@ def _rib_bands(frame: SliceFrame) -> tuple[Floats, Floats]:
     arc_mm = 0.5 * (frame.section.half_width + frame.section.front) * BIN_WIDTH
     for n in range(1, frame.curve.variety.ribs + 1):
         drop = _DROP_MM[n - 1] * frame.scale * patient.rib_drop
+        drop *= 1.0 + frame.curve.variety.low_rib_drop * _LOW_DROP[n - 1]
         head = frame.curve.vertebra_z_mm(n - 0.25)
         if not head - drop - 12 < frame.z_mm < head + 16:
             continue

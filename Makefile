@@ -35,7 +35,7 @@ demo-numbers: demo
 
 # The models that ship: sets, trainings, test and cards, then into the package.
 models: $(READY)
-	$(BIN)/python -m default_models $(MODELS) --install
+	$(BIN)/python -m default_models $(MODELS) --install $(if $(REAL),--real $(REAL))
 
 # Another order at every run; one order in continuous integration, so that a failure repeats.
 test: $(READY) programs

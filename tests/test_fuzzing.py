@@ -36,5 +36,5 @@ def test_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_thousand_mutated_files_are_analyzed_or_refused(tmp_path: Path) -> None:
-    options = ("--files", "2000", "--seed", "1", "--analyse")
+    options = ("--files", "2000", "--seed", "1", "--analyze")
     assert run(tmp_path, *options) == {"work", "temporary"}

@@ -5,6 +5,7 @@ import pytest
 
 from bodycomp.analysis.confidence import CLOSE_MM
 from bodycomp.analysis.level_verdict import ChoiceOptions, choose_slice
+from bodycomp.analysis.locating import locate_levels
 from bodycomp.results import LevelStatus
 from support.simulated_curves import simulate_curve
 
@@ -51,3 +52,20 @@ def test_clear_curve_is_trusted_most():
     rng = np.random.default_rng(0)
     noisy = choose_slice("L3", z_mm + rng.normal(0, 12, z_mm.size), z_mm)
     assert choose_slice("L3", z_mm, z_mm).confidence > max(0.9, noisy.confidence)
+
+
+def test_a_level_below_the_least_confidence_is_uncertain_and_says_so():
+    z_mm = np.arange(-150.0, 150.0, 3.0)
+    scores = 1 / (1 + np.exp(-z_mm / 10))[:, None]
+
+    def located(least):
+        options = ChoiceOptions(least_confidence=least)
+        return locate_levels(lambda indices: scores[list(indices)], z_mm, ["L3"], options)[0]
+
+    found = located(0.0)
+    assert found.status is LevelStatus.FOUND
+    assert located(found.confidence - 0.01).status is LevelStatus.FOUND
+    doubted = located(found.confidence + 0.001)
+    assert doubted.status is LevelStatus.UNCERTAIN
+    assert doubted.z_mm is None
+    assert "confidence of" in doubted.reason

@@ -9,9 +9,9 @@ import pytest
 
 from bodycomp.anatomy import PhantomAnatomy
 from bodycomp.phantom import PatientParameters, sample_patient
-from bodycomp.phantom.axis_variety import AxisVariety, axis_variety
 from bodycomp.phantom.canvas import Canvas, Ellipse, Ink
-from bodycomp.phantom.levels import SpineCurve
+from bodycomp.phantom.skeleton.axis_variety import AxisVariety, axis_variety
+from bodycomp.phantom.skeleton.levels import SpineCurve
 
 
 def curves(anatomy: PhantomAnatomy, count: int = 300) -> list[SpineCurve]:

@@ -7,8 +7,8 @@ import pytest
 
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.phantom.coverage import MOST_SLICES, WITH_L3, WITHOUT_L3, Coverage
-from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.physics import render_physics_phantom
+from bodycomp.phantom.skeleton.levels import SpineCurve
 
 PATIENT = sample_patient(4, 1, "varied")
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from bodycomp.anatomy import MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT, PhantomAnatomy
 from bodycomp.phantom import PatientParameters, Torso, sample_patient, sample_scan
 from bodycomp.phantom.draw import Draw
-from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.shapes import COS, DEGREES, SIN
+from bodycomp.phantom.skeleton.levels import SpineCurve
 from bodycomp.phantom.trunk import Trunk
-from bodycomp.phantom.wall_draw import STANDARD, wall_variety
+from bodycomp.phantom.wall.wall_draw import STANDARD, wall_variety
 
 
 def slice_at(

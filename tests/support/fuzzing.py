@@ -193,7 +193,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--analyse", action="store_true")
+    parser.add_argument("--analyze", action="store_true")
     given = parser.parse_args()
     rng = random.Random(given.seed)
     folder, written, number = given.folder / "in", 0, 0

@@ -67,7 +67,7 @@ def start(cohort: Path, out: Path, key: Path) -> subprocess.Popen:
         sys.executable,
         "-m",
         "support.kill_harness",
-        "--analyse",
+        "--analyze",
         *map(str, (cohort, out, key)),
     ]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
@@ -127,7 +127,7 @@ def differences(left: Path, right: Path) -> list[str]:
 
 def main() -> None:
     """Analyse one cohort, or compare a killed one with an undisturbed one."""
-    if sys.argv[1] == "--analyse":
+    if sys.argv[1] == "--analyze":
         analyze(*map(Path, sys.argv[2:]))
         return
     studies, kills = map(int, sys.argv[1:3])

@@ -13,6 +13,7 @@ from bodycomp.errors import TrainingSetError
 from bodycomp.networks.card import ModelCard
 from bodycomp.training.dry_run import dry_run
 from bodycomp.training.fit import check_data
+from bodycomp.training.progress import EpochDisplay
 from bodycomp.training.starting_point import task_for
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 from bodycomp.validation import segmentation as segmentation_validation
@@ -29,7 +30,7 @@ def checked(options) -> None:
     """Check a set as every training does before its first step."""
     task = task_for(options)
     card: ModelCard = task.card()
-    check_data(task, card, shown=False)
+    check_data(task, card, EpochDisplay(shown=False))
 
 
 def segmentation(folder, **options):

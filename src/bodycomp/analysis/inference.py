@@ -201,6 +201,7 @@ class NetworkSliceScorer:
         self.card = card
         self.levels: tuple[str, ...] = card.levels
         self.scale_mm: float = card.target_scale_mm
+        self.least_confidence: float = card.least_confidence
         self.calibrations: Mapping[str, LevelCalibration] = (
             {} if card.confidence is None else card.confidence.levels
         )

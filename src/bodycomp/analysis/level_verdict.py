@@ -36,6 +36,7 @@ class ChoiceOptions:
         margin_mm: By how much a second position, farther than two scales away, must fit worse.
         calibrations: Level -> calibration of its confidence (the model card); levels that are
             missing have the confidence of the curve's signs alone.
+        least_confidence: Below it a level that was found is uncertain (the model card).
     """
 
     scale_mm: float = DEFAULT_SCALE_MM
@@ -43,6 +44,7 @@ class ChoiceOptions:
     max_misfit: float = 0.25
     margin_mm: float = 10.0
     calibrations: Mapping[str, LevelCalibration] = field(default_factory=dict)
+    least_confidence: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.scale_mm > 0 and self.smoothing_mm >= 0 and self.margin_mm >= 0):

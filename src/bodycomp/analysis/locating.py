@@ -42,7 +42,17 @@ def locate_levels(
         choose_scored_slice(level, scores.values[:, column], scores.scored, z_mm, options)
         for column, level in enumerate(levels)
     ]
-    return check_levels_together(choose_together(choices, scores, z_mm, options))
+    placed = check_levels_together(choose_together(choices, scores, z_mm, options))
+    return tuple(_confident(choice, options.least_confidence) for choice in placed)
+
+
+def _confident(choice: SliceChoice, least: float) -> SliceChoice:
+    if choice.confidence is None or choice.z_mm is None or choice.confidence >= least:
+        return choice
+    return choice.doubted(
+        f"found at z = {choice.z_mm:.0f} mm with a confidence of {choice.confidence:.2f}, "
+        f"at least {least:g} asked for"
+    )
 
 
 def check_levels_together(choices: Sequence[SliceChoice]) -> tuple[SliceChoice, ...]:

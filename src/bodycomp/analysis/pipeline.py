@@ -147,5 +147,8 @@ class Analyzer:
 def choice_options(scorer: SliceScorer, options: ChoiceOptions | None = None) -> ChoiceOptions:
     """Return when a level counts as found, with what the model says of it."""
     return replace(
-        options or ChoiceOptions(), scale_mm=scorer.scale_mm, calibrations=scorer.calibrations
+        options or ChoiceOptions(),
+        scale_mm=scorer.scale_mm,
+        calibrations=scorer.calibrations,
+        least_confidence=getattr(scorer, "least_confidence", 0.0),
     )

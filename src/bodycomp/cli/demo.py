@@ -10,9 +10,7 @@ from bodycomp.demo.options import DemoOptions
 DESCRIPTION = """\
 Make a cohort of synthetic patients, train both networks on some of them, measure the others from
 their DICOM files, and compare with the truth. Takes about 15 minutes on two cores, 6 GB of memory
-at most, and 6 GB of disk. Everything lands in OUT; the summary says where to look.
-
---quick trains nothing: it measures two patients with the default models, in a minute or two."""
+at most, and 6 GB of disk. Everything lands in OUT; the summary says where to look."""
 
 
 def run(options: DemoOptions) -> int:
@@ -22,24 +20,20 @@ def run(options: DemoOptions) -> int:
     from bodycomp.interface.runs import demo
 
     print_summary(*demo.run(options))
-    say(_where_to_look(options.folder, trained=not options.quick))
+    say(_where_to_look(options.folder))
     return 0
 
 
-def _where_to_look(folder: Path, *, trained: bool) -> str:
-    training = (
-        f"  {folder}/models/*/curves.png       learning curves\n"
-        f"  {folder}/models/*/examples.png     best and worst validation cases\n"
-    )
-    models = f" --models {folder}/models" if trained else ""
+def _where_to_look(folder: Path) -> str:
     return (
         "\nlook next at\n"
         f"  {folder}/evaluation/report.html    found against true: open it in a browser\n"
         f"  {folder}/results/report.html       what an analysis gives, to look at and to review\n"
         f"  {folder}/results/results.csv       all measurements\n"
-        f"{training if trained else ''}"
+        f"  {folder}/models/*/curves.png       learning curves\n"
+        f"  {folder}/models/*/examples.png     best and worst validation cases\n"
         "then measure a real CT\n"
-        f"  bodycomp analyze path/to/dicom{models} --out measured"
+        f"  bodycomp analyze path/to/dicom --models {folder}/models --out measured"
     )
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from bodycomp.errors import UsageError
 from bodycomp.options import declare, option
-
-QUICK_PATIENTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +32,6 @@ class DemoOptions:
         "--minutes",
         help="time for the trainings, side by side (default: what fits in 15 minutes altogether)",
     )
-    quick: bool = option(
-        False,
-        "--quick",
-        help="train nothing: measure two patients with the default models, in a minute or two",
-    )
     overwrite: bool = option(False, "--overwrite", help="replace a folder with content")
 
     def __post_init__(self) -> None:
@@ -50,8 +42,3 @@ class DemoOptions:
             )
         if not all(t is None or t > 0 for t in (self.total_minutes, self.training_minutes)):
             raise UsageError("expected positive times in minutes")
-
-    @property
-    def splits(self) -> tuple[int, int, int]:
-        """Patients to train on, to validate with, and to measure."""
-        return (0, 0, QUICK_PATIENTS) if self.quick else self.patients

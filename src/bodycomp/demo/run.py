@@ -18,11 +18,7 @@ from bodycomp.demo.trainings import DemoTraining, train_side_by_side, training_b
 from bodycomp.evaluation.document import EvaluationDocument
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
-from bodycomp.networks.shipped import (
-    DEFAULT_MODELS,
-    SEGMENTATION_FOLDER,
-    SLICE_SELECTION_FOLDER,
-)
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.progress import stage_progress
 from bodycomp.storage import refuse_existing
 from bodycomp.study.options import AnalyzeOptions
@@ -49,7 +45,7 @@ def run_demo(options: DemoOptions) -> tuple[EvaluateOptions, EvaluationDocument]
 
     Bars show on a terminal how far each step is. Everything lands in ``options.folder``:
     ``phantom/``, ``models/``, ``results/`` and ``evaluation/``. What a step has finished stays if
-    a later one fails. A quick demo has patients of varied anatomy, and takes the default models.
+    a later one fails.
 
     Returns:
         What was evaluated, and how well the test patients agree with their truth.
@@ -60,22 +56,25 @@ def run_demo(options: DemoOptions) -> tuple[EvaluateOptions, EvaluationDocument]
     began = time.monotonic()
     folder = options.folder
     _clear(folder, overwrite=options.overwrite)
-    cohort = folder / COHORT_FOLDER
-    count = sum(options.splits)
+    cohort, models = folder / COHORT_FOLDER, folder / MODELS_FOLDER
+    count = sum(options.patients)
     _say(began, f"1/4 {count} synthetic patients")
     with stage_progress({"patients": "patients"}) as show:
-        write_cohort(
-            CohortOptions(
-                cohort,
-                count,
-                options.seed,
-                splits=options.splits,
-                anatomy="varied" if options.quick else "standard",
-            ),
-            show,
-        )
-    models = Path(DEFAULT_MODELS) if options.quick else _train(options, cohort, began)
-    _say(began, f"3/4 analysis of {options.splits[2]} patients from their DICOM files")
+        write_cohort(CohortOptions(cohort, count, options.seed, splits=options.patients), show)
+    minutes = options.training_minutes or max(
+        SMALLEST_TRAINING_MINUTES,
+        options.total_minutes - (time.monotonic() - began) / 60 - KEPT_BACK_MINUTES,
+    )
+    _say(began, f"2/4 both trainings side by side, {minutes:.1f} minutes")
+    trainings = (
+        segmentation_training(options, cohort, models, minutes),
+        slice_selection_training(options, cohort, models, minutes),
+    )
+    for training in trainings:
+        log.info("  %s", training.command_line)
+    with training_bars(trainings) as watch:
+        train_side_by_side(trainings, watch)
+    _say(began, f"3/4 analysis of {options.patients[2]} other patients from their DICOM files")
     truths = [truth for truth in read_truth(cohort) if truth.split == "test"]
     inputs = tuple(cohort / DICOM_FOLDER / truth.patient for truth in truths)
     analysis = AnalyzeOptions(
@@ -95,25 +94,6 @@ def run_demo(options: DemoOptions) -> tuple[EvaluateOptions, EvaluationDocument]
         agreement = evaluate(evaluation, show)
     _say(began, "done")
     return evaluation, agreement
-
-
-def _train(options: DemoOptions, cohort: Path, began: float) -> Path:
-    """Train both networks and return the folder of the pair."""
-    models = options.folder / MODELS_FOLDER
-    minutes = options.training_minutes or max(
-        SMALLEST_TRAINING_MINUTES,
-        options.total_minutes - (time.monotonic() - began) / 60 - KEPT_BACK_MINUTES,
-    )
-    _say(began, f"2/4 both trainings side by side, {minutes:.1f} minutes")
-    trainings = (
-        segmentation_training(options, cohort, models, minutes),
-        slice_selection_training(options, cohort, models, minutes),
-    )
-    for training in trainings:
-        log.info("  %s", training.command_line)
-    with training_bars(trainings) as watch:
-        train_side_by_side(trainings, watch)
-    return models
 
 
 def _clear(folder: Path, *, overwrite: bool) -> None:

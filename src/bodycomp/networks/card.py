@@ -22,7 +22,7 @@ FORMAT_VERSION: Final = 1
 Parts that may be missing, and that such a reader may ignore, leave it as it is."""
 
 READING_VERSION: Final = 2
-"""Format of the cards that say how labels are read off the network's outputs, and of no others."""
+"""Format of the cards that say how labels or levels are read off the outputs, and of no others."""
 
 MOST_COPIES: Final = 8
 
@@ -46,6 +46,8 @@ class ModelCard:
             ``hu_range``; segmentation only.
         copies: Copies of a slice, each moved by two pixels more, whose probabilities are averaged;
             segmentation only. A network that sees patches as pixels gains most by them.
+        least_confidence: Confidence, 0..1, below which a level that was found is uncertain; slice
+            selection only.
         target_scale_mm: Scale of ``targets.target_to_offset``; slice selection only.
         training: JSON-ready record of the training run; nothing at run time depends on it.
         confidence: Calibration of the positions' confidence on held-out series; None if it was
@@ -67,6 +69,7 @@ class ModelCard:
     description: ModelDescription = field(default_factory=ModelDescription)
     hu_ranges: bool = False
     copies: int = 1
+    least_confidence: float = 0.0
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
@@ -88,12 +91,16 @@ class ModelCard:
             )
         if self.levels or self.target_scale_mm is not None:
             raise ModelError("model card: a segmentation model has no levels and no target scale")
-        if self.confidence is not None:
+        if self.confidence is not None or self.least_confidence != 0:
             raise ModelError("model card: a segmentation model has no positions to be sure of")
 
     def _check_slice_selection(self) -> None:
-        if self.tissues or self._says_how_to_read:
+        if self.tissues or self.hu_ranges or self.copies > 1:
             raise ModelError("model card: a slice-selection model has no tissues")
+        if not 0 <= self.least_confidence < 1:
+            raise ModelError(
+                f"model card: expected a least confidence in 0..1, found {self.least_confidence}"
+            )
         if self.target_scale_mm is None:
             raise ModelError("model card: a slice-selection model needs target_scale_mm")
         try:
@@ -110,7 +117,7 @@ class ModelCard:
 
     @property
     def _says_how_to_read(self) -> bool:
-        return self.hu_ranges or self.copies > 1
+        return self.hu_ranges or self.copies > 1 or self.least_confidence > 0
 
     @property
     def num_outputs(self) -> int:
@@ -122,7 +129,7 @@ class ModelCard:
         version = READING_VERSION if self._says_how_to_read else FORMAT_VERSION
         plain: dict[str, Any] = to_plain(self) | {"tissues": [t.key for t in self.tissues]}
         if not self._says_how_to_read:  # older versions read it then
-            del plain["hu_ranges"], plain["copies"]
+            del plain["hu_ranges"], plain["copies"], plain["least_confidence"]
         return {"format_version": version} | plain
 
     def essence(self) -> dict[str, Any]:
@@ -143,7 +150,8 @@ class ModelCard:
             if key not in description:
                 raise ModelError(f"model card: {key!r} is missing")
         hu_ranges, copies = bool(description.get("hu_ranges")), description.get("copies", 1)
-        expected = READING_VERSION if hu_ranges or copies != 1 else FORMAT_VERSION
+        read_so = hu_ranges or copies != 1 or bool(description.get("least_confidence"))
+        expected = READING_VERSION if read_so else FORMAT_VERSION
         if description["format_version"] != expected:
             raise ModelError(
                 f"expected a model card of format {expected}, "

@@ -10,9 +10,9 @@ from typing import Final, Literal
 import numpy as np
 
 from bodycomp.anatomy import PhantomAnatomy
-from bodycomp.phantom.head_neck import NECK_U
-from bodycomp.phantom.legs import THIGH_U
-from bodycomp.phantom.levels import SpineCurve
+from bodycomp.phantom.skeleton.head_neck import NECK_U
+from bodycomp.phantom.skeleton.legs import THIGH_U
+from bodycomp.phantom.skeleton.levels import SpineCurve
 from bodycomp.phantom.trunk import Trunk
 
 Coverage = Literal[

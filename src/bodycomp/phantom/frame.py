@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.phantom.canvas import Canvas, Window
-from bodycomp.phantom.content_variety import ContentVariety
-from bodycomp.phantom.levels import SpineCurve
+from bodycomp.phantom.content.content_variety import ContentVariety
 from bodycomp.phantom.materials import Materials
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, angle_index
+from bodycomp.phantom.skeleton.levels import SpineCurve
 from bodycomp.phantom.trunk import TrunkSection
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from bodycomp.phantom.content_variety import STANDARD_CONTENT, ContentVariety
+from bodycomp.phantom.content.content_variety import STANDARD_CONTENT, ContentVariety
 from bodycomp.phantom.patient import ContrastPhase, OralContrast, PatientParameters
 
 # Enhancement in HU added to the unenhanced tissue: none, arterial, portal, late.

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import PhantomAnatomy
-from bodycomp.phantom.axis_variety import axis_cues
 from bodycomp.phantom.draw import Draw
+from bodycomp.phantom.skeleton.axis_variety import axis_cues
 
 Sex = Literal["F", "M"]
 ContrastPhase = Literal["none", "arterial", "portal", "late"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.phantom.acquisition.surroundings import paint_table
 from bodycomp.phantom.canvas import Canvas, Capsule, Ellipse, Ink
-from bodycomp.phantom.surroundings import paint_table
 
 
 def render_physics_phantom(

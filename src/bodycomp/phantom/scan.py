@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.phantom.coverage import Coverage, sample_field, sample_range, sample_sampling
-from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.patient import PatientParameters
+from bodycomp.phantom.skeleton.levels import SpineCurve
 from bodycomp.phantom.trunk import Trunk
 
 

@@ -9,46 +9,46 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import VISCERAL_FAT
 from bodycomp.imaging.volume import Volume
-from bodycomp.phantom.bones import paint_ribs, paint_shoulder_blades
-from bodycomp.phantom.bowel import Colon, SmallBowel
+from bodycomp.phantom.acquisition.scanner import dark_bands, kernel_noise, metal_fans, shade
+from bodycomp.phantom.acquisition.surroundings import paint_arms, paint_table
+from bodycomp.phantom.acquisition.texture import scanner_noise
+from bodycomp.phantom.acquisition.tissue_texture import tissue_texture
+from bodycomp.phantom.acquisition.varied_surroundings import (
+    paint_over,
+    paint_varied_arms,
+    paint_varied_table,
+)
 from bodycomp.phantom.canvas import Canvas
-from bodycomp.phantom.content_variety import sample_content
-from bodycomp.phantom.devices import paint_devices
-from bodycomp.phantom.fat_content import paint_fat_content
-from bodycomp.phantom.findings import paint_findings
-from bodycomp.phantom.frame import SliceFrame, trunk_grid
-from bodycomp.phantom.head_neck import NECK_U, HeadNeck
-from bodycomp.phantom.kidneys import paint_kidneys, paint_ureters
-from bodycomp.phantom.legs import THIGH_U, Legs
-from bodycomp.phantom.levels import SpineCurve
-from bodycomp.phantom.lumps import paint_masses
-from bodycomp.phantom.materials import materials_of
-from bodycomp.phantom.muscle_content import grain_muscle
-from bodycomp.phantom.organs import (
+from bodycomp.phantom.content.bowel import Colon, SmallBowel
+from bodycomp.phantom.content.content_variety import sample_content
+from bodycomp.phantom.content.devices import paint_devices
+from bodycomp.phantom.content.fat_content import paint_fat_content
+from bodycomp.phantom.content.findings import paint_findings
+from bodycomp.phantom.content.kidneys import paint_kidneys, paint_ureters
+from bodycomp.phantom.content.lumps import paint_masses
+from bodycomp.phantom.content.organs import (
     layout_organs,
     paint_liver,
     paint_pancreas_and_duodenum,
     paint_spleen,
     paint_stomach,
 )
+from bodycomp.phantom.content.thorax import paint_cavity, paint_mediastinum
+from bodycomp.phantom.content.vessels import Mesentery, paint_great_vessels
+from bodycomp.phantom.frame import SliceFrame, trunk_grid
+from bodycomp.phantom.materials import materials_of
 from bodycomp.phantom.patient import PatientParameters
-from bodycomp.phantom.pelvis import paint_pelvic_organs, paint_pelvis
 from bodycomp.phantom.scan import ScanParameters
-from bodycomp.phantom.scanner import dark_bands, kernel_noise, metal_fans, shade
 from bodycomp.phantom.shapes import SIN, Floats, knots
-from bodycomp.phantom.spine import paint_spine
-from bodycomp.phantom.surroundings import paint_arms, paint_table
-from bodycomp.phantom.texture import scanner_noise
-from bodycomp.phantom.thorax import paint_cavity, paint_mediastinum
-from bodycomp.phantom.tissue_texture import tissue_texture
+from bodycomp.phantom.skeleton.bones import paint_ribs, paint_shoulder_blades
+from bodycomp.phantom.skeleton.head_neck import NECK_U, HeadNeck
+from bodycomp.phantom.skeleton.legs import THIGH_U, Legs
+from bodycomp.phantom.skeleton.levels import SpineCurve
+from bodycomp.phantom.skeleton.pelvis import paint_pelvic_organs, paint_pelvis
+from bodycomp.phantom.skeleton.spine import paint_spine
 from bodycomp.phantom.trunk import Trunk, TrunkSection
-from bodycomp.phantom.varied_surroundings import (
-    paint_over,
-    paint_varied_arms,
-    paint_varied_table,
-)
-from bodycomp.phantom.vessels import Mesentery, paint_great_vessels
-from bodycomp.phantom.wall import (
+from bodycomp.phantom.wall.muscle_content import grain_muscle
+from bodycomp.phantom.wall.paint_wall import (
     paint_back_muscles,
     paint_covers,
     paint_crura,

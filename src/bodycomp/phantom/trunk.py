@@ -14,13 +14,6 @@ from typing import Final
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, grey_closing
 
-from bodycomp.phantom.back_shapes import (
-    MuscleOutline,
-    muscle_outline,
-    outline_reach,
-    quadratus_place,
-)
-from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import (
     BIN_WIDTH,
@@ -36,15 +29,22 @@ from bodycomp.phantom.shapes import (
     superellipse,
     wavy,
 )
-from bodycomp.phantom.wall_draw import wall_variety
-from bodycomp.phantom.wall_layers import (
+from bodycomp.phantom.skeleton.levels import SpineCurve
+from bodycomp.phantom.wall.back_shapes import (
+    MuscleOutline,
+    muscle_outline,
+    outline_reach,
+    quadratus_place,
+)
+from bodycomp.phantom.wall.wall_draw import wall_variety
+from bodycomp.phantom.wall.wall_layers import (
     WING_ROOM_MM,
     fat_thickness_mm,
     sheet_thickness,
     skin_dents_mm,
     wing_at,
 )
-from bodycomp.phantom.wall_variety import WallVariety
+from bodycomp.phantom.wall.wall_variety import WallVariety
 
 # Inner half width, depth in front of and behind the centre, the centre's distance in front of the
 # vertebral body centre, in mm at 1700 mm height and little visceral fat (fitted by eye to CT).

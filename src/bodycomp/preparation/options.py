@@ -87,7 +87,7 @@ def check_fractions(fractions: Fractions) -> Fractions:
 class SplitOptions:
     """Who comes into which split; ``fractions`` None for the table's shares, else the default."""
 
-    fractions: Fractions | None = option(
+    fractions: tuple[float, float, float] | None = option(
         None,
         "--split",
         group="splits",

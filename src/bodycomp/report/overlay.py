@@ -45,7 +45,7 @@ def hex_color(color: tuple[int, int, int]) -> str:
     """Return a colour as matplotlib and CSS take it.
 
     >>> from bodycomp.anatomy import MUSCLE
-    >>> hex_color(MUSCLE.colour)
+    >>> hex_color(MUSCLE.color)
     '#d55e00'
     """
     return "#{:02x}{:02x}{:02x}".format(*color)

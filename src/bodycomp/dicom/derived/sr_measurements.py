@@ -76,6 +76,7 @@ _FLAG_VALUES: Final = {
     "thick_slices": ("THICK-SLICES", "Thick slices"),
     "tube_voltage": ("TUBE-VOLTAGE", "Tube voltage other than 120 kVp"),
     "contrast_agent": ("CONTRAST-AGENT", "Contrast agent"),
+    "model_caution": ("MODEL-CAUTION", "Caution that the model asks for"),
 }
 """Flag -> code value and meaning."""
 

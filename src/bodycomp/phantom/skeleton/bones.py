@@ -10,7 +10,7 @@ from bodycomp.anatomy import MUSCLE
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import ANGLES, BIN_WIDTH, DEGREES, Floats, knots, presence
-from bodycomp.phantom.wall import paint_band
+from bodycomp.phantom.wall.paint_wall import paint_band
 
 # How far rib 1..13 falls from its head to its lowest point, mm at 1700 mm height.
 _DROP_MM: Final = (34, 56, 76, 92, 105, 115, 123, 129, 132, 128, 92, 52, 30)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import SUBCUTANEOUS_FAT, VISCERAL_FAT
-from bodycomp.phantom.bowel import BowelPiece, paint_bowel
-from bodycomp.phantom.bowel_fill import BowelFill
 from bodycomp.phantom.canvas import Canvas, Capsule, Ellipse, Ink
-from bodycomp.phantom.finding_variety import Findings, Hernia, Stoma
+from bodycomp.phantom.content.bowel import BowelPiece, paint_bowel
+from bodycomp.phantom.content.bowel_fill import BowelFill
+from bodycomp.phantom.content.finding_variety import Findings, Hernia, Stoma
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import ANGLES, DEGREES, THETA, Floats, angle_index, knots, plateau
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from bodycomp.anatomy import VISCERAL_FAT
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
+from bodycomp.phantom.content.lumps import paint_lumps
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.lumps import paint_lumps
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import COS, SIN, Floats, knots, presence, wavy
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bodycomp.phantom.canvas import Ellipse, Ink
+from bodycomp.phantom.content.organ_variety import Lump
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.organ_variety import Lump
 from bodycomp.phantom.shapes import Floats
 
 

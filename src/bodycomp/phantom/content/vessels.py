@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
-from bodycomp.phantom.content_variety import ContentVariety
+from bodycomp.phantom.content.content_variety import ContentVariety
+from bodycomp.phantom.content.organ_variety import AortaVariety
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.organ_variety import AortaVariety
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, knots, presence
 

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.phantom.acquisition.texture import periodic_field
 from bodycomp.phantom.shapes import Floats
-from bodycomp.phantom.texture import periodic_field
 
 TILE: Final = 512
 NUMBERS: Final = 6

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from bodycomp.phantom.acquisition.surrounding_variety import Surroundings
 from bodycomp.phantom.canvas import Canvas, Capsule, Ellipse, Ink, Window
 from bodycomp.phantom.materials import Materials
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import ANGLES, THETA, Floats, knots
-from bodycomp.phantom.surrounding_variety import Surroundings
 from bodycomp.phantom.trunk import TrunkSection
 
 

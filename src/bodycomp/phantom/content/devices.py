@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
-from bodycomp.phantom.finding_variety import Device
+from bodycomp.phantom.content.finding_variety import Device
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import ANGLES, THETA
 

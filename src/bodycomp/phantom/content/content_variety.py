@@ -13,13 +13,13 @@ from typing import Final
 
 import numpy as np
 
-from bodycomp.phantom.bowel_fill import BowelContent, BowelFill, draw_bowel, draw_stomach
-from bodycomp.phantom.finding_variety import Findings, draw_findings
-from bodycomp.phantom.organ_variety import OrganVariety, draw_organs
+from bodycomp.phantom.acquisition.scanner_variety import ScannerVariety, draw_scanner
+from bodycomp.phantom.acquisition.surrounding_variety import Surroundings, draw_surroundings
+from bodycomp.phantom.acquisition.texture_bank import NUMBERS, Placing, draw_placing
+from bodycomp.phantom.content.bowel_fill import BowelContent, BowelFill, draw_bowel, draw_stomach
+from bodycomp.phantom.content.finding_variety import Findings, draw_findings
+from bodycomp.phantom.content.organ_variety import OrganVariety, draw_organs
 from bodycomp.phantom.patient import PatientParameters
-from bodycomp.phantom.scanner_variety import ScannerVariety, draw_scanner
-from bodycomp.phantom.surrounding_variety import Surroundings, draw_surroundings
-from bodycomp.phantom.texture_bank import NUMBERS, Placing, draw_placing
 
 
 @dataclass(frozen=True)

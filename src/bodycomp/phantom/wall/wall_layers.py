@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from bodycomp.phantom.draw import Pair
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import BIN_WIDTH, COS, DEGREES, SIN, THETA, Floats, knots, plateau
-from bodycomp.phantom.wall_variety import (
+from bodycomp.phantom.wall.wall_variety import (
     FlankVariety,
     RectusVariety,
     SkinVariety,

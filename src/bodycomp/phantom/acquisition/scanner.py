@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.fft import irfft2
 from scipy.ndimage import convolve1d
 
+from bodycomp.phantom.acquisition.scanner_variety import ScannerVariety
 from bodycomp.phantom.canvas import Canvas, Window
 from bodycomp.phantom.scan import ScanParameters
-from bodycomp.phantom.scanner_variety import ScannerVariety
 from bodycomp.phantom.shapes import ANGLES, SIN, Floats, angle_index
 
 _TILE: Final = 576

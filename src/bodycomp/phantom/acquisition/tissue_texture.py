@@ -7,12 +7,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.phantom.acquisition.texture import Positions, TissueTexture
+from bodycomp.phantom.acquisition.texture_bank import NUMBERS, TILE, field_tile
 from bodycomp.phantom.canvas import Canvas, Window
-from bodycomp.phantom.content_variety import ContentVariety
+from bodycomp.phantom.content.content_variety import ContentVariety
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats
-from bodycomp.phantom.texture import Positions, TissueTexture
-from bodycomp.phantom.texture_bank import NUMBERS, TILE, field_tile
 
 
 class Texture(Protocol):

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from bodycomp.anatomy import MUSCLE
-from bodycomp.phantom.back_shapes import MuscleOutline, muscle_outline
 from bodycomp.phantom.canvas import Ink, Window
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import Floats, angle_index, knots
-from bodycomp.phantom.wall_variety import SpinalMuscles
+from bodycomp.phantom.wall.back_shapes import MuscleOutline, muscle_outline
+from bodycomp.phantom.wall.wall_variety import SpinalMuscles
 
 _DIFFUSE_HU = 35.0
 """How far fat too fine to be seen lowers the attenuation of a muscle that is all fatty, in HU."""

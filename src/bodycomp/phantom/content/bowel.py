@@ -9,9 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.phantom.bowel_fill import BowelContent, BowelFill, draw_colon, draw_small_bowel
 from bodycomp.phantom.canvas import Capsule, Ink, Window
-from bodycomp.phantom.content_variety import ContentVariety
+from bodycomp.phantom.content.bowel_fill import (
+    BowelContent,
+    BowelFill,
+    draw_colon,
+    draw_small_bowel,
+)
+from bodycomp.phantom.content.content_variety import ContentVariety
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import Floats, knots

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from bodycomp.phantom.shapes import ANGLES, COS, SIN, THETA, Floats, angle_index, knots
-from bodycomp.phantom.wall_variety import MuscleShape
+from bodycomp.phantom.wall.wall_variety import MuscleShape
 
 
 @dataclass(frozen=True, eq=False)

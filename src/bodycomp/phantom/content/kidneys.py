@@ -6,10 +6,10 @@ import numpy as np
 
 from bodycomp.anatomy import VISCERAL_FAT
 from bodycomp.phantom.canvas import Ellipse, Ink
+from bodycomp.phantom.content.lumps import paint_lumps
+from bodycomp.phantom.content.organ_variety import KidneyVariety
+from bodycomp.phantom.content.organs import OrganLayout, soft_end
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.lumps import paint_lumps
-from bodycomp.phantom.organ_variety import KidneyVariety
-from bodycomp.phantom.organs import OrganLayout, soft_end
 from bodycomp.phantom.shapes import Floats, knots
 
 _USUAL = KidneyVariety(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, ())

@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from bodycomp.phantom.axis_variety import SPINE, AxisVariety, Lesion
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
-from bodycomp.phantom.levels import BODY_SHARE
 from bodycomp.phantom.shapes import COS, SIN, THETA, Floats, angle_index, knots, presence
+from bodycomp.phantom.skeleton.axis_variety import SPINE, AxisVariety, Lesion
+from bodycomp.phantom.skeleton.levels import BODY_SHARE
 
 _AT: Final = (1, 4, 8, 11, 12, 13, 14, 15, 16, 17, 18)
 # Sizes of ``Vertebra`` in mm at 1700 mm height (after Panjabi 1991/1992 and Gilad & Nissan 1986).

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import MUSCLE
-from bodycomp.phantom.content_variety import MuscleContent
+from bodycomp.phantom.content.content_variety import MuscleContent
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.materials import MUSCLE_HU
 from bodycomp.phantom.shapes import Floats

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import VERTEBRAE
-from bodycomp.phantom.axis_variety import SPINE, AxisVariety, axis_variety
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import knots
+from bodycomp.phantom.skeleton.axis_variety import SPINE, AxisVariety, axis_variety
 
 Floats64 = NDArray[np.float64]
 

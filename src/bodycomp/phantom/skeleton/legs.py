@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from bodycomp.phantom.canvas import Canvas, Capsule, Ellipse, Ink
-from bodycomp.phantom.levels import SpineCurve
 from bodycomp.phantom.materials import Materials
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import knots, presence
+from bodycomp.phantom.skeleton.levels import SpineCurve
 
 THIGH_U: Final = 24.7
 """The trunk's contours end here."""

@@ -7,7 +7,7 @@ import numpy as np
 from bodycomp.phantom.draw import Draw
 from bodycomp.phantom.patient import PatientParameters
 from bodycomp.phantom.shapes import DEGREES, SIN, Floats
-from bodycomp.phantom.wall_variety import Crease, SkinVariety
+from bodycomp.phantom.wall.wall_variety import Crease, SkinVariety
 
 _SIDES = (-1.0, 1.0)
 

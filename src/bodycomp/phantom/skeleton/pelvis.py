@@ -7,8 +7,8 @@ import numpy as np
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import DEGREES, THETA, Floats, knots, plateau, presence
-from bodycomp.phantom.wall import paint_band
-from bodycomp.phantom.wall_layers import wing_at
+from bodycomp.phantom.wall.paint_wall import paint_band
+from bodycomp.phantom.wall.wall_layers import wing_at
 
 
 def paint_pelvis(frame: SliceFrame) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import SUBCUTANEOUS_FAT, VISCERAL_FAT
+from bodycomp.phantom.acquisition.texture_bank import field_tile, septa_tile
 from bodycomp.phantom.canvas import Capsule, Ink
-from bodycomp.phantom.content_variety import FatContent, FatWeb
+from bodycomp.phantom.content.content_variety import FatContent, FatWeb
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.materials import FAT_HU
 from bodycomp.phantom.shapes import COS, SIN, THETA, Floats
-from bodycomp.phantom.texture_bank import field_tile, septa_tile
 
 KEEP_HU: Final = -30.0
 

@@ -7,12 +7,17 @@ from typing import Final
 import numpy as np
 
 from bodycomp.anatomy import MUSCLE, SUBCUTANEOUS_FAT
-from bodycomp.phantom.back_muscles import fat_in_pixels, paint_erectors, paint_psoas, paint_quadrati
-from bodycomp.phantom.back_shapes import quadratus_place
 from bodycomp.phantom.canvas import Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import DEGREES, Floats, knots, presence, superellipse
 from bodycomp.phantom.trunk import Trunk
+from bodycomp.phantom.wall.back_muscles import (
+    fat_in_pixels,
+    paint_erectors,
+    paint_psoas,
+    paint_quadrati,
+)
+from bodycomp.phantom.wall.back_shapes import quadratus_place
 
 # Psoas: place beside and behind the vertebral body centre and half axes, mm at 1700 mm height.
 _PSOAS_U: Final = (12.4, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23.5)

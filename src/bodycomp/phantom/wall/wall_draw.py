@@ -8,8 +8,8 @@ import numpy as np
 
 from bodycomp.phantom.draw import Draw, Pair
 from bodycomp.phantom.patient import PatientParameters
-from bodycomp.phantom.skin_draw import draw_skin
-from bodycomp.phantom.wall_variety import (
+from bodycomp.phantom.wall.skin_draw import draw_skin
+from bodycomp.phantom.wall.wall_variety import (
     Cleft,
     FlankVariety,
     MuscleShape,

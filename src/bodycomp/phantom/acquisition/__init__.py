@@ -1,0 +1,1 @@
+"""How a slice is shown: textures, noise, artefacts, table and arms."""

@@ -1,0 +1,1 @@
+"""What lies in the trunk: organs, bowel, vessels, findings and devices, and how they vary."""

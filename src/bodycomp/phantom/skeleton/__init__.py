@@ -1,0 +1,1 @@
+"""Spine, ribs and pelvis, head and legs, and how they vary."""

@@ -8,7 +8,7 @@ on the same machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,13 @@ from bodycomp.anatomy import PhantomAnatomy
 from bodycomp.cohort.level_set import FINDER_LEVELS, LevelSetOptions, write_level_set
 from bodycomp.data.layout import images_path, table_path
 from bodycomp.data.samples import MaskSample, mask_sample
-from bodycomp.networks.model_folder import CARD_NAME, RUN_SUBFOLDER, WEIGHTS_NAME
+from bodycomp.networks.model_folder import (
+    CARD_NAME,
+    RUN_SUBFOLDER,
+    WEIGHTS_NAME,
+    read_model_files,
+    write_card,
+)
 from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.storage import atomic_folder
 from default_models.outline_masks import TRAINING_SCANS, outlined_slices
@@ -41,14 +47,20 @@ SEGMENTATION_OPTIONS: Final[dict[str, Any]] = {
 }
 """Chosen for what 90 minutes on two cores teach; docs/default-models.md has the measurements."""
 
+SURE: Final = 0.5
+"""Confidence below which the default finder refuses a level rather than guesses."""
+
 REAL_COPIES: Final = 24
 """How often an epoch shows each slice of a person: 5 % of all that it shows."""
 
 LEVEL_OPTIONS: Final[dict[str, Any]] = {
     "arch": "resnet",
     "levels": FINDER_LEVELS,
+    "image_size": 192,
+    "strong_augmentation": True,
     "precision": "32",
 }
+"""Smaller images give more steps: 28 slices a second on one core at 192 pixels, 14 at 256."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,11 @@ class Recipe:
         return self.folder / "segmentation-set"
 
     @property
+    def test_set(self) -> Path:
+        """Slices at mid-L3 of the held-out anatomy, with masks."""
+        return self.folder / "test-set"
+
+    @property
     def level_set(self) -> Path:
         """Slices with offsets."""
         return self.folder / "level-set"
@@ -108,11 +125,12 @@ class Recipe:
         anatomies = {"val": "varied", "train": "varied", "test": "held-out"}
         counts = {"val": self.val_patients, "train": self.patients, "test": self.test_patients}
         for split, anatomy in anatomies.items():
-            if not images_path(self.segmentation_set, split).exists():
-                numbers, is_test = range(counts[split]), split == "test"
+            numbers, is_test = range(counts[split]), split == "test"
+            folder = self.test_set if is_test else self.segmentation_set
+            if not images_path(folder, split).exists():
                 patients = Patients(anatomy, SEEDS[split], numbers, at_l3=is_test)
                 real = real_samples(self.real) * REAL_COPIES if split == "train" else []
-                write_split(self.segmentation_set, split, patients, real)
+                write_split(folder, split, patients, real)
 
     def make_level_set(self) -> None:
         """Render slices of varied patients, and whole series to validate."""
@@ -156,13 +174,16 @@ class Recipe:
         for name in (SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER):
             if not (self.models / name).exists():
                 ship_model(self.runs / name / RUN_SUBFOLDER, self.models / name)
+                if name == SLICE_SELECTION_FOLDER:
+                    card, _, _ = read_model_files(self.models / name)
+                    write_card(self.models / name, replace(card, least_confidence=SURE))
                 bodycomp.card(self.models / name, describe=WORDS / f"{name}.yaml")
 
     def test(self) -> None:
         """Evaluate on the held-out anatomy, and put the numbers into the card."""
         out = self.folder / "test"
         if not out.exists():
-            bodycomp.evaluate(self.models, out, segmentation=self.segmentation_set, split="test")
+            bodycomp.evaluate(self.models, out, segmentation=self.test_set)
         bodycomp.card(self.models / SEGMENTATION_FOLDER, evaluation=out)
 
 

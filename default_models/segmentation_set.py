@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from bodycomp.anatomy import PhantomAnatomy
+from bodycomp.data.manifest import ManifestRow, ManifestWriter, pixel_digest
 from bodycomp.data.samples import MaskSample, mask_sample
 from bodycomp.data.writers import SegmentationWriter
 from bodycomp.imaging.volume import Volume
@@ -44,7 +46,7 @@ class Patients:
     numbers: Sequence[int]
     at_l3: bool = False
 
-    def samples(self, number: int) -> list[MaskSample]:
+    def samples(self, number: int) -> list[tuple[MaskSample, ManifestRow]]:
         """Render the slices of one patient as the segmentation network sees them."""
         rng = np.random.default_rng([self.seed, number, 5])
         patient = sample_patient(self.seed, number, self.anatomy)
@@ -60,14 +62,36 @@ class Patients:
             hu, labels = torso.render_slice(replace(scan, z_start_mm=z_mm), z_mm)
             first = (*scan.first_pixel_mm[:2], z_mm)
             volume = Volume(hu[None], spacing, np.array([z_mm]), first_pixel_mm=first)
-            samples.append(mask_sample(volume, labels, 0))
+            sample = mask_sample(volume, labels, 0)
+            samples.append((sample, self._row(number, volume, sample)))
         return samples
+
+    def _row(self, number: int, volume: Volume, sample: MaskSample) -> ManifestRow:
+        return ManifestRow(
+            split="test",
+            index=number,
+            patient=f"{self.anatomy}-{number:04d}",
+            series_instance_uid="",
+            sop_instance_uid="",
+            slice_index=0,
+            z_mm=float(volume.slice_z_mm[0]),
+            row_spacing_mm=volume.pixel_spacing_mm[0],
+            column_spacing_mm=volume.pixel_spacing_mm[1],
+            source_rows=volume.hu.shape[1],
+            source_columns=volume.hu.shape[2],
+            turn="",
+            source_digest="",
+            image_digest=pixel_digest(sample.hu),
+            labels_digest=pixel_digest(sample.labels),
+        )
 
 
 def write_split(
     folder: Path, split: str, patients: Patients, real: Sequence[MaskSample] = ()
 ) -> int:
     """Write one split; the same arguments give the same bytes, on any number of cores.
+
+    A test set, of one slice each, gets a manifest: intervals need to know whose slices these are.
 
     Args:
         folder: The training set.
@@ -79,10 +103,16 @@ def write_split(
         Samples written.
     """
     jobs, count = len(os.sched_getaffinity(0)), 0
-    with SegmentationWriter(folder, split) as writer, helper_processes(jobs) as pool:
+    with (
+        SegmentationWriter(folder, split) as writer,
+        ManifestWriter(folder) if patients.at_l3 else nullcontext() as manifest,
+        helper_processes(jobs) as pool,
+    ):
         for samples in results_in_order(pool, patients.samples, patients.numbers, jobs + 1):
-            for sample in samples:
+            for sample, row in samples:
                 writer.append(sample.hu, sample.labels)
+                if manifest is not None:
+                    manifest.append(row)
                 count += 1
         for sample in real:
             writer.append(sample.hu, sample.labels)

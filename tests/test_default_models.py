@@ -1,0 +1,66 @@
+"""The default models on real scans, out of the box."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bodycomp
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.results import LevelStatus
+from default_models.outline_masks import TEST_SCANS, outlined_slices, outlines_of
+
+REAL = Path(__file__).parents[1] / "../shared/real"
+HALF_L3_MM = 17.0
+"""Half of the height of the third lumbar vertebra with half a disc."""
+
+needs_real = pytest.mark.skipif(
+    not REAL.is_dir(), reason="no folder shared/real with real scans beside the checkout"
+)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return bodycomp.load_models(device="cpu")
+
+
+@needs_real
+def test_slices_that_trained_nothing_are_segmented_as_outlined_by_hand(models):
+    dice = []
+    for _, volume, truth in outlined_slices(REAL, TEST_SCANS):
+        found = models.analyzer.segmenter(volume, [0])[0]
+        shares = []
+        for tissue in ABDOMINAL_TISSUES:
+            ours, theirs = found == tissue.label, truth == tissue.label
+            shares.append(2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()))
+            low, high = tissue.hu_range
+            values = volume.hu[0][ours]
+            assert np.mean((values >= low - 30) & (values <= high + 30)) > 0.99
+        dice.append(shares)
+    assert (np.mean(dice, axis=0) > (0.94, 0.97, 0.92)).all()
+    assert np.min(dice) > 0.88
+
+
+@needs_real
+def test_l3_of_a_person_is_found_in_its_vertebra_or_not_at_all(models):
+    result = models.analyze(bodycomp.read_scan(REAL / "torso_ct"))
+    true_mm = next(o.z_mm for o in outlines_of(["torso_ct"]) if o.level == "L3")
+    choice = result["L3"].choice
+    assert choice.status is not LevelStatus.ABSENT
+    assert choice.z_mm is None or abs(choice.z_mm - true_mm) < HALF_L3_MM
+
+
+@needs_real
+def test_levels_are_measured_with_a_word_of_caution_and_l3_below_the_scan_is_not(models):
+    result = models.analyze(bodycomp.read_scan(REAL / "thorax_upper_abdomen"))
+    measured = [level for level in result.levels if level.measurements]
+    assert measured
+    assert all("model_caution" in {flag.key for flag in level.flags} for level in measured)
+    assert result["L3"].choice.status is not LevelStatus.FOUND
+
+
+@needs_real
+@pytest.mark.parametrize("scan", ["head_chest", "jpeg2000", "chest_noncontrast"])
+def test_l3_is_absent_where_it_is_not(models, scan):
+    found = models.analyze(bodycomp.read_scan(REAL / scan))["L3"]
+    assert found.choice.status is LevelStatus.ABSENT

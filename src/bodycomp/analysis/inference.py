@@ -55,7 +55,19 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-class NetworkSegmenter:
+class _LoadedNetwork:
+    """A network on its device, with what results say of it."""
+
+    def __init__(self, model: Model, device: str, batch_size: int, engine: str) -> None:
+        self.card = model.card
+        self.digest: str = model.digest[:SHORT]
+        self._preprocessing = model.card.preprocessing
+        self._engine = make_engine(model.network, resolve_device(device), engine)
+        self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"
+        self._batch_size = batch_size
+
+
+class NetworkSegmenter(_LoadedNetwork):
     """Labels muscle and fat with a segmentation model.
 
     Raises:
@@ -78,13 +90,8 @@ class NetworkSegmenter:
                 f"{len(card.tissues)} tissues",
                 hint="Is the slice-selection model in the folder of the segmentation model?",
             )
-        self.card = card
         self.tissues: tuple[Tissue, ...] = card.tissues
-        self.digest: str = model.digest[:SHORT]
-        self._preprocessing = card.preprocessing
-        self._engine = make_engine(model.network, resolve_device(device), engine)
-        self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"
-        self._batch_size = batch_size
+        super().__init__(model, device, batch_size, engine)
 
     @torch.inference_mode()
     def __call__(
@@ -175,7 +182,7 @@ ImageOf = Callable[[int], NDArray[np.float32]]
 """Slice index -> (row, column) network input."""
 
 
-class NetworkSliceScorer:
+class NetworkSliceScorer(_LoadedNetwork):
     """Scores slices for every level of a slice-selection model.
 
     Raises:
@@ -198,18 +205,13 @@ class NetworkSliceScorer:
                 f"model with levels {list(card.levels)} and scale {card.target_scale_mm} mm",
                 hint="Is the segmentation model in the folder of the slice-selection model?",
             )
-        self.card = card
         self.levels: tuple[str, ...] = card.levels
         self.scale_mm: float = card.target_scale_mm
         self.least_confidence: float = card.least_confidence
         self.calibrations: Mapping[str, LevelCalibration] = (
             {} if card.confidence is None else card.confidence.levels
         )
-        self.digest: str = model.digest[:SHORT]
-        self._preprocessing = card.preprocessing
-        self._engine = make_engine(model.network, resolve_device(device), engine)
-        self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"
-        self._batch_size = batch_size
+        super().__init__(model, device, batch_size, engine)
 
     @torch.inference_mode()
     def __call__(

@@ -7,6 +7,8 @@ on the same machine.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +30,7 @@ from bodycomp.networks.model_folder import (
 )
 from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.storage import atomic_folder
+from bodycomp.training.run_folder import RunFolder
 from default_models.outline_masks import TRAINING_SCANS, outlined_slices
 from default_models.segmentation_set import Patients, write_split
 
@@ -164,9 +167,15 @@ class Recipe:
         )
 
     def _train(self, train: Callable[..., object], data: Path, name: str, **options: Any) -> None:
-        if (self.runs / name / RUN_SUBFOLDER / "report.html").exists():
+        run = RunFolder(self.runs / name)
+        if (
+            run.manifest.exists()
+            and json.loads(run.manifest.read_text())["exit_state"] == "finished"
+        ):
             return
-        resume = (self.runs / name).exists()
+        resume = run.last_checkpoint.exists()
+        if not resume:  # ended before its first checkpoint
+            shutil.rmtree(run.path, ignore_errors=True)
         train(data, self.runs, name=name, resume=resume, **options)
 
     def ship(self) -> None:
@@ -174,10 +183,11 @@ class Recipe:
         for name in (SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER):
             if not (self.models / name).exists():
                 ship_model(self.runs / name / RUN_SUBFOLDER, self.models / name)
-                if name == SLICE_SELECTION_FOLDER:
-                    card, _, _ = read_model_files(self.models / name)
-                    write_card(self.models / name, replace(card, least_confidence=SURE))
-                bodycomp.card(self.models / name, describe=WORDS / f"{name}.yaml")
+            # Repeated by every start: one that ended in between would leave a card without words.
+            if name == SLICE_SELECTION_FOLDER:
+                card, _, _ = read_model_files(self.models / name)
+                write_card(self.models / name, replace(card, least_confidence=SURE))
+            bodycomp.card(self.models / name, describe=WORDS / f"{name}.yaml")
 
     def test(self) -> None:
         """Evaluate on the held-out anatomy, and put the numbers into the card."""

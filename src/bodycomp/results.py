@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +124,10 @@ class CutOffOutcome:
     met: bool | None
     limit: float | None = None
     reason: str = ""
+
+
+MODEL_CAUTION_KEY: Final = "model_caution"
+"""Key of the flag with what the models' cards ask to say with every result."""
 
 
 @dataclass(frozen=True, slots=True)

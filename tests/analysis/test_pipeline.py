@@ -21,6 +21,7 @@ class KnownLevels:
     positions_mm: dict
     scale_mm: float = 10.0
     calibrations: dict = field(default_factory=dict)
+    least_confidence: float = 0.0
     digest: str = "aaaa"
     runs_as: str = "reference on cpu"
     asked: list = field(default_factory=list)

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bodycomp.cohort.options import CohortOptions, default_splits
+from bodycomp.cohort.write import with_at_most
 from bodycomp.errors import UsageError
+from bodycomp.phantom import sample_patient, sample_scan
 
 
 @given(st.integers(3, 500))
@@ -30,6 +32,7 @@ def test_every_patient_has_one_split_in_order(patients: int) -> None:
     [
         ({"patients": 0}, "--patients of at least 1"),
         ({"seed": -1}, "--seed of at least 0"),
+        ({"most_slices": 1}, "--most-slices of at least 2"),
         ({"jobs": 0}, "--jobs of at least 1"),
         ({"splits": (1, 1, 1)}, "add up to 7"),
         ({"splits": (-1, 4, 4)}, "add up to 7"),
@@ -39,3 +42,13 @@ def test_impossible_cohorts_are_refused(changes: dict[str, object], said: str) -
     values: dict[str, object] = {"patients": 7, "seed": 0, "splits": (4, 1, 2)}
     with pytest.raises(UsageError, match=said):
         CohortOptions(Path("out"), **(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_long_series_get_fewer_slices_over_the_same_range(index: int) -> None:
+    scan = sample_scan(sample_patient(3, index, "varied"))
+    few, z_mm = with_at_most(scan, 40).slice_z_mm, scan.slice_z_mm
+    assert len(few) <= 40
+    assert few[0] == z_mm[0]
+    assert z_mm[-1] - few[-1] < 1.01 * (few[-1] - few[0]) / (len(few) - 1)
+    assert with_at_most(scan, len(z_mm)) is scan

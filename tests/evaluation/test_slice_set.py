@@ -31,6 +31,7 @@ class GrayScorer:
 
     def __init__(self, shift_mm: float = 0.0) -> None:
         self.calibrations: dict[str, object] = {}
+        self.least_confidence = 0.0
         self.shift_mm = shift_mm
 
     def score_gray(self, read, indices, progress=None):

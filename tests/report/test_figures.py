@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from bodycomp.report.training_examples import (
     write_segmentation_examples,
     write_slice_examples,
 )
-from bodycomp.results import SeriesResult
+from bodycomp.results import MODEL_CAUTION_KEY, QualityFlag, SeriesResult
 from support.report_cases import cylinder, found_at, not_found
 
 
@@ -44,6 +45,21 @@ def test_preview_shows_the_labels_in_their_color(tmp_path, orientation):
     mixed = 0.5 * np.array(MUSCLE.color) + 0.5 * gray
     assert near(pixels, mixed) > 5_000
     assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
+
+
+def test_preview_says_what_the_models_ask_to_say(tmp_path):
+    volume = cylinder()
+    level = found_at(volume, 3)
+    flag = QualityFlag(MODEL_CAUTION_KEY, "not validated on your scanner", None, None, ())
+    cautioned = replace(level, flags=(flag,))
+    headers = []
+    for shown in (level, cautioned):
+        result = SeriesResult(ABDOMINAL_TISSUES, (shown,), {})
+        write_preview(tmp_path / "p.png", volume, result, shown)
+        headers.append(picture(tmp_path / "p.png")[:80])
+    red = [near(header, (0xB3, 0x26, 0x1E)) for header in headers]
+    assert red[0] == 0
+    assert red[1] > 100
 
 
 def test_preview_of_an_absent_level_shows_curve_and_slices(tmp_path):

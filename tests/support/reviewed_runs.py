@@ -48,6 +48,7 @@ class LevelsAt:
     z_mm: Mapping[str, float]
     scale_mm: float = 10.0
     calibrations: dict = field(default_factory=dict)
+    least_confidence: float = 0.0
     digest: str = "aaaaaaaaaaaa"
     runs_as: str = "reference on cpu"
 

@@ -20,6 +20,7 @@ class LevelAt:
     levels: tuple = ("L3",)
     scale_mm: float = 10.0
     calibrations: dict = field(default_factory=dict)
+    least_confidence: float = 0.0
     digest: str = "aaaaaaaaaaaa"
     runs_as: str = "reference on cpu"
 

@@ -1,5 +1,7 @@
 """Where a training starts: some levels of a model, or a model that ships, network and all."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from bodycomp.errors import UsageError
 from bodycomp.networks import shipped
 from bodycomp.networks.checkpoint import load_model, save_model
 from bodycomp.networks.model import build_network
+from bodycomp.networks.model_folder import read_card, write_card
 from bodycomp.training.starting_point import starting_network, task_for
 
 
@@ -37,6 +40,17 @@ def test_a_model_that_ships_brings_its_network(ships, tiny_unet):
     assert card.training["started_from"] == shipped_one.digest
     for ours, theirs in zip(network.parameters(), shipped_one.network.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_what_was_found_out_about_a_model_is_not_said_of_the_one_that_starts_from_it(
+    ships, tiny_densenet
+):
+    card = read_card(ships / "slice-selection")
+    write_card(ships / "slice-selection", replace(card, least_confidence=0.5))
+    options = tiny_densenet(load_weights=ships / "slice-selection")
+    _, started = starting_network(task_for(options))
+    assert started.least_confidence == 0
+    assert started.confidence is None
 
 
 def test_another_network_than_that_of_the_shipped_model_is_refused(ships, tiny_unet):

@@ -50,6 +50,10 @@ class SliceScorer(Network, Protocol):
     def calibrations(self) -> Mapping[str, LevelCalibration]:
         """Level -> calibration of its confidence; levels without one are missing."""
 
+    @property
+    def least_confidence(self) -> float:
+        """Confidence, 0..1, below which a level that was found is uncertain."""
+
     def __call__(
         self,
         volume: Volume,
@@ -150,5 +154,5 @@ def choice_options(scorer: SliceScorer, options: ChoiceOptions | None = None) ->
         options or ChoiceOptions(),
         scale_mm=scorer.scale_mm,
         calibrations=scorer.calibrations,
-        least_confidence=getattr(scorer, "least_confidence", 0.0),
+        least_confidence=scorer.least_confidence,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bodycomp.anatomy import Tissue
-from bodycomp.results import Measurement, QualityFlag, Quantity
+from bodycomp.results import MODEL_CAUTION_KEY, Measurement, QualityFlag, Quantity
 from bodycomp.subject import Acquisition
 
 
@@ -97,7 +97,7 @@ CONTRAST_AGENT: Final = FlagKind(
 """Without agent no blood of 166 people was denser than 70 HU, whatever their haematocrit (Black et
 al., AJNR Am J Neuroradiol 32:1354, 2011)."""
 MODEL_CAUTION: Final = FlagKind(
-    "model_caution", "the models' cards ask to say it with every result", None, ()
+    MODEL_CAUTION_KEY, "the models' cards ask to say it with every result", None, ()
 )
 FLAG_KINDS: Final = (
     TISSUE_AT_EDGE,

@@ -39,6 +39,14 @@ class CohortOptions:
         help="how much patients differ: {default} (default); varied, for models that shall "
         "measure real patients; held-out, as varied but another hospital, to test them on",
     )
+    most_slices: int | None = option(
+        None,
+        "--most-slices",
+        metavar="N",
+        at_least=2,
+        help="slices of a patient at most, farther apart where there would be more (default: as "
+        "drawn; of varied patients up to 1,000, at 0.1 s and 0.8 MB of memory each)",
+    )
     dicom: bool = option(True, "--no-dicom", help="write the training sets and the truth alone")
     jobs: int | None = option(
         None, "--jobs -j", at_least=1, help="processes (default: one per core)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -43,7 +44,7 @@ from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.phantom import Torso, sample_patient, sample_scan
+from bodycomp.phantom import ScanParameters, Torso, sample_patient, sample_scan
 from bodycomp.processes import helper_processes, results_in_order
 from bodycomp.progress import Progress, no_progress
 from bodycomp.storage import atomic_folder
@@ -75,7 +76,7 @@ def make_patient(options: CohortOptions, index: int) -> PatientSamples:
     """
     name, split = f"patient-{index:04d}", options.split_of(index)
     patient = sample_patient(options.seed, index, options.anatomy)
-    scan = sample_scan(patient)
+    scan = with_at_most(sample_scan(patient), options.most_slices)
     torso = Torso(patient)
     volume, labels = torso.render(scan)
     level_z_mm = {name: round(float(z), 3) for name, z in torso.level_z_mm.items()}
@@ -106,6 +107,14 @@ def make_patient(options: CohortOptions, index: int) -> PatientSamples:
         levels=_level_samples(volume, level_z_mm, thin_far=split == "train"),
         dicom_files=files,
     )
+
+
+def with_at_most(scan: ScanParameters, most_slices: int | None) -> ScanParameters:
+    """Return a scan of the same range and slice thickness with at most so many slices."""
+    if most_slices is None or len(scan.slice_z_mm) <= most_slices:
+        return scan
+    step_mm = (scan.z_end_mm - scan.z_start_mm) / (most_slices - 1)
+    return replace(scan, slice_spacing_mm=math.ceil(1000 * step_mm) / 1000)
 
 
 def _level_samples(

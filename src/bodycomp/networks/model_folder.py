@@ -66,14 +66,19 @@ def read_model_files(path: Path) -> tuple[ModelCard, bytes, str]:
     Raises:
         ModelError: A file is missing, or the card cannot be used.
     """
+    card = read_card(path)
+    weight_bytes = _read(model_folder(path) / WEIGHTS_NAME, path)
+    return card, weight_bytes, model_digest(card, weight_bytes)
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read the card alone of a model folder or a run's folder; raises as ``read_model_files``."""
     folder = model_folder(path)
     card_bytes = _read(folder / CARD_NAME, path)
-    weight_bytes = _read(folder / WEIGHTS_NAME, path)
     try:
-        card = ModelCard.from_dict(_parse_json(card_bytes))
+        return ModelCard.from_dict(_parse_json(card_bytes))
     except ModelError as error:
         raise ModelError(f"{folder}: {error.message}", hint=error.hint) from error
-    return card, weight_bytes, model_digest(card, weight_bytes)
 
 
 def model_digest(card: ModelCard, weight_bytes: bytes) -> str:

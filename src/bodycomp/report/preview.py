@@ -39,6 +39,7 @@ from bodycomp.report.volume_views import (
     coronal_and_sagittal,
 )
 from bodycomp.results import (
+    MODEL_CAUTION_KEY,
     LevelResult,
     LevelStatus,
     Measurement,
@@ -53,6 +54,8 @@ TOP_ROW = (4.6, 3.65)
 """Bottom and height in inches of the row that shares the z axis."""
 BOTTOM_ROW = (0.3, 3.45)
 SLICE_WIDTH_IN = 4.45
+CAUTION_WIDTH: Final = 84
+"""Characters of a line beside the headline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,9 @@ def _draw_header(figure: Figure, volume: Volume, level: LevelResult, text: Previ
     figure.text(left, top, headline, size=14, weight="bold", color=color, va="top")
     words = "    ".join(part for part in (text.title, text.details) if part)
     figure.text(left, top - 0.32 / HEIGHT_IN, words, size=8.5, color=QUIET, va="top")
+    cautions = (flag.message for flag in level.flags if flag.key == MODEL_CAUTION_KEY)
+    said = textwrap.fill("; ".join(cautions), CAUTION_WIDTH, max_lines=2, placeholder=" ...")
+    figure.text(1 - left, top, said, size=9, color=ALERT, va="top", ha="right")
 
 
 def _draw_top_row(

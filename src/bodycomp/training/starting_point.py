@@ -14,7 +14,7 @@ from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card_description import ModelDescription
 from bodycomp.networks.card_description import Task as CardTask
 from bodycomp.networks.checkpoint import Model, ModelCard, build_network, load_model
-from bodycomp.networks.model_folder import read_model_files
+from bodycomp.networks.model_folder import read_card
 from bodycomp.networks.shipped import shipped_model
 from bodycomp.training.options import RunOptions
 from bodycomp.training.segmentation import SegmentationTask
@@ -48,7 +48,7 @@ def _with_shipped_network(options: RunOptions) -> RunOptions:
     folder = shipped_model(options.load_weights, cast("CardTask", options.task))
     if folder is None:
         return options
-    card, _, _ = read_model_files(folder)
+    card = read_card(folder)
     plain = options.networks[options.arch]
     asked = {"arch": options.arch} if options.arch != next(iter(options.networks)) else {}
     asked |= {k: v for k, v in options.network_values().items() if v != plain[k]}
@@ -101,7 +101,8 @@ def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
     started = replace(
         model.card,
         training={"started_from": model.digest},
-        confidence=None,
+        confidence=None,  # what it was calibrated on, and asked for, was another network
+        least_confidence=0.0,
         description=ModelDescription(),
     )
     return model.network.train(), started

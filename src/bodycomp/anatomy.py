@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from bodycomp.errors import UsageError
 
@@ -82,6 +83,9 @@ ABDOMINAL_TISSUES: Final = (MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT)
 THORACIC_TISSUES: Final = (MUSCLE, SUBCUTANEOUS_FAT)
 """Tissues of a thoracic model, which has no visceral fat class."""
 
+OPEN_ABOVE: Final[int] = NOT_ANNOTATED_LABEL + 1 - 2 ** len(ABDOMINAL_TISSUES)
+"""Labels above, those of ``background_or``, leave open what a pixel is."""
+
 VERTEBRAE: Final = (
     *(f"C{i}" for i in range(1, 8)),
     *(f"T{i}" for i in range(1, 13)),
@@ -127,6 +131,30 @@ def tissue_by_key(key: str) -> Tissue:
             return tissue
     known = ", ".join(tissue.key for tissue in ABDOMINAL_TISSUES)
     raise UsageError(f"unknown tissue {key!r}", hint=f"Known tissues are {known}.")
+
+
+def background_or(tissues: Collection[Tissue]) -> int:
+    """Return the label of pixels that are background or one of these tissues, nobody said which.
+
+    It has a bit for each tissue, so that all of them give ``NOT_ANNOTATED_LABEL``. Files hold no
+    other: a training set says which tissues were labeled, and in memory background becomes this.
+
+    >>> [background_or(some) for some in ((), (MUSCLE,), ABDOMINAL_TISSUES)]
+    [0, 249, 255]
+    """
+    if not tissues:
+        return BACKGROUND_LABEL
+    bits = sum(1 << (tissue.label - 1) for tissue in set(tissues))
+    return OPEN_ABOVE + bits
+
+
+def may_be(labels: Any, tissue: Tissue) -> Any:
+    """Return where uint8 labels, an array or a tensor, leave open whether a pixel is of a tissue.
+
+    >>> may_be(249, MUSCLE), may_be(249, VISCERAL_FAT), may_be(1, MUSCLE)
+    (True, False, False)
+    """
+    return (labels > OPEN_ABOVE) & ((labels >> (tissue.label - 1)) & 1 == 1)
 
 
 PhantomAnatomy = Literal["standard", "varied", "held-out"]

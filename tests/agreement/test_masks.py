@@ -20,6 +20,7 @@ from bodycomp.anatomy import (
     NOT_ANNOTATED_LABEL,
     THORACIC_TISSUES,
     VISCERAL_FAT,
+    background_or,
 )
 from bodycomp.errors import ImageError
 from bodycomp.results import Quantity
@@ -353,3 +354,26 @@ def test_what_the_network_says_where_nobody_looked_changes_no_overlap() -> None:
     other[:40] = 3 - other[:40]
     one, two = (compare_masks(m, truth, ABDOMINAL_TISSUES, SPACING) for m in (mask, other))
     assert {k: a.dice for k, a in one.items()} == {k: a.dice for k, a in two.items()}
+
+
+def test_a_tissue_that_was_not_labeled_is_not_compared_and_the_others_are_as_ever() -> None:
+    rng = np.random.default_rng(6)
+    mask, truth = (rng.integers(0, 4, (30, 40)).astype(np.uint8) for _ in range(2))
+    hu = rng.normal(0, 50, (30, 40))
+    complete = compare_masks(mask, truth, ABDOMINAL_TISSUES, (0.8, 0.7), hu)
+    hidden = np.where(truth <= 1, np.uint8(background_or([MUSCLE])), truth)
+    found = compare_masks(mask, hidden, ABDOMINAL_TISSUES, (0.8, 0.7), hu)
+    for key in ("subcutaneous_fat", "visceral_fat"):
+        assert found[key] == complete[key]
+    for key in ("muscle", ALL_TISSUES):
+        assert found[key].area_cm2 == complete[key].area_cm2
+        others = [getattr(found[key], name) for name in MaskAgreement.__slots__]
+        reasons = {each.reason for each in others if each.value is None}
+        assert reasons == {"this tissue was not labeled on the slice"}
+        assert sum(each.value is not None for each in others) == 1
+    hidden[:10] = NOT_ANNOTATED_LABEL
+    part = compare_masks(mask, hidden, ABDOMINAL_TISSUES, (0.8, 0.7), hu)
+    known = compare_masks(mask[10:], truth[10:], ABDOMINAL_TISSUES, None)
+    assert part["visceral_fat"].dice == known["visceral_fat"].dice
+    assert part["visceral_fat"].true_area_cm2.value is None
+    assert part["muscle"].dice.value is None

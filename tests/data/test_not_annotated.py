@@ -9,8 +9,9 @@ import torch
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.data.augmentation import AugmentationOptions
 from bodycomp.data.datasets import varied_input
+from bodycomp.data.label_declaration import declare_labels
 from bodycomp.data.layout import masks_path
-from bodycomp.data.segmentation_set import declare_not_annotated, open_segmentation_split
+from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.data.writers import SegmentationWriter
 from bodycomp.errors import TrainingSetError
 from bodycomp.imaging.preprocessing import Preprocessing
@@ -41,14 +42,14 @@ def test_255_is_refused_until_the_set_declares_it(tmp_path):
     (refused,) = [f for f in validation.issues if f.code == "mask-value"]
     assert "found 255; 255 first at row 200, column 100" in refused.message
     assert json.dumps({"not_annotated": 255}) in refused.hint
-    declare_not_annotated(tmp_path)
+    declare_labels(tmp_path, not_annotated=True)
     assert codes(tmp_path) == before
 
 
 @pytest.mark.parametrize("other", [4, 254])
 def test_other_labels_stay_refused_where_255_is_declared(tmp_path, other):
     make_segmentation_set(tmp_path)
-    declare_not_annotated(tmp_path)
+    declare_labels(tmp_path, not_annotated=True)
     mark(tmp_path, A_PART)
     mark(tmp_path, (0, 7, 9), other)
     (refused,) = [f for f in validate_training_set(tmp_path).issues if f.code == "mask-value"]
@@ -91,14 +92,14 @@ def test_masks_that_are_annotated_in_part_break_no_rule(mask_set, tmp_path, kind
         with SegmentationWriter(tmp_path, split) as writer:
             for hu, labels in zip(opened.images[..., 0], opened.masks[..., 0], strict=True):
                 writer.append(hu, np.where(HIDDEN[kind](labels), NOT_ANNOTATED_LABEL, labels))
-    declare_not_annotated(tmp_path)
+    declare_labels(tmp_path, not_annotated=True)
     absent = {"muscle": 2, "fat under the skin": 2, "all but muscle": 4}.get(kind, 0)
     assert codes(tmp_path) == ["class-absent"] * absent
 
 
 def test_a_sample_without_an_annotated_pixel_is_named_and_a_set_of_them_refused(tmp_path):
     make_segmentation_set(tmp_path)
-    declare_not_annotated(tmp_path)
+    declare_labels(tmp_path, not_annotated=True)
     mark(tmp_path, 1)
     found = [f for f in validate_training_set(tmp_path).issues if f.code.startswith("mask-")]
     assert [(f.code, f.index) for f in found] == [("mask-not-annotated", 1)]
@@ -110,7 +111,7 @@ def test_a_sample_without_an_annotated_pixel_is_named_and_a_set_of_them_refused(
 
 def test_the_page_shows_what_is_not_annotated_and_gives_no_area_of_it(tmp_path):
     make_segmentation_set(tmp_path)
-    declare_not_annotated(tmp_path)
+    declare_labels(tmp_path, not_annotated=True)
     mark(tmp_path, A_PART)
     write_training_set_page(tmp_path / "page.html", validate_training_set(tmp_path))
     page = (tmp_path / "page.html").read_text()

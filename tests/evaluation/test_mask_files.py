@@ -10,7 +10,7 @@ import pytest
 from bodycomp.agreement.masks import MaskAgreement, compare_masks
 from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL
 from bodycomp.annotation.labels import LabelMapping
-from bodycomp.data.segmentation_set import declare_not_annotated
+from bodycomp.data.label_declaration import declare_labels
 from bodycomp.errors import BodycompError, InputNotFoundError, SeriesError, UsageError
 from bodycomp.evaluation.mask_files import OWN_LABELS, open_masks, pair_masks
 from bodycomp.evaluation.slice_masks import compare_slices
@@ -302,7 +302,7 @@ def test_the_declaration_of_a_training_set_counts_for_its_truth(tmp_path: Path) 
     np.save(truth, masks)
     with pytest.raises(SeriesError, match="255"):
         evaluated(tmp_path / "found.npy", truth)
-    declare_not_annotated(tmp_path / "set")
+    declare_labels(tmp_path / "set", not_annotated=True)
     records = evaluated(tmp_path / "found.npy", truth)
     assert [record.index for record in records] == [0, 2]
     part = records[0].agreement["muscle"]
@@ -325,3 +325,16 @@ def test_label_maps_say_what_is_not_annotated_by_the_labels_that_are_given(tmp_p
     assert [record.index for record in records] == [4, 5]
     assert records[0].agreement["muscle"].true_area_cm2.value is not None
     assert records[1].agreement["muscle"].true_area_cm2.value is None
+
+
+def test_tissues_that_a_training_set_was_not_labeled_for_are_not_compared(tmp_path: Path) -> None:
+    make_segmentation_set(tmp_path / "set", {"train": 1, "val": 1, "test": 2})
+    truth = tmp_path / "set" / "test_masks.npy"
+    masks = np.load(truth)
+    np.save(tmp_path / "found.npy", masks)
+    np.save(truth, np.where(masks == 1, 0, masks))
+    fats = ("subcutaneous_fat", "visceral_fat")
+    declare_labels(tmp_path / "set", labeled=dict.fromkeys(("train", "val", "test"), fats))
+    for record in evaluated(tmp_path / "found.npy", truth):
+        assert record.agreement["muscle"].dice.value is None
+        assert record.agreement["visceral_fat"].dice.value == 1.0

@@ -8,9 +8,16 @@ import pytest
 import torch
 
 from bodycomp.agreement.masks import compare_masks
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, THORACIC_TISSUES, Tissue
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    MUSCLE,
+    NOT_ANNOTATED_LABEL,
+    THORACIC_TISSUES,
+    Tissue,
+)
 from bodycomp.data.datasets import SegmentationDataset
-from bodycomp.data.segmentation_set import declare_not_annotated, open_segmentation_split
+from bodycomp.data.label_declaration import declare_labels
+from bodycomp.data.segmentation_set import open_segmentation_split
 from bodycomp.errors import (
     InputNotFoundError,
     ModelError,
@@ -194,9 +201,26 @@ def test_samples_that_are_annotated_in_part_or_not_at_all(model: Path, own_set: 
     masks.flush()
     with pytest.raises(TrainingSetError, match="found 255"):
         agreements(open_segmented_set(model, own_set, "test", device="cpu"))
-    declare_not_annotated(own_set)
+    declare_labels(own_set, not_annotated=True)
     samples = agreements(open_segmented_set(model, own_set, "test", device="cpu"))
     assert set(samples) == set(range(COUNTS["test"])) - {3}
     assert samples[2]["all"].agreement.dice.value is not None
     assert samples[2]["all"].agreement.area_error_cm2.value is None
     assert samples[4]["all"].agreement.area_error_cm2.value is not None
+
+
+def test_a_tissue_is_compared_where_it_was_labeled(model: Path, own_set: Path) -> None:
+    complete = agreements(open_segmented_set(model, own_set, "test", device="cpu"))
+    masks = np.load(own_set / "test_masks.npy", mmap_mode="r+")
+    masks[2][masks[2] == MUSCLE.label] = 0
+    masks.flush()
+    fats = ("subcutaneous_fat", "visceral_fat")
+    every = ("muscle", *fats)
+    labeled = [fats if index == 2 else every for index in range(COUNTS["test"])]
+    declare_labels(own_set, labeled={"train": every, "val": every, "test": labeled})
+    samples = agreements(open_segmented_set(model, own_set, "test", device="cpu"))
+    assert samples[2]["muscle"].agreement.dice.value is None
+    assert samples[2]["all"].agreement.dice.value is None
+    for index, of_sample in samples.items():
+        for tissue in fats if index == 2 else (*every, "all"):
+            assert of_sample[tissue] == complete[index][tissue]

@@ -6,7 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bodycomp.anatomy import NOT_ANNOTATED_LABEL
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    NOT_ANNOTATED_LABEL,
+    VISCERAL_FAT,
+    background_or,
+)
 from bodycomp.errors import UsageError
 from bodycomp.networks import losses
 from bodycomp.networks.losses import (
@@ -119,6 +124,80 @@ class TestNotAnnotated:
         other[:, :, :3] = 7 * torch.randn(2, 4, 3, 8, generator=torch.Generator().manual_seed(2))
         loss = segmentation_loss(name)
         assert loss(logits.requires_grad_(), masks) == loss(other.requires_grad_(), masks)
+
+
+MUSCLE_HIDDEN, FATS_HIDDEN = (
+    background_or(ABDOMINAL_TISSUES[:1]),
+    background_or(ABDOMINAL_TISSUES[1:]),
+)
+
+
+def exact_marginal_loss(name, logits, masks):
+    """Return the loss in NumPy, from what each pixel may be."""
+    values = np.moveaxis(logits.double().numpy(), 1, -1).reshape(-1, logits.shape[1])
+    probabilities = np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+    hidden = {255: {1, 2, 3}, MUSCLE_HIDDEN: {1}, FATS_HIDDEN: {2, 3}}
+    overlap, predicted, size, entropies = np.zeros(4), np.zeros(4), np.zeros(4), []
+    for p, label in zip(probabilities, masks.flatten().tolist(), strict=True):
+        possible = {0} | hidden[label] if label in hidden else {label}
+        if label != 255:
+            entropies.append(-np.log(sum(p[list(possible)])))
+        for c in range(1, 4):
+            if c not in possible or possible == {c}:
+                overlap[c] += p[c] * (label == c)
+                predicted[c] += p[c]
+                size[c] += label == c
+    dice = ((2 * overlap + 1) / (predicted + size + 1))[1:]
+    return np.mean(entropies) + 1 - dice.mean() if name == "dice_cross_entropy" else -dice.sum()
+
+
+class TestMarginal:
+    @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+    def test_against_an_exact_loss(self, name):
+        generator = torch.Generator().manual_seed(3)
+        logits = 3 * torch.randn(2, 4, 9, 7, generator=generator)
+        masks = torch.randint(0, 4, (2, 9, 7), generator=generator).to(torch.uint8)
+        masks[0][masks[0] <= 1] = MUSCLE_HIDDEN
+        masks[1][masks[1] != 1] = FATS_HIDDEN
+        masks[:, :3] = NOT_ANNOTATED_LABEL
+        loss = segmentation_loss(name, marginal=True)(logits.requires_grad_(), masks)
+        expected = exact_marginal_loss(name, logits.detach(), masks)
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
+        loss.backward()
+        assert not logits.grad[:, :, :3].any()
+
+    @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+    def test_is_the_usual_loss_where_all_tissues_were_labeled(self, name):
+        logits = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+        masks = MASKS.clone()
+        masks[0, :4] = NOT_ANNOTATED_LABEL
+        gradients = []
+        for marginal in (False, True):
+            given = logits.clone().requires_grad_()
+            segmentation_loss(name, marginal=marginal)(given, masks).backward()
+            gradients.append(given.grad)
+        torch.testing.assert_close(*gradients)
+
+    @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+    def test_a_tissue_that_the_model_does_not_know_is_background(self, name):
+        logits = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+        masks = MASKS.clamp(max=2)
+        coded = torch.where(masks == 0, background_or([VISCERAL_FAT]), masks)
+        usual = segmentation_loss(name)(logits, masks)
+        torch.testing.assert_close(segmentation_loss(name, marginal=True)(logits, coded), usual)
+
+    @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+    def test_halves_of_the_labels_find_the_whole_mask(self, name):
+        muscle = torch.where(MASKS == 1, 1, FATS_HIDDEN).to(torch.uint8)
+        fats = torch.where(MASKS >= 2, MASKS, MUSCLE_HIDDEN).to(torch.uint8)
+        logits = torch.zeros(2, 4, 8, 8, requires_grad=True)
+        optimizer = torch.optim.Adam([logits], lr=0.5)
+        loss = segmentation_loss(name, marginal=True)
+        for _ in range(30):
+            optimizer.zero_grad()
+            loss(torch.cat([logits, logits]), torch.cat([muscle, fats])).backward()
+            optimizer.step()
+        assert torch.equal(logits.argmax(1).to(torch.uint8), MASKS)
 
 
 KNOWN = torch.tensor([[True, False], [True, True]])

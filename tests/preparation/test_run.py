@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from bodycomp.anatomy import tissues_for
+from bodycomp.anatomy import MUSCLE, background_or, tissues_for
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.cli import main
 from bodycomp.data.layout import SPLITS
@@ -450,3 +450,30 @@ def test_slices_that_are_not_annotated_are_no_samples_and_declared(
 def test_a_set_without_such_a_label_declares_nothing(table: Path, tmp_path: Path) -> None:
     run(table, tmp_path / "set")
     assert not (tmp_path / "set" / "labels.json").exists()
+
+
+def test_the_set_keeps_which_tissues_were_labeled(tmp_path: Path) -> None:
+    """Two cases were labeled for fats alone, one of them with muscle that the table denies."""
+    make_cases(tmp_path)
+    fats = "visceral_fat; subcutaneous_fat"
+    labeled = {"case-0": fats, "case-1": fats}
+    scan, labels = make_volume(0)
+    write_nifti_labels(tmp_path / "case-0/mask.nii.gz", scan, np.where(labels == 1, 0, labels))
+    rows = [case_row(f"case-{i}", labeled=labeled.get(f"case-{i}", "")) for i in range(4)]
+    table, out = write_table(tmp_path / "cases.csv", rows), tmp_path / "set"
+    summary = run(table, out)
+    (refused,) = summary.refused
+    assert "expected the tissues of the column labeled" in refused.reason
+    manifest, key = manifest_of(out), key_of(out)
+    for split in SPLITS:
+        opened = open_segmentation_split(out, split)
+        for index, name in enumerate(manifest.of(split).texts("patient")):
+            background = background_or([MUSCLE]) if key[name] == "case-0" else 0
+            assert (opened.backgrounds[index] if opened.backgrounds else 0) == background
+
+
+def test_tissues_that_are_none_are_refused_with_the_table(tmp_path: Path) -> None:
+    make_cases(tmp_path)
+    rows = [case_row("case-0", labeled="muscle;bone"), case_row("case-1", labeled="")]
+    with pytest.raises(CasesError, match=r"row 2, column labeled: .* found 'bone'"):
+        run(write_table(tmp_path / "cases.csv", rows), tmp_path / "set")

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
+from bodycomp.data.label_declaration import declare_labels
 from bodycomp.data.layout import masks_path
-from bodycomp.data.segmentation_set import declare_not_annotated
 from bodycomp.errors import TrainingSetError
 from bodycomp.networks.losses import ClassOverlap, soft_dice
 from bodycomp.training.fit import train_segmentation
@@ -30,7 +30,7 @@ def partial_set(segmentation_set, tmp_path):
         masks = np.load(masks_path(folder, split), mmap_mode="r+")
         masks[:, 256:], masks[1] = NOT_ANNOTATED_LABEL, NOT_ANNOTATED_LABEL
         masks.flush()
-    declare_not_annotated(folder)
+    declare_labels(folder, not_annotated=True)
     return folder
 
 

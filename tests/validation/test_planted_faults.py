@@ -6,6 +6,7 @@ docs/validation.md lists these faults; clean sets have no issues at all.
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -18,7 +19,8 @@ from PIL import Image
 from scipy import ndimage
 
 from bodycomp.data.issues import shortened
-from bodycomp.data.layout import images_path, masks_path, png_path, table_path
+from bodycomp.data.label_declaration import declare_labels
+from bodycomp.data.layout import SPLITS, images_path, masks_path, png_path, table_path
 from bodycomp.validation.options import ValidationOptions
 from bodycomp.validation.validate import validate_training_set
 from support.phantom_sets import (
@@ -30,6 +32,7 @@ from support.phantom_sets import (
 
 PAGE = Path(__file__).parents[2] / "docs/validation.md"
 STACK = len(SLICE_OFFSETS_MM)
+ALL = ["muscle", "subcutaneous_fat", "visceral_fat"]
 
 pytestmark = pytest.mark.xdist_group("planted faults")  # the sets of phantoms are made once
 
@@ -270,6 +273,23 @@ MASK_FAULTS = (
             labels_of(lambda m: m * 0 + 255)(folder),
         ),
         *("mask-not-annotated", "train_masks.npy, sample 4: expected annotated pixels"),
+    ),
+    Fault(
+        "muscle in a sample that was not labeled for it",
+        lambda folder: declare_labels(folder, labeled={"train": ALL[1:], "val": ALL}),
+        *("label-undeclared", "train_masks.npy, sample 4: expected no label 1", "error"),
+    ),
+    Fault(
+        "a tissue that no sample was labeled for",
+        lambda folder: declare_labels(folder, labeled=dict.fromkeys(SPLITS, ("muscle",))),
+        *("tissue-never-labeled", "expected samples labeled for visceral fat, found none", "error"),
+    ),
+    Fault(
+        "tissues of more samples than there are",
+        lambda folder: (folder / "labels.json").write_text(
+            json.dumps({"labeled": {"train": [["muscle"]] * 3, "val": ALL}})
+        ),
+        *("labels-file", "labels.json: expected the labeled tissues of", "error"),
     ),
     Fault(
         "a mask moved by 12 rows",

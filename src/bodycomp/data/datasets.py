@@ -20,6 +20,7 @@ from torch.utils.data import Dataset, get_worker_info
 from bodycomp.data.arrays import SampleFile
 from bodycomp.data.augmentation import AugmentationOptions, augment_batch
 from bodycomp.data.gray_cache import GrayFile
+from bodycomp.data.label_declaration import with_background
 from bodycomp.data.png import read_gray_png
 from bodycomp.data.segmentation_set import SegmentationSplit
 from bodycomp.data.slice_set import SliceSplit
@@ -58,7 +59,8 @@ class SegmentationDataset(SampleSet):
     """Slices and masks of one split.
 
     An item is (image float32 (1, rows, columns) in [0, input_max], mask uint8 (rows, columns)),
-    the image exactly as ``preprocessing.from_hu`` gives it for the analysis of a scan.
+    the image exactly as ``preprocessing.from_hu`` gives it for the analysis of a scan. Where some
+    tissues of a sample were not labeled, its background has the label of ``background_or`` them.
     """
 
     def __init__(self, split: SegmentationSplit, preprocessing: Preprocessing) -> None:
@@ -72,7 +74,7 @@ class SegmentationDataset(SampleSet):
     def __getitem__(self, index: int) -> Sample:
         hu = np.ascontiguousarray(self.split.images[index, :, :, 0])
         image = self.preprocessing.from_hu(hu)
-        labels = np.ascontiguousarray(self.split.masks[index, :, :, 0])
+        labels = np.ascontiguousarray(self.split.labels(index))
         mask = resize_labels(labels, self.preprocessing.size)
         # A mapped mask is read-only, which torch does not take; from_hu always makes a new array.
         return torch.from_numpy(image)[None], torch.from_numpy(np.array(mask))
@@ -96,6 +98,9 @@ class SegmentationDataset(SampleSet):
         masks = torch.empty((len(indices), *size), dtype=torch.uint8)
         for file, target in zip(self._files, (raw, masks), strict=True):
             file.read(indices, target.numpy())
+        if self.split.backgrounds:
+            for mask, index in zip(masks.numpy(), indices, strict=True):
+                mask[...] = with_background(mask, self.split.backgrounds[index])
         return raw, masks
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,37 +10,36 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.data.arrays import ArrayHeader, inspect_array, map_array, open_array
-from bodycomp.data.issues import MISSING_FILE, Issue, Rule, as_error, collect, error
-from bodycomp.data.layout import LABELS_NAME, OPTIONAL_SPLITS, images_path, masks_path
+from bodycomp.data.issues import MISSING_FILE, Issue, as_error, collect, error
+from bodycomp.data.label_declaration import read_declaration, with_background
+from bodycomp.data.layout import OPTIONAL_SPLITS, images_path, masks_path
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
-from bodycomp.storage import atomic_file
 
 SAMPLE_SHAPE: Final = (*SEGMENTATION_SIZE, 1)
 _SHAPE_TEXT: Final = "(samples, 512, 512, 1)"
-
-DECLARATION: Final = {"not_annotated": NOT_ANNOTATED_LABEL}
-LABELS_FILE: Final = Rule(
-    "labels-file",
-    "error",
-    f"Write {json.dumps(DECLARATION)} into it, or remove it if every pixel is annotated.",
-)
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentationSplit:
     """One split, mapped into memory; pickled as file names, so that workers map it anew.
 
-    (N, 512, 512, 1) HU of any signed or floating type, and uint8 labels, 255 where not annotated.
+    (N, 512, 512, 1) HU of any signed or floating type, and uint8 labels as in the file, 255 where
+    not annotated. ``backgrounds`` are those of ``LabelDeclaration``.
     """
 
     name: str
     images: NDArray[Any]
     masks: NDArray[np.uint8]
+    backgrounds: bytes = b""
 
     def __len__(self) -> int:
         return int(self.images.shape[0])
+
+    def labels(self, index: int) -> NDArray[np.uint8]:
+        """Return (row, column) labels whose background is a tissue, too, that was not labeled."""
+        labels = self.masks[index, :, :, 0]
+        return with_background(labels, self.backgrounds[index]) if self.backgrounds else labels
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -59,11 +57,12 @@ class SegmentationSplit:
 
 @dataclass(frozen=True, slots=True)
 class SplitHeaders:
-    """The inspected files of one split, and whether masks may hold ``NOT_ANNOTATED_LABEL``."""
+    """The inspected files of one split, and what ``LabelDeclaration`` says of them."""
 
     images: ArrayHeader
     masks: ArrayHeader
     has_not_annotated: bool = False
+    backgrounds: bytes = b""
 
 
 def open_segmentation_split(data_dir: Path, split: str) -> SegmentationSplit | None:
@@ -77,7 +76,8 @@ def open_segmentation_split(data_dir: Path, split: str) -> SegmentationSplit | N
         raise as_error(issues[0], data_dir / issues[0].where)
     if headers is None:
         return None
-    return SegmentationSplit(split, map_array(headers.images), map_array(headers.masks))
+    arrays = map_array(headers.images), map_array(headers.masks)
+    return SegmentationSplit(split, *arrays, headers.backgrounds)
 
 
 def inspect_segmentation_split(
@@ -98,7 +98,11 @@ def inspect_segmentation_split(
         return None, errors
     if isinstance(declared, Issue):
         return None, (*errors, declared)
-    return (None if errors else SplitHeaders(images, masks, declared)), errors
+    backgrounds = declared.backgrounds(split, images.shape[0]) if not errors else b""
+    if isinstance(backgrounds, Issue):
+        return None, (backgrounds,)
+    headers = SplitHeaders(images, masks, declared.not_annotated, backgrounds)
+    return (None if errors else headers), errors
 
 
 def _wrong_headers(
@@ -146,31 +150,3 @@ def _wrong_images(header: ArrayHeader) -> Iterator[Issue]:
         message = f"expected signed integers of 16 bits or more, or floating point, found {dtype}"
         hint = "HU reach from about -1024 to 3071; save the raw HU, for instance as int16."
         yield error("images-dtype", name, message, hint)
-
-
-def declare_not_annotated(data_dir: Path) -> None:
-    """Write that 255 in the masks of a set means not annotated."""
-    text = json.dumps(DECLARATION) + "\n"
-    with atomic_file(data_dir / LABELS_NAME) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def read_declaration(data_dir: Path) -> bool | Issue:
-    """Return whether 255 means not annotated, or why the file that should say so cannot be used.
-
-    It lies beside the masks, so that it travels with them. Without it 255 is a label that a mask
-    must not have: a mask that was scaled to 0..255 is not taken for one that is not finished.
-    """
-    path = data_dir / LABELS_NAME
-    if not path.exists():
-        return False
-    try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as fault:
-        reason = " ".join(str(fault).split())[:160]
-        message = f"expected {json.dumps(DECLARATION)}, found a file that cannot be read ({reason})"
-        return LABELS_FILE.broken(LABELS_NAME, message)
-    if found != DECLARATION or isinstance(found["not_annotated"], bool | float):
-        message = f"expected {json.dumps(DECLARATION)}, found {json.dumps(found)[:160]}"
-        return LABELS_FILE.broken(LABELS_NAME, message)
-    return True

@@ -27,7 +27,7 @@ MASK_REACH_MM: Final = 5.0
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedCase:
-    """A scan and its truth; no ``masks`` where there are none, which could hold ``tissues``."""
+    """A scan and its truth; ``masks`` were labeled for ``tissues``, and None if there are none."""
 
     scan: Scan
     levels: LevelTruth
@@ -73,7 +73,11 @@ def read_case(case: Case, form: AnnotationFormat) -> AnnotatedCase:
         if form.mapping is None:
             _check_named(masks)
     mapped = set((form.mapping or OWN_LABELS).labels.values())
-    tissues = tuple(tissue for tissue in ABDOMINAL_TISSUES if tissue.label in mapped)
+    tissues = tuple(
+        tissue
+        for tissue in ABDOMINAL_TISSUES
+        if tissue.label in mapped and (not case.labeled or tissue.key in case.labeled)
+    )
     return AnnotatedCase(scan, truth, masks, tissues)
 
 

@@ -16,8 +16,8 @@ from bodycomp.annotation.labels import LabelMapping, Structure
 from bodycomp.annotation.masks import read_masks
 from bodycomp.data.arrays import ArrayHeader, inspect_array, read_samples
 from bodycomp.data.issues import Issue, as_error
+from bodycomp.data.label_declaration import read_declaration, with_background
 from bodycomp.data.layout import SPLITS, images_path, masks_path
-from bodycomp.data.segmentation_set import read_declaration
 from bodycomp.errors import InputNotFoundError, SeriesError, TrainingSetError, UsageError
 from bodycomp.evaluation.segmentation_set import SampleOrigin, read_origins
 from bodycomp.evaluation.slice_masks import SliceMasks
@@ -31,11 +31,15 @@ ARRAY_SUFFIX: Final = ".npy"
 
 @dataclass(frozen=True, eq=False)
 class MaskArray:
-    """A file of label masks: slices, rows and columns, and what its labels mean."""
+    """A file of label masks: slices, rows and columns, and what its labels mean.
+
+    ``backgrounds`` are those of ``LabelDeclaration``.
+    """
 
     header: ArrayHeader
     shape: tuple[int, int, int]
     labels: LabelMapping
+    backgrounds: bytes = b""
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Return the (row, column) labels of one slice.
@@ -53,19 +57,23 @@ class MaskArray:
         tissues = np.zeros(self.shape[1:], np.uint8)
         for value, structure in zip(there, structures, strict=True):
             tissues[plane == value] = self.labels.find(structure)
-        return tissues
+        return with_background(tissues, self.backgrounds[index]) if self.backgrounds else tissues
 
 
 def open_truth_array(path: Path, labels: LabelMapping) -> MaskArray:
     """Open a truth as ``open_mask_array`` does, with what its training set declares of labels."""
-    opened = open_mask_array(path, labels)
-    declared = read_declaration(path.parent) if _split_of(path) else False
+    opened, split = open_mask_array(path, labels), _split_of(path)
+    if not split:
+        return opened
+    declared = read_declaration(path.parent)
     if isinstance(declared, Issue):
         raise as_error(declared, path.parent / declared.where)
-    if not declared:
-        return opened
-    own = {str(NOT_ANNOTATED_LABEL): NOT_ANNOTATED_LABEL}
-    return replace(opened, labels=LabelMapping(own | dict(labels.labels)))
+    backgrounds = declared.backgrounds(split, opened.shape[0])
+    if isinstance(backgrounds, Issue):
+        raise as_error(backgrounds, path.parent / backgrounds.where)
+    own = {str(NOT_ANNOTATED_LABEL): NOT_ANNOTATED_LABEL} if declared.not_annotated else {}
+    labels = LabelMapping(own | dict(labels.labels))
+    return replace(opened, labels=labels, backgrounds=backgrounds)
 
 
 def open_mask_array(path: Path, labels: LabelMapping) -> MaskArray:

@@ -14,6 +14,7 @@ from bodycomp.analysis.inference import NetworkSegmenter
 from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL
 from bodycomp.data.arrays import read_samples
 from bodycomp.data.issues import as_error
+from bodycomp.data.label_declaration import with_background
 from bodycomp.data.layout import SPLITS, images_path, masks_path
 from bodycomp.data.manifest import read_split_rows
 from bodycomp.data.segmentation_set import SAMPLE_SHAPE, SplitHeaders, inspect_segmentation_split
@@ -98,6 +99,8 @@ class SegmentedSet:
         masks = read_samples(self.headers.masks, start, stop).reshape(shape)
         for place, (image, mask) in enumerate(zip(images, masks, strict=True)):
             self._check(start + place, image, mask)
+            if self.headers.backgrounds:
+                mask[...] = with_background(mask, self.headers.backgrounds[start + place])
         return images if images.dtype == np.int16 else images.astype(np.float32), masks
 
     def _check(self, index: int, image: NDArray[Any], mask: NDArray[np.uint8]) -> None:

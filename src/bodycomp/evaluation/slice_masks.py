@@ -29,8 +29,8 @@ _WAITING: Final = 16
 class SliceMasks:
     """One slice to compare, of a split of a training set or of a mask file.
 
-    ``mask`` and ``truth`` are (row, column) labels, of which the truth may be
-    ``NOT_ANNOTATED_LABEL``. What nothing states is None.
+    ``mask`` and ``truth`` are (row, column) labels, of which the truth may be those of
+    ``background_or``. What nothing states is None.
     """
 
     source: str

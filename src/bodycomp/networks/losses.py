@@ -1,21 +1,23 @@
 """What training minimises: segmentation losses on masks, slice-selection losses on targets.
 
 Segmentation: logits (B, C, H, W), masks (B, H, W) of integer labels 0..C-1; 0 is background, and
-pixels with ``NOT_ANNOTATED_LABEL`` take no part. Slice selection: logits (B, L), targets (B, L) in
-[0, 1], NaN where a level was not annotated, which takes no part.
+pixels with ``NOT_ANNOTATED_LABEL`` take no part. Marginal losses also take the labels of
+``background_or``, of samples in which not all tissues were labeled. Slice selection: logits (B, L),
+targets (B, L) in [0, 1], NaN where a level was not annotated, which takes no part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor
 
-from bodycomp.anatomy import NOT_ANNOTATED_LABEL
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, OPEN_ABOVE, may_be
 from bodycomp.errors import UsageError
 
 DICE_SMOOTH: Final = 1.0
@@ -37,14 +39,21 @@ class ClassOverlap:
     size: Tensor
 
     @classmethod
-    def of(cls, probabilities: Tensor, masks: Tensor) -> Self:
-        """Compare (B, C, H, W) probabilities with (B, H, W) integer labels."""
+    def of(
+        cls, probabilities: Tensor, masks: Tensor, is_open: Sequence[Tensor] | None = None
+    ) -> Self:
+        """Compare (B, C, H, W) probabilities with (B, H, W) integer labels.
+
+        ``is_open`` says for each class where nobody said whether a pixel is of it; without it, that
+        is where pixels are not annotated.
+        """
         overlaps, predicted, sizes = [], [], []
         known = (masks != NOT_ANNOTATED_LABEL).to(probabilities.dtype)
         for label in range(probabilities.shape[1]):
             member = (masks == label).to(probabilities.dtype)
+            of_class = known if is_open is None else ~is_open[label]
             overlaps.append((probabilities[:, label] * member).sum())
-            predicted.append((probabilities[:, label] * known).sum())
+            predicted.append((probabilities[:, label] * of_class).sum())
             sizes.append(member.sum())
         return cls(torch.stack(overlaps), torch.stack(predicted), torch.stack(sizes))
 
@@ -64,6 +73,25 @@ def softmax_overlap(logits: Tensor, masks: Tensor) -> tuple[Tensor, ClassOverlap
     return cross_entropy, ClassOverlap.of(log_probabilities.exp(), masks)
 
 
+def marginal_overlap(logits: Tensor, masks: Tensor) -> tuple[Tensor, ClassOverlap]:
+    """Compare softmax(logits) with masks that may hold labels of ``background_or``, in uint8.
+
+    Where the background may hide tissues, their probabilities and the background's are summed: the
+    marginal loss of X. Fang and P. Yan (IEEE Trans Med Imaging 39, 3619, 2020) and G. Shi et al.
+    (Med Image Anal 70, 101979, 2021). The sums per class leave out pixels of which nobody said
+    whether they are of the class. With other masks all is as ``softmax_overlap`` gives it, but for
+    rounding.
+    """
+    log_probabilities = logits.float().log_softmax(dim=1)
+    tissues = ABDOMINAL_TISSUES[: logits.shape[1] - 1]
+    is_open = [masks > OPEN_ABOVE, *(may_be(masks, tissue) for tissue in tissues)]
+    possible = torch.stack([(masks == n) | each for n, each in enumerate(is_open)], dim=1)
+    marginal = log_probabilities.masked_fill(~possible, -torch.inf).logsumexp(dim=1)
+    known = masks != NOT_ANNOTATED_LABEL
+    cross_entropy = -torch.where(known, marginal, 0).sum() / known.sum().clamp(min=1)
+    return cross_entropy, ClassOverlap.of(log_probabilities.exp(), masks, is_open)
+
+
 def soft_dice(found: ClassOverlap, *, smooth: float = DICE_SMOOTH) -> Tensor:
     """Return (C,) in (0, 1]: the soft Dice of every class over all annotated pixels of the batch.
 
@@ -72,22 +100,29 @@ def soft_dice(found: ClassOverlap, *, smooth: float = DICE_SMOOTH) -> Tensor:
     return (2 * found.overlap + smooth) / (found.predicted + found.size + smooth)
 
 
-def negative_dice_sum(logits: Tensor, masks: Tensor) -> Tensor:
+Overlap = Callable[[Tensor, Tensor], tuple[Tensor, ClassOverlap]]
+
+
+def negative_dice_sum(
+    logits: Tensor, masks: Tensor, *, overlap: Overlap = softmax_overlap
+) -> Tensor:
     """Return minus the sum of the soft Dice of all tissues, the loss of the earlier implementation.
 
     In [1 - C, 0).
     """
-    _, found = softmax_overlap(logits, masks)
+    _, found = overlap(logits, masks)
     return -soft_dice(found)[1:].sum()
 
 
-def dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
+def dice_cross_entropy(
+    logits: Tensor, masks: Tensor, *, overlap: Overlap = softmax_overlap
+) -> Tensor:
     """Return mean cross-entropy plus 1 minus the mean soft Dice of the tissues, at least 0.
 
     Cross-entropy gives every pixel a gradient from the first step on, Dice weighs small tissues
     like large ones.
     """
-    cross_entropy, found = softmax_overlap(logits, masks)
+    cross_entropy, found = overlap(logits, masks)
     return cross_entropy + 1 - soft_dice(found)[1:].mean()
 
 
@@ -121,15 +156,22 @@ _SEGMENTATION: Final[dict[str, Loss]] = {
     "dice_cross_entropy": dice_cross_entropy,
     "negative_dice_sum": negative_dice_sum,
 }
+_MARGINAL: Final[dict[str, Loss]] = {
+    "dice_cross_entropy": partial(dice_cross_entropy, overlap=marginal_overlap),
+    "negative_dice_sum": partial(negative_dice_sum, overlap=marginal_overlap),
+}
 _SLICE_SELECTION: Final[dict[str, Loss]] = {
     "cross_entropy": masked_cross_entropy,
     "absolute_error": masked_absolute_error,
 }
 
 
-def segmentation_loss(name: str = "dice_cross_entropy") -> Loss:
-    """Return the loss called ``name`` (``names.SEGMENTATION_LOSSES``) of logits and masks."""
-    return _named(_SEGMENTATION, name)
+def segmentation_loss(name: str = "dice_cross_entropy", *, marginal: bool = False) -> Loss:
+    """Return the loss called ``name`` (``names.SEGMENTATION_LOSSES``) of logits and masks.
+
+    ``marginal`` for sets with samples that were labeled for some tissues only.
+    """
+    return _named(_MARGINAL if marginal else _SEGMENTATION, name)
 
 
 def slice_selection_loss(name: str = "cross_entropy") -> Loss:

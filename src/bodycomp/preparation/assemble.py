@@ -14,8 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.data.arrays import read_header, read_samples
 from bodycomp.data.issues import as_error
+from bodycomp.data.label_declaration import declare_labels
 from bodycomp.data.layout import (
     PATIENT_COLUMN,
     SERIES_COLUMN,
@@ -33,7 +35,6 @@ from bodycomp.data.manifest import (
     read_manifest,
 )
 from bodycomp.data.png import read_gray_png
-from bodycomp.data.segmentation_set import declare_not_annotated
 from bodycomp.data.slice_set import read_table
 from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.errors import OutputError
@@ -45,6 +46,7 @@ from bodycomp.progress import StepProgress
 from bodycomp.validation.check_splits import shared_between_splits
 
 MASK_BYTES: Final = 3 * 512 * 512
+_ALL: Final = tuple(tissue.key for tissue in ABDOMINAL_TISSUES)
 ROW_BYTES: Final = 400
 """Of the manifest. PNG files are links to those of the shards."""
 
@@ -90,13 +92,12 @@ def write_set(
     identifiers: bool,
     progress: StepProgress,
 ) -> Counts:
-    """Write arrays or slices of every split, and the manifest, into ``folder``."""
+    """Write arrays or slices of every split, what they say of labels, and the manifest."""
     counts, done = Counts(), 0
+    labeled: dict[str, list[tuple[str, ...]]] = {}
     levels: tuple[str, ...] = ()
     if isinstance(task, LevelTask):
         levels = task.levels or found_levels(case.shard for case in cases)
-    elif task.mapping and task.mapping.has_not_annotated:
-        declare_not_annotated(folder)
     with ManifestWriter(folder) as manifest:
         for split in SPLITS:
             members = [case for case in cases if case.split == split]
@@ -110,8 +111,12 @@ def write_set(
                         index = counts.slices[split]
                         manifest.append(_row(case, record, sample, index, identifiers))
                         counts.add_sample(split, record, sample)
+                        labeled.setdefault(split, []).append(case.shard.case.labeled or _ALL)
                     done += 1
                     progress(done, len(cases))
+    if isinstance(task, MaskTask):
+        has_not_annotated = bool(task.mapping and task.mapping.has_not_annotated)
+        declare_labels(folder, not_annotated=has_not_annotated, labeled=labeled)
     return counts
 
 

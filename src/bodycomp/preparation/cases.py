@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import CasesError, InputNotFoundError, UsageError
@@ -21,11 +22,14 @@ from bodycomp.preparation.options import Fractions, check_fractions
 from bodycomp.user_table import sheet_rows
 
 REQUIRED: Final = ("patient", "scan")
-COLUMNS: Final = ("patient", "scan", "series", "masks", "levels", "split", "note")
+LISTS: Final = ("masks", "labeled")
+"""Columns of several values in a cell."""
+COLUMNS: Final = ("patient", "scan", "series", "masks", "labeled", "levels", "split", "note")
 MISNAMED: Final = {
     "mask": "masks",
     "segmentation": "masks",
     "segmentations": "masks",
+    "labelled": "labeled",
     "level": "levels",
     "image": "scan",
     "images": "scan",
@@ -58,6 +62,7 @@ class Case:
     series: str = field(default="", repr=False)
     split: str = ""
     further: Mapping[str, str] = field(default_factory=dict, repr=False)
+    labeled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class CasesTable:
 
 
 Cells = Mapping[str, str | list[str]]
-"""Column -> text of one row, or for ``masks`` a list of them."""
+"""Column -> text of one row, or for ``LISTS`` a list of them."""
 
 
 def check_cases(rows: Mapping[str, Cells], folder: Path, faults: list[str]) -> list[Case]:
@@ -118,7 +123,19 @@ def _case(where: str, cells: Cells, folder: Path, faults: list[str]) -> Case:
         series=text("series"),
         split=text("split"),
         further={n: str(v) for n, v in cells.items() if n and n not in COLUMNS},
+        labeled=_labeled(where, cells.get("labeled") or [], faults),
     )
+
+
+def _labeled(where: str, keys: str | list[str], faults: list[str]) -> tuple[str, ...]:
+    """Return the tissues that were labeled in a case, none if all were."""
+    known = [tissue.key for tissue in ABDOMINAL_TISSUES]
+    for key in keys:
+        if key not in known:
+            expected = f"{where}, column labeled: expected {', '.join(known)} or nothing"
+            faults.append(f"{expected}, found {key!r}")
+    found = tuple(key for key in known if key in keys)
+    return () if len(found) == len(known) else found
 
 
 def _check_against_earlier(cases: Sequence[Case], faults: list[str]) -> None:
@@ -209,8 +226,9 @@ def _csv_rows(text: str, faults: list[str]) -> dict[str, Cells]:
         cells: dict[str, str | list[str]] = dict(
             zip(header, (cell.strip() for cell in line.cells), strict=True)
         )
-        if "masks" in cells:
-            cells["masks"] = split_paths(str(cells["masks"]))
+        for name in LISTS:
+            if name in cells:
+                cells[name] = split_paths(str(cells[name]))
         rows[where] = cells
     return rows
 
@@ -271,7 +289,7 @@ def _yaml_cells(
         texts = value if isinstance(value, list) else [value]
         if not all(isinstance(item, str) for item in texts):
             faults.append(f"{where}, {key}: expected text, found a nested entry")
-        elif key == "masks":
+        elif key in LISTS:
             cells[key] = [part for item in texts for part in split_paths(item)]
         elif isinstance(value, list):
             faults.append(f"{where}, {key}: expected one value, found {len(value)}")

@@ -209,6 +209,7 @@ def _mask_samples(folder: Path, source: _Source, case: Case, task: MaskTask) -> 
     with (folder / SAMPLES_NAME).open("wb") as stream:
         for index in chosen:
             made = mask_sample(scan.volume, masks.labels[index], index)
+            _check_labeled(case, made.labels, index)
             samples.append(
                 source.sample(
                     index,
@@ -223,6 +224,21 @@ def _mask_samples(folder: Path, source: _Source, case: Case, task: MaskTask) -> 
             )
     evidence = level_evidence(scan, marks, task.level_format, masks.annotated)
     return samples, (*masks.notes, *marks.notes), evidence
+
+
+def _check_labeled(case: Case, labels: NDArray[np.uint8], index: int) -> None:
+    """Check that a slice holds no tissue that the cases table says was not labeled.
+
+    Raises:
+        ImageError: It does.
+    """
+    for tissue in ABDOMINAL_TISSUES if case.labeled else ():
+        if tissue.key not in case.labeled and (labels == tissue.label).any():
+            raise ImageError(
+                f"slice {index}: expected the tissues of the column labeled, "
+                f"{', '.join(case.labeled)}, found {tissue.key}",
+                hint="Name it in the column, or map its label to ignore.",
+            )
 
 
 def _level_samples(folder: Path, source: _Source, case: Case, task: LevelTask) -> _Made:

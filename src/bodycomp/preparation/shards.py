@@ -174,6 +174,7 @@ def shard_of(case: Case, task: PrepareTask, work: Path) -> Shard:
         "version": [SHARD_VERSION, __version__],
         "patient": case.patient,
         "series": case.series,
+        "labeled": case.labeled,
         "files": [
             [role, *stamp] for role, path in _inputs(case, task) for stamp in sorted(_stamps(path))
         ],

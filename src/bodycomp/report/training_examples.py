@@ -14,7 +14,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    NOT_ANNOTATED_LABEL,
+    OPEN_ABOVE,
+    Tissue,
+    may_be,
+)
 from bodycomp.report.canvas import (
     ACCENT,
     ALERT,
@@ -54,8 +60,8 @@ class SegmentationCase:
     Attributes:
         title: Which case it is, e.g. "best"; nothing identifying.
         image: (row, column), windowed to 0..1.
-        truth, prediction: (row, column) labels; where the truth is ``NOT_ANNOTATED_LABEL`` there
-            are no differences and areas.
+        truth, prediction: (row, column) labels; what the truth leaves open, as ``background_or``
+            does, is no difference.
         dice: Tissue key -> Dice overlap, None where neither mask has the tissue.
     """
 
@@ -95,7 +101,7 @@ def write_segmentation_examples(
 
 def body_window(case: SegmentationCase) -> tuple[slice, slice]:
     """Return the rows and columns that show the body: everything but air, with a margin."""
-    drawn = (case.truth > 0) & (case.truth != NOT_ANNOTATED_LABEL)
+    drawn = (case.truth > 0) & (case.truth <= OPEN_ABOVE)
     inside = (case.image > BODY_GRAY) | drawn | (case.prediction > 0)
     spans = []
     for axis in (1, 0):
@@ -115,10 +121,13 @@ def draw_image(axes: Axes, image: NDArray[np.floating], overlay: NDArray[np.uint
 
 def _difference(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return RGBA in the colours of ``DIFFERENCES``."""
-    known = truth != NOT_ANNOTATED_LABEL
+    known = truth <= OPEN_ABOVE
+    may_be_right = np.zeros(truth.shape, np.bool_)
+    for tissue in ABDOMINAL_TISSUES:
+        may_be_right |= (prediction == tissue.label) & may_be(truth, tissue)
     kinds = (
         known & (truth > 0) & (prediction == 0),
-        (truth == 0) & (prediction > 0),
+        ((truth == 0) | (truth > OPEN_ABOVE)) & (prediction > 0) & ~may_be_right,
         known & (truth > 0) & (prediction > 0) & (truth != prediction),
     )
     wrong = np.zeros((*truth.shape, 4), dtype=np.uint8)

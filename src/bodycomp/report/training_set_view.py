@@ -100,7 +100,9 @@ class SegmentationView(TrainingSetView):
             for tissue in ABDOMINAL_TISSUES
             if any(of["pixels"][:, tissue.label - 1].any() for of in self._facts.values())
         )
-        self.has_not_annotated = any(of["unknown_pixels"].any() for of in self._facts.values())
+        self.has_not_annotated = any(
+            of["unknown_pixels"].all(axis=1).any() for of in self._facts.values()
+        )
         scales = _pixel_areas_cm2(self._facts, manifest)
         self._unit = "cm²" if scales else "% of the image"
         self._scales = scales or {
@@ -139,7 +141,15 @@ class SegmentationView(TrainingSetView):
             known += [f"{mean_hu:.0f} HU"] if np.isfinite(mean_hu) else []
             if known:
                 lines.append(f"{tissue.title} {', '.join(known)}")
-        if self._facts[split]["unknown_pixels"][index]:
+        unknown = self._facts[split]["unknown_pixels"][index]
+        unlabeled = [
+            tissue.title.lower()
+            for tissue in ABDOMINAL_TISSUES
+            if unknown[tissue.label - 1] > unknown.min()
+        ]
+        if unlabeled:
+            lines.append(f"Not labeled: {', '.join(unlabeled)}")
+        if unknown.all():
             lines.append("Not annotated everywhere: no areas")
         return lines
 
@@ -159,10 +169,10 @@ class SegmentationView(TrainingSetView):
         )
 
     def _areas(self, split: str, tissue: Tissue) -> NDArray[np.float64]:
-        """Return the area in every sample, NaN where a part of it is not annotated."""
+        """Return the area in every sample, NaN where nobody said where all of the tissue is."""
         facts = self._facts[split]
         areas: NDArray[np.float64] = facts["pixels"][:, tissue.label - 1] * self._scales[split]
-        return np.where(facts["unknown_pixels"] > 0, np.nan, areas)
+        return np.where(facts["unknown_pixels"][:, tissue.label - 1] > 0, np.nan, areas)
 
 
 class SliceView(TrainingSetView):

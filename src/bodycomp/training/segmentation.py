@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from bodycomp.anatomy import NOT_ANNOTATED_LABEL, Tissue, tissues_for
+from bodycomp.anatomy import (
+    NOT_ANNOTATED_LABEL,
+    OPEN_ABOVE,
+    Tissue,
+    may_be,
+    tissues_for,
+)
 from bodycomp.data.datasets import SampleSet, SegmentationDataset
+from bodycomp.data.label_declaration import LabelDeclaration, read_declaration
 from bodycomp.data.layout import segmentation_files
 from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, Preprocessing
@@ -46,6 +54,12 @@ class SegmentationTask(Task):
     def tissues(self) -> tuple[Tissue, ...]:
         """What is labelled."""
         return tissues_for(thoracic=self.options.thoracic)
+
+    @cached_property
+    def has_partial_labels(self) -> bool:
+        """Whether the set says that samples were labeled for some tissues only."""
+        declared = read_declaration(self.options.data_dir)
+        return isinstance(declared, LabelDeclaration) and bool(declared.labeled)
 
     def check(self, preprocessing: Preprocessing, progress: StepProgress) -> CheckedData:
         """Read every image and mask, and look closely at a sample."""
@@ -93,7 +107,7 @@ class SegmentationTask(Task):
 
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the chosen loss of a batch."""
-        return segmentation_loss(self.options.loss)(logits, truth)
+        return segmentation_loss(self.options.loss, marginal=self.has_partial_labels)(logits, truth)
 
     def evaluate(
         self, network: nn.Module, split: SampleSet, context: EvaluationContext
@@ -101,7 +115,8 @@ class SegmentationTask(Task):
         """Return Dice per tissue, over all pixels of the split and as the mean over images.
 
         Metrics are ``loss``, ``dice_mean`` over tissues, ``dice_<tissue>`` over all pixels, and
-        ``image_dice_<tissue>``, the mean over the images that have the tissue.
+        ``image_dice_<tissue>``, the mean over the images that have the tissue. Images in which a
+        tissue was not labeled do not count for it.
         """
         tissues = self.tissues
         counts = torch.zeros(len(split), len(tissues), 3, dtype=torch.float64)
@@ -162,7 +177,8 @@ def count_pixels(predicted: Tensor, truth: Tensor, tissues: tuple[Tissue, ...]) 
 
     Args:
         predicted: (B, H, W) integer labels.
-        truth: The same; pixels with ``NOT_ANNOTATED_LABEL`` are not counted in either.
+        truth: The same; pixels with ``NOT_ANNOTATED_LABEL`` are not counted in either. A tissue
+            that was not labeled in a sample has no pixel there, in neither.
         tissues: The tissues to count.
 
     Returns:
@@ -170,8 +186,12 @@ def count_pixels(predicted: Tensor, truth: Tensor, tissues: tuple[Tissue, ...]) 
     """
     counts = []
     known = truth != NOT_ANNOTATED_LABEL
+    is_open = (truth > OPEN_ABOVE) & known
+    has_partial_labels = bool(is_open.any())
     for tissue in tissues:
         found, real = (predicted == tissue.label) & known, truth == tissue.label
+        if has_partial_labels:
+            found &= ~(is_open & may_be(truth, tissue)).any(dim=(1, 2), keepdim=True)
         counts.append(torch.stack([x.sum(dim=(1, 2)) for x in (found & real, found, real)], dim=1))
     return torch.stack(counts, dim=1).double()
 

@@ -104,7 +104,7 @@ def check_masks(split: str, facts: NDArray[np.void], tissues: Sequence[Tissue]) 
         sample = facts[index]
         labeled = int(sample["pixels"].sum())
         if not labeled:
-            yield from _unlabeled(place, int(sample["unknown_pixels"]))
+            yield from _unlabeled(place, sample["unknown_pixels"])
             continue
         broken = [*_missing(sample, usual), *_edges(sample, labeled)]
         if sample["body_pixels"] and not shift_of(sample):  # else there is nothing to compare with
@@ -113,11 +113,11 @@ def check_masks(split: str, facts: NDArray[np.void], tissues: Sequence[Tissue]) 
             yield rule.broken(place, message, value)
 
 
-def _unlabeled(place: Place, unknown: int) -> Iterator[Issue]:
+def _unlabeled(place: Place, unknown: NDArray[np.uint32]) -> Iterator[Issue]:
     """Check a mask without tissue; where a part is not annotated, the tissue may be there."""
-    if not unknown:
+    if not unknown.all():  # some tissue was labeled everywhere
         yield MASK_EMPTY.broken(place, "expected labelled tissue, found background alone", 0)
-    elif unknown == np.prod(SEGMENTATION_SIZE):
+    elif unknown.min() == np.prod(SEGMENTATION_SIZE):
         yield MASK_NOT_ANNOTATED.broken(place, "expected annotated pixels, found none", 0)
 
 
@@ -160,15 +160,15 @@ def _amounts(sample: np.void, labeled: int) -> Iterator[_Broken]:
     if share > FILLING_SHARE:
         message = f"expected several tissues in the body, found label {largest + 1} in {share:.0%}"
         yield TISSUE_FILLS_BODY, message, share
-    share = (labeled + int(sample["unknown_pixels"])) / body
+    share = (labeled + int(sample["unknown_pixels"].max())) / body
     if share < SPARSE_SHARE:
         message = f"expected most of the body to be labelled, found {share:.1%} of it"
         yield MASK_SPARSE, message, share
 
 
 def _missing(sample: np.void, usual: Sequence[Tissue]) -> Iterator[_Broken]:
-    for tissue in usual if not sample["unknown_pixels"] else ():
-        if not sample["pixels"][tissue.label - 1]:
+    for tissue in usual:
+        if not (sample["pixels"] + sample["unknown_pixels"])[tissue.label - 1]:
             message = f"expected {tissue.title.lower()} as in other samples, found none"
             yield TISSUE_MISSING, message, tissue.label
 
@@ -196,13 +196,12 @@ def _edges(sample: np.void, labeled: int) -> Iterator[_Broken]:
 
 
 def _usual_tissues(facts: NDArray[np.void], tissues: Sequence[Tissue]) -> list[Tissue]:
-    """Return muscle and subcutaneous fat if nearly all wholly annotated samples have them."""
-    is_whole = (facts["pixels"].sum(axis=1) > 0) & (facts["unknown_pixels"] == 0)
-    whole = facts["pixels"][is_whole]
-    return [
-        tissue
-        for tissue in (MUSCLE, SUBCUTANEOUS_FAT)
-        if tissue in tissues
-        and len(whole)
-        and (whole[:, tissue.label - 1] > 0).mean() >= USUAL_SHARE
-    ]
+    """Return muscle and subcutaneous fat if nearly all samples have them that say where it is."""
+    is_labeled = facts["pixels"].sum(axis=1) > 0
+    usual = []
+    for tissue in (MUSCLE, SUBCUTANEOUS_FAT):
+        is_whole = is_labeled & (facts["unknown_pixels"][:, tissue.label - 1] == 0)
+        pixels = facts["pixels"][is_whole, tissue.label - 1]
+        if tissue in tissues and len(pixels) and (pixels > 0).mean() >= USUAL_SHARE:
+            usual.append(tissue)
+    return usual

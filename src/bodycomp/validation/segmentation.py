@@ -12,16 +12,24 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import BACKGROUND_LABEL, NOT_ANNOTATED_LABEL, Tissue, tissues_for
+from bodycomp.anatomy import (
+    BACKGROUND_LABEL,
+    NOT_ANNOTATED_LABEL,
+    Tissue,
+    may_be,
+    tissues_for,
+)
 from bodycomp.data.issues import (
     Issue,
     Place,
+    Rule,
     collect,
     error,
     images_place,
     sample_place,
     warning,
 )
+from bodycomp.data.label_declaration import with_background
 from bodycomp.data.layout import SPLITS
 from bodycomp.data.manifest import Manifest
 from bodycomp.data.segmentation_set import SplitHeaders, inspect_segmentation_split
@@ -51,6 +59,12 @@ NO_AIR_ABOVE_HU: Final = -500
 """Every raw slice of a body holds air outside or inside it, near -1000 HU."""
 
 LARGEST_LABEL: Final = 3
+NEVER_LABELED: Final = Rule(
+    "tissue-never-labeled",
+    "error",
+    "Add samples that were labeled for it: a network that nobody tells what the tissue is would "
+    "find it anywhere. For a model without visceral fat use the thoracic option (-t).",
+)
 SAMPLED: Final = 32
 """Samples of a split that training looks at closely before its first step: some 0.1 s."""
 
@@ -153,7 +167,7 @@ def check_segmentation_set(
             repeated_images(split, scan.digests, sample_place),
             _check_clipping(scan, split),
             _check_range(scan, split, allow_scaled=allow_scaled),
-            _check_classes(scan, headers, tissues),
+            _check_classes(split, scan, headers, tissues),
             _check_order(headers),
         )
         issues += (*scan.issues, *collect(chain(*rules), split))
@@ -174,7 +188,10 @@ def _observe(gathered: Gathered, chosen: Mapping[str, frozenset[int]] | None, ch
             (labels <= LARGEST_LABEL) | (labels == NOT_ANNOTATED_LABEL)
         )
         if np.isfinite(ends).all() and is_known:
-            facts, detail = describe_sample(hu, labels, ends)
+            known = labels
+            if chunk.backgrounds:
+                known = with_background(labels, chunk.backgrounds[offset])
+            facts, detail = describe_sample(hu, known, ends)
             if digest is not None:
                 facts["image_digest"] = np.void(digest)
             gathered.put(split, index, (facts, detail))
@@ -262,7 +279,7 @@ def _check_clipping(scan: SplitScan, split: str) -> Iterator[Issue]:
 
 
 def _check_classes(
-    scan: SplitScan, headers: SplitHeaders, tissues: Sequence[Tissue]
+    split: str, scan: SplitScan, headers: SplitHeaders, tissues: Sequence[Tissue]
 ) -> Iterator[Issue]:
     name = headers.masks.path.name
     if scan.labels <= {BACKGROUND_LABEL}:
@@ -271,7 +288,11 @@ def _check_classes(
         yield error("only-background", name, message, "Check how the masks were exported.")
         return
     for tissue in tissues:
-        if tissue.label not in scan.labels:
+        is_unlabeled = headers.backgrounds and all(may_be(b, tissue) for b in headers.backgrounds)
+        if is_unlabeled and split == "train":
+            message = f"expected samples labeled for {tissue.title.lower()}, found none"
+            yield NEVER_LABELED.broken(name, message, tissue.label)
+        elif tissue.label not in scan.labels:
             message = (
                 f"expected label {tissue.label} ({tissue.title.lower()}), found none in any sample"
             )

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, OPEN_ABOVE, Tissue, may_be
 from bodycomp.imaging.body_mask import MATTER_ABOVE_HU, STEP, body_box, body_mask
 from bodycomp.imaging.hu_range import GAS_HU, TISSUE_HU
 from bodycomp.imaging.window import PNG_WHITE, SOFT_TISSUE
@@ -54,7 +54,7 @@ SAMPLE_FACTS: Final = np.dtype(
         ("body_pixels", "<u4"),
         ("body_box", "<u2", (4,)),
         ("pixels", "<u4", (TISSUES,)),
-        ("unknown_pixels", "<u4"),
+        ("unknown_pixels", "<u4", (TISSUES,)),
         ("mean_hu", "<f4", (TISSUES,)),
         ("sd_hu", "<f4", (TISSUES,)),
         ("air_share", "<f4", (TISSUES,)),
@@ -77,7 +77,8 @@ digests of image (``image_digest``) and mask;
 ``perceptual_hash``; pixels of the body and its first and last row and column; and for each of
 ``ABDOMINAL_TISSUES`` its pixels, the mean and standard deviation of their HU (NaN without
 pixels), the share of them that holds air, and the share outside the body (NaN likewise).
-``unknown_pixels`` are those that are not annotated.
+``unknown_pixels`` are those that may be of the tissue, because nobody annotated them, or because
+they are background of a sample in which the tissue was not labeled.
 ``detached_pixels`` are labelled matter outside the body: table, arms. ``outermost`` counts the rows
 whose first labelled pixel is of the tissue. ``single_pixels`` are
 labelled unlike all four neighbours. ``rim_pixels`` are muscle one pixel wide between background and
@@ -108,8 +109,8 @@ def describe_sample(
     """Look at one sample.
 
     ``hu`` is (row, column) and finite, with sides alike and divided by ``STEP``; ``labels`` are
-    0..3 and ``NOT_ANNOTATED_LABEL``, ``ends`` the lowest and highest HU. Returns ``SAMPLE_FACTS``
-    without ``image_digest``, and ``DETAIL``.
+    0..3 and those of ``background_or``, ``ends`` the lowest and highest HU. Returns
+    ``SAMPLE_FACTS`` without ``image_digest``, and ``DETAIL``.
     """
     facts: np.void = np.zeros(1, SAMPLE_FACTS)[0]
     facts["seen"] = True
@@ -120,9 +121,10 @@ def describe_sample(
     body = body_mask(hu[STEP // 2 :: STEP, STEP // 2 :: STEP], MATTER_ABOVE_HU)
     facts["body_pixels"] = np.count_nonzero(body) * STEP**2
     facts["body_box"] = box = body_box(body, (STEP, STEP))
-    unknown = labels == NOT_ANNOTATED_LABEL
-    facts["unknown_pixels"] = np.count_nonzero(unknown)
-    tissues = np.where(unknown, 0, labels).astype(np.uint8) if facts["unknown_pixels"] else labels
+    tissues, unknown = labels, labels > OPEN_ABOVE
+    if unknown.any():
+        facts["unknown_pixels"] = [np.count_nonzero(may_be(labels, t)) for t in ABDOMINAL_TISSUES]
+        tissues = np.where(unknown, 0, labels).astype(np.uint8)
     _describe_tissues(facts, hu, tissues, body)
     first = labels[np.arange(len(labels)), (labels != 0).argmax(axis=1)]  # unknown ones say nothing
     facts["outermost"] = np.bincount(first, minlength=TISSUES + 1)[1 : TISSUES + 1]
@@ -224,10 +226,10 @@ def _single_pixels(labels: NDArray[np.uint8]) -> int:
     """Count labelled pixels that differ from all four neighbours, each of which is annotated."""
     flat, width = labels.reshape(-1), labels.shape[1]
     middle = flat[width:-width]
-    single = (middle != 0) & (middle != NOT_ANNOTATED_LABEL)
+    single = (middle != 0) & (middle <= OPEN_ABOVE)
     for shift in (0, 2 * width, width - 1, width + 1):
         neighbor = flat[shift : shift + len(middle)]
-        single &= (middle != neighbor) & (neighbor != NOT_ANNOTATED_LABEL)
+        single &= (middle != neighbor) & (neighbor <= OPEN_ABOVE)
     return int(np.count_nonzero(single))
 
 

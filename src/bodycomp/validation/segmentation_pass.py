@@ -13,11 +13,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import BACKGROUND_LABEL, NOT_ANNOTATED_LABEL, Tissue
+from bodycomp.anatomy import BACKGROUND_LABEL, NOT_ANNOTATED_LABEL, Tissue, may_be
 from bodycomp.data.arrays import read_samples
 from bodycomp.data.issues import Issue, Rule, collect, sample_place
+from bodycomp.data.label_declaration import DECLARATION, LABELED
 from bodycomp.data.layout import LABELS_NAME
-from bodycomp.data.segmentation_set import DECLARATION, SplitHeaders
+from bodycomp.data.segmentation_set import SplitHeaders
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 from bodycomp.validation.details import image_digest
 
@@ -29,6 +30,12 @@ MAX_THREADS: Final = 4
 DIGEST_STEP: Final = 2
 """Of 512 rows every eighth is enough to distinguish two scans, ``ROW_STEP`` times this."""
 
+UNLABELED_TISSUE: Final = Rule(
+    "label-undeclared",
+    "error",
+    f'Name the tissue in "{LABELED}" of {LABELS_NAME} if it was labeled throughout the sample; if '
+    f"not, write 0 for it. The order of the samples may differ from that in {LABELS_NAME}.",
+)
 NOT_FINITE: Final = Rule("not-finite", "error", "Replace pixels outside the scan by air, -1024 HU.")
 
 
@@ -57,13 +64,17 @@ class SplitScan:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Samples that were read together: split, first index, (samples, 512, 512) images and masks."""
+    """Samples that were read together: split, first index, (samples, 512, 512) images and masks.
+
+    ``backgrounds`` are those of ``LabelDeclaration``, of these samples.
+    """
 
     split: str
     start: int
     images: NDArray[Any]
     masks: NDArray[np.uint8]
     scan: SplitScan
+    backgrounds: bytes = b""
 
 
 Observer = Callable[[Chunk], None]
@@ -126,9 +137,14 @@ def _scan_chunk(
     allowed = (*classes, NOT_ANNOTATED_LABEL) if headers.has_not_annotated else classes
     for position in np.flatnonzero(masks.max(axis=1) > max(classes)).tolist():
         scan.issues += _wrong_labels(masks[position], allowed, tissues, split, span[0] + position)
+    backgrounds = headers.backgrounds[slice(*span)]
+    for position, background in enumerate(backgrounds):
+        for tissue in tissues if background else ():
+            if may_be(background, tissue) and (masks[position] == tissue.label).any():
+                scan.issues.append(_unlabeled(tissue, split, span[0] + position))
     if observe is not None:
-        shape = (-1, *SEGMENTATION_SIZE)
-        observe(Chunk(split, span[0], images.reshape(shape), masks.reshape(shape), scan))
+        images, masks = (each.reshape(-1, *SEGMENTATION_SIZE) for each in (images, masks))
+        observe(Chunk(split, span[0], images, masks, scan, backgrounds))
     return scan
 
 
@@ -159,6 +175,14 @@ def _wrong_labels(
         )
         rule = Rule("mask-value", "error", _label_hint(wrong, tissues))
         yield rule.broken(sample_place(split, sample, "masks"), message, wrong[0])
+
+
+def _unlabeled(tissue: Tissue, split: str, sample: int) -> Issue:
+    message = (
+        f"expected no label {tissue.label}, as {LABELS_NAME} says that "
+        f"{tissue.title.lower()} was not labeled in this sample, found it"
+    )
+    return UNLABELED_TISSUE.broken(sample_place(split, sample, "masks"), message, tissue.label)
 
 
 def _label_hint(wrong: Sequence[int], tissues: Sequence[Tissue]) -> str:

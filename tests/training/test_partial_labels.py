@@ -1,0 +1,59 @@
+"""Training on samples that were labeled for some tissues only."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, background_or
+from bodycomp.data.label_declaration import declare_labels
+from bodycomp.data.layout import masks_path
+from bodycomp.errors import TrainingSetError
+from bodycomp.training.fit import train_segmentation
+from bodycomp.training.segmentation import count_pixels, dice
+
+FATS = ("subcutaneous_fat", "visceral_fat")
+ALL = ("muscle", *FATS)
+
+
+@pytest.fixture
+def fats_without_muscle(segmentation_set, tmp_path):
+    """A set whose first samples of each split hold fats, and were not labeled for muscle."""
+    folder, labeled = shutil.copytree(segmentation_set, tmp_path / "set"), {}
+    for split in ("train", "val", "test"):
+        masks = np.load(masks_path(folder, split), mmap_mode="r+")
+        masks[0][masks[0] == MUSCLE.label] = 0
+        masks.flush()
+        labeled[split] = [FATS] + [ALL] * (len(masks) - 1)
+    declare_labels(folder, labeled=labeled)
+    return folder
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_run_trains_and_is_evaluated_on_what_was_labeled(tiny_unet, fats_without_muscle):
+    run = train_segmentation(tiny_unet(data_dir=fats_without_muscle, loss="dice_cross_entropy"))
+    scores = json.loads((run / "test_metrics.json").read_text())
+    assert np.isfinite(scores["loss"])
+    assert 0 <= scores["dice_mean"] <= 1
+    assert (run / "examples.png").is_file()
+
+
+def test_a_set_without_a_tissue_anywhere_is_refused(tiny_unet, fats_without_muscle):
+    declare_labels(fats_without_muscle, labeled=dict.fromkeys(("train", "val", "test"), FATS))
+    with pytest.raises(TrainingSetError, match="samples labeled for muscle, found none"):
+        train_segmentation(tiny_unet(data_dir=fats_without_muscle))
+
+
+def test_what_was_not_labeled_counts_neither_as_found_nor_as_true():
+    generator = torch.Generator().manual_seed(1)
+    truth, found = torch.randint(0, 4, (2, 2, 16, 16), generator=generator).to(torch.uint8)
+    complete = dice(count_pixels(found, truth, ABDOMINAL_TISSUES))
+    truth[1] = torch.where(truth[1] > 1, truth[1], background_or([MUSCLE]))
+    partial = dice(count_pixels(found, truth, ABDOMINAL_TISSUES))
+    assert partial[1, 0].isnan()
+    torch.testing.assert_close(partial[0], complete[0])
+    torch.testing.assert_close(partial[1, 1:], complete[1, 1:])

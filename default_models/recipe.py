@@ -18,7 +18,12 @@ import safetensors.torch
 
 import bodycomp
 from bodycomp.anatomy import PhantomAnatomy
-from bodycomp.cohort.level_set import FINDER_LEVELS, LevelSetOptions, write_level_set
+from bodycomp.cohort.level_set import (
+    FINDER_LEVELS,
+    FINDER_SIZE,
+    LevelSetOptions,
+    write_level_set,
+)
 from bodycomp.data.layout import images_path, table_path
 from bodycomp.data.samples import MaskSample, mask_sample
 from bodycomp.networks.model_folder import (
@@ -57,13 +62,14 @@ REAL_COPIES: Final = 24
 """How often an epoch shows each slice of a person: 5 % of all that it shows."""
 
 LEVEL_OPTIONS: Final[dict[str, Any]] = {
-    "arch": "resnet",
+    "arch": "projection",
     "levels": FINDER_LEVELS,
-    "image_size": 192,
-    "strong_augmentation": True,
+    "image_size": FINDER_SIZE[0],
+    "batch_size": 8,
+    "learning_rate": 2e-3,
     "precision": "32",
 }
-"""Smaller images give more steps: 28 slices a second on one core at 192 pixels, 14 at 256."""
+"""Whole series, 15 a second on one core; docs/default-models.md has the measurements."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,8 @@ class Recipe:
     val_patients: int = 20
     test_patients: int = 60
     epochs: int = 12
-    level_patients: int = 3000
-    level_series: int = 24
+    level_patients: int = 1000
+    level_series: int = 48
     level_epochs: int = 30
 
     def steps(self) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -136,7 +142,7 @@ class Recipe:
                 write_split(folder, split, patients, real)
 
     def make_level_set(self) -> None:
-        """Render slices of varied patients, and whole series to validate."""
+        """Render whole series of varied patients."""
         for split, patients, series in (
             ("val", 0, self.level_series),
             ("train", self.level_patients, 0),

@@ -107,7 +107,8 @@ def test_a_network_that_is_wrong_in_good_order_is_believed_less():
         estimated = np.concatenate([Z_MM + shift for shift in shifts_mm])
         names = np.repeat([f"s{i:02}" for i in range(len(shifts_mm))], len(Z_MM))
         options = ChoiceOptions()
-        return locate_in_series("L3", offset, estimated, names, options).calibration()
+        [located] = locate_in_series(["L3"], offset[:, None], estimated[:, None], names, options)
+        return located.calibration()
 
     clear = choose_slice("L3", Z_MM, Z_MM).confidence
     good, bad = calibration([2.0] * 12), calibration([2.0, 33.0, -30.0] * 4)
@@ -122,7 +123,9 @@ def test_positions_in_series_without_the_level_count_as_wrong():
     estimated = np.concatenate([Z_MM] * 6 + [above - 150.0])  # found 90 mm above the truth
     offset = np.concatenate([Z_MM] * 6 + [above])
     names = np.repeat([*"abcdef", "g"], [len(Z_MM)] * 6 + [len(above)])
-    located = locate_in_series("L3", offset, estimated, names, ChoiceOptions())
+    [located] = locate_in_series(
+        ["L3"], offset[:, None], estimated[:, None], names, ChoiceOptions()
+    )
     assert len(located.errors_mm) == 6  # metrics are about series that hold the level
     made = located.calibration()
     assert (made.series, made.right) == (7, 6)

@@ -22,6 +22,7 @@ class KnownLevels:
     scale_mm: float = 10.0
     calibrations: dict = field(default_factory=dict)
     least_confidence: float = 0.0
+    sees_series: bool = False
     digest: str = "aaaa"
     runs_as: str = "reference on cpu"
     asked: list = field(default_factory=list)

@@ -28,13 +28,14 @@ class GrayScorer:
     scale_mm = 10.0
     digest = "grey"
     runs_as = "stand-in"
+    sees_series = False
 
     def __init__(self, shift_mm: float = 0.0) -> None:
         self.calibrations: dict[str, object] = {}
         self.least_confidence = 0.0
         self.shift_mm = shift_mm
 
-    def score_gray(self, read, indices, progress=None):
+    def score_gray(self, read, z_mm, indices, progress=None):
         height_mm = np.array([float(read(index)[0, 0]) * STEP_MM for index in indices])
         places_mm = np.array([L3_GRAY, L4_GRAY]) * STEP_MM + self.shift_mm
         return np.asarray(offset_to_target(height_mm[:, None] - places_mm, 10.0), np.float32)

@@ -28,6 +28,7 @@ class Scorer:
     levels = ("L3", "T5")
     scale_mm = 10.0
     least_confidence = 0.0
+    sees_series = False
     runs_as = "stand-in"
 
     def __init__(self, shift_mm: float = 0.0, t5_z_mm: float = 500.0, digest: str = "scorer"):

@@ -49,6 +49,7 @@ class LevelsAt:
     scale_mm: float = 10.0
     calibrations: dict = field(default_factory=dict)
     least_confidence: float = 0.0
+    sees_series: bool = False
     digest: str = "aaaaaaaaaaaa"
     runs_as: str = "reference on cpu"
 

@@ -21,6 +21,7 @@ class LevelAt:
     scale_mm: float = 10.0
     calibrations: dict = field(default_factory=dict)
     least_confidence: float = 0.0
+    sees_series: bool = False
     digest: str = "aaaaaaaaaaaa"
     runs_as: str = "reference on cpu"
 

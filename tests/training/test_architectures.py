@@ -1,10 +1,16 @@
 """The other architectures, from the option to a model that the analysis runs."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer
+from bodycomp.analysis.series_scorer import slice_scorer
 from bodycomp.errors import ModelError
+from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.networks.checkpoint import load_model
+from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.training.fit import train_segmentation, train_slice_selection
 from bodycomp.training.task_options import SliceSelectionOptions
 
@@ -31,3 +37,33 @@ def test_a_resnet_is_trained_named_and_run(slice_set, tmp_path):
     assert model.card.architecture == "resnet"
     assert model.card.training["options"]["nb_blocks"] is None
     assert NetworkSliceScorer(model, device="cpu").levels == ("T8",)
+
+
+def test_a_network_on_projections_is_trained_drawn_calibrated_and_run(cohort, tmp_path):
+    options = SliceSelectionOptions(
+        data_dir=cohort / "slice-selection",
+        output_dir=tmp_path,
+        name="run",
+        epochs=1,
+        arch="projection",
+        image_size=64,
+        batch_size=2,
+    )
+    run = train_slice_selection(options)
+    model = load_model(run, task="slice_selection")
+    assert model.card.architecture == "projection"
+    assert (run / "examples.png").stat().st_size > 10_000
+    scorer = slice_scorer(model, device="cpu")
+    assert scorer.sees_series
+    patient = sample_patient(2, 0)
+    scan = sample_scan(patient)
+    scan = replace(
+        scan, matrix=(64, 64), pixel_spacing_mm=8 * scan.pixel_spacing_mm, slice_spacing_mm=12.0
+    )
+    volume, _ = Torso(patient).render(scan)
+    scores = scorer(volume)
+    assert scores.shape == (len(volume), 1)
+    np.testing.assert_array_equal(scorer(volume, slice_indices=[5, 2]), scores[[5, 2]])
+    gray = [SOFT_TISSUE.to_gray(hu) for hu in volume.hu]
+    again = scorer.score_gray(gray.__getitem__, volume.slice_z_mm, range(len(volume)))
+    np.testing.assert_allclose(again, scores, atol=1e-6)

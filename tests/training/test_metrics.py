@@ -79,8 +79,12 @@ def test_locating_finds_the_shift_of_each_series():
     estimated = np.concatenate([near[1], off[1], elsewhere[1]])
     series = np.repeat(["a", "b", "c"], [len(near[0]), len(off[0]), len(elsewhere[0])])
     shuffled = np.random.default_rng(0).permutation(len(offset))
-    located = locate_in_series(
-        "L3", offset[shuffled], estimated[shuffled], series[shuffled], ChoiceOptions()
+    [located] = locate_in_series(
+        ["L3"],
+        offset[shuffled, None],
+        estimated[shuffled, None],
+        series[shuffled],
+        ChoiceOptions(),
     )
     np.testing.assert_allclose(located.errors_mm, [3.0, 8.0], atol=1.0)
     assert series_counts([located]) == {"located_error_mm_L3": 2, "found_L3": 2}
@@ -89,10 +93,10 @@ def test_locating_finds_the_shift_of_each_series():
 def test_a_series_in_which_the_level_is_not_found_counts_against_the_share():
     good, noise = make_series(2.0), make_series(0.0)
     random = np.random.default_rng(1).choice([-40.0, 40.0], len(noise[0]))
-    located = locate_in_series(
-        "L3",
-        np.concatenate([good[0], noise[0]]),
-        np.concatenate([good[1], random]),
+    [located] = locate_in_series(
+        ["L3"],
+        np.concatenate([good[0], noise[0]])[:, None],
+        np.concatenate([good[1], random])[:, None],
         np.repeat(["good", "noise"], [len(good[0]), len(noise[0])]),
         ChoiceOptions(),
     )
@@ -105,7 +109,9 @@ def test_a_series_in_which_the_level_is_not_found_counts_against_the_share():
 def test_without_a_series_that_holds_the_level_nothing_is_claimed():
     offset, estimated = make_series(0.0, low=100.0, high=300.0)
     named = np.array(["a"] * len(offset))
-    located = locate_in_series("L3", offset, estimated, named, ChoiceOptions())
+    [located] = locate_in_series(
+        ["L3"], offset[:, None], estimated[:, None], named, ChoiceOptions()
+    )
     assert series_metrics([located]) == {"located_error_mm_L3": None, "found_L3": None}
 
 

@@ -183,12 +183,14 @@ ImageOf = Callable[[int], NDArray[np.float32]]
 
 
 class NetworkSliceScorer(_LoadedNetwork):
-    """Scores slices for every level of a slice-selection model.
+    """Scores slices for every level of a slice-selection model, each by itself.
 
     Raises:
         ModelError: The model does something else, or its card names no scale.
         UsageError: The device is not there, or the engine does not run this model on it.
     """
+
+    sees_series = False
 
     def __init__(
         self,
@@ -236,10 +238,15 @@ class NetworkSliceScorer(_LoadedNetwork):
     def score_gray(
         self,
         read: Callable[[int], NDArray[np.uint8]],
+        z_mm: NDArray[np.float64],
         indices: Sequence[int],
         progress: Progress = no_progress,
     ) -> NDArray[np.float32]:
-        """Return the same of windowed 8-bit images of any size, as training sets have."""
+        """Return the same of windowed 8-bit images of any size, as training sets have.
+
+        ``z_mm`` (slice,) are the ascending positions of all slices that ``read`` knows.
+        """
+        del z_mm
         return self._score(
             lambda index: self._preprocessing.from_gray(read(index)), indices, progress
         )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
+from bodycomp.analysis.series_scorer import slice_scorer
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks import shipped
 from bodycomp.networks.checkpoint import Model, Task, load_model
@@ -36,7 +37,7 @@ def load_analyzer(
     slice_selection = _load(models_dir, SLICE_SELECTION_FOLDER, "slice_selection")
     segmentation = _load(models_dir, SEGMENTATION_FOLDER, "segmentation")
     return Analyzer(
-        NetworkSliceScorer(slice_selection, device=device, engine=engine),
+        slice_scorer(slice_selection, device=device, engine=engine),
         NetworkSegmenter(segmentation, device=device, engine=engine),
         options or AnalysisOptions(),
         "; ".join(dict.fromkeys(filter(None, map(caution_of, (slice_selection, segmentation))))),
@@ -53,7 +54,7 @@ def load_slice_scorer(
 ) -> NetworkSliceScorer:
     """Load the slice-selection model of a folder alone; see ``load_analyzer``."""
     model = _load(models_dir, SLICE_SELECTION_FOLDER, "slice_selection")
-    return NetworkSliceScorer(model, device=device, engine=engine)
+    return slice_scorer(model, device=device, engine=engine)
 
 
 def cards_of(analyzer: Analyzer) -> dict[str, dict[str, Any]]:

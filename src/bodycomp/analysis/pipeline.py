@@ -54,6 +54,10 @@ class SliceScorer(Network, Protocol):
     def least_confidence(self) -> float:
         """Confidence, 0..1, below which a level that was found is uncertain."""
 
+    @property
+    def sees_series(self) -> bool:
+        """Whether a slice's score depends on the whole series, so that all are scored at once."""
+
     def __call__(
         self,
         volume: Volume,
@@ -131,7 +135,7 @@ class Analyzer:
             volume.slice_z_mm,
             self.scorer.levels,
             choice_options(self.scorer, self.options.choice),
-            score_all=self.options.score_all,
+            score_all=self.options.score_all or self.scorer.sees_series,
         )
         measurer = LevelMeasurer(scan, tuple(tissues), self.options.range_mm, caution=self.caution)
         needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})

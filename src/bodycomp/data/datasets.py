@@ -10,7 +10,7 @@ import logging
 import mmap
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import numpy as np
 import torch
@@ -42,9 +42,13 @@ DEFAULT_CACHE_BYTES: Final = 2**30
 
 
 class SampleSet(Dataset[Sample]):
-    """What both data sets have in common."""
+    """What all data sets have in common.
+
+    ``has_masks`` says whether the truth is masks, which move with the images.
+    """
 
     preprocessing: Preprocessing
+    has_masks: ClassVar[bool] = False
 
     @abstractmethod
     def __len__(self) -> int:
@@ -54,6 +58,12 @@ class SampleSet(Dataset[Sample]):
     def read(self, indices: Sequence[int]) -> RawBatch:
         """Return samples as compactly as their files hold them."""
 
+    def varied(
+        self, batch: RawBatch, generator: torch.Generator, options: AugmentationOptions
+    ) -> Sample:
+        """Turn a raw batch into varied network input and the truth that belongs to it."""
+        return varied_input(batch, generator, options, self.preprocessing, has_masks=self.has_masks)
+
 
 class SegmentationDataset(SampleSet):
     """Slices and masks of one split.
@@ -62,6 +72,8 @@ class SegmentationDataset(SampleSet):
     the image exactly as ``preprocessing.from_hu`` gives it for the analysis of a scan. Where some
     tissues of a sample were not labeled, its background has the label of ``background_or`` them.
     """
+
+    has_masks = True
 
     def __init__(self, split: SegmentationSplit, preprocessing: Preprocessing) -> None:
         self.split = split

@@ -15,6 +15,7 @@ from bodycomp.analysis.pipeline import choice_options
 from bodycomp.data.layout import SERIES_COLUMN, offset_column, table_path
 from bodycomp.data.manifest import read_split_rows
 from bodycomp.data.png import read_gray_png
+from bodycomp.data.series_heights import series_heights_mm
 from bodycomp.data.slice_set import SliceSplit, open_slice_split, read_table
 from bodycomp.errors import TrainingSetError
 from bodycomp.evaluation.level_rows import (
@@ -113,8 +114,9 @@ def locate_in_set(
             done(len(slices))
             continue
         own = slices[first]
-        scores = SeriesScores(_score(series.split, scorer, own), len(own), scorer.scale_mm)
-        choices = locate_levels(scores, z_mm, scorer.levels, options, score_all=len(z_mm) < 2)
+        scores = SeriesScores(_score(series.split, scorer, own, z_mm), len(own), scorer.scale_mm)
+        score_all = scorer.sees_series or len(z_mm) < 2
+        choices = locate_levels(scores, z_mm, scorer.levels, options, score_all=score_all)
         for column, choice in enumerate(choices):
             near = scores.near(column, z_mm, truth.true_z_mm(choice.level))
             yield level_row(names, choice, truth, near)
@@ -122,10 +124,13 @@ def locate_in_set(
 
 
 def _score(
-    split: SliceSplit, scorer: NetworkSliceScorer, own: NDArray[np.intp]
+    split: SliceSplit,
+    scorer: NetworkSliceScorer,
+    own: NDArray[np.intp],
+    z_mm: NDArray[np.float64],
 ) -> Callable[[Sequence[int]], NDArray[np.float32]]:
     return lambda indices: scorer.score_gray(
-        lambda index: read_gray_png(split.png_path(int(own[index]))), indices
+        lambda index: read_gray_png(split.png_path(int(own[index]))), z_mm, indices
     )
 
 
@@ -141,21 +146,13 @@ def heights_mm(
     >>> heights.tolist(), dict(truth.z_mm), dict(truth.outside_z_mm)
     ([30.0, 34.0], {'L3': 34.0}, {'L4': 0.0})
     """
-    known = ~np.isnan(offsets_mm)
-    if not known.any():
-        return np.full(len(offsets_mm), np.nan), LevelTruth({})
-    reference = int(np.argmax(known.sum(axis=0)))
-    heights = offsets_mm[:, reference].copy()
-    for column in range(offsets_mm.shape[1]):
-        both = known[:, column] & ~np.isnan(heights)
-        missing = known[:, column] & np.isnan(heights)
-        if both.any() and missing.any():
-            shift = float(np.median(heights[both] - offsets_mm[both, column]))
-            heights[missing] = offsets_mm[missing, column] + shift
+    heights, places_mm = series_heights_mm(offsets_mm)
+    if np.isnan(heights).all():
+        return heights, LevelTruth({})
     places = {
-        level: float(np.median((heights - offsets_mm[:, column])[rows]))
-        for column, level in enumerate(levels)
-        if (rows := known[:, column] & ~np.isnan(heights)).any()
+        level: float(place)
+        for level, place in zip(levels, places_mm, strict=True)
+        if not np.isnan(place)
     }
     return heights, _truth(places, heights)
 

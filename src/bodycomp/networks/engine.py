@@ -19,7 +19,7 @@ from bodycomp.networks.patch_unet import PatchUNet
 from bodycomp.networks.unet import UNet
 
 Run = Callable[[Tensor], Tensor]
-"""(B, 1, H, W) float32 on the engine's device -> logits, float32."""
+"""Network input (B, channel, H, W) float32 on the engine's device -> logits, float32."""
 
 _DTYPES: Final = {FOLDED: torch.float32, BF16: torch.bfloat16}
 

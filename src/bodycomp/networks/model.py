@@ -13,8 +13,9 @@ from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card import ModelCard, Task
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
 from bodycomp.networks.fast import speed_up
-from bodycomp.networks.names import DENSENET, PATCH_UNET, RESNET, UNET
+from bodycomp.networks.names import DENSENET, PATCH_UNET, PROJECTION, RESNET, UNET
 from bodycomp.networks.patch_unet import PatchUNet, PatchUNetConfig
+from bodycomp.networks.projection_net import ProjectionConfig, ProjectionNet
 from bodycomp.networks.resnet import ResNet, ResNetConfig
 from bodycomp.networks.unet import UNet, UNetConfig
 
@@ -46,6 +47,7 @@ _ARCHITECTURES: Final = {
     PATCH_UNET: _Architecture("segmentation", "num_classes", PatchUNetConfig, PatchUNet),
     DENSENET: _Architecture("slice_selection", "num_outputs", DenseNetConfig, DenseNet),
     RESNET: _Architecture("slice_selection", "num_outputs", ResNetConfig, ResNet),
+    PROJECTION: _Architecture("slice_selection", "num_outputs", ProjectionConfig, ProjectionNet),
 }
 
 

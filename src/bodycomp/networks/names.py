@@ -33,8 +33,9 @@ UNET: Final = "unet"
 DENSENET: Final = "densenet"
 PATCH_UNET: Final = "patch_unet"
 RESNET: Final = "resnet"
+PROJECTION: Final = "projection"
 """Architecture names that stand in a model card."""
 
 SEGMENTATION_ARCHITECTURES: Final = (UNET, PATCH_UNET)
-SLICE_SELECTION_ARCHITECTURES: Final = (DENSENET, RESNET)
+SLICE_SELECTION_ARCHITECTURES: Final = (DENSENET, RESNET, PROJECTION)
 """What each training can choose from, the default first."""

@@ -215,6 +215,60 @@ def write_slice_examples(
     _save(figure, path, legend)
 
 
+@dataclass(frozen=True, eq=False)
+class SeriesCase:
+    """One series from the front and the side, with the rows of its levels.
+
+    ``image`` is (channel, row, column) as of ``imaging.projection``, rows from feet to head.
+    """
+
+    title: str
+    image: NDArray[np.floating]
+    true_rows: Mapping[str, float]
+    predicted_rows: Mapping[str, float]
+
+
+def write_series_examples(
+    path: Path, cases: Sequence[SeriesCase], estimates: Sequence[LevelEstimates] = ()
+) -> None:
+    """Write a PNG: one chart of all slices per level, one picture per case with its levels."""
+    charts = estimates[:COLUMNS]
+    rows = -(-len(cases) // COLUMNS) + (1 if charts else 0)
+    figure = new_figure(2.8 * COLUMNS, 3.3 * rows + 0.3, constrained=True)
+    places = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+    first = COLUMNS if charts else 0
+    for axes in places[len(charts) :]:
+        axes.set_axis_off()
+    for axes, level in zip(places, charts, strict=False):
+        _draw_estimates(axes, level)
+    for axes, case in zip(places[first:], cases, strict=False):
+        _draw_series(axes, case)
+    legend = [
+        Line2D([], [], color=color, label=label)
+        for color, label in ((TRUE_COLOR, "true level"), (PREDICTED_COLOR, "predicted level"))
+    ]
+    _save(figure, path, legend)
+
+
+def _draw_series(axes: Axes, case: SeriesCase) -> None:
+    """Draw bones from the front, beside them from the side, with a line per level."""
+    axes.set_axis_on()
+    bones = np.concatenate([case.image[0], case.image[2]], axis=1).astype(np.float64)
+    bones = np.clip(bones / max(float(np.percentile(bones, 99.5)), 1e-6), 0, 1)
+    axes.imshow(bones, cmap="gray", vmin=0, vmax=1, origin="lower", aspect="auto")
+    width = case.image.shape[2]
+    for lines, color, ends in (
+        (case.true_rows, TRUE_COLOR, (0, width)),
+        (case.predicted_rows, PREDICTED_COLOR, (width, 2 * width)),
+    ):
+        for level, row in lines.items():
+            axes.plot(ends, (row, row), color=color, linewidth=0.8)
+            place = 0 if ends[0] == 0 else 2 * width
+            side = "left" if ends[0] == 0 else "right"
+            axes.text(place, row, level, color=color, size=6, ha=side, va="bottom")
+    picture_style(axes, case.title)
+
+
 def _save(figure: Figure, path: Path, legend: Sequence[Patch | Line2D]) -> None:
     place = {"ncols": len(legend), "fontsize": 8, "frameon": False, "labelcolor": INK}
     figure.legend(handles=legend, loc="outside lower left", **place)

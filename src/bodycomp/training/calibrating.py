@@ -15,7 +15,7 @@ from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.errors import ModelError, TrainingSetError, UsageError
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
-from bodycomp.training.slice_selection import SliceSelectionTask
+from bodycomp.training.projection_task import slice_selection_task
 from bodycomp.training.steps.evaluation_context import EvaluationContext
 from bodycomp.training.task_options import SliceSelectionOptions
 
@@ -69,11 +69,15 @@ def calibrate_confidence(
     network = model.network.to(context.device)
     place, scale_mm = held_out.data_dir, card.target_scale_mm
     options = SliceSelectionOptions(
-        data_dir=place, output_dir=place, levels=card.levels, threshold=scale_mm
+        data_dir=place,
+        output_dir=place,
+        arch=card.architecture,
+        levels=card.levels,
+        threshold=scale_mm,
     )
-    evaluated = SliceSelectionTask(options).evaluate(
-        network, SliceDataset(split, card.preprocessing), context
-    )
+    task = slice_selection_task(options)
+    samples = task.dataset(SliceDataset(split, card.preprocessing))
+    evaluated = task.evaluate(network, samples, context)
     made = evaluated.calibrations
     if not made:
         raise TrainingSetError(

@@ -11,6 +11,7 @@ from typing import Final
 from bodycomp.agreement.intervals import wilson_interval
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.data.manifest import Manifest, read_manifest
+from bodycomp.data.projection_set import ProjectionDataset
 from bodycomp.errors import TrainingSetError
 from bodycomp.networks.card_description import (
     KIND_WORDS,
@@ -61,9 +62,9 @@ def described(task: Task, splits: Splits, data_dir: Path, digest: str) -> ModelD
 def metric_table(key: str, evaluation: Evaluation, data: TrainingData | None) -> MetricTable:
     """Return an evaluation as a table of the card."""
     size = None if data is None else data.splits.get("val" if key == "validation" else key)
-    slices = len(evaluation.cases)
+    size = size or SplitSize(len(evaluation.cases))
     metrics = tuple(
-        _metric(name, value, evaluation.counts.get(name), size or SplitSize(slices))
+        _metric(name, value, evaluation.counts.get(name), size)
         for name, value in evaluation.metrics.items()
         if name not in NOT_SHOWN
     )
@@ -71,7 +72,7 @@ def metric_table(key: str, evaluation: Evaluation, data: TrainingData | None) ->
     return MetricTable(
         key=key,
         title=TITLES[key],
-        source=f"{slices} slices of the training set's own split",
+        source=f"{size.slices} slices of the training set's own split",
         metrics=metrics,
         data_digest="" if data is None else data.digest,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -104,16 +105,18 @@ def confidence_of_validation(evaluation: Evaluation) -> ConfidenceCalibration | 
 
 def _size(split: SampleSet, manifest: Manifest | None) -> SplitSize:
     columns: Mapping[str, tuple[str, ...] | None] = {}
-    if isinstance(split, SliceDataset):
+    slices = len(split)
+    if isinstance(split, SliceDataset | ProjectionDataset):
+        slices = len(split.split)
         columns = {"patient": split.split.patient, "series": split.split.series}
-    if manifest is not None and len(manifest) == len(split):
+    if manifest is not None and len(manifest) == slices:
         known = {"patient": "patient", "series": "series_instance_uid"}
         columns = {
             key: manifest.texts(name) if name in manifest else columns.get(key)
             for key, name in known.items()
         }
     return SplitSize(
-        len(split), series=_number(columns.get("series")), patients=_number(columns.get("patient"))
+        slices, series=_number(columns.get("series")), patients=_number(columns.get("patient"))
     )
 
 

@@ -47,7 +47,6 @@ class SegmentationTask(Task):
     """Masks of tissues; a batch is images (B, 1, H, W) and masks uint8 (B, H, W)."""
 
     headline: ClassVar[Headline] = Headline("mean Dice", "", 1, 4)
-    has_masks: ClassVar[bool] = True
     options: SegmentationOptions
 
     @property

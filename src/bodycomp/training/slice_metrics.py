@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from bodycomp.analysis.confidence import CLOSE_MM
 from bodycomp.analysis.confidence_fit import fit_calibration
-from bodycomp.analysis.level_verdict import ChoiceOptions, choose_slice
+from bodycomp.analysis.level_verdict import ChoiceOptions
+from bodycomp.analysis.locating import locate_levels
+from bodycomp.data.series_heights import series_heights_mm
 from bodycomp.networks.confidence_calibration import LevelCalibration
-from bodycomp.networks.targets import NEAR_MM
+from bodycomp.networks.targets import NEAR_MM, offset_to_target
 from bodycomp.results import SliceChoice
 
 FOUND_MM: Final = CLOSE_MM
@@ -61,32 +63,55 @@ def calibrations_of(located: Sequence[LocatedSeries]) -> dict[str, LevelCalibrat
 
 
 def locate_in_series(
-    level: str,
-    offset_mm: NDArray[np.floating],
+    levels: Sequence[str],
+    offsets_mm: NDArray[np.floating],
     estimated_mm: NDArray[np.floating],
     series: NDArray[np.str_],
     options: ChoiceOptions,
-) -> LocatedSeries:
-    """Locate one level in every series.
+) -> list[LocatedSeries]:
+    """Locate levels in every series, together, as an analysis does with all slices scored.
 
-    A slice's true offset serves as its position, so that the level lies at 0 mm. Slices without
-    an annotation or a series name take no part.
+    Slices without an annotation or a series name take no part, nor does a level in a series of
+    which it is not annotated.
 
     Args:
-        level: Its name.
-        offset_mm: (slice,) true offsets, NaN where not annotated.
-        estimated_mm: (slice,) offsets by the network.
+        levels: Their names.
+        offsets_mm: (slice, level) true offsets, NaN where not annotated.
+        estimated_mm: (slice, level) offsets by the network.
         series: (slice,) name of each slice's series.
         options: When a level counts as found; without calibrations.
     """
-    usable = ~np.isnan(offset_mm) & (series != "")
-    choices, covered = [], []
-    for name in np.unique(series[usable]):
-        own = np.flatnonzero(usable & (series == name))
-        z_mm, first = np.unique(offset_mm[own].astype(np.float64), return_index=True)
-        choices.append(choose_slice(level, estimated_mm[own][first], z_mm, options))
-        covered.append(bool(z_mm[0] <= 0 <= z_mm[-1]))
-    return LocatedSeries(level, tuple(choices), np.array(covered, dtype=np.bool_))
+    choices: list[list[SliceChoice]] = [[] for _ in levels]
+    covered: list[list[bool]] = [[] for _ in levels]
+    scores = offset_to_target(estimated_mm, options.scale_mm).astype(np.float32)
+    for name in np.unique(series[series != ""]):
+        own = np.flatnonzero(series == name)
+        heights, places_mm = series_heights_mm(offsets_mm[own])
+        z_mm, first = np.unique(heights, return_index=True)  # NaN, for no height, comes last
+        own, z_mm = own[first[~np.isnan(z_mm)]], z_mm[~np.isnan(z_mm)]
+        if not z_mm.size:
+            continue
+        found = locate_levels(_Known(scores[own]), z_mm, levels, options, score_all=True)
+        for column, (choice, place_mm) in enumerate(zip(found, places_mm.tolist(), strict=True)):
+            if np.isnan(place_mm):
+                continue
+            apart_mm = None if choice.z_mm is None else choice.z_mm - place_mm
+            choices[column].append(replace(choice, z_mm=apart_mm))
+            covered[column].append(bool(z_mm[0] <= place_mm <= z_mm[-1]))
+    return [
+        LocatedSeries(level, tuple(of_level), np.array(inside, dtype=np.bool_))
+        for level, of_level, inside in zip(levels, choices, covered, strict=True)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Scores that are there already, (slice, level)."""
+
+    scores: NDArray[np.float32]
+
+    def __call__(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        return self.scores[list(indices)]
 
 
 def view_error_mm(

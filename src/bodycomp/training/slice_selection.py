@@ -16,6 +16,7 @@ from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.data.gray_cache import BYTES_PER_GB, GrayCache, default_cache_dir
 from bodycomp.data.layout import SPLITS, table_path
+from bodycomp.data.projection_set import ProjectionDataset
 from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.imaging.preprocessing import SLICE_SELECTION_PREPROCESSING, Preprocessing
 from bodycomp.networks.card import ModelCard
@@ -94,6 +95,10 @@ class SliceSelectionTask(Task):
 
         return Splits.opened(lambda name: open_slice_split(folder, name, levels), dataset)
 
+    def dataset(self, slices: SliceDataset) -> SampleSet:
+        """Return the samples that the network sees, of the slices of a split."""
+        return slices
+
     def _cache(self) -> GrayCache:
         folder = self.options.cache_dir or default_cache_dir()
         return GrayCache(folder, round(self.options.cache_gb * BYTES_PER_GB))
@@ -134,19 +139,14 @@ class SliceSelectionTask(Task):
         ``view_error_mm`` over all annotated slices and levels; the score is minus that.
         """
         levels = self.options.levels
-        logits = torch.zeros(len(split), len(levels), dtype=torch.float64)
-        offsets = torch.zeros(len(split), len(levels), dtype=torch.float64)
-        for indices, batch_logits, batch_offsets in context.predictions(network, split):
-            logits[indices] = batch_logits.double().cpu()
-            offsets[indices] = batch_offsets.double().cpu()
-        logits, offsets = context.ranks.sum(logits), context.ranks.sum(offsets)
+        logits, offsets = self.predicted(network, split, context)
         if not logits.isfinite().all():  # there is nothing to be located
             return Evaluation({"loss": torch.nan}, -torch.inf, torch.zeros(len(split)))
         loss = float(self.loss(logits, offsets))
         offsets_mm = offsets.numpy()
         estimated_mm = target_to_offset(torch.sigmoid(logits).numpy(), self.options.threshold)
         metrics = {"loss": loss} | offset_metrics(offsets_mm, estimated_mm, levels)
-        located = self._locate(split, offsets_mm, estimated_mm)
+        located = self._locate(slices_of(split), offsets_mm, estimated_mm)
         metrics |= series_metrics(located)
         errors_mm = torch.from_numpy(view_error_mm(offsets_mm, estimated_mm))
         is_annotated = not errors_mm.isnan().all()
@@ -155,25 +155,35 @@ class SliceSelectionTask(Task):
         return Evaluation(
             metrics,
             score,
-            -telling_errors_mm(offsets, errors_mm),
+            self.cases_of(split, -telling_errors_mm(offsets, errors_mm)),
             counts=near_counts(offsets_mm, levels) | series_counts(located),
             calibrations=calibrations_of(located),
         )
 
+    def predicted(
+        self, network: nn.Module, split: SampleSet, context: EvaluationContext
+    ) -> tuple[Tensor, Tensor]:
+        """Return (slice, level) logits and true offsets in mm, all processes together."""
+        logits = torch.zeros(len(split), len(self.options.levels), dtype=torch.float64)
+        offsets = torch.zeros_like(logits)
+        for indices, batch_logits, batch_offsets in context.predictions(network, split):
+            logits[indices] = batch_logits.double().cpu()
+            offsets[indices] = batch_offsets.double().cpu()
+        return context.ranks.sum(logits), context.ranks.sum(offsets)
+
+    def cases_of(self, split: SampleSet, slices: Tensor) -> Tensor:
+        """Return how well each sample did of how well each slice did."""
+        del split
+        return slices
+
     def _locate(
-        self, split: SampleSet, offsets_mm: Offsets, estimated_mm: Offsets
+        self, split: SliceSplit, offsets_mm: Offsets, estimated_mm: Offsets
     ) -> list[LocatedSeries]:
         """Look for every level in whole series, if the table names them."""
-        if not (isinstance(split, SliceDataset) and split.split.series is not None):
+        if split.series is None:
             return []
-        series, options = (
-            np.asarray(split.split.series),
-            ChoiceOptions(scale_mm=self.options.threshold),
-        )
-        return [
-            locate_in_series(level, offsets_mm[:, column], estimated_mm[:, column], series, options)
-            for column, level in enumerate(self.options.levels)
-        ]
+        series, options = np.asarray(split.series), ChoiceOptions(scale_mm=self.options.threshold)
+        return locate_in_series(self.options.levels, offsets_mm, estimated_mm, series, options)
 
     @torch.no_grad()
     def draw_examples(
@@ -198,16 +208,17 @@ class SliceSelectionTask(Task):
                     predicted_offset_mm=float(estimated_mm[level]),
                 )
             )
-        write_slice_examples(path, cases, self._estimates(network, split))
-
-    def _estimates(self, network: nn.Module, split: SampleSet) -> list[LevelEstimates]:
-        """Return what the network says of validation slices, at most ``SLICES_SHOWN`` of them."""
         count = len(split)
         shown = range(0, count, -(-count // SLICES_SHOWN))
-        context = EvaluationContext(next(network.parameters()).device, "32-true", 16)
+        context = EvaluationContext(device, "32-true", 16)
         batches = list(context.predictions(network, split, shown))
-        scores = torch.sigmoid(torch.cat([logits for _, logits, _ in batches])).cpu().numpy()
-        true_mm = torch.cat([offsets for _, _, offsets in batches]).cpu().numpy()
+        logits = torch.cat([logits for _, logits, _ in batches])
+        offsets_mm = torch.cat([offsets for _, _, offsets in batches])
+        write_slice_examples(path, cases, self.estimates(logits, offsets_mm))
+
+    def estimates(self, logits: Tensor, offsets_mm: Tensor) -> list[LevelEstimates]:
+        """Return what the network says of slices, (slice, level), to draw."""
+        scores, true_mm = torch.sigmoid(logits).cpu().numpy(), offsets_mm.cpu().numpy()
         estimated_mm = target_to_offset(scores, self.options.threshold)
         is_known = ~np.isnan(true_mm)
         return [
@@ -216,6 +227,13 @@ class SliceSelectionTask(Task):
                 zip(self.options.levels, is_known.T, strict=True)
             )
         ]
+
+
+def slices_of(split: SampleSet) -> SliceSplit:
+    """Return the table that a data set of slices, or of series of slices, is made of."""
+    if not isinstance(split, SliceDataset | ProjectionDataset):
+        raise TypeError(f"expected slices or series, found {type(split).__name__}")
+    return split.split
 
 
 def telling_errors_mm(offsets_mm: Tensor, errors_mm: Tensor) -> Tensor:

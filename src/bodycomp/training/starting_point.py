@@ -17,8 +17,8 @@ from bodycomp.networks.checkpoint import Model, ModelCard, build_network, load_m
 from bodycomp.networks.model_folder import read_card
 from bodycomp.networks.shipped import shipped_model
 from bodycomp.training.options import RunOptions
+from bodycomp.training.projection_task import slice_selection_task
 from bodycomp.training.segmentation import SegmentationTask
-from bodycomp.training.slice_selection import SliceSelectionTask
 from bodycomp.training.task import Task
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
@@ -39,7 +39,7 @@ def task_for(options: RunOptions) -> Task:
     if isinstance(options, SegmentationOptions):
         return SegmentationTask(options)
     if isinstance(options, SliceSelectionOptions):
-        return SliceSelectionTask(options)
+        return slice_selection_task(options)
     raise TypeError(f"no training takes {type(options).__name__}")
 
 

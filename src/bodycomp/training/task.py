@@ -120,11 +120,9 @@ class Task(ABC):
 
     Attributes:
         headline: The number that decides which epoch is the best.
-        has_masks: Whether the truth is masks, which move with the images.
     """
 
     headline: ClassVar[Headline]
-    has_masks: ClassVar[bool] = False
     options: RunOptions
 
     def with_options(self, **changes: Any) -> Self:

@@ -13,6 +13,7 @@ from bodycomp.networks.names import (
     DENSENET,
     INITIALIZERS,
     PATCH_UNET,
+    PROJECTION,
     RESNET,
     SEGMENTATION_ARCHITECTURES,
     SEGMENTATION_LOSSES,
@@ -50,6 +51,7 @@ SLICE_SELECTION_NETWORKS: Final[Networks] = {
         "initializer": "glorot_uniform",
     },
     RESNET: {"initializer": "he_normal"},
+    PROJECTION: {"initializer": "he_normal"},
 }
 
 
@@ -189,7 +191,8 @@ class SliceSelectionOptions(RunOptions):
     loss: str = _loss(SLICE_SELECTION_LOSSES)
     arch: str = _arch(
         SLICE_SELECTION_ARCHITECTURES,
-        "resnet, with steps three times as fast on a CPU, a little better in the same time",
+        "resnet, with steps three times as fast on a CPU, a little better in the same time, or "
+        "projection, which sees whole series from the front and the side, for several levels",
     )
     levels: tuple[str, ...] = option(
         (DEFAULT_LEVEL,),

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW, Optimizer
 
 from bodycomp.data.augmentation_options import STRONG_AUGMENTATION, AugmentationOptions
-from bodycomp.data.datasets import RawBatch, Sample, network_input, varied_input
+from bodycomp.data.datasets import RawBatch, Sample, network_input
 from bodycomp.errors import RunInterruptedError
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.synchronized_norm import SynchronizedNorm
@@ -218,12 +218,10 @@ class Training:
         if not self.options.augmentation:
             return network_input(raw[0], self.card.preprocessing), raw[1]
         seed = step_seed(self.options.seed, self.state.step, self.ranks.rank)
-        return varied_input(
+        return self.splits.train.varied(
             raw,
             torch.Generator().manual_seed(seed),
             STRONG_AUGMENTATION if self.options.strong_augmentation else AugmentationOptions(),
-            self.card.preprocessing,
-            has_masks=self.task.has_masks,
         )
 
     def observe(self, loss: Tensor) -> None:

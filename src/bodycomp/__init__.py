@@ -30,6 +30,7 @@ _MODULE_OF = {
     "list_models": "interface.cards",
     "load_models": "interface.models",
     "measure": "interface.runs",
+    "prepare_saros": "interface.sets",
     "prepare_segmentation": "interface.sets",
     "prepare_slice_selection": "interface.sets",
     "read_scan": "reading.read_scan",

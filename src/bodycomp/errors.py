@@ -9,6 +9,7 @@
     |-- TrainingSetError      a training set that breaks its format
     |-- ImageError            pixels or geometry that cannot be used
     |   `-- SeriesError       a DICOM series or volume file that is refused
+    |       |-- NotAnnotatedError a scan in which nothing is annotated that a set could hold
     |       `-- SliceCountError   a slice number that only another first number explains
     |-- ModelError            a model file that is damaged or does not fit
     |-- TrainingError         a training that cannot continue
@@ -63,6 +64,10 @@ class ImageError(BodycompError):
 
 class SeriesError(ImageError):
     """A DICOM series or a volume file that is refused, with the reason."""
+
+
+class NotAnnotatedError(SeriesError):
+    """A scan in which nothing is annotated that a training set could hold."""
 
 
 class SliceCountError(SeriesError):

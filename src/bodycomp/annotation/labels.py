@@ -77,7 +77,7 @@ class LabelMapping:
                     f"expected LABEL=TISSUE, found {term!r}",
                     hint=f"Tissues are {', '.join(meanings)}; for instance 1=muscle.",
                 )
-            key = _number(label) or _key(label)
+            key = _number(label) or plain_key(label)
             if labels.setdefault(key, meanings[meaning.strip()]) != meanings[meaning.strip()]:
                 raise UsageError(f"label {label.strip()!r} is given two meanings")
         return cls(labels)
@@ -123,7 +123,7 @@ class LabelMapping:
         """Return what a structure's name means, None if it means nothing by itself."""
         number = _number(structure.name)
         if number is None:
-            return self.labels.get(_key(structure.name)) if structure.name.strip() else None
+            return self.labels.get(plain_key(structure.name)) if structure.name.strip() else None
         is_own = structure.value is None or number == str(structure.value)
         return self.labels.get(number) if is_own else None
 
@@ -159,7 +159,7 @@ class LabelMapping:
         named = [self.by_name(each) is not None for each in (one, other)]
         same_number = one.value is not None and one.value == other.value and not all(named)
         same_name = one.name != other.name and _form(one.name) != _form(other.name)
-        same_name = same_name and all(named) and _key(one.name) == _key(other.name)
+        same_name = same_name and all(named) and plain_key(one.name) == plain_key(other.name)
         if same_number or same_name:
             what = f"number {one.value}" if same_number else "one name"
             raise SeriesError(
@@ -179,7 +179,7 @@ def _form(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _key(label: str) -> str:
+def plain_key(label: str) -> str:
     """Return the letters of a name that count; those of ``1-2`` are no number."""
     plain = _form(_form(label).casefold().strip())
     letters = "".join(c for c in plain if c not in " -_")

@@ -130,14 +130,19 @@ class _Merged:
 
     def finish(self) -> MaskVolume:
         """Return what the annotations say together."""
-        found = MaskVolume(self.labels, self.annotated, tuple(self.structures))
-        left_out = found.left_out
-        if left_out.any():
-            self.annotated &= ~left_out
-            self.notes.append("slices that are marked as not annotated are left out")
-        if found.partial.any():
-            self.notes.append("some pixels are marked as not annotated")
-        return replace(found, notes=tuple(dict.fromkeys(self.notes)))
+        found = MaskVolume(self.labels, self.annotated, tuple(self.structures), tuple(self.notes))
+        return noted(found)
+
+
+def noted(found: MaskVolume) -> MaskVolume:
+    """Return masks without slices that are marked as not annotated, and with notes on marks."""
+    left_out, notes = found.left_out, list(found.notes)
+    if left_out.any():
+        found = replace(found, annotated=found.annotated & ~left_out)
+        notes.append("slices that are marked as not annotated are left out")
+    if found.partial.any():
+        notes.append("some pixels are marked as not annotated")
+    return replace(found, notes=tuple(dict.fromkeys(notes)))
 
 
 def _is_tissue(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -22,7 +22,7 @@ from bodycomp.annotation.labels import Layer, Structure
 from bodycomp.annotation.layers import read_layers
 from bodycomp.annotation.level_marks import z_of_heights
 from bodycomp.annotation.level_options import LevelOptions
-from bodycomp.errors import SeriesError
+from bodycomp.errors import NotAnnotatedError, SeriesError
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.level_names import vertebra_named
 from bodycomp.scan import Scan
@@ -51,7 +51,8 @@ def read_vertebrae(
 
     Raises:
         InputNotFoundError: Nothing is there.
-        SeriesError: As for ``read_layers``; no vertebra at all; one vertebra twice.
+        NotAnnotatedError: No vertebra at all.
+        SeriesError: As for ``read_layers``; one vertebra twice.
     """
     z_mm: dict[str, float] = {}
     cut: list[str] = []
@@ -68,7 +69,7 @@ def read_vertebrae(
             else:
                 z_mm[level] = z_of_heights(height_mm, scan.volume)
     if not z_mm and not cut:
-        raise SeriesError(
+        raise NotAnnotatedError(
             f"{path.name}: expected vertebrae, found none among its labels",
             hint="Name structures vertebrae_L3 and so on, or say which number is which level.",
         )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-
 from bodycomp.cli.option_parser import Command, CommandGroup
+from bodycomp.cli.prepare_sources import SOURCES, RefusalOptions, quiet_searches
 from bodycomp.interface.options import DiscoverOptions
-from bodycomp.options import option
 from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
 
 DESCRIPTION = """\
 Make a training set from annotated scans: 'segmentation' from annotated tissues, 'slice-selection'
-from marked levels. Both read the same cases table; 'discover' drafts it from a folder."""
+from marked levels. Both read the same cases table; 'discover' drafts it from a folder. The others
+read data sets that are published, as they are downloaded."""
 
 EPILOG = """\
 in this order:
@@ -20,7 +18,10 @@ in this order:
   bodycomp prepare segmentation cases.csv OUT --labels 1=muscle 2=subcutaneous_fat 3=visceral_fat
   bodycomp validate OUT                            find what is wrong with the set
   bodycomp show OUT                                look at it
-  bodycomp train segmentation OUT MODELS"""
+  bodycomp train segmentation OUT MODELS
+
+of a published data set:
+  bodycomp prepare saros DIR OUT                   then validate, show and train as above"""
 
 TABLE = """\
 CASES is a table, CSV or YAML, one row per scan; paths start at the table's folder:
@@ -65,26 +66,16 @@ before you use it, above all at the patients' codes: they are taken from the DIC
 from folders and file names."""
 
 
-@dataclass(frozen=True)
-class RefusalOptions:
-    """What follows where cases are refused."""
-
-    allow_refused: bool = option(
-        False, "--allow-refused", group="more", help="exit with 0 although cases are left out"
-    )
-
-
 def run(options: PrepareOptions, after: RefusalOptions) -> int:
     """Prepare a set, report what came of it, and fail if cases are missing."""
     from bodycomp.cli.prepare_summary import print_summary
     from bodycomp.interface.sets import prepare_segmentation, prepare_slice_selection
 
-    _quiet_searches()
+    quiet_searches()
     is_masks = isinstance(options.task, MaskTask)
     prepare = prepare_segmentation if is_masks else prepare_slice_selection
     summary = prepare.run(options, progress=True)
-    print_summary(options, summary, allow_refused=after.allow_refused)
-    return 0 if after.allow_refused or not summary.refused else 1
+    return print_summary(summary, allow_refused=after.allow_refused)
 
 
 def run_discover(options: DiscoverOptions) -> int:
@@ -92,7 +83,7 @@ def run_discover(options: DiscoverOptions) -> int:
     from bodycomp.cli.terminal import say
     from bodycomp.interface.sets import discover_cases
 
-    _quiet_searches()
+    quiet_searches()
     draft = discover_cases.run(options, progress=True)
     say(
         f"{draft.scans} scans, {draft.with_masks} with masks, {draft.with_levels} with levels, "
@@ -102,11 +93,6 @@ def run_discover(options: DiscoverOptions) -> int:
         f"  bodycomp prepare slice-selection {options.cases} OUT",
     )
     return 0
-
-
-def _quiet_searches() -> None:
-    """Keep to what the table says: a search counts its files alone, and every case is one."""
-    logging.getLogger("bodycomp.dicom.series").setLevel(logging.WARNING)
 
 
 def _preparing(task: type[MaskTask | LevelTask], description: str) -> tuple[str, Command]:
@@ -127,8 +113,9 @@ COMMAND = CommandGroup(
             "draft a cases table from a folder of scans and annotations",
             Command(options=(DiscoverOptions,), run=run_discover, description=DISCOVER_DESCRIPTION),
         ),
+        **SOURCES,
     },
-    title="what to make",
+    title="what to make, or of what",
     metavar="SET",
     description=DESCRIPTION,
     epilog=EPILOG,

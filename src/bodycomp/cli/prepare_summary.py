@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bodycomp.cli.terminal import counted, say
 
 if TYPE_CHECKING:
-    from bodycomp.preparation.options import PrepareOptions
     from bodycomp.preparation.run import PrepareSummary
 
 REFUSED_SHOWN = 25
@@ -15,8 +15,11 @@ NOTES_SHOWN = 8
 WARNINGS_SHOWN = 10
 
 
-def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_refused: bool) -> None:
-    """Print patients and slices per split, what was seen, what is missing, what to type next."""
+def print_summary(summary: PrepareSummary, *, allow_refused: bool) -> int:
+    """Print patients and slices per split, what was seen, what is missing, what to type next.
+
+    Returns the exit code: 1 where cases were refused, unless that is allowed.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -32,10 +35,10 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
     say(
         *_seen(summary),
         *_empty(summary),
-        *_left_out(options, summary),
+        *_left_out(summary),
         *_warnings(summary),
         "",
-        *_next(options, summary),
+        *_next(summary),
     )
     if summary.refused and not allow_refused:
         say(
@@ -43,6 +46,8 @@ def print_summary(options: PrepareOptions, summary: PrepareSummary, *, allow_ref
             "the command with --overwrite (finished cases are not repeated), or accept it with "
             "--allow-refused."
         )
+        return 1
+    return 0
 
 
 def _seen(summary: PrepareSummary) -> list[str]:
@@ -77,8 +82,11 @@ def _empty(summary: PrepareSummary) -> list[str]:
     ]
 
 
-def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
+def _left_out(summary: PrepareSummary) -> list[str]:
     lines = []
+    if summary.source:
+        reasons = Counter(case.left_out for case in summary.source.cases if case.left_out)
+        lines += [f"{counted(n, 'case')} left out: {why}" for why, n in reasons.most_common()]
     if summary.reused:
         lines.append(f"{counted(summary.reused, 'case')} finished by an earlier run")
     if summary.skipped:
@@ -87,7 +95,7 @@ def _left_out(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
     if len(summary.refused) > REFUSED_SHOWN:
         lines.append(f"refused: {len(summary.refused) - REFUSED_SHOWN} more")
     if summary.refused:
-        lines.append(f"all refused cases: {options.out / 'refused.csv'}")
+        lines.append(f"all refused cases: {summary.options.out / 'refused.csv'}")
     return lines
 
 
@@ -100,13 +108,15 @@ def _warnings(summary: PrepareSummary) -> list[str]:
     return lines
 
 
-def _next(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
+def _next(summary: PrepareSummary) -> list[str]:
     import shlex
 
     from bodycomp.anatomy import DEFAULT_LEVEL
     from bodycomp.level_names import head_to_feet
     from bodycomp.preparation.options import MaskTask
+    from bodycomp.preparation.source_record import CARD_NAME
 
+    options = summary.options
     out, named = shlex.quote(str(options.out)), ""
     task = "segmentation" if isinstance(options.task, MaskTask) else "slice-selection"
     if not isinstance(options.task, MaskTask):
@@ -114,7 +124,9 @@ def _next(options: PrepareOptions, summary: PrepareSummary) -> list[str]:
         named = "" if DEFAULT_LEVEL in levels else f" -L {' '.join(levels)}"
     return [
         f"training set: {options.out}",
-        f"key to the patients, keep it apart: {options.key}",
+        f"data card: {options.out / CARD_NAME}"
+        if summary.source
+        else f"key to the patients, keep it apart: {options.key}",
         "type next",
         f"  bodycomp validate {out}",
         f"  bodycomp show {out}",

@@ -33,7 +33,8 @@ class ManifestRow:
     ``turn`` says how the slice was turned to the standard view: words of ``transpose``,
     ``flip_rows`` and ``flip_columns``, in this order. Digests are SHA-256 of the source's file and
     ``pixel_digest`` of image and labels. ``source_file`` is empty unless identifiers were asked
-    for.
+    for. ``source_case`` and ``source_split`` are a published data set's own words for the case and
+    its split or fold.
     """
 
     split: str
@@ -52,6 +53,8 @@ class ManifestRow:
     image_digest: str
     labels_digest: str = ""
     source_file: str = ""
+    source_case: str = ""
+    source_split: str = ""
 
 
 COLUMNS: Final = tuple(field.name for field in fields(ManifestRow))

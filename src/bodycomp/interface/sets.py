@@ -19,6 +19,7 @@ from bodycomp.interface.options import (
     ValidateOptions,
 )
 from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
+from bodycomp.preparation.sources.options import SarosOptions
 from bodycomp.progress import Progress
 from bodycomp.training.options import RunOptions
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
@@ -41,6 +42,7 @@ class CacheUse:
 
 
 _PREPARING = {"cases": "cases", "writing": "writing", "checking": "reading again"}
+_UNPACKING = {"unpacking": "unpacking", **_PREPARING}
 
 
 @command(DiscoverOptions, {"search": "reading headers"}, folder="folder", cases="cases")
@@ -80,6 +82,21 @@ def prepare_slice_selection(options: PrepareOptions, progress: Progress) -> Prep
     from bodycomp.preparation.run import prepare
 
     return prepare(options, progress)
+
+
+@command(SarosOptions, _UNPACKING, folder="folder", out="out")
+def prepare_saros(options: SarosOptions, progress: Progress) -> PrepareSummary:
+    """Make a segmentation set of SAROS as it was downloaded, as ``bodycomp prepare saros``.
+
+    ``jobs`` is as for ``prepare_segmentation``.
+
+    Raises:
+        InputNotFoundError, CasesError, OutputError, UsageError, RunInterruptedError: As the
+            command.
+    """
+    from bodycomp.preparation.sources.run import prepare_source
+
+    return prepare_source(options, progress)
 
 
 @command(ValidateOptions, {"read": "reading the training set"}, data="data_dir")

@@ -95,6 +95,7 @@ def write_set(
     """Write arrays or slices of every split, what they say of labels, and the manifest."""
     counts, done = Counts(), 0
     labeled: dict[str, list[tuple[str, ...]]] = {}
+    of_rules = tuple(task.rules.tissues) if isinstance(task, MaskTask) and task.rules else _ALL
     levels: tuple[str, ...] = ()
     if isinstance(task, LevelTask):
         levels = task.levels or found_levels(case.shard for case in cases)
@@ -111,12 +112,11 @@ def write_set(
                         index = counts.slices[split]
                         manifest.append(_row(case, record, sample, index, identifiers))
                         counts.add_sample(split, record, sample)
-                        labeled.setdefault(split, []).append(case.shard.case.labeled or _ALL)
+                        labeled.setdefault(split, []).append(case.shard.case.labeled or of_rules)
                     done += 1
                     progress(done, len(cases))
     if isinstance(task, MaskTask):
-        has_not_annotated = bool(task.mapping and task.mapping.has_not_annotated)
-        declare_labels(folder, not_annotated=has_not_annotated, labeled=labeled)
+        declare_labels(folder, not_annotated=task.has_not_annotated, labeled=labeled)
     return counts
 
 
@@ -165,6 +165,8 @@ def _row(
         image_digest=sample.image_digest,
         labels_digest=sample.labels_digest,
         source_file=sample.source_file if identifiers else "",
+        source_case=case.shard.case.source_case,
+        source_split=case.shard.case.source_split,
     )
 
 

@@ -19,6 +19,7 @@ from bodycomp.annotation.labels import LabelMapping
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import CasesError, InputNotFoundError, UsageError
 from bodycomp.preparation.options import Fractions, check_fractions
+from bodycomp.preparation.source_record import SourceRecord
 from bodycomp.user_table import sheet_rows
 
 REQUIRED: Final = ("patient", "scan")
@@ -51,7 +52,7 @@ class Case:
 
     ``where`` is the row for messages, as spreadsheets count: the header of a CSV is row 1.
     ``split`` is empty where it shall be drawn; ``further`` are free columns, such as sex, site or
-    scanner.
+    scanner. ``source_case`` and ``source_split`` are as in the manifest.
     """
 
     where: str
@@ -63,16 +64,27 @@ class Case:
     split: str = ""
     further: Mapping[str, str] = field(default_factory=dict, repr=False)
     labeled: tuple[str, ...] = ()
+    source_case: str = ""
+    source_split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CasesTable:
-    """All cases in the table's order, and what the file says of labels and shares of splits."""
+    """All cases in the table's order, and what the file says of labels and shares of splits.
+
+    ``source`` is the published data set whose cases these are, if they are one's.
+    """
 
     cases: tuple[Case, ...]
     free_columns: tuple[str, ...] = ()
     labels: LabelMapping | None = None
     fractions: Fractions | None = None
+    source: SourceRecord | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether codes of patients are no secrets, since the data set publishes them."""
+        return self.source is not None and self.source.source.is_public
 
 
 Cells = Mapping[str, str | list[str]]

@@ -23,6 +23,7 @@ from bodycomp.annotation.layers import read_layers
 from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.annotation.levels import LevelMarks, read_levels
 from bodycomp.annotation.masks import read_masks
+from bodycomp.annotation.region_masks import read_region_masks
 from bodycomp.data.layout import png_name
 from bodycomp.data.manifest import pixel_digest
 from bodycomp.data.png import write_gray_png
@@ -35,7 +36,7 @@ from bodycomp.data.samples import (
     training_share,
 )
 from bodycomp.digests import file_digest, text_digest
-from bodycomp.errors import ImageError, OutputError
+from bodycomp.errors import ImageError, NotAnnotatedError, OutputError
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.square_field import SquareField
@@ -195,12 +196,16 @@ def _make(shard: Shard, task: PrepareTask) -> None:
 
 def _mask_samples(folder: Path, source: _Source, case: Case, task: MaskTask) -> _Made:
     scan = source.scan
-    masks = read_masks(case.masks, scan, task.mapping or LabelMapping({}))
+    masks = (
+        read_region_masks(case.masks, scan, task.rules)
+        if task.rules
+        else read_masks(case.masks, scan, task.mapping or LabelMapping({}))
+    )
     marks = _levels(case, scan, task.level_format) if task.sampling.around else LevelMarks({})
     candidates = masks.annotated if task.sampling.annotated_only else ~masks.left_out
     chosen = mask_slices(scan.volume, candidates, marks.z_mm, task.sampling)
     if not chosen:
-        raise ImageError(
+        raise NotAnnotatedError(
             f"expected annotated slices, found {int(masks.annotated.sum())} in the scan's "
             f"{len(scan.volume)} and none of them where slices are taken"
         )
@@ -245,7 +250,7 @@ def _level_samples(folder: Path, source: _Source, case: Case, task: LevelTask) -
     volume = source.scan.volume
     marks = _levels(case, source.scan, task.level_format)
     if not levels_in_scan(volume, marks.z_mm):
-        raise ImageError(
+        raise NotAnnotatedError(
             f"expected a level between the first and the last slice, {volume.slice_z_mm[0]:.1f} "
             f"to {volume.slice_z_mm[-1]:.1f} mm, found "
             + (", ".join(f"{n} at {z:.1f} mm" for n, z in marks.z_mm.items()) or "none")

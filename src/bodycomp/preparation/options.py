@@ -10,6 +10,7 @@ from typing import Final
 from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.level_options import LevelOptions
+from bodycomp.annotation.tissue_rules import TissueRules
 from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.errors import UsageError
 from bodycomp.level_names import check_levels
@@ -26,7 +27,11 @@ FACTS: Final = ("sex", "manufacturer", "scanner", "kernel", "kvp", "slice_thickn
 
 @dataclass(frozen=True, slots=True)
 class MaskTask:
-    """A segmentation training set; ``mapping`` is None where the cases table says it."""
+    """A segmentation training set.
+
+    What labels mean is in ``rules`` or ``mapping``, or in the cases table where both are None;
+    ``rules_file`` is read into ``rules``.
+    """
 
     mapping: LabelMapping | None = option(
         None,
@@ -42,6 +47,27 @@ class MaskTask:
     )
     sampling: MaskSampling = field(default_factory=MaskSampling, metadata=nested(MaskSampling))
     level_format: LevelOptions = field(default_factory=LevelOptions, metadata=nested(LevelOptions))
+    rules_file: Path | None = option(
+        None,
+        "--rules",
+        group="labels and slices",
+        metavar="RULES",
+        help="instead of --labels: YAML file of tissues by region and HU, such as "
+        "'muscle: region 2 within -29..150'",
+    )
+    rules: TissueRules | None = None
+
+    def __post_init__(self) -> None:
+        if self.mapping is not None and (self.rules or self.rules_file):
+            raise UsageError(
+                "expected --labels or --rules, found both",
+                hint="Rules say what every label means; leave --labels out.",
+            )
+
+    @property
+    def has_not_annotated(self) -> bool:
+        """Whether masks of the set may hold pixels that are not annotated."""
+        return self.rules is not None or bool(self.mapping and self.mapping.has_not_annotated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 from bodycomp.errors import CasesError, RunInterruptedError, SliceCountError, UsageError
 from bodycomp.preparation.assemble import Counts, needed_bytes, verify_set, write_set
 from bodycomp.preparation.cases import Case, CasesTable, read_cases
+from bodycomp.preparation.data_card import without_annotation, write_data_card
 from bodycomp.preparation.level_checks import LevelWarning, level_warnings
 from bodycomp.preparation.make_shards import check_room, make_shards
 from bodycomp.preparation.options import (
@@ -28,6 +29,7 @@ from bodycomp.preparation.refusals import (
     check_conflicts,
     check_level_names,
 )
+from bodycomp.preparation.rules_file import read_rules
 from bodycomp.preparation.set_files import (
     PREPARED_NAME,
     check_apart,
@@ -37,6 +39,7 @@ from bodycomp.preparation.set_files import (
     write_reports,
 )
 from bodycomp.preparation.shards import RECORD_NAME, Shard, shard_of, work_folder
+from bodycomp.preparation.source_record import SourceRecord
 from bodycomp.preparation.splits import assign_cases, check_columns, pseudonyms
 from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
@@ -47,17 +50,21 @@ _LOG: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PrepareSummary:
-    """What came of a preparation."""
+    """What came of a preparation with ``options``, which are complete."""
 
+    options: PrepareOptions
     counts: Counts
     refused: tuple[RefusedCase, ...]
-    skipped: int
-    reused: int
+    skipped: int = 0
+    reused: int = 0
     warnings: tuple[LevelWarning, ...] = ()
+    source: SourceRecord | None = None
 
 
-def prepare(options: PrepareOptions, progress: Progress) -> PrepareSummary:
-    """Prepare a training set.
+def prepare(
+    options: PrepareOptions, progress: Progress, read: Callable[[], CasesTable] | None = None
+) -> PrepareSummary:
+    """Prepare a training set of the cases table, or of the cases that ``read`` returns.
 
     Cases are finished one by one in ``options.parts``, so that the same options resume after any
     interruption and give the same bytes. ``options.out`` appears when all is written and was read
@@ -70,7 +77,8 @@ def prepare(options: PrepareOptions, progress: Progress) -> PrepareSummary:
         RunInterruptedError: Ctrl-C or SIGTERM; finished cases are kept.
     """
     refuse_other(options.out, "a prepared training set", PREPARED_NAME, overwrite=options.overwrite)
-    table = read_cases(options.cases)
+    check_apart(options, ())
+    table = read() if read else read_cases(options.cases)
     check_apart(options, table.cases)
     fractions = options.split.fractions or table.fractions or DEFAULT_FRACTIONS
     split = replace(options.split, fractions=fractions)
@@ -97,9 +105,11 @@ def _write(
     progress: Progress,
 ) -> PrepareSummary:
     """Write the set of all finished cases, once what they hold was compared."""
-    task = options.task
+    task, record = options.task, table.source
     if not shards:
         raise all_refused(refused)
+    if record:
+        record, refused = without_annotation(record, refused)
     check_conflicts(shards, shared_patient_id=options.shared_patient_id)
     if isinstance(task, LevelTask):
         check_level_names(shards, task.levels)
@@ -108,11 +118,13 @@ def _write(
         task.level_format,
         [case.where for case in refused if case.kind == SliceCountError.__name__],
     )
-    names = pseudonyms({case.patient for case in table.cases}, options.split.seed)
+    codes = {case.patient for case in table.cases}
+    names = {c: c for c in codes} if table.is_public else pseudonyms(codes, options.split.seed)
     assigned = assign_cases(options, table, shards, names)
     check_room(options.out.absolute().parent, needed_bytes(assigned, task))
-    key = key_text(shards, names)
-    check_key(options.key, key, overwrite=options.overwrite)
+    key = "" if table.is_public else key_text(shards, names)
+    if key:
+        check_key(options.key, key, overwrite=options.overwrite)
     refused = [replace(r, patient=names[r.patient]) for r in refused]
     remove_interrupted(options.out)
     with atomic_folder(options.out, overwrite=options.overwrite) as folder:
@@ -128,11 +140,14 @@ def _write(
             with_masks=isinstance(task, MaskTask),
             progress=partial(progress, "checking"),
         )
-        write_reports(folder, options, counts, refused, warnings)
-        write_key(options.key, key)
+        write_reports(folder, options, counts, refused, warnings, record)
+        if record:
+            write_data_card(folder, record, assigned, refused)
+        if key:
+            write_key(options.key, key)
     if not refused:
         shutil.rmtree(options.parts, ignore_errors=True)
-    return PrepareSummary(counts, tuple(refused), 0, 0, warnings)
+    return PrepareSummary(options, counts, tuple(refused), warnings=warnings, source=record)
 
 
 def _make_all(
@@ -162,14 +177,16 @@ def _is_annotated(case: Case, task: PrepareTask) -> bool:
 
 
 def _complete(task: PrepareTask, table: CasesTable) -> PrepareTask:
-    """Take the meaning of labels from the table where the task does not say it."""
-    if not isinstance(task, MaskTask) or task.mapping is not None:
+    """Take the meaning of labels from the rules' file, or from the table if the task has none."""
+    if isinstance(task, MaskTask) and task.rules_file is not None:
+        return replace(task, rules=read_rules(task.rules_file), rules_file=None)
+    if not isinstance(task, MaskTask) or task.mapping is not None or task.rules is not None:
         return task
     if table.labels is None:
         raise UsageError(
             "expected what the labels mean, found nothing",
             hint="Say it with --labels, for instance --labels 1=muscle 2=subcutaneous_fat "
-            "3=visceral_fat, or with 'labels:' in a YAML table.",
+            "3=visceral_fat, with 'labels:' in a YAML table, or with --rules.",
         )
     return replace(task, mapping=table.labels)
 

@@ -19,6 +19,7 @@ from bodycomp.preparation.level_checks import LevelWarning
 from bodycomp.preparation.options import MaskTask, PrepareOptions
 from bodycomp.preparation.refusals import RefusedCase, write_refused
 from bodycomp.preparation.shards import Shard
+from bodycomp.preparation.source_record import SourceRecord
 from bodycomp.storage import atomic_file
 
 PREPARED_NAME: Final = "prepared.json"
@@ -59,10 +60,12 @@ def write_reports(
     counts: Counts,
     refused: Sequence[RefusedCase],
     warnings: Sequence[LevelWarning],
+    record: SourceRecord | None = None,
 ) -> None:
     """Write ``prepared.json``, and ``refused.csv`` if any case was left out; both name nobody."""
     prepared = {
         "bodycomp": __version__,
+        **({"source": asdict(record.source)} if record else {}),
         "set": "segmentation" if isinstance(options.task, MaskTask) else "slice-selection",
         "task": asdict(options.task),
         "split": asdict(options.split),

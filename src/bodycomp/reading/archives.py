@@ -8,7 +8,7 @@ import shutil
 import weakref
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -81,7 +81,7 @@ class UnpackedArchive:
 
     def _unpack(self, opened: zipfile.ZipFile) -> None:
         members = [member for member in opened.infolist() if not member.is_dir()]
-        _check_size(members, shutil.disk_usage(self.folder).free)
+        check_unpacking(members, shutil.disk_usage(self.folder).free)
         folders: dict[PurePosixPath, Path] = {}
         for number, member in enumerate(members):
             name = PurePosixPath(member.filename)
@@ -109,7 +109,12 @@ class UnpackedArchive:
             self.broken += 1
 
 
-def _check_size(members: list[zipfile.ZipInfo], free_bytes: int) -> None:
+def check_unpacking(members: Sequence[zipfile.ZipInfo], free_bytes: int) -> None:
+    """Check that members of a zip file can be unpacked: not too many, no password, no bomb, room.
+
+    Raises:
+        SeriesError: They cannot.
+    """
     if len(members) > MAX_MEMBERS:
         raise SeriesError(f"expected at most {MAX_MEMBERS} files in a zip, found {len(members)}")
     if any(member.flag_bits & _ENCRYPTED for member in members):

@@ -1,0 +1,86 @@
+"""The page on public data: its commands as they stand, on made-up copies of the data sets."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bodycomp.cli import main
+from bodycomp.preparation.sources.saros import saros_rules
+from support.annotated_cases import write_table
+from support.no_pictures import leave_pictures_out
+from support.public_sets import saros_case, saros_row, table
+
+PAGE = (Path(__file__).parents[1] / "docs" / "public-data.md").read_text(encoding="utf-8")
+QUICK = {
+    "prepare": "--jobs 1",
+    "train segmentation": "-e 1 -C 2 4 -M 2 -b 4 -g 0",
+}
+"""What makes a step short enough for a test; everything else is as the page has it."""
+
+
+def commands(heading: str) -> list[list[str]]:
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def run(heading: str) -> None:
+    for program, *words in commands(heading):
+        assert program == "bodycomp"
+        said = " ".join(words)
+        quick = next((more for start, more in QUICK.items() if said.startswith(start)), "")
+        assert main([*words, *quick.split()]) == 0, said
+
+
+@pytest.fixture
+def saros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    folds = ("fold-1", "fold-2", "fold-5", "test")
+    collections = ("LIDC-IDRI", "C4KC-KiTS", "TCGA-LIHC", "NSCLC-Radiomics-Genomics")
+    for number in range(len(folds)):
+        saros_case(Path("saros/data") / f"case_{number:03d}", number)
+    table(
+        Path("saros/Segmentation-Info_09-29-2023.csv"),
+        [
+            saros_row(number, fold, tcia_collection=collection)
+            for number, (fold, collection) in enumerate(zip(folds, collections, strict=True))
+        ],
+    )
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_from_saros_to_a_training(saros: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_pictures_out(monkeypatch.setattr)
+    run("SAROS")
+    assert (saros / "models" / "saros" / "test_metrics.json").exists()
+
+
+def test_licenses(saros: Path) -> None:
+    stated = re.search(r"\n    collection,license\n(    .*\n)+", PAGE)
+    assert stated is not None
+    Path("licenses.csv").write_text("\n".join(x.strip() for x in stated[0].strip().splitlines()))
+    run("Licenses")
+    card = (saros / "sets" / "saros-commercial" / "data-card.md").read_text()
+    assert "C4KC-KiTS" in card
+    assert "| its license, CC BY-NC 3.0, is not known to allow commercial use | 1 |" in card
+
+
+def test_the_rules_of_the_page_are_those_that_ship_and_serve_own_data(saros: Path) -> None:
+    shown = re.search(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert shown is not None
+    assert yaml.safe_load(shown[1])["left_out"] == "part 3..6"
+    Path("rules.yaml").write_text(shown[1])
+    assert saros_rules(Path("rules.yaml")) == saros_rules()
+    Path("study").mkdir()
+    rows = []
+    for number in range(3):
+        folder = f"../saros/data/case_{number:03d}"
+        masks = f"{folder}/body-regions.nii.gz;{folder}/body-parts.nii.gz"
+        rows.append({"patient": str(number), "scan": f"{folder}/image.nii.gz", "masks": masks})
+    write_table(Path("study/cases.csv"), rows)
+    run("Rules for your own data")
+    assert (saros / "sets" / "own" / "labels.json").exists()

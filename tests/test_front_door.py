@@ -16,7 +16,7 @@ NAMES = [
     "BodycompError", "Models", "Scan", "SeriesResult", "analyze", "apply_review", "card",
     "discover_cases", "evaluate", "import_keras", "list_models", "load_models", "measure",
     "prepare_saros", "prepare_segmentation", "prepare_slice_selection", "read_scan", "remeasure",
-    "show", "train_segmentation", "train_slice_selection", "validate", "write_phantom",
+    "show", "suggest", "train_segmentation", "train_slice_selection", "validate", "write_phantom",
     "write_report",
 ]  # fmt: skip
 PAGE = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ import pytest
 import bodycomp
 import bodycomp.analysis.loading
 import bodycomp.study.run
+import bodycomp.suggestion.run
 import bodycomp.training.fit
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.networks.checkpoint import build_network, save_model
 from bodycomp.nifti import write_nifti_labels
+from bodycomp.suggestion.candidates import Networks
 from support.annotated_cases import make_cases
 from support.annotation_files import save_nifti, small_phantom
 from support.model_cards import SMALL
@@ -33,6 +35,8 @@ def folder(tmp_path, monkeypatch):
     volume, labels = small_phantom()
     middle = float(volume.slice_z_mm[len(volume) // 2])
     analyzer = Analyzer(LevelAt(middle), KnownLabels(labels))
+    networks = Networks(analyzer.scorer, (analyzer.segmenter,))
+    monkeypatch.setattr(bodycomp.suggestion.run, "load_networks", lambda _options: networks)
     for module in (bodycomp.analysis.loading, bodycomp.study.run):
         monkeypatch.setattr(module, "load_analyzer", lambda *_args, **_options: analyzer)
 
@@ -64,7 +68,8 @@ def export_review(row):
     cells = {name: row[name] for name in ("study", "series", "level", "slice_index")}
     cells |= {"verdict": "accept", "comment": "", "moved_to_slice": "", "reviewer": "CD"}
     models = f"{row['slice_selection_model']}+{row['segmentation_model']}"
-    cells |= {"reviewed_at": datetime.now(UTC).isoformat(), "models": models}
+    later = datetime.now(UTC) + timedelta(minutes=1)  # than the correction of the same example
+    cells |= {"reviewed_at": later.isoformat(), "models": models}
     table = "\n".join([",".join(cells), ",".join(map(str, cells.values()))])
     Path("review.csv").write_text(table, encoding="utf-8")
 
@@ -86,6 +91,7 @@ def test_examples_run_in_their_order(folder, capsys):
     assert len(names["report"].analyzed) == 2
     assert names["level"].after["corrected"] == "mask"
     assert names["outcome"].verdicts["accept"] == 1
+    assert len(names["wanted"].suggestions) == 1
     assert names["run"] == Path("runs/first")
     assert "segment: " in capsys.readouterr().out
 

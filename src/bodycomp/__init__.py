@@ -36,6 +36,7 @@ _MODULE_OF = {
     "read_scan": "reading.read_scan",
     "remeasure": "interface.runs",
     "show": "interface.sets",
+    "suggest": "interface.runs",
     "train_segmentation": "interface.sets",
     "train_slice_selection": "interface.sets",
     "validate": "interface.sets",

@@ -10,6 +10,7 @@ from bodycomp.interface.runs import apply_review as apply_review
 from bodycomp.interface.runs import evaluate as evaluate
 from bodycomp.interface.runs import measure as measure
 from bodycomp.interface.runs import remeasure as remeasure
+from bodycomp.interface.runs import suggest as suggest
 from bodycomp.interface.runs import write_report as write_report
 from bodycomp.interface.sets import discover_cases as discover_cases
 from bodycomp.interface.sets import import_keras as import_keras

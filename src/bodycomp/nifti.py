@@ -19,6 +19,7 @@ from bodycomp.errors import ImageError, InputNotFoundError, OutputError, SeriesE
 from bodycomp.imaging.grid import RAS_TO_LPS, Grid, volume_on_grid
 from bodycomp.imaging.label_map import LabelMap, as_labels
 from bodycomp.imaging.nifti_forms import stated_affine
+from bodycomp.imaging.square_field import AIR_HU
 from bodycomp.imaging.volume import Volume
 from bodycomp.storage import atomic_file
 
@@ -77,11 +78,20 @@ def write_nifti_labels(path: Path, volume: Volume, labels: NDArray[np.uint8]) ->
     """
     if labels.shape != volume.hu.shape:
         raise ImageError(f"expected a mask of shape {volume.hu.shape}, found {labels.shape}")
+    _write(path, volume, labels, fill=0)
+
+
+def write_nifti_volume(path: Path, volume: Volume) -> None:
+    """Write the HU of a volume; missing slices are air, all else is as for labels."""
+    _write(path, volume, volume.hu, fill=AIR_HU)
+
+
+def _write(path: Path, volume: Volume, values: NDArray[Any], fill: float) -> None:
     if not path.name.endswith(_SUFFIXES):
         raise OutputError(f"expected a name that ends in .nii or .nii.gz, found {path.name}")
     planes, spacing_mm = _regular_planes(volume)
-    grid = np.zeros((*labels.shape[:0:-1], planes[-1] + 1), dtype=np.uint8)
-    grid[:, :, planes] = labels.transpose(2, 1, 0)
+    grid = np.full((*values.shape[:0:-1], planes[-1] + 1), fill, dtype=values.dtype)
+    grid[:, :, planes] = values.transpose(2, 1, 0)
     affine = RAS_TO_LPS @ Grid.of_volume(volume, spacing_mm).affine
     image: Any = nib.Nifti1Image(grid, affine)  # type: ignore[no-untyped-call] # nibabel's own
     image.header.set_xyzt_units("mm")

@@ -40,6 +40,7 @@ COMMANDS = {
     "report": "make a page of the results of a run, to look at and to review",
     "review": "apply what people said of results",
     "remeasure": "measure a series anew with a corrected mask, or at another slice",
+    "suggest": "say which slices to annotate next, with outlines to start from",
     "measure": "measure a mask that you have, without models",
     "evaluate": "say how good models are on scans and sets with truth",
     "cache": "show or clear the cache of decoded slices",

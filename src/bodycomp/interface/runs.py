@@ -19,6 +19,7 @@ from bodycomp.reading.read_scan import read_scan
 from bodycomp.review.options import MeasureOptions, RemeasureOptions, ReviewOptions
 from bodycomp.scan import Scan
 from bodycomp.study.options import AnalyzeOptions, StudyReport
+from bodycomp.suggestion.options import SuggestionReport, SuggestOptions
 
 if TYPE_CHECKING:
     from bodycomp.evaluation.document import EvaluationDocument
@@ -89,6 +90,18 @@ def evaluate(options: EvaluateOptions, progress: Progress) -> EvaluationDocument
     from bodycomp.evaluation.run import evaluate as run
 
     return run(options, progress)
+
+
+@command(SuggestOptions, _SERIES | {"write": "writing"}, scans="scans", out="out")
+def suggest(options: SuggestOptions, progress: Progress) -> SuggestionReport:
+    """Write the slices to annotate next, with outlines to start from: ``bodycomp suggest``.
+
+    Raises:
+        InputNotFoundError, ModelError, OutputError, UsageError: As the command.
+    """
+    from bodycomp.suggestion.run import suggest_slices
+
+    return suggest_slices(options, progress)
 
 
 @command(ReportOptions, run="run_dir")

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.data.writers import SegmentationWriter
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import load_model
-from bodycomp.networks.shipped import shipped_model
+from bodycomp.networks.shipped import DEFAULT_MODELS, SEGMENTATION_FOLDER, shipped_room
 from bodycomp.suggestion.disagreement import disagreement
 from default_models.segmentation_set import Patients
 
@@ -41,8 +42,6 @@ POOL, TEST = 60, 30
 SEEDS = {"pool": 940, "test": 950}
 FIRST_ROUND = 10
 """So many patients the default model suggests; then as many again, by the model so far."""
-RATES = (1e-3, 3e-3, 3e-4, 1e-4)
-RATES_AT = 10
 EPOCHS, STEPS, BATCH = 2, 16, 2
 """Epochs of a training, its steps in each, and slices of a step."""
 LONGER = 3
@@ -58,11 +57,26 @@ class Job:
     start: str = "default"
     rate: float = 1e-3
     order: int = 0
+    frozen: bool = False
 
     @property
     def name(self) -> str:
         """Of its files."""
-        return f"{self.choice}{self.order}-{self.start}-{self.patients:02d}-{self.rate:g}"
+        kind = "frozen" if self.frozen else "moving"
+        choice = f"{self.choice}{self.order}"
+        return f"{choice}-{self.start}-{self.patients:02d}-{self.rate:g}-{kind}"
+
+
+RECIPES = (
+    Job(10, rate=1e-4, frozen=True),
+    Job(10, rate=1e-4),
+    Job(10, rate=3e-4, frozen=True),
+    Job(10, rate=3e-4),
+    Job(10, rate=1e-3),
+    Job(10, rate=3e-3),
+)
+"""What is compared first; the best of them trains all others."""
+SCRATCH = Job(10, start="scratch", rate=3e-3)
 
 
 @dataclass(frozen=True)
@@ -85,28 +99,30 @@ class Measurement:
     """All that is measured, in a folder."""
 
     out: Path
-    rates: tuple[float, ...] = RATES
     orders: int = 2
 
     def jobs(self) -> Iterator[Job]:
         """Yield what is measured, what is needed most first."""
         yield Job(0)
-        for rate in self.rates:
-            yield Job(RATES_AT, rate=rate)
-        rate = self.best_rate()
-        yield Job(10, "suggest", rate=rate)
-        yield Job(10, start="scratch", rate=3e-3)
-        yield from (Job(n, rate=rate) for n in (5, 20))
-        yield from (Job(n, "suggest", rate=rate) for n in (5, 20))
-        yield from (Job(n, rate=rate) for n in (2, 40))
-        yield Job(40, start="scratch", rate=3e-3)
-        yield Job(40, "suggest", rate=rate)
-        for order in range(1, self.orders):
-            yield from (Job(n, rate=rate, order=order) for n in (10, 20, 5, 40))
+        yield from RECIPES
+        best = self.best_recipe()
 
-    def best_rate(self) -> float:
-        """Return the learning rate with the best mean Dice."""
-        return max(self.rates, key=lambda rate: self.dice(Job(RATES_AT, rate=rate)).mean())
+        def job(patients: int, choice: str = "random", order: int = 0) -> Job:
+            return replace(best, patients=patients, choice=choice, order=order)
+
+        yield job(10, "suggest")
+        yield SCRATCH
+        yield from (job(n) for n in (5, 20))
+        yield from (job(n, "suggest") for n in (5, 20))
+        yield from (job(n) for n in (2, 40))
+        yield replace(SCRATCH, patients=40)
+        yield job(40, "suggest")
+        for order in range(1, self.orders):
+            yield from (job(n, order=order) for n in (10, 20, 5, 40))
+
+    def best_recipe(self) -> Job:
+        """Return the recipe with the best mean Dice."""
+        return max(RECIPES, key=lambda recipe: self.dice(recipe).mean())
 
     def dice(self, job: Job) -> NDArray[np.float64]:
         """Return (patient, tissue) Dice on the test patients, made if it is not there yet."""
@@ -121,7 +137,7 @@ class Measurement:
     def segmenter(self, job: Job) -> NetworkSegmenter:
         """Return the model of a job, trained if it is not there yet."""
         if job.patients == 0:
-            path = shipped_model("default", "segmentation")
+            path = shipped_room() / DEFAULT_MODELS / SEGMENTATION_FOLDER
         else:
             path = self.out / "runs" / job.name
             if not (path / "model").exists() or (path / "checkpoints").exists():
@@ -142,10 +158,11 @@ class Measurement:
             with SegmentationWriter(data, split) as writer:
                 for index in indices:
                     writer.append(pool.hu[index], pool.labels[index])
-        fresh = {"arch": "patch_unet", "patch": 4, "hu_ranges": True, "copies": 2}
+        fresh: dict[str, Any] = {"arch": "patch_unet", "patch": 4, "hu_ranges": True, "copies": 2}
         fresh |= {"compression_channels": (32, 64, 128, 256, 256)}
         fresh |= {"decompression_channels": (256, 128, 64, 32)}
-        start = {"load_weights": "default"} if job.start == "default" else fresh
+        known: dict[str, Any] = {"load_weights": "default", "frozen_norms": job.frozen}
+        start = known if job.start == "default" else fresh
         bodycomp.train_segmentation(
             data,
             run.parent,
@@ -162,7 +179,9 @@ class Measurement:
 
     def chosen(self, job: Job) -> list[int]:
         """Return the patients of a job: the first of an order, or what each model suggested."""
-        order = np.random.default_rng(job.order).permutation(len(self.slices("pool"))).tolist()
+        order: list[int] = (
+            np.random.default_rng(job.order).permutation(len(self.slices("pool"))).tolist()
+        )
         if job.choice == "random":
             return order[: job.patients]
         found = self.out / "chosen" / f"{job.name}.json"
@@ -181,7 +200,8 @@ class Measurement:
             picked = [index for index, _, _ in rows[: job.patients - fewer]]
             found.parent.mkdir(parents=True, exist_ok=True)
             found.write_text(json.dumps({"chosen": known + picked, "doubt_and_dice": rows}))
-        return list(json.loads(found.read_text())["chosen"])
+        chosen: list[int] = json.loads(found.read_text())["chosen"]
+        return chosen
 
     @cache  # noqa: B019 - one measurement a process
     def slices(self, which: str) -> Slices:
@@ -215,7 +235,18 @@ def dice_of_labels(found: NDArray[np.uint8], true: NDArray[np.uint8]) -> list[fl
 def write_table(measurement: Measurement, path: Path) -> None:
     """Write what is there: mean Dice, its standard error, and the gain over the default model."""
     names = [tissue.key for tissue in ABDOMINAL_TISSUES]
-    header = ["choice", "order", "start", "patients", "rate", *names, "mean", "gain", "gain_se"]
+    header = [
+        "choice",
+        "order",
+        "start",
+        "patients",
+        "rate",
+        "norms",
+        *names,
+        "mean",
+        "gain",
+        "gain_se",
+    ]
     with path.open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(header)
@@ -228,6 +259,7 @@ def write_table(measurement: Measurement, path: Path) -> None:
             numbers = [*dice.mean(axis=0), dice.mean(), gain.mean(), gain.std(ddof=1)]
             numbers[-1] /= np.sqrt(len(gain))
             row = [job.choice, job.order, job.start, job.patients, f"{job.rate:g}"]
+            row.append("frozen" if job.frozen else "moving")
             rows.writerow([*row, *(f"{number:.4f}" for number in numbers)])
 
 

@@ -10,6 +10,7 @@ from bodycomp.networks import shipped
 from bodycomp.networks.checkpoint import load_model, save_model
 from bodycomp.networks.model import build_network
 from bodycomp.networks.model_folder import read_card, write_card
+from bodycomp.training.fit import train_segmentation
 from bodycomp.training.starting_point import starting_network, task_for
 
 
@@ -51,6 +52,24 @@ def test_what_was_found_out_about_a_model_is_not_said_of_the_one_that_starts_fro
     _, started = starting_network(task_for(options))
     assert started.least_confidence == 0
     assert started.confidence is None
+
+
+def test_frozen_norms_keep_the_statistics_of_the_model_through_a_training(ships, tiny_unet):
+    fixed = {"load_weights": "default", "compression_channels": None, "epochs": 1}
+    run = train_segmentation(
+        tiny_unet(**fixed, decompression_channels=None, frozen_norms=True, learning_rate=0.01)
+    )
+    before, after = (
+        load_model(path).network.state_dict() for path in (ships / "segmentation", run)
+    )
+    moved = {name for name, weight in before.items() if not torch.equal(weight, after[name])}
+    assert any(name.endswith("weight") for name in moved)
+    assert not any("running" in name for name in moved)
+
+
+def test_fresh_networks_have_no_statistics_to_keep(tiny_unet):
+    with pytest.raises(UsageError, match="model to start from"):
+        tiny_unet(frozen_norms=True)
 
 
 def test_another_network_than_that_of_the_shipped_model_is_refused(ships, tiny_unet):

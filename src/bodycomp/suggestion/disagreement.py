@@ -55,18 +55,18 @@ def disagreement(segmenters: Sequence[Segmenter], volume: Volume, index: int) ->
     found = [[segment(one, [0])[0], *_of_copies(segment, one)] for segment in segmenters]
     first, every = found[0][0], [labels for each in found for labels in each]
     others = every[1:]
-    doubt = np.mean([labels != first for labels in others], axis=0, dtype=np.float32)
+    doubt = np.stack([labels != first for labels in others]).mean(axis=0).astype(np.float32)
     return Disagreement(first, doubt, _tissues(every, segmenters[0].tissues))
 
 
 def _of_copies(segment: Segmenter, one: Volume) -> list[NDArray[np.uint8]]:
     found = []
     for mirrored, down, across in COPIES:
-        hu = np.roll(one.hu, (down, across), axis=(1, 2))
-        hu = np.ascontiguousarray(hu[..., ::-1] if mirrored else hu)
-        labels = segment(replace(one, hu=hu), [0])[0]
-        labels = labels[:, ::-1] if mirrored else labels
-        found.append(np.roll(labels, (-down, -across), axis=(0, 1)))
+        hu = one.hu[0][:, ::-1] if mirrored else one.hu[0]
+        hu = np.roll(hu, (down, across), axis=(0, 1))
+        labels = segment(replace(one, hu=hu[None]), [0])[0]
+        labels = np.roll(labels, (-down, -across), axis=(0, 1))
+        found.append(labels[:, ::-1] if mirrored else labels)
     return found
 
 

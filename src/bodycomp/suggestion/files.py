@@ -130,7 +130,7 @@ def slices_of(volume: Volume, indices: NDArray[np.intp]) -> Volume:
     first = tuple(float(mm) for mm in volume.first_pixels_mm[indices[0]])
     return replace(
         volume,
-        hu=np.ascontiguousarray(volume.hu[indices]),
+        hu=volume.hu[indices],
         slice_z_mm=volume.slice_z_mm[indices],
         first_pixel_mm=(first[0], first[1], first[2]),
         notes=(),

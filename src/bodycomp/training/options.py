@@ -90,6 +90,12 @@ class RunOptions:
         help="start from the weights of a model or run folder, or of an earlier Keras .hdf5 "
         "file; the network must be the same",
     )
+    frozen_norms: bool = option(
+        False,
+        "--frozen_norms",
+        help="with --load_weights: leave the statistics of batch norm as they are, for trainings "
+        "of few steps",
+    )
     seed: int = option(
         0, "--seed", at_least=0, help="seed of weights, order and augmentation (default {default})"
     )
@@ -245,6 +251,11 @@ class RunOptions:
             raise UsageError(
                 "expected strong augmentation or none, found both",
                 hint="Leave --no_augmentation or --strong_augmentation out.",
+            )
+        if self.frozen_norms and self.load_weights is None:
+            raise UsageError(
+                "expected a model to start from with --frozen_norms, found none",
+                hint="Fresh networks have no statistics yet: add --load_weights, or leave it out.",
             )
         if self.resume and not self.name:
             raise UsageError(

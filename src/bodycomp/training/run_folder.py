@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
-from bodycomp.options import Record, recorded
+from bodycomp.options import Record, declared, default_of, plain, recorded
 from bodycomp.tables import Cell, write_table
 from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions
 
@@ -95,7 +95,9 @@ def _check_continuable(folder: RunFolder, options: RunOptions) -> None:
             hint="Check --name and MODEL_OUTPUT_DIR; a run that wrote neither can only be started "
             "again, under another name.",
         )
-    before = read_args(folder)
+    # What a version before an option did is its default.
+    usual = {field.name: plain(default_of(field)) for field, _ in declared(type(options))}
+    before = usual | read_args(folder)
     now = {"task": options.task} | recorded(options, Record.SETTING)
     changed = [
         f"{key} was {before.get(key)!r}, now {value!r}"

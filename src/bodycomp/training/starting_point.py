@@ -14,6 +14,7 @@ from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card_description import ModelDescription
 from bodycomp.networks.card_description import Task as CardTask
 from bodycomp.networks.checkpoint import Model, ModelCard, build_network, load_model
+from bodycomp.networks.frozen_norm import freeze_norms
 from bodycomp.networks.model_folder import read_card
 from bodycomp.networks.shipped import shipped_model
 from bodycomp.training.options import RunOptions
@@ -105,6 +106,8 @@ def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
         least_confidence=0.0,
         description=ModelDescription(),
     )
+    if task.options.frozen_norms:
+        freeze_norms(model.network)
     return model.network.train(), started
 
 

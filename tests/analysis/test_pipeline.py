@@ -25,6 +25,7 @@ class KnownLevels:
     sees_series: bool = False
     digest: str = "aaaa"
     runs_as: str = "reference on cpu"
+    caution: str = ""
     asked: list = field(default_factory=list)
 
     @property
@@ -44,6 +45,7 @@ class MuscleBlock:
 
     digest: str = "bbbb"
     runs_as: str = "reference on cpu"
+    caution: str = ""
     tissues: tuple = ABDOMINAL_TISSUES
     asked: list = field(default_factory=list)
 

@@ -29,6 +29,7 @@ class GrayScorer:
     digest = "grey"
     runs_as = "stand-in"
     sees_series = False
+    caution = ""
 
     def __init__(self, shift_mm: float = 0.0) -> None:
         self.calibrations: dict[str, object] = {}

@@ -154,6 +154,17 @@ def test_a_level_alone_can_be_moved(run, place, z_mm):
     assert run.row()["level_z_mm"] == run.rows()[0]["level_z_mm"]
 
 
+def test_what_a_model_segments_anew_keeps_its_word_of_caution(run):
+    """A level that was moved has it; a mask that a person gave does not."""
+    run.segmenter.caution = "not validated on your scanner"
+    run.apply(run.review_row(verdict="accept", moved_to_slice=20))
+    (flag,) = [f for f in level_document(run.folder())["flags"] if f["key"] == "model_caution"]
+    assert flag["message"] == "not validated on your scanner"
+    assert "model_caution" in run.row()["quality_flags"]
+    run.remeasure(mask=write_nifti(run, redrawn(run, 20)))
+    assert "model_caution" not in run.row()["quality_flags"]
+
+
 def test_level_and_mask_in_one(run):
     labels = redrawn(run, 20)
     run.remeasure(segmenter=False, mask=write_nifti(run, labels), level="L3", slice_index=20)

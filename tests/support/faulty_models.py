@@ -30,6 +30,7 @@ class Scorer:
     least_confidence = 0.0
     sees_series = False
     runs_as = "stand-in"
+    caution = ""
 
     def __init__(self, shift_mm: float = 0.0, t5_z_mm: float = 500.0, digest: str = "scorer"):
         self.z_mm = np.array([L3_Z_MM + shift_mm, t5_z_mm])
@@ -55,6 +56,7 @@ class Segmenter:
 
     tissues = ABDOMINAL_TISSUES
     runs_as = "stand-in"
+    caution = ""
 
     def __init__(self, cases: int, change: Callable[[np.ndarray], np.ndarray] = lambda m: m):
         self.digest = "segmenter"

@@ -52,6 +52,7 @@ class LevelsAt:
     sees_series: bool = False
     digest: str = "aaaaaaaaaaaa"
     runs_as: str = "reference on cpu"
+    caution: str = ""
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -70,6 +71,7 @@ class ByDensity:
     tissues: tuple = ABDOMINAL_TISSUES
     digest: str = "bbbbbbbbbbbb"
     runs_as: str = "reference on cpu"
+    caution: str = ""
 
     def __call__(self, volume, slice_indices, progress=None):
         return {index: tissue_labels(volume.hu[index]) for index in slice_indices}

@@ -24,6 +24,7 @@ class LevelAt:
     sees_series: bool = False
     digest: str = "aaaaaaaaaaaa"
     runs_as: str = "reference on cpu"
+    caution: str = ""
 
     def __call__(self, volume, progress=None, slice_indices=None):
         z_mm = volume.slice_z_mm if slice_indices is None else volume.slice_z_mm[slice_indices]
@@ -39,6 +40,7 @@ class BodyIsMuscle:
     tissues: tuple = ABDOMINAL_TISSUES
     digest: str = "bbbbbbbbbbbb"
     runs_as: str = "reference on cpu"
+    caution: str = ""
 
     def __call__(self, volume, slice_indices, progress=None):
         return {index: (volume.hu[index] > -300).astype(np.uint8) for index in slice_indices}
@@ -52,6 +54,7 @@ class KnownLabels:
     tissues: tuple = ABDOMINAL_TISSUES
     digest: str = "cccccccccccc"
     runs_as: str = "reference on cpu"
+    caution: str = ""
 
     def __call__(self, volume, slice_indices, progress=None):
         if progress is not None:

@@ -61,6 +61,7 @@ class _LoadedNetwork:
     def __init__(self, model: Model, device: str, batch_size: int, engine: str) -> None:
         self.card = model.card
         self.digest: str = model.digest[:SHORT]
+        self.caution: str = model.card.description.words.caution
         self._preprocessing = model.card.preprocessing
         self._engine = make_engine(model.network, resolve_device(device), engine)
         self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"

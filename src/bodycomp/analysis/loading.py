@@ -40,13 +40,7 @@ def load_analyzer(
         slice_scorer(slice_selection, device=device, engine=engine),
         NetworkSegmenter(segmentation, device=device, engine=engine),
         options or AnalysisOptions(),
-        "; ".join(dict.fromkeys(filter(None, map(caution_of, (slice_selection, segmentation))))),
     )
-
-
-def caution_of(model: Model) -> str:
-    """Return what the model's card asks to say with every result; empty if nothing."""
-    return model.card.description.words.caution
 
 
 def load_slice_scorer(

@@ -34,6 +34,10 @@ class Network(Protocol):
     def runs_as(self) -> str:
         """Engine and kind of device, on which the last digits depend."""
 
+    @property
+    def caution(self) -> str:
+        """What the model's card asks to say with every result; empty if nothing."""
+
 
 class SliceScorer(Network, Protocol):
     """Scores slices of a volume for the levels that it knows."""
@@ -110,15 +114,17 @@ class AnalysisOptions:
 
 @dataclass(frozen=True)
 class Analyzer:
-    """Finds the levels in a scan and measures the tissues there.
-
-    ``caution`` is what the models' cards ask to say with every result, empty if nothing.
-    """
+    """Finds the levels in a scan and measures the tissues there."""
 
     scorer: SliceScorer
     segmenter: Segmenter
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
-    caution: str = ""
+
+    @property
+    def caution(self) -> str:
+        """What the models' cards ask to say with every result, empty if nothing."""
+        both = (self.scorer.caution, self.segmenter.caution)
+        return "; ".join(dict.fromkeys(filter(None, both)))
 
     def analyze(
         self, scan: Scan, progress: Progress = no_progress, score: ScoreSlices | None = None

@@ -107,7 +107,8 @@ class Corrector:
         Raises:
             ReviewError: The given mask has no label on a slice of the level.
         """
-        measurer = self._measurer(change.case)
+        caution = self.segmenter.caution if self.segmenter and change.mask is None else ""
+        measurer = self._measurer(change.case, caution)
         masks = self._masks(change, measurer.slices_of(choice))
         level = measurer.measure(choice, masks)
         if change.mask is None and self.segmenter and self.run.settings.get("intervals"):
@@ -139,11 +140,11 @@ class Corrector:
     def _document(self, case: CaseKey) -> Path:
         return self.run.folder(case) / RESULT_NAME
 
-    def _measurer(self, case: CaseKey) -> LevelMeasurer:
+    def _measurer(self, case: CaseKey, caution: str = "") -> LevelMeasurer:
         row = self.run.rows[case]
         scan = replace(self.scan, subject=recorded_subject(row, self.scan.subject))
         range_mm = float(self.run.settings["range_mm"])
-        return LevelMeasurer(scan, tissues_of(row), range_mm, by_hand=True)
+        return LevelMeasurer(scan, tissues_of(row), range_mm, by_hand=True, caution=caution)
 
     def _masks(
         self, change: LevelChange, indices: tuple[int, ...]

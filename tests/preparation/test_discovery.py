@@ -50,7 +50,8 @@ def test_dicom_folders_with_label_maps_and_one_table_of_levels(tmp_path: Path) -
     make_cases(tmp_path, 3)
     rows = draft(tmp_path)
     assert rows == [
-        case_row(f"case-{i}") | {"series": "", "split": "", "note": ""} for i in range(3)
+        case_row(f"case-{i}") | {"series": "", "labeled": "", "split": "", "note": ""}
+        for i in range(3)
     ]
     assert len(read_cases(tmp_path / "draft.csv").cases) == 3
     again = draft(tmp_path)  # neither table is taken for one of levels

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -13,6 +14,7 @@ from bodycomp.errors import InputNotFoundError, ReviewError, SeriesError, UsageE
 from bodycomp.review.options import CorrectionOptions, RemeasureOptions
 from bodycomp.study.options import AnalyzeOptions, DicomObject
 from bodycomp.study.run import analyze_inputs
+from bodycomp.tag import read_tag, write_tag
 from support.annotation_files import (
     dicom_seg,
     index_to_lps,
@@ -351,3 +353,22 @@ def test_what_is_written_names_the_corrector_and_nobody_else(run):
             assert secret not in content, name
     event = json.loads((run.out / "reviews.jsonl").read_text())
     assert (event["kind"], event["change"], event["at"] > AT) == ("remeasure", "corrected", True)
+
+
+@pytest.mark.parametrize("identifiers", [False, True])
+def test_tag_files_of_a_run_are_taken_back_as_masks(tmp_path, identifiers):
+    """Their names are those of the slices, as Slice-O-Matic wants it, if files may be named."""
+    tags = frozenset({DicomObject.TAG})
+    run = make_run(tmp_path, patients=1, dicom=tags, identifiers=identifiers)
+    (path,) = (run.folder() / "tag").iterdir()
+    names = {f"{file.name}.tag" for file in (tmp_path / "in" / "0").iterdir()}
+    assert path.name in (names if identifiers else {f"slice-{L3:06d}.tag"})
+    run.remeasure(slice_index=20)
+    (moved,) = (run.folder() / "corrected" / "L3" / "tag").iterdir()
+    tag = read_tag(moved)
+    np.testing.assert_array_equal(tag.pixels[0] == 1, networks_labels(run, 20)[20] == 1)
+    pixels = tag.pixels.copy()
+    pixels[0, 14:20, 12:18] = 5
+    write_tag(tmp_path / "redrawn.tag", replace(tag, pixels=pixels))
+    (done,) = run.remeasure(segmenter=False, mask=tmp_path / "redrawn.tag")
+    assert done.after["visceral_fat_area_cm2"] == pytest.approx(area_cm2(pixels[0], 5))

@@ -27,6 +27,7 @@ class Above:
     tissues: tuple = ABDOMINAL_TISSUES
     digest: str = "dddddddddddd"
     runs_as: str = "reference on cpu"
+    caution: str = ""
 
     def __call__(self, volume, slice_indices, progress=None):
         return {i: (volume.hu[i] > self.least_hu).astype(np.uint8) for i in slice_indices}

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from bodycomp.annotation.dicom_layers import rtstruct_layers, seg_layers
 from bodycomp.annotation.grid import place_label_map
 from bodycomp.annotation.labels import Layer, Structure, Wanted, everything
+from bodycomp.annotation.tag_layers import tag_files, tag_layers
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.label_map import LabelMap, values_in
 from bodycomp.nifti import read_nifti_labels
@@ -206,6 +207,8 @@ _READERS: Final[dict[Kind, Callable[[Path, Scan, Wanted], Iterator[Layer]]]] = {
     Kind.RTSTRUCT: rtstruct_layers,
     Kind.NIFTI: nifti_layers,
     Kind.NRRD: nrrd_layers,
+    Kind.TAG: tag_layers,
+    Kind.TAG_FOLDER: tag_layers,
     Kind.PNG_FOLDER: png_layers,
     Kind.MASK_FOLDER: mask_folder_layers,
 }
@@ -219,9 +222,11 @@ def read_layers(path: Path, scan: Scan, wanted: Wanted = everything) -> Iterator
         SeriesError: No annotation in a known format, damaged, or not on the scan's grid.
     """
     kind = kind_of(path)
+    if kind is Kind.DICOM_SERIES and path.is_dir() and tag_files(path):
+        kind = Kind.TAG_FOLDER  # Slice-O-Matic leaves them beside the images
     reader = _READERS.get(kind)
     if reader is None:
-        expected = "labels as NIfTI, NRRD, DICOM SEG, RTSTRUCT, PNG images or a folder of masks"
+        expected = "labels as NIfTI, NRRD, SEG, RTSTRUCT, TAG, PNG images or a folder of masks"
         raise no_annotation(path, kind, expected)
     for layer in reader(path, scan, wanted):
         if layer.structures:

@@ -24,6 +24,7 @@ from bodycomp.nrrd import read_nrrd_labels
 from bodycomp.progress import StepProgress
 from bodycomp.reading.kinds import Kind, is_passed_over, kind_of, structure_name, volume_header
 from bodycomp.reading.read_scan import read_scan
+from bodycomp.tag import TAG_SUFFIX
 
 Role = Literal["masks", "levels"]
 GENERIC: Final = frozenset(
@@ -144,7 +145,11 @@ def search(folder: Path, progress: StepProgress) -> tuple[list[FoundScan], list[
         if others and all(path.suffix.lower() == ".png" for path in files):
             annotations.append(FoundAnnotation(parent, "masks", Kind.PNG_FOLDER))
             continue
-        items = [item for item in map(_look, others) if item is not None]
+        tags = [path for path in others if path.name.lower().endswith(TAG_SUFFIX)]
+        if tags:
+            annotations.append(FoundAnnotation(parent, "masks", Kind.TAG_FOLDER))
+        rest = (path for path in others if path not in tags)
+        items = [item for item in map(_look, rest) if item is not None]
         scans += [item for item in items if isinstance(item, FoundScan)]
         annotated = [item for item in items if isinstance(item, FoundAnnotation)]
         maps = [item for item in annotated if item.box is not None]

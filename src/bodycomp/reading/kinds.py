@@ -13,6 +13,7 @@ from bodycomp.errors import InputNotFoundError, SeriesError
 from bodycomp.imaging.grid import Grid
 from bodycomp.nifti import read_nifti_grid
 from bodycomp.nrrd import read_nrrd_grid
+from bodycomp.tag import TAG_SUFFIX
 
 
 class Kind(StrEnum):
@@ -23,6 +24,8 @@ class Kind(StrEnum):
     RTSTRUCT = "RTSTRUCT"
     NIFTI = "NIfTI file"
     NRRD = "NRRD file"
+    TAG = "TAG file of Slice-O-Matic"
+    TAG_FOLDER = "folder of TAG files"
     PNG_FOLDER = "folder of PNG label images"
     MASK_FOLDER = "folder of one mask file per structure"
     MARKUPS = "Slicer markups"
@@ -35,6 +38,7 @@ _BY_SUFFIX: Final = {
     ".nii.gz": Kind.NIFTI,
     ".nrrd": Kind.NRRD,
     ".nhdr": Kind.NRRD,
+    TAG_SUFFIX: Kind.TAG,
     ".mrk.json": Kind.MARKUPS,
     ".csv": Kind.LEVEL_TABLE,
     ".tsv": Kind.LEVEL_TABLE,
@@ -62,7 +66,8 @@ def kind_of(path: Path) -> Kind:
     """Return what a file or folder is.
 
     A folder that holds nothing but one SEG or RTSTRUCT is that object. A folder of NIfTI or NRRD
-    files alone is taken for one mask per structure. Files that systems leave do not count.
+    files alone is taken for one mask per structure. Files that systems leave do not count, nor TAG
+    files beside DICOM images.
 
     Raises:
         InputNotFoundError: Nothing is there.
@@ -75,6 +80,8 @@ def kind_of(path: Path) -> Kind:
     kinds = {_by_name(file) for file in files}
     if kinds and kinds <= _MASKS:
         return Kind.MASK_FOLDER
+    if kinds == {Kind.TAG}:
+        return Kind.TAG_FOLDER
     if files and all(file.suffix.lower() == ".png" for file in files):
         return Kind.PNG_FOLDER
     return _kind_of_dicom_folder(path)

@@ -16,6 +16,7 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES, VERTEBRAE, Tissue
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.levels import read_levels
 from bodycomp.annotation.masks import MaskVolume, read_masks
+from bodycomp.annotation.tag_layers import tag_name
 from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity
 from bodycomp.errors import ReviewError, SeriesError
 from bodycomp.report.result_rows import SeriesKey, result_columns, result_rows
@@ -28,6 +29,7 @@ from bodycomp.study.outputs import OutputChoice, write_series
 from bodycomp.study.pseudonyms import read_or_make_key, series_pseudonym, study_pseudonym
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, content_key
 from bodycomp.tables import write_table
+from bodycomp.tag import TAG_LABELS
 
 _AUTOMATIC_NAME: Final = "Segment_{}"
 """What 3D Slicer calls the segments of a label map that has no names."""
@@ -95,6 +97,7 @@ def _own_labels(levels: Sequence[str]) -> list[str]:
     for tissue in ABDOMINAL_TISSUES:
         names = [str(tissue.label), _AUTOMATIC_NAME.format(tissue.label), tissue.key, tissue.title]
         names += [f"{tissue.title} at {level}" for level in levels]
+        names.append(tag_name(TAG_LABELS[tissue.label]))
         terms += [f"{name}={tissue.key}" for name in names]
     return terms
 

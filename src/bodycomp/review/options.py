@@ -48,8 +48,8 @@ class CorrectionOptions:
         metavar="OBJECT",
         choices=DICOM_OBJECTS,
         convert=dicom_objects,
-        help="DICOM objects to write for corrected levels: seg, labelmap, sr, overlay (default: "
-        "those of the run)",
+        help="DICOM objects to write for corrected levels: seg, labelmap, sr, overlay, tag "
+        "(default: those of the run)",
     )
     previews: bool | None = option(
         None, "--no-previews", help="write no pictures of corrected levels (default: as in the run)"
@@ -210,7 +210,8 @@ class MeasureOptions:
         metavar="OBJECT",
         choices=DICOM_OBJECTS,
         convert=dicom_objects,
-        help="also write DICOM objects: seg, labelmap, sr, overlay; for scans from DICOM",
+        help="also write DICOM objects: seg, labelmap, sr, overlay, or tag (TAG files of "
+        "Slice-O-Matic); for scans from DICOM",
     )
     identifiers: bool = option(
         False,

@@ -30,6 +30,7 @@ class DicomObject(StrEnum):
     LABELMAP = "labelmap"
     SR = "sr"
     OVERLAY = "overlay"
+    TAG = "tag"
 
 
 def dicom_objects(names: Iterable[str]) -> frozenset[DicomObject]:
@@ -99,7 +100,7 @@ class AnalyzeOptions:
         convert=dicom_objects,
         help="also write DICOM objects: seg (segmentation), labelmap (the same as a label map), "
         "sr (measurements as a TID 1500 report, with its seg), overlay (a picture for viewers "
-        "that show no segmentations)",
+        "that show no segmentations); or tag (TAG files of Slice-O-Matic for the slices)",
     )
     patients: Path | None = option(
         None,

@@ -27,6 +27,7 @@ from bodycomp.report.volume_views import coronal_and_sagittal
 from bodycomp.results import SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.study.options import DicomObject
+from bodycomp.tag import TAG_SUFFIX, tag_of_slice, write_tag
 
 _LOG: Final = logging.getLogger(__name__)
 RESULT_NAME: Final = "results.json"
@@ -34,6 +35,7 @@ LABELS_NAME: Final = "labels.nii.gz"
 SEG_NAME: Final = "segmentation.dcm"
 LABELMAP_NAME: Final = "labelmap.dcm"
 SR_NAME: Final = "measurements.dcm"
+TAG_FOLDER: Final = "tag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ def write_dicom_objects(
     if not (kinds and measured.slice_indices):
         return ()
     notes = []
+    if DicomObject.TAG in kinds:
+        _write_tags(folder / TAG_FOLDER, measured)
     try:
         for name, make in _recipes(measured, kinds):
             save_object(make(), folder / name)
@@ -137,6 +141,22 @@ def write_dicom_objects(
     for note in notes:
         _LOG.warning("%s", note)
     return tuple(notes)
+
+
+def _write_tags(folder: Path, measured: MeasuredSeries) -> None:
+    """Write a TAG file of every slice that was measured.
+
+    They are called after the slices' files, as Slice-O-Matic expects it, if those may be told.
+    """
+    scan = measured.scan
+    files = [file.path.name for file in scan.slices]
+    is_named = isinstance(measured.identity, KeptIdentity) and len(set(files)) == len(files)
+    masks = {n: mask for level in measured.result.levels for n, mask in level.masks.items()}
+    folder.mkdir()
+    for index, mask in masks.items():
+        name = files[index] if is_named else f"slice-{index:06d}"
+        tag = tag_of_slice(scan.volume, index, mask, scan.acquisition.slice_thickness_mm)
+        write_tag(folder / f"{name}{TAG_SUFFIX}", tag)
 
 
 def _recipes(

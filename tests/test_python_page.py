@@ -13,7 +13,7 @@ import bodycomp
 import bodycomp.analysis.loading
 import bodycomp.study.run
 import bodycomp.suggestion.run
-import bodycomp.training.fit
+import bodycomp.training.folds
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
@@ -45,8 +45,7 @@ def folder(tmp_path, monkeypatch):
             progress("epoch 0/49", 1, 2)
         return Path(options.output_dir) / options.name
 
-    for name in ("train_segmentation", "train_slice_selection"):
-        monkeypatch.setattr(bodycomp.training.fit, name, train)
+    monkeypatch.setattr(bodycomp.training.folds, "train", train)
     monkeypatch.chdir(tmp_path)
     write_ct_series(Path("ct"), volume, SeriesHeader(seed="page", kernel="B30f"))
     other = volume.hu.transpose(2, 1, 0) + np.int16(1)  # other content, so that it counts as well

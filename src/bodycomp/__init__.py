@@ -25,6 +25,7 @@ _MODULE_OF = {
     "apply_review": "interface.runs",
     "card": "interface.cards",
     "discover_cases": "interface.sets",
+    "ensemble": "interface.sets",
     "evaluate": "interface.runs",
     "import_keras": "interface.sets",
     "list_models": "interface.cards",

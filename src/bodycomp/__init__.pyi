@@ -13,6 +13,7 @@ from bodycomp.interface.runs import remeasure as remeasure
 from bodycomp.interface.runs import suggest as suggest
 from bodycomp.interface.runs import write_report as write_report
 from bodycomp.interface.sets import discover_cases as discover_cases
+from bodycomp.interface.sets import ensemble as ensemble
 from bodycomp.interface.sets import import_keras as import_keras
 from bodycomp.interface.sets import prepare_saros as prepare_saros
 from bodycomp.interface.sets import prepare_segmentation as prepare_segmentation

@@ -47,6 +47,8 @@ class SliceChoice:
             expected, 0.5 half as steep; None unless found.
         scored: (slice,) which slices the network scored; between them the offsets are
             interpolated. None if it scored all.
+        members_z_mm: Where each member of an ensemble places the level, None of one that does not
+            find it; empty unless found, and of a single network.
     """
 
     level: str
@@ -61,6 +63,13 @@ class SliceChoice:
     confidence_basis: str = ""
     slope_ratio: float | None = None
     scored: NDArray[np.bool_] | None = None
+    members_z_mm: tuple[float | None, ...] = ()
+
+    @property
+    def members_spread_mm(self) -> float | None:
+        """Distance between the lowest and the highest place by a member; None without two."""
+        known = [z_mm for z_mm in self.members_z_mm if z_mm is not None]
+        return max(known) - min(known) if len(known) > 1 else None
 
     def doubted(self, reason: str) -> SliceChoice:
         """Return a level that was found as one that is not certain."""
@@ -73,6 +82,7 @@ class SliceChoice:
             confidence=None,
             confidence_basis="",
             slope_ratio=None,
+            members_z_mm=(),
         )
 
 
@@ -94,6 +104,8 @@ class Measurement:
             cover the range.
         area_low_cm2, area_high_cm2: Interval within which the network repeats the area when the
             slice is moved; None if it was not asked for.
+        members_low_cm2, members_high_cm2: Smallest and largest area by a single member of an
+            ensemble; None of a single network.
     """
 
     area_cm2: float
@@ -107,6 +119,8 @@ class Measurement:
     volume_ml: float | None = None
     area_low_cm2: float | None = None
     area_high_cm2: float | None = None
+    members_low_cm2: float | None = None
+    members_high_cm2: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

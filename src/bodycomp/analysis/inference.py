@@ -67,6 +67,24 @@ class _LoadedNetwork:
         self.runs_as: str = f"{self._engine.name} on {self._engine.device.type}"
         self._batch_size = batch_size
 
+    @property
+    def members(self) -> int:
+        """How many networks the model is made of."""
+        return len(self._engine.members)
+
+
+class SegmentedSlices(dict[int, NDArray[np.uint8]]):
+    """Slice index -> (row, column) labels on the source grid.
+
+    Attributes:
+        members: Slice index -> (member, row, column) labels of each network of an ensemble; empty
+            of a single network.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.members: dict[int, NDArray[np.uint8]] = {}
+
 
 class NetworkSegmenter(_LoadedNetwork):
     """Labels muscle and fat with a segmentation model.
@@ -97,32 +115,40 @@ class NetworkSegmenter(_LoadedNetwork):
     @torch.inference_mode()
     def __call__(
         self, volume: Volume, slice_indices: Sequence[int], progress: Progress = no_progress
-    ) -> dict[int, NDArray[np.uint8]]:
-        """Return slice index -> (row, column) labels on the source grid.
+    ) -> SegmentedSlices:
+        """Return the labels of slices, which are read and prepared once for all members.
 
         A ModelError says that the network gave something other than numbers.
         """
         field = SquareField.of_volume(volume)
-        masks: dict[int, NDArray[np.uint8]] = {}
+        masks = SegmentedSlices()
 
         def image(index: int) -> NDArray[np.float32]:
             return self._preprocessing.from_hu(field.apply(volume.hu[index]))
 
         for indices, images in batches_of(image, slice_indices, self._batch_size):
-            probabilities = self._probabilities(images.to(self._engine.device)).cpu().numpy()
-            for index, classes in zip(indices, probabilities, strict=True):
+            found = self._probabilities(images.to(self._engine.device))
+            for place, index in enumerate(indices):
                 hu = field.apply(volume.hu[index]) if self.card.hu_ranges else None
-                labels = labels_at_size(classes, field.shape, hu, self.tissues)
-                masks[index] = np.ascontiguousarray(field.undo(labels))
+                own = [
+                    labels_at_size(member[place].cpu().numpy(), field.shape, hu, self.tissues)
+                    for member in (found.mean(dim=0), *found)[: 1 if len(found) == 1 else None]
+                ]
+                masks[index], *members = (np.ascontiguousarray(field.undo(each)) for each in own)
+                if members:
+                    masks.members[index] = np.stack(members)
             progress("segment", len(masks), len(slice_indices))
         return masks
 
     def _probabilities(self, images: Tensor) -> Tensor:
-        """Return probabilities (batch, class, H, W), averaged over the copies of the card."""
+        """Return (member, batch, class, H, W), averaged over the copies of the card."""
+        return torch.stack([self._of_member(run, images) for run in self._engine.members])
+
+    def _of_member(self, run: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         total: Tensor | None = None
         for copy in range(self.card.copies):
             away = copy * COPY_PIXELS
-            logits = self._engine.run(torch.roll(images, (away, away), (2, 3)))
+            logits = run(torch.roll(images, (away, away), (2, 3)))
             if not bool(torch.isfinite(logits).all()):
                 raise ModelError(
                     "the segmentation network gave values that are not numbers",
@@ -228,6 +254,20 @@ class NetworkSliceScorer(_LoadedNetwork):
         Slices are prepared batch by batch. A slice's score does not depend on which others are
         asked for.
         """
+        scores: NDArray[np.float32] = self.score_members(volume, progress, slice_indices)[0]
+        return scores
+
+    @torch.inference_mode()
+    def score_members(
+        self,
+        volume: Volume,
+        progress: Progress = no_progress,
+        slice_indices: Sequence[int] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return (1 + member, slice, level): the same, and behind it each member's of an ensemble.
+
+        Slices are read and prepared once for all members.
+        """
         field = SquareField.of_volume(volume)
         return self._score(
             lambda index: self._preprocessing.from_hu(field.apply(volume.hu[index])),
@@ -248,33 +288,39 @@ class NetworkSliceScorer(_LoadedNetwork):
         ``z_mm`` (slice,) are the ascending positions of all slices that ``read`` knows.
         """
         del z_mm
-        return self._score(
+        scores: NDArray[np.float32] = self._score(
             lambda index: self._preprocessing.from_gray(read(index)), indices, progress
-        )
+        )[0]
+        return scores
 
     def _score(
         self, image_of: ImageOf, wanted: Sequence[int], progress: Progress
     ) -> NDArray[np.float32]:
-        scores = self._run(self._engine.run, image_of, wanted, progress)
-        if not self._engine.is_exact:
+        engine = self._engine
+        scores = self._run(engine.members, image_of, wanted, progress)
+        if not engine.is_exact:
             low, high = DECISIVE
-            decisive = np.flatnonzero(((scores > low) & (scores < high)).any(axis=1))
+            decisive = np.flatnonzero(((scores[0] > low) & (scores[0] < high)).any(axis=1))
             again = [wanted[place] for place in decisive.tolist()]
-            scores[decisive] = self._run(self._engine.run_exactly, image_of, again, no_progress)
+            scores[:, decisive] = self._run(engine.exact_members, image_of, again, no_progress)
         return scores
 
     def _run(
         self,
-        run: Callable[[Tensor], Tensor],
+        members: Sequence[Callable[[Tensor], Tensor]],
         image_of: ImageOf,
         wanted: Sequence[int],
         progress: Progress,
     ) -> NDArray[np.float32]:
-        scores = np.empty((len(wanted), len(self.levels)), dtype=np.float32)
+        """Return (1 + member, slice, level) scores; of a single network (1, slice, level)."""
+        rows = 1 + len(members) if len(members) > 1 else 1
+        scores = np.empty((rows, len(wanted), len(self.levels)), dtype=np.float32)
         done = 0
         for indices, images in batches_of(image_of, wanted, self._batch_size):
-            logits = run(images.to(self._engine.device))
-            scores[done : done + len(indices)] = torch.sigmoid(logits).cpu().numpy()
+            placed = images.to(self._engine.device)
+            logits = [member(placed) for member in members]
+            all_logits = torch.stack([self._engine.combine(logits), *logits][:rows])
+            scores[:, done : done + len(indices)] = torch.sigmoid(all_logits).cpu().numpy()
             done += len(indices)
             progress("score", done, len(wanted))
         return scores

@@ -14,6 +14,7 @@ from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.locating import locate_levels
 from bodycomp.analysis.measurement import with_intervals
+from bodycomp.analysis.members import MemberScores, with_members
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
@@ -127,26 +128,37 @@ class Analyzer:
         return "; ".join(dict.fromkeys(filter(None, both)))
 
     def analyze(
-        self, scan: Scan, progress: Progress = no_progress, score: ScoreSlices | None = None
+        self,
+        scan: Scan,
+        progress: Progress = no_progress,
+        score: ScoreSlices | None = None,
+        members: MemberScores | None = None,
     ) -> SeriesResult:
         """Analyze one scan; ``score`` may stand in for the scorer on it, to remember scores.
+
+        It then asks ``members``, which remembers the scores of an ensemble's members.
 
         Raises:
             ImageError: The slices cannot be brought into the standard view.
             ModelError: The networks gave something other than numbers.
         """
         volume, tissues = scan.volume, self.segmenter.tissues
+        members = members or MemberScores(self.scorer, volume, progress)
         choices = locate_levels(
-            score or (lambda indices: self.scorer(volume, progress, indices)),
+            score or members,
             volume.slice_z_mm,
             self.scorer.levels,
             choice_options(self.scorer, self.options.choice),
             score_all=self.options.score_all or self.scorer.sees_series,
         )
+        choices = tuple(members.placed(choice, column) for column, choice in enumerate(choices))
         measurer = LevelMeasurer(scan, tuple(tissues), self.options.range_mm, caution=self.caution)
         needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})
         masks = self.segmenter(volume, needed, progress) if needed else {}
-        levels = [measurer.measure(choice, masks) for choice in choices]
+        levels = [
+            with_members(measurer.measure(choice, masks), masks, volume, tissues)
+            for choice in choices
+        ]
         if self.options.intervals:
             levels = [with_intervals(each, self.segmenter, volume, tissues) for each in levels]
         return SeriesResult(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bodycomp.anatomy import Tissue
@@ -99,6 +99,14 @@ al., AJNR Am J Neuroradiol 32:1354, 2011)."""
 MODEL_CAUTION: Final = FlagKind(
     MODEL_CAUTION_KEY, "the models' cards ask to say it with every result", None, ()
 )
+MEMBERS_DISAGREE: Final = FlagKind(
+    "members_disagree",
+    "with an ensemble: members miss the level or place it more than 10 mm apart, or the share of a "
+    "tissue's area by which they differ",
+    0.2,
+    (),
+)
+MEMBERS_LEVEL_MM: Final = 10.0
 FLAG_KINDS: Final = (
     TISSUE_AT_EDGE,
     BODY_CUT_OFF,
@@ -111,6 +119,7 @@ FLAG_KINDS: Final = (
     TUBE_VOLTAGE,
     CONTRAST_AGENT,
     MODEL_CAUTION,
+    MEMBERS_DISAGREE,
 )
 STANDARD_KVP: Final = 120.0
 
@@ -135,6 +144,13 @@ def quality_flags(
 def caution_flag(caution: str) -> tuple[QualityFlag, ...]:
     """Return the flag of models whose cards ask for a word with every result; none without."""
     return (_flag(MODEL_CAUTION, caution, None),) if caution else ()
+
+
+def members_flag(
+    message: str, value: float | None, limit: float | None, affects: tuple[str, ...] = ()
+) -> QualityFlag:
+    """Return the flag of an ensemble whose members disagree; ``affects`` nothing for all."""
+    return replace(_flag(MEMBERS_DISAGREE, message, value, affects), limit=limit)
 
 
 def _tissue_flags(

@@ -13,7 +13,8 @@ from bodycomp.imaging.projection import at_heights, project, row_heights, slice_
 from bodycomp.imaging.square_field import SquareField
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model
-from bodycomp.networks.names import AUTO_ENGINE, PROJECTION
+from bodycomp.networks.ensemble import sees_series
+from bodycomp.networks.names import AUTO_ENGINE
 from bodycomp.progress import Progress, no_progress
 
 
@@ -23,13 +24,13 @@ class SeriesScorer(NetworkSliceScorer):
     sees_series = True
 
     @torch.inference_mode()
-    def __call__(
+    def score_members(
         self,
         volume: Volume,
         progress: Progress = no_progress,
         slice_indices: Sequence[int] | None = None,
     ) -> NDArray[np.float32]:
-        """Return (slice, level) scores in 0..1 of the slices named, in their order; of all if None.
+        """Return (1 + member, slice, level) scores in 0..1 of the slices named; of all if None.
 
         However many are asked for, the network sees the series from end to end.
         """
@@ -39,7 +40,7 @@ class SeriesScorer(NetworkSliceScorer):
             lambda index: self._preprocessing.from_hu(field.apply(volume.hu[index])),
             np.asarray(volume.slice_z_mm, dtype=np.float64),
             progress,
-        )[list(wanted)]
+        )[:, list(wanted)]
 
     @torch.inference_mode()
     def score_gray(
@@ -53,7 +54,7 @@ class SeriesScorer(NetworkSliceScorer):
         scores = self._score_series(
             lambda index: self._preprocessing.from_gray(read(index)), z_mm, progress
         )
-        return scores[list(indices)]
+        return scores[0, list(indices)]
 
     def _score_series(
         self,
@@ -61,7 +62,7 @@ class SeriesScorer(NetworkSliceScorer):
         z_mm: NDArray[np.float64],
         progress: Progress,
     ) -> NDArray[np.float32]:
-        """Return (slice, level) scores of all slices."""
+        """Return (1 + member, slice, level) scores of all slices; of one network (1, ...)."""
         white, window = np.float32(self._preprocessing.input_max), self._preprocessing.window
 
         def profile(index: int) -> NDArray[np.float32]:
@@ -69,10 +70,13 @@ class SeriesScorer(NetworkSliceScorer):
             return slice_profiles(image(index) / white, window)
 
         rows = torch.from_numpy(project(profile, z_mm))[None]
-        logits = self._engine.run(rows.to(self._engine.device))[0].cpu().numpy()
+        placed = rows.to(self._engine.device)
+        logits = [member(placed) for member in self._engine.members]
+        together = [self._engine.combine(logits), *(logits if self.members > 1 else ())]
         progress("score", len(z_mm), len(z_mm))
-        scores = 1 / (1 + np.exp(-at_heights(logits, row_heights(z_mm), z_mm)))
-        return np.asarray(scores, dtype=np.float32)
+        heights = row_heights(z_mm)
+        values = np.stack([at_heights(each[0].cpu().numpy(), heights, z_mm) for each in together])
+        return np.asarray(1 / (1 + np.exp(-values)), dtype=np.float32)
 
 
 def slice_scorer(
@@ -83,5 +87,5 @@ def slice_scorer(
     Raises:
         ModelError, UsageError: As ``NetworkSliceScorer``.
     """
-    kind = SeriesScorer if model.card.architecture == PROJECTION else NetworkSliceScorer
+    kind = SeriesScorer if sees_series(model.card) else NetworkSliceScorer
     return kind(model, device=device, engine=engine)

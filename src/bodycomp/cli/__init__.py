@@ -34,6 +34,7 @@ COMMANDS = {
     "show": "make a page of a training set to look at",
     "train": "train a network on your own scans",
     "import-keras": "take over a model of the earlier Keras implementation",
+    "ensemble": "make one model of several, such as the folds of a training",
     "models": "list the models that ship with bodycomp",
     "card": "show what a model is for, how good it is and where it fails",
     "analyze": "measure DICOM, NIfTI or NRRD with trained models",

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.members import MemberScores
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.errors import ModelError
@@ -24,7 +25,6 @@ from bodycomp.evaluation.options import AnnotationFormat
 from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.refusals import RefusedCase, all_refused, refusal
-from bodycomp.progress import no_progress
 from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.result_rows import SeriesKey
@@ -213,10 +213,9 @@ class CaseEvaluator:
         analyzer: Analyzer, case: AnnotatedCase, names: SeriesNames
     ) -> tuple[SeriesResult, tuple[LevelRow, ...], tuple[TissueRow, ...]]:
         volume, scorer = case.scan.volume, analyzer.scorer
-        scores = SeriesScores(
-            lambda indices: scorer(volume, no_progress, indices), len(volume), scorer.scale_mm
-        )
-        result = analyzer.analyze(case.scan, score=scores)
+        members = MemberScores(scorer, volume)
+        scores = SeriesScores(members, len(volume), scorer.scale_mm)
+        result = analyzer.analyze(case.scan, score=scores, members=members)
         levels = []
         for column, found in enumerate(result.levels):
             true_z_mm = case.levels.true_z_mm(found.choice.level)

@@ -33,6 +33,9 @@ CASES_CSV: Final = "cases.csv"
 
 TEST_SPLIT: Final = "test"
 SPLIT_WARNINGS: Final = {
+    "folds": "every sample was seen by the model of the fold that held it out, which chose its "
+    "best epoch by it: models do a little better here than on new patients, and the ensemble of "
+    "all folds usually a little better than its members here",
     "": "the cases table names no splits: nothing says whether the models were trained on these "
     "patients",
     "train": "the split train is what models are trained on: they do better here than on patients "

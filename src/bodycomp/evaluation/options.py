@@ -13,6 +13,9 @@ from bodycomp.errors import UsageError
 from bodycomp.networks.names import AUTO_ENGINE, ENGINES
 from bodycomp.options import check_options, declare, nested, option
 
+FOLDS: Final = "folds"
+"""Stands for the splits that a training with folds shared out."""
+
 _AGAINST: Final = "what to compare with"
 _WORK: Final = "what to work out"
 
@@ -46,8 +49,9 @@ class Truths:
     split: str | None = option(
         None,
         "--split",
-        choices=SPLITS,
-        help="split of sets and table (default test; all cases of a table without splits)",
+        choices=(*SPLITS, FOLDS),
+        help="split of sets and table (default test; all cases of a table without splits); folds: "
+        "train and val of a set, each sample by the fold of a training that did not learn from it",
     )
 
     def __post_init__(self) -> None:
@@ -60,6 +64,11 @@ class Truths:
             raise UsageError(
                 "expected --segmentation or --masks with --truth, found both",
                 hint="Evaluate them one after the other, each with an --out of its own.",
+            )
+        if self.split == FOLDS and self.cases is not None:
+            raise UsageError(
+                "expected a training set with --split folds, found a cases table",
+                hint="Folds are of the samples of a set: --segmentation or --slice-selection.",
             )
         if not (self.segmentation or self.slice_selection or self.cases or self.masks):
             raise UsageError(
@@ -169,6 +178,13 @@ class EvaluateOptions:
     bootstrap: BootstrapOptions = field(
         default_factory=BootstrapOptions, metadata=nested(BootstrapOptions)
     )
+    save_masks: bool = option(
+        False,
+        "--save-masks",
+        group=_WORK,
+        help="with --segmentation: also write the masks that the model made, masks/SPLIT_masks.npy "
+        "in the order and form of the set's own",
+    )
     device: str = option(
         "auto", "--device", group="more", help="auto, cpu, cuda or cuda:1 (default {default})"
     )
@@ -201,5 +217,10 @@ class EvaluateOptions:
             raise UsageError(
                 "expected --cases with --patients, found none",
                 hint="Heights and sexes count where whole scans are measured.",
+            )
+        if self.save_masks and self.truths.segmentation is None:
+            raise UsageError(
+                "expected --segmentation with --save-masks, found none",
+                hint="Masks of whole scans are what 'bodycomp analyze' writes.",
             )
         check_options(self)

@@ -162,7 +162,7 @@ def evaluate(
         SignalWatch(partial(_interrupted, options)),
         atomic_folder(options.out, overwrite=options.overwrite) as folder,
     ):
-        evaluate_segmentation_set(options, progress, document)
+        evaluate_segmentation_set(options, progress, document, folder)
         evaluate_masks(options, progress, document)
         evaluate_slice_set(options, progress, document)
         views = folder / VIEWS_FOLDER

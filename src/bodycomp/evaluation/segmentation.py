@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from bodycomp.agreement.statistics import MEDIAN
 from bodycomp.analysis.loading import model_path
 from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.data.layout import data_digest, segmentation_files
+from bodycomp.data.layout import data_digest, masks_path, segmentation_files
+from bodycomp.data.segmentation_set import SAMPLE_SHAPE
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.document import (
     SEGMENTATION_CSV,
@@ -29,11 +32,17 @@ from bodycomp.evaluation.metrics import (
     summarize,
     value_metric,
 )
-from bodycomp.evaluation.options import BootstrapOptions, EvaluateOptions
-from bodycomp.evaluation.segmentation_set import SegmentedSet, open_segmented_set
+from bodycomp.evaluation.options import FOLDS, BootstrapOptions, EvaluateOptions
+from bodycomp.evaluation.segmentation_set import (
+    SegmentedFolds,
+    SegmentedSet,
+    open_segmented_folds,
+    open_segmented_set,
+)
 from bodycomp.evaluation.slice_masks import (
     QUANTITIES,
     SegmentationRow,
+    SliceMasks,
     compare_slices,
     without_names,
 )
@@ -42,6 +51,7 @@ from bodycomp.progress import Progress
 from bodycomp.results import Quantity
 
 STAGE: Final = "segmentation"
+MASKS_FOLDER: Final = "masks"
 _HU: Final = "[hnsf'U]"
 
 
@@ -69,29 +79,33 @@ METRICS: Final[tuple[CaseMetric[SegmentationRow], ...]] = (
 
 
 def evaluate_segmentation_set(
-    options: EvaluateOptions, progress: Progress, document: EvaluationDocument
+    options: EvaluateOptions, progress: Progress, document: EvaluationDocument, folder: Path
 ) -> None:
-    """Evaluate segmentation models on a set; see ``open_segmented_set`` for what is refused."""
+    """Evaluate segmentation models on a set; see ``open_segmented_set`` for what is refused.
+
+    ``folder`` receives the masks, if they are to be kept.
+    """
     data_dir, split = options.truths.segmentation, options.truths.split or TEST_SPLIT
     if data_dir is None or options.models is None:
         return
     _check_kind(data_dir)
+    how = {"device": options.device, "engine": options.engine}
     sets = [
-        open_segmented_set(
-            model_path(models, SEGMENTATION_FOLDER),
-            data_dir,
-            split,
-            device=options.device,
-            engine=options.engine,
-        )
+        open_segmented_folds(model_path(models, SEGMENTATION_FOLDER), data_dir, **how)
+        if split == FOLDS
+        else open_segmented_set(model_path(models, SEGMENTATION_FOLDER), data_dir, split, **how)
         for models in (options.models, options.against)
         if models
     ]
     done = count_steps(progress, STAGE, sum(len(one) for one in sets))
-    models = [list(compare_slices(one, one.segmenter.tissues, done)) for one in sets]
-    document.add_digests(STAGE, tuple(one.segmenter.digest for one in sets))
+    kept = [_saved(sets[0], folder / MASKS_FOLDER) if options.save_masks else sets[0], *sets[1:]]
+    models = [
+        list(compare_slices(slices, one.tissues, done))
+        for slices, one in zip(kept, sets, strict=True)
+    ]
+    document.add_digests(STAGE, tuple(one.digest for one in sets))
     digest = data_digest(data_dir, segmentation_files(data_dir), {})
-    named = sets[0].segmenter.card.training.get("data", {}).get("digest", "")
+    named = sets[0].card.training.get("data", {}).get("digest", "")
     _add(
         options,
         models,
@@ -182,7 +196,23 @@ def _check_kind(data_dir: Path) -> None:
         )
 
 
-def _unknown(one: SegmentedSet) -> list[str]:
+def _saved(slices: SegmentedSet | SegmentedFolds, folder: Path) -> Iterator[SliceMasks]:
+    """Yield the slices, and write their masks as arrays in the form of the set's own."""
+    folder.mkdir()
+    arrays = {
+        split: np.lib.format.open_memmap(
+            masks_path(folder, split), "w+", np.uint8, (count, *SAMPLE_SHAPE)
+        )
+        for split, count in slices.sizes.items()
+    }
+    for one in slices:
+        arrays[one.source][one.index, :, :, 0] = one.mask
+        yield one
+    for array in arrays.values():
+        array.flush()
+
+
+def _unknown(one: SegmentedSet | SegmentedFolds) -> list[str]:
     unknown = []
     if not any(origin.patient for origin in one.origins):
         unknown.append(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,17 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.inference import NetworkSegmenter
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL
+from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.data.arrays import read_samples
+from bodycomp.data.folds import FOLD_SPLITS, fold_folder, folds_of_training
 from bodycomp.data.issues import as_error
 from bodycomp.data.label_declaration import with_background
 from bodycomp.data.layout import SPLITS, images_path, masks_path
 from bodycomp.data.manifest import read_split_rows
 from bodycomp.data.segmentation_set import SAMPLE_SHAPE, SplitHeaders, inspect_segmentation_split
+from bodycomp.digests import SHORT
 from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
 from bodycomp.evaluation.slice_masks import SliceMasks
 from bodycomp.imaging.volume import Volume
+from bodycomp.networks.card import ModelCard
 from bodycomp.networks.checkpoint import load_model
+from bodycomp.networks.model_folder import read_model_files
 from bodycomp.networks.names import AUTO_ENGINE
 
 _BATCH: Final = 8
@@ -59,15 +64,45 @@ def read_origins(data_dir: Path, split: str, count: int) -> list[SampleOrigin]:
 
 @dataclass(frozen=True, eq=False)
 class SegmentedSet:
-    """One split with masks by a model; iterating runs the network, few samples at once."""
+    """One split with masks by a model; iterating runs the network, few samples at once.
+
+    Attributes:
+        chosen: Indices of the samples that take part; None for all.
+    """
 
     split: str
     headers: SplitHeaders
     origins: Sequence[SampleOrigin]
     segmenter: NetworkSegmenter = field(repr=False)
+    chosen: Sequence[int] | None = None
+
+    @property
+    def tissues(self) -> tuple[Tissue, ...]:
+        """What the model labels."""
+        return self.segmenter.tissues
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's."""
+        return self.segmenter.card
+
+    @property
+    def digest(self) -> str:
+        """The model's short digest."""
+        return self.segmenter.digest
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Split -> number of its samples."""
+        return {self.split: self.headers.images.shape[0]}
+
+    @property
+    def indices(self) -> Sequence[int]:
+        """Indices of the samples that take part, in order."""
+        return range(self.headers.images.shape[0]) if self.chosen is None else self.chosen
 
     def __len__(self) -> int:
-        return self.headers.images.shape[0]
+        return len(self.indices)
 
     def __iter__(self) -> Iterator[SliceMasks]:
         """Yield every sample, in order.
@@ -77,30 +112,35 @@ class SegmentedSet:
             ModelError: The network gave something other than numbers.
         """
         for start in range(0, len(self), _BATCH):
-            images, masks = self._read(start, min(start + _BATCH, len(self)))
+            some = self.indices[start : start + _BATCH]
+            images, masks = self._read(some)
             # Slices of a set are what networks see, square in mm: only their number matters here.
             volume = Volume(images, (1.0, 1.0), np.arange(len(images), dtype=np.float64))
             found = self.segmenter(volume, range(len(images)))
-            for place, truth in enumerate(masks):
+            for place, (index, truth) in enumerate(zip(some, masks, strict=True)):
                 yield SliceMasks(
                     source=self.split,
-                    index=start + place,
-                    patient=self.origins[start + place].patient,
+                    index=index,
+                    patient=self.origins[index].patient,
                     mask=found[place],
                     truth=truth,
-                    pixel_spacing_mm=self.origins[start + place].pixel_spacing_mm,
+                    pixel_spacing_mm=self.origins[index].pixel_spacing_mm,
                     hu=images[place],
                 )
 
-    def _read(self, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    def _read(self, indices: Sequence[int]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """Return (sample, row, column) HU, as int16 or float32, and labels."""
-        shape = (stop - start, *SAMPLE_SHAPE[:2])
-        images = read_samples(self.headers.images, start, stop).reshape(shape)
-        masks = read_samples(self.headers.masks, start, stop).reshape(shape)
-        for place, (image, mask) in enumerate(zip(images, masks, strict=True)):
-            self._check(start + place, image, mask)
+        shape = (len(indices), *SAMPLE_SHAPE[:2])
+        first, end = indices[0], indices[-1] + 1
+        spans = [(first, end)] if end - first == len(indices) else [(i, i + 1) for i in indices]
+        images, masks = (
+            np.concatenate([read_samples(header, *span) for span in spans]).reshape(shape)
+            for header in (self.headers.images, self.headers.masks)
+        )
+        for index, image, mask in zip(indices, images, masks, strict=True):
+            self._check(index, image, mask)
             if self.headers.backgrounds:
-                mask[...] = with_background(mask, self.headers.backgrounds[start + place])
+                mask[...] = with_background(mask, self.headers.backgrounds[index])
         return images if images.dtype == np.int16 else images.astype(np.float32), masks
 
     def _check(self, index: int, image: NDArray[Any], mask: NDArray[np.uint8]) -> None:
@@ -139,6 +179,79 @@ def open_segmented_set(
     """
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}", hint=f"Splits are {', '.join(SPLITS)}.")
+    return _opened(model, data_dir, split, _headers(data_dir, split), device=device, engine=engine)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedFolds:
+    """The samples of train and val, each with the mask of the fold that did not learn from it.
+
+    Attributes:
+        parts: A fold's share of a split, each.
+        digest: Of the model that the training made of all folds.
+    """
+
+    parts: tuple[SegmentedSet, ...]
+    digest: str
+
+    @property
+    def tissues(self) -> tuple[Tissue, ...]:
+        """What the models label."""
+        return self.parts[0].tissues
+
+    @property
+    def card(self) -> ModelCard:
+        """That of the first fold's model."""
+        return self.parts[0].card
+
+    @property
+    def origins(self) -> list[SampleOrigin]:
+        """Of all samples."""
+        return [part.origins[index] for part in self.parts for index in part.indices]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Split -> number of its samples."""
+        return {split: n for part in self.parts for split, n in part.sizes.items()}
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def __iter__(self) -> Iterator[SliceMasks]:
+        """Yield every sample, fold by fold; raises as ``SegmentedSet``."""
+        return chain.from_iterable(self.parts)
+
+
+def open_segmented_folds(
+    run: Path, data_dir: Path, *, device: str = "auto", engine: str = AUTO_ENGINE
+) -> SegmentedFolds:
+    """Open the models of a training with folds and the samples that each of them held out.
+
+    Raises as ``open_segmented_set``, and:
+
+    Raises:
+        UsageError: ``run`` is no training with folds, or one on another set.
+    """
+    headers = {split: _headers(data_dir, split) for split in FOLD_SPLITS}
+    sizes = {split: own.images.shape[0] for split, own in headers.items()}
+    folds = folds_of_training(data_dir, sizes, run)
+    parts = [
+        replace(
+            _opened(
+                *(fold_folder(run, fold), data_dir, split, headers[split]),
+                device=device,
+                engine=engine,
+            ),
+            chosen=np.flatnonzero(folds.of_sample[split] == fold).tolist(),
+        )
+        for fold in range(1, folds.count + 1)
+        for split in FOLD_SPLITS
+    ]
+    digest = read_model_files(run)[2][:SHORT]
+    return SegmentedFolds(tuple(part for part in parts if len(part)), digest)
+
+
+def _headers(data_dir: Path, split: str) -> SplitHeaders:
     headers, issues = inspect_segmentation_split(data_dir, split)
     if issues:
         raise as_error(issues[0], data_dir / issues[0].where)
@@ -148,6 +261,12 @@ def open_segmented_set(
             f"expected {names} in {data_dir}, found neither",
             hint=f"Choose another split of {', '.join(SPLITS)}.",
         )
+    return headers
+
+
+def _opened(
+    model: Path, data_dir: Path, split: str, headers: SplitHeaders, *, device: str, engine: str
+) -> SegmentedSet:
     origins = read_origins(data_dir, split, headers.images.shape[0])
     segmenter = NetworkSegmenter(
         load_model(model, task="segmentation"), device=device, batch_size=_BATCH, engine=engine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -11,8 +12,12 @@ from numpy.typing import NDArray
 
 from bodycomp.agreement.statistics import MEAN, MEDIAN, Statistic, quantile
 from bodycomp.analysis.confidence import CLOSE_MM
-from bodycomp.analysis.loading import load_slice_scorer
+from bodycomp.analysis.inference import NetworkSliceScorer
+from bodycomp.analysis.loading import load_slice_scorer, model_path
+from bodycomp.analysis.series_scorer import slice_scorer
+from bodycomp.data.folds import check_folds, fold_folder
 from bodycomp.data.layout import SPLITS, data_digest, images_path, table_path
+from bodycomp.digests import SHORT
 from bodycomp.errors import UsageError
 from bodycomp.evaluation.document import (
     SLICE_SELECTION_CSV,
@@ -36,8 +41,11 @@ from bodycomp.evaluation.metrics import (
     summarize,
     value_metric,
 )
-from bodycomp.evaluation.options import BootstrapOptions, EvaluateOptions
-from bodycomp.evaluation.slice_set import SetSeries, locate_in_set, open_series
+from bodycomp.evaluation.options import FOLDS, BootstrapOptions, EvaluateOptions
+from bodycomp.evaluation.slice_set import SetSeries, locate_in_set, open_fold_series, open_series
+from bodycomp.networks.checkpoint import load_model
+from bodycomp.networks.model_folder import read_model_files
+from bodycomp.networks.shipped import SLICE_SELECTION_FOLDER
 from bodycomp.networks.targets import NEAR_MM
 from bodycomp.progress import Progress
 from bodycomp.results import LevelStatus
@@ -200,28 +208,58 @@ def evaluate_slice_set(
             f"expected a slice-selection training set, found one for segmentation: {data_dir}",
             hint="Give it as --segmentation.",
         )
-    scorers = [
-        load_slice_scorer(models, device=options.device, engine=options.engine)
+    sets = [
+        _opened(models, data_dir, split, options)
         for models in (options.models, options.against)
         if models
     ]
-    sets = [
-        open_series(data_dir, split, scorer.levels, identifiers=options.identifiers)
-        for scorer in scorers
-    ]
-    done = count_steps(progress, STAGE, sum(len(own.split) for own in sets))
+    total = sum(series.slice_count for own in sets for series, _ in own.pairs)
+    done = count_steps(progress, STAGE, total)
     models = [
-        list(locate_in_set(own, scorer, done)) for own, scorer in zip(sets, scorers, strict=True)
+        [row for series, scorer in own.pairs for row in locate_in_set(series, scorer, done)]
+        for own in sets
     ]
-    document.add_digests(STAGE, tuple(scorer.digest for scorer in scorers))
-    document.data[STAGE] = _data(data_dir, sets[0])
+    document.add_digests(STAGE, tuple(own.digest for own in sets))
+    first = [series for series, _ in sets[0].pairs]
+    document.data[STAGE] = _data(data_dir, split, first)
     document.warn_of_split(split)
-    if not sets[0].patients_known:
+    if not all(series.patients_known for series in first):
         document.warn(
             "the slice-selection set does not say whose the series are: each counts as a patient "
             "of its own"
         )
     add_levels(document, SOURCE, models, options.bootstrap)
+
+
+@dataclass(frozen=True, eq=False)
+class _Located:
+    """Series to locate levels in, each with the model that does, and the digest of all models."""
+
+    pairs: list[tuple[SetSeries, NetworkSliceScorer]]
+    digest: str
+
+
+def _opened(models: Path, data_dir: Path, split: str, options: EvaluateOptions) -> _Located:
+    """Open a split; of folds, each series goes with the model that did not learn from it."""
+    identifiers = options.identifiers
+    if split != FOLDS:
+        scorer = load_slice_scorer(models, device=options.device, engine=options.engine)
+        series = open_series(data_dir, split, scorer.levels, identifiers=identifiers)
+        return _Located([(series, scorer)], scorer.digest)
+    run = model_path(models, SLICE_SELECTION_FOLDER)
+    check_folds(run)
+    card, _, digest = read_model_files(run)
+    pairs = []
+    for fold, held_out in open_fold_series(
+        data_dir, run, card.levels, identifiers=identifiers
+    ).items():
+        scorer = slice_scorer(
+            load_model(fold_folder(run, fold), task="slice_selection"),
+            device=options.device,
+            engine=options.engine,
+        )
+        pairs += [(series, scorer) for series in held_out]
+    return _Located(pairs, digest[:SHORT])
 
 
 def add_levels(
@@ -242,16 +280,20 @@ def add_levels(
         }
 
 
-def _data(data_dir: Path, series: SetSeries) -> dict[str, Cell]:
-    split = series.split
-    files = [table_path(data_dir, split.name), *map(split.png_path, range(len(split)))]
+def _data(data_dir: Path, split: str, series: Sequence[SetSeries]) -> dict[str, Cell]:
+    splits = {own.split.name: own.split for own in series}
+    files = [
+        file
+        for own in splits.values()
+        for file in (table_path(data_dir, own.name), *map(own.png_path, range(len(own))))
+    ]
     return {
         "kind": "slice-selection training set",
         "digest": data_digest(data_dir, files, {}),
-        "split": split.name,
-        "slices": len(split),
-        "cases": len(series.names),
-        "patients": len({names.patient for names in series.names}),
+        "split": split,
+        "slices": sum(map(len, splits.values())),
+        "cases": sum(len(own.names) for own in series),
+        "patients": len({names.patient for own in series for names in own.names}),
     }
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bodycomp.analysis.inference import NetworkSliceScorer
 from bodycomp.analysis.locating import locate_levels
 from bodycomp.analysis.pipeline import choice_options
+from bodycomp.data.folds import FOLD_SPLITS, folds_of_training
 from bodycomp.data.layout import SERIES_COLUMN, offset_column, table_path
 from bodycomp.data.manifest import read_split_rows
 from bodycomp.data.png import read_gray_png
@@ -37,6 +38,11 @@ class SetSeries:
     slices: tuple[NDArray[np.intp], ...]
     patients_known: bool
 
+    @property
+    def slice_count(self) -> int:
+        """Number of slices in all series."""
+        return sum(map(len, self.slices))
+
 
 def open_series(
     data_dir: Path, split: str, levels: Sequence[str], *, identifiers: bool
@@ -47,30 +53,73 @@ def open_series(
         InputNotFoundError: A file is missing.
         TrainingSetError: The set breaks its format, has no such split, or names no series.
     """
-    opened = _open(data_dir, split, levels)
-    if opened is None:
-        raise TrainingSetError(
-            f"{data_dir}: expected a split {split}, found none",
-            hint="Choose another one with --split.",
-        )
-    series, patients = _names(data_dir, opened)
+    (found,) = _series_of(data_dir, [(split, None)], levels, identifiers=identifiers)
+    return found
+
+
+def open_fold_series(
+    data_dir: Path, run: Path, levels: Sequence[str], *, identifiers: bool
+) -> dict[int, list[SetSeries]]:
+    """Return fold -> the series of train and val that it held out in a training with folds.
+
+    Raises as ``open_series``, and:
+
+    Raises:
+        UsageError: ``run`` is no training with folds, or one on another set.
+    """
+    sizes = {split: len(_open(data_dir, split, levels)) for split in FOLD_SPLITS}
+    folds = folds_of_training(data_dir, sizes, run)
+    shares = [
+        (split, folds.of_sample[split] == fold)
+        for fold in range(1, folds.count + 1)
+        for split in FOLD_SPLITS
+    ]
+    found = _series_of(data_dir, shares, levels, identifiers=identifiers)
+    return {
+        fold: found[len(FOLD_SPLITS) * (fold - 1) :][: len(FOLD_SPLITS)]
+        for fold in range(1, folds.count + 1)
+    }
+
+
+def _series_of(
+    data_dir: Path,
+    shares: Sequence[tuple[str, NDArray[np.bool_] | None]],
+    levels: Sequence[str],
+    *,
+    identifiers: bool,
+) -> list[SetSeries]:
+    """Open splits, of each the slices that are chosen or all, and name their series together."""
+    opened, owners = [], []
+    for name, chosen in shares:
+        split = _open(data_dir, name, levels)
+        series, patients = _names(data_dir, split)
+        numbers = _numbered(data_dir, split, series)
+        if chosen is not None:
+            numbers = np.where(chosen, numbers, -1)
+        slices = [np.flatnonzero(numbers == number) for number in np.unique(numbers[numbers >= 0])]
+        opened.append((split, slices, any(patients)))
+        owners += [patients[int(own[0])] or series[int(own[0])] for own in slices]
+    names = iter(name_series(owners, identifiers=identifiers))
+    return [
+        SetSeries(split, tuple(next(names) for _ in slices), tuple(slices), known)
+        for split, slices, known in opened
+    ]
+
+
+def _numbered(data_dir: Path, split: SliceSplit, series: Sequence[str]) -> NDArray[np.intp]:
+    """Return the number of each slice's series, in the order of their first slices; -1 of none."""
     known = [name for name in dict.fromkeys(series) if name]
     if not known:
         raise TrainingSetError(
-            f"{data_dir}: expected the series of each slice in {split}, found none",
+            f"{data_dir}: expected the series of each slice in {split.name}, found none",
             hint=f"Levels are located in whole series: add a column {SERIES_COLUMN} to "
-            f"meta/{split}.csv, or prepare the set with 'bodycomp prepare'.",
+            f"meta/{split.name}.csv, or prepare the set with 'bodycomp prepare'.",
         )
     place = {name: number for number, name in enumerate(known)}
-    numbers = np.array([place.get(name, -1) for name in series])
-    slices = tuple(np.flatnonzero(numbers == number) for number in range(len(known)))
-    owners = [patients[int(own[0])] or known[n] for n, own in enumerate(slices)]
-    return SetSeries(
-        opened, tuple(name_series(owners, identifiers=identifiers)), slices, any(patients)
-    )
+    return np.array([place.get(name, -1) for name in series])
 
 
-def _open(data_dir: Path, split: str, levels: Sequence[str]) -> SliceSplit | None:
+def _open(data_dir: Path, split: str, levels: Sequence[str]) -> SliceSplit:
     """Open a split with a column per level; those that the set says nothing of are not annotated.
 
     A set without any of the levels is refused as training refuses it.
@@ -78,7 +127,12 @@ def _open(data_dir: Path, split: str, levels: Sequence[str]) -> SliceSplit | Non
     table, _ = read_table(table_path(data_dir, split), f"meta/{split}.csv", split)
     there = [] if table is None else [n for n in levels if offset_column(n) in table.columns]
     opened = open_slice_split(data_dir, split, there or levels)
-    if opened is None or len(there or levels) == len(levels):
+    if opened is None:
+        raise TrainingSetError(
+            f"{data_dir}: expected a split {split}, found none",
+            hint="Choose another one with --split.",
+        )
+    if len(there or levels) == len(levels):
         return opened
     offsets_mm = np.full((len(opened), len(levels)), np.nan, np.float32)
     offsets_mm[:, [list(levels).index(name) for name in there]] = opened.offsets_mm

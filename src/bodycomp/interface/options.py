@@ -85,6 +85,19 @@ class ImportOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnsembleOptions:
+    """Models that become one, and the folder to write."""
+
+    models: tuple[Path, ...] = field(
+        metadata=declare(
+            "MODEL", help="models or runs; a training with --folds stands for all of its folds"
+        )
+    )
+    out: Path = field(metadata=declare("--out -o", metavar="MODEL", help="model folder to make"))
+    overwrite: bool = option(False, "--overwrite", help="replace a model folder that is there")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardOptions:
     """Whose card is shown, and what is added to it first."""
 

@@ -14,6 +14,7 @@ from bodycomp.interface.keywords import OWN_BARS, command
 from bodycomp.interface.options import (
     CacheOptions,
     DiscoverOptions,
+    EnsembleOptions,
     ImportOptions,
     ShowOptions,
     ValidateOptions,
@@ -135,15 +136,16 @@ def show(options: ShowOptions, progress: Progress) -> tuple[Path, Validation]:
 def train_segmentation(options: SegmentationOptions, progress: bool | Progress) -> Path:
     """Train a segmentation model, as ``bodycomp train segmentation``.
 
-    Returns the run's folder, which is ``out / name``; the best model lies in its ``model``.
+    Returns the run's folder, which is ``out / name``; the best model lies in its ``model``. With
+    ``folds`` it holds ``fold-1`` and so on instead, each such a folder.
 
     Raises:
         TrainingSetError, OutputError, UsageError, ModelError, TrainingError, RunInterruptedError:
             As the command.
     """
-    from bodycomp.training import fit
+    from bodycomp.training.folds import train
 
-    return fit.train_segmentation(options, progress)
+    return train(options, progress)
 
 
 @command(SliceSelectionOptions, OWN_BARS, data="data_dir", out="output_dir")
@@ -152,9 +154,9 @@ def train_slice_selection(options: SliceSelectionOptions, progress: bool | Progr
 
     Returns and raises as ``train_segmentation``.
     """
-    from bodycomp.training import fit
+    from bodycomp.training.folds import train
 
-    return fit.train_slice_selection(options, progress)
+    return train(options, progress)
 
 
 def dry_run(options: RunOptions, progress: bool | Progress = False) -> list[str]:
@@ -177,6 +179,26 @@ def import_keras(options: ImportOptions, _: Progress) -> ModelCard:
     return run(
         options.weights, options.out, options.keras, tissues=tissues, overwrite=options.overwrite
     ).card
+
+
+@command(EnsembleOptions, models="models", out="out")
+def ensemble(options: EnsembleOptions, _: Progress) -> ModelCard:
+    """Make one model of several, and return its card, as ``bodycomp ensemble``.
+
+    Raises:
+        InputNotFoundError, ModelError, OutputError, TrainingSetError, UsageError: As the command.
+    """
+    from bodycomp.data.folds import FOLDS_NAME
+    from bodycomp.networks.ensemble_folder import save_ensemble
+    from bodycomp.training.folds import fold_models
+
+    paths = [
+        path
+        for given in options.models
+        for path in (fold_models(given) if (given / FOLDS_NAME).is_file() else [given])
+    ]
+    of_folds = len(options.models) == 1 < len(paths)
+    return save_ensemble(paths, options.out, of_folds=of_folds, overwrite=options.overwrite).card
 
 
 @command(CohortOptions, {"patients": "phantom patients"}, out="folder")

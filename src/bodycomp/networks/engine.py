@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bodycomp.errors import UsageError
 from bodycomp.networks.allocator import keep_freed_memory
 from bodycomp.networks.densenet import DenseNet
+from bodycomp.networks.ensemble import Combine, Ensemble, members_of
 from bodycomp.networks.fast import cpu_has_bfloat16
 from bodycomp.networks.folded import FoldedDenseNet, FoldedPatchUNet, FoldedUNet
 from bodycomp.networks.names import AUTO_ENGINE, BF16, ENGINES, FOLDED, REFERENCE
@@ -26,24 +27,34 @@ _DTYPES: Final = {FOLDED: torch.float32, BF16: torch.bfloat16}
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """A network ready to run.
+    """A network, or the members of an ensemble, ready to run.
 
     Attributes:
-        name: One of ``names.ENGINES`` other than auto.
+        name: One of ``names.ENGINES`` other than auto; of members that run in different ways, all.
         device: Where the input must be.
-        run: The fastest way that the engine has.
-        run_exactly: The same within rounding of float32.
+        members: For every member, the fastest way that the engine has; one of a single network.
+        exact_members: The same within rounding of float32.
+        combine: Logits of every member -> those of all together.
     """
 
     name: str
     device: torch.device
-    run: Run
-    run_exactly: Run
+    members: tuple[Run, ...]
+    exact_members: tuple[Run, ...]
+    combine: Combine
+
+    def run(self, images: Tensor) -> Tensor:
+        """Return the logits of all together, in the fastest way."""
+        return self.combine([member(images) for member in self.members])
+
+    def run_exactly(self, images: Tensor) -> Tensor:
+        """Return the same within rounding of float32."""
+        return self.combine([member(images) for member in self.exact_members])
 
     @property
     def is_exact(self) -> bool:
         """Whether both ways are one."""
-        return self.run is self.run_exactly
+        return self.members == self.exact_members
 
 
 def make_engine(network: nn.Module, device: torch.device, name: str = AUTO_ENGINE) -> Engine:
@@ -55,6 +66,15 @@ def make_engine(network: nn.Module, device: torch.device, name: str = AUTO_ENGIN
     Raises:
         UsageError: The name is unknown, or there is no such form of this network on this device.
     """
+    if isinstance(network, Ensemble):
+        engines = [make_engine(member, device, name) for member in members_of(network)]
+        return Engine(
+            "+".join(dict.fromkeys(engine.name for engine in engines)),
+            device,
+            tuple(run for engine in engines for run in engine.members),
+            tuple(run for engine in engines for run in engine.exact_members),
+            network.combine,
+        )
     if name not in ENGINES:
         raise UsageError(f"unknown engine {name!r}", hint=f"Known engines: {', '.join(ENGINES)}.")
     foldable = device.type == "cpu" and isinstance(network, UNet | PatchUNet | DenseNet)
@@ -70,11 +90,15 @@ def make_engine(network: nn.Module, device: torch.device, name: str = AUTO_ENGIN
     if device.type == "cpu":
         keep_freed_memory()
     if name == REFERENCE:
-        run = _as_trained(network, device)
-        return Engine(name, device, run, run)
-    run = _folded(network, _DTYPES[name])
-    exactly = run if name == FOLDED else _folded(network, torch.float32)
-    return Engine(name, device, run, exactly)
+        run = exactly = _as_trained(network, device)
+    else:
+        run = _folded(network, _DTYPES[name])
+        exactly = run if name == FOLDED else _folded(network, torch.float32)
+    return Engine(name, device, (run,), (exactly,), _only)
+
+
+def _only(logits: Sequence[Tensor]) -> Tensor:
+    return logits[0]
 
 
 def _as_trained(network: nn.Module, device: torch.device) -> Run:

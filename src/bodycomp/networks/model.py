@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card import ModelCard, Task
 from bodycomp.networks.densenet import DenseNet, DenseNetConfig
+from bodycomp.networks.ensemble import Ensemble, member_cards
 from bodycomp.networks.fast import speed_up
-from bodycomp.networks.names import DENSENET, PATCH_UNET, PROJECTION, RESNET, UNET
+from bodycomp.networks.names import DENSENET, ENSEMBLE, PATCH_UNET, PROJECTION, RESNET, UNET
 from bodycomp.networks.patch_unet import PatchUNet, PatchUNetConfig
 from bodycomp.networks.projection_net import ProjectionConfig, ProjectionNet
 from bodycomp.networks.resnet import ResNet, ResNetConfig
@@ -63,11 +64,14 @@ def build_network(card: ModelCard) -> nn.Module:
         ModelError: Unknown architecture, one that does not serve the card's task, or a config
             that is invalid or does not have one output per class or level.
     """
+    if card.architecture == ENSEMBLE:
+        members = [build_network(member) for member in member_cards(card)]
+        return Ensemble(members, card.task)
     architecture = _ARCHITECTURES.get(card.architecture)
     if architecture is None:
         raise ModelError(
             f"model card: unknown architecture {card.architecture!r}",
-            hint=f"Known architectures: {', '.join(_ARCHITECTURES)}.",
+            hint=f"Known architectures: {', '.join((*_ARCHITECTURES, ENSEMBLE))}.",
         )
     if architecture.task != card.task:
         raise ModelError(f"model card: architecture {card.architecture} does not do {card.task}")

@@ -34,6 +34,7 @@ DENSENET: Final = "densenet"
 PATCH_UNET: Final = "patch_unet"
 RESNET: Final = "resnet"
 PROJECTION: Final = "projection"
+ENSEMBLE: Final = "ensemble"
 """Architecture names that stand in a model card."""
 
 SEGMENTATION_ARCHITECTURES: Final = (UNET, PATCH_UNET)

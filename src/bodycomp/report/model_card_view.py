@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_description import KIND_WORDS, NOTICE, ModelWords
+from bodycomp.networks.names import ENSEMBLE
 from bodycomp.report.model_card_numbers import (
     CardTable,
     confidence_table,
@@ -93,7 +94,11 @@ def _doing(card: ModelCard) -> str:
 def _built(card: ModelCard) -> str:
     activation = card.config.get("activation")
     rows, columns = card.preprocessing.size
-    parts = [card.architecture, f"{activation}" if activation else "", f"{rows} x {columns} pixels"]
+    built = card.architecture
+    if built == ENSEMBLE:
+        members = [str(member["architecture"]) for member in card.config["members"]]
+        built = f"ensemble of {len(members)} ({', '.join(dict.fromkeys(members))})"
+    parts = [built, f"{activation}" if activation else "", f"{rows} x {columns} pixels"]
     return ", ".join(part for part in parts if part)
 
 

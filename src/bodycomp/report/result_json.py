@@ -45,6 +45,7 @@ def _level_document(level: LevelResult) -> dict[str, Any]:
         **{name: _rounded(getattr(choice, name)) for name in _CHOICE},
         "offset_mm": _scored_offsets(choice),
         "smoothed_offset_mm": [_rounded(float(value)) for value in choice.smoothed_offset_mm],
+        "members_z_mm": [_rounded(z_mm) for z_mm in choice.members_z_mm],
         "slice_indices": list(level.slice_indices),
         "measurements": {key: _fields(found) for key, found in level.measurements.items()},
         **_derived_document(level),

@@ -47,7 +47,7 @@ _SCAN_COLUMNS: Final[Mapping[str, Callable[[Scan], Cell]]] = {
 KEY_COLUMNS: Final = ("study", "series")
 LEVEL_COLUMNS: Final = (
     *("level", "status", "reason", "level_z_mm", "slice_index", "offset_mm", "crossings"),
-    *("slices_measured", "confidence", "confidence_basis"),
+    *("slices_measured", "confidence", "confidence_basis", "members_spread_mm"),
 )
 MEASUREMENT_COLUMNS: Final = tuple(f.name for f in fields(Measurement))
 FLAG_COLUMNS: Final = ("quality_flags",)
@@ -155,6 +155,7 @@ def _level_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
         "slices_measured": len(level.slice_indices),
         "confidence": choice.confidence,
         "confidence_basis": choice.confidence_basis,
+        "members_spread_mm": choice.members_spread_mm,
     }
     for tissue in result.tissues:
         measurement = level.measurements.get(tissue.key)

@@ -95,7 +95,14 @@ class Corrector:
             )
         z_mm = float(volume.slice_z_mm[index]) if change.z_mm is None else change.z_mm
         moved = replace(now, status=LevelStatus.FOUND, reason=MOVED_REASON, slice_index=index)
-        return replace(moved, z_mm=z_mm, confidence=None, confidence_basis="", slope_ratio=None)
+        return replace(
+            moved,
+            z_mm=z_mm,
+            confidence=None,
+            confidence_basis="",
+            slope_ratio=None,
+            members_z_mm=(),
+        )
 
     def slices_of(self, case: CaseKey, choice: SliceChoice) -> tuple[int, ...]:
         """Return the slices that are measured for a level."""

@@ -15,6 +15,7 @@ from bodycomp.data.slice_set import SliceSplit, open_slice_split
 from bodycomp.errors import ModelError, TrainingSetError, UsageError
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
+from bodycomp.networks.ensemble import architectures_of
 from bodycomp.training.projection_task import slice_selection_task
 from bodycomp.training.steps.evaluation_context import EvaluationContext
 from bodycomp.training.task_options import SliceSelectionOptions
@@ -71,7 +72,7 @@ def calibrate_confidence(
     options = SliceSelectionOptions(
         data_dir=place,
         output_dir=place,
-        arch=card.architecture,
+        arch=architectures_of(card)[0],
         levels=card.levels,
         threshold=scale_mm,
     )

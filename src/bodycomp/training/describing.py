@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.agreement.intervals import wilson_interval
+from bodycomp.data.chosen_samples import ChosenSamples
 from bodycomp.data.datasets import SampleSet, SliceDataset
+from bodycomp.data.folds import FOLD_SPLITS
 from bodycomp.data.manifest import Manifest, read_manifest
 from bodycomp.data.projection_set import ProjectionDataset
 from bodycomp.errors import TrainingSetError
@@ -47,8 +49,12 @@ def described(task: Task, splits: Splits, data_dir: Path, digest: str) -> ModelD
     except TrainingSetError:  # validation says what is wrong with it; here it says nothing
         manifest = None
     named = {"train": splits.train, "val": splits.val, "test": splits.test}
+
+    def is_fold(name: str) -> bool:
+        return splits.folds is not None and name in FOLD_SPLITS
+
     sizes = {
-        name: _size(split, None if manifest is None else manifest.of(name))
+        name: _size(split, None if manifest is None or is_fold(name) else manifest.of(name))
         for name, split in named.items()
         if split is not None
     }
@@ -106,6 +112,8 @@ def confidence_of_validation(evaluation: Evaluation) -> ConfidenceCalibration | 
 def _size(split: SampleSet, manifest: Manifest | None) -> SplitSize:
     columns: Mapping[str, tuple[str, ...] | None] = {}
     slices = len(split)
+    if isinstance(split, ChosenSamples):
+        columns = {"patient": split.patient, "series": split.series}
     if isinstance(split, SliceDataset | ProjectionDataset):
         slices = len(split.split)
         columns = {"patient": split.split.patient, "series": split.split.series}

@@ -14,13 +14,14 @@ import torch
 from bodycomp.progress import Progress
 from bodycomp.training.faults import explained
 from bodycomp.training.fit import check_data
+from bodycomp.training.folds import check_place, fold_options
 from bodycomp.training.loggers import check_loggers
 from bodycomp.training.machine.devices import choose_devices, kept_threads, prepare_process
 from bodycomp.training.machine.memory import available_bytes, begin_peak, peak_bytes
 from bodycomp.training.machine.ranks import Ranks
 from bodycomp.training.options import AUTO_BATCH_SIZE, RunOptions, command_line
 from bodycomp.training.progress import EpochDisplay, Work, duration, size
-from bodycomp.training.run_folder import find_run_folder
+from bodycomp.training.run_folder import check_name, find_run_folder
 from bodycomp.training.starting_point import starting_network, task_for
 from bodycomp.training.steps.batch_loader import make_loader
 from bodycomp.training.steps.evaluation_context import EvaluationContext
@@ -42,10 +43,15 @@ def dry_run(options: RunOptions, progress: bool | Progress = False) -> list[str]
         TrainingSetError, OutputError, UsageError, ModelError: As the training itself would.
         TrainingError: Memory does not hold a batch.
     """
+    whole = options
+    if options.folds is not None and options.fold is None:
+        check_place(options.output_dir / check_name(options.name), resume=options.resume)
+        options = replace(fold_options(options, 1), resume=False)
     task = task_for(options)
     check_loggers(options.loggers)
     devices = choose_devices(options)
-    find_run_folder(options)
+    if options is whole:
+        find_run_folder(options)
     network, card = starting_network(task)
     checked = check_data(task, card, EpochDisplay(shown=True, progress=progress))
     splits = task.splits(card.preprocessing, checked.decoded)
@@ -57,11 +63,14 @@ def dry_run(options: RunOptions, progress: bool | Progress = False) -> list[str]
         training = Training(task, (network, card), splits, devices, Ranks())
         training.plan = replace(training.plan, world=devices.count)
         with explained(training):
-            return _report(training, options)
+            return _report(training, whole)
 
 
 def _report(training: Training, asked: RunOptions) -> list[str]:
-    """Try the steps of a training; return what it would take."""
+    """Try the steps of a training; return what it would take.
+
+    ``asked`` are the options of the whole training, of which this may be one fold.
+    """
     devices, sizes, per_epoch = (
         training.devices,
         training.splits.sizes(),
@@ -80,6 +89,8 @@ def _report(training: Training, asked: RunOptions) -> list[str]:
     else:
         memory = f"{size(peak + available_bytes())} that this machine has left"
     counts = ", ".join(f"{count} {name}" for name, count in sizes.items())
+    if folds_of(asked) > 1:
+        counts += f" in the first of {asked.folds} folds by {_by(training)}"
     step = f"{duration(step_s)} for {batch:.3g} images ({batch / step_s:.3g} images/s)"
     return [
         "dry run: nothing was written",
@@ -96,9 +107,15 @@ def _report(training: Training, asked: RunOptions) -> list[str]:
     ]
 
 
+def folds_of(options: RunOptions) -> int:
+    """Return how many models a training makes, one after the other."""
+    return 1 if options.folds is None or options.fold is not None else options.folds
+
+
 def _run_words(options: RunOptions, whole_s: float) -> str:
-    epochs = options.epochs - options.first_epoch
-    said = f"{duration(whole_s)} for {epochs} epochs"
+    epochs, folds = options.epochs - options.first_epoch, folds_of(options)
+    whole_s *= folds
+    said = f"{duration(whole_s)} for {epochs} epochs" + (f" of each of {folds} folds" * (folds > 1))
     if options.max_minutes is None:
         return said
     allowed_s = 60 * options.max_minutes
@@ -108,8 +125,14 @@ def _run_words(options: RunOptions, whole_s: float) -> str:
     return f"{duration(allowed_s)} as allowed: about {some:.3g} of {options.epochs} epochs"
 
 
+def _by(training: Training) -> str:
+    folds = training.splits.folds
+    return "" if folds is None else folds.by
+
+
 def _disk_words(options: RunOptions, checkpoint_bytes: int) -> str:
     count = CHECKPOINTS + (options.epochs if options.keep_every_epoch else 0)
+    count *= folds_of(options)
     place = options.output_dir.absolute()
     above = next(folder for folder in (place, *place.parents) if folder.is_dir())
     free, needed = shutil.disk_usage(above).free, count * checkpoint_bytes

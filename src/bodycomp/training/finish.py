@@ -110,11 +110,16 @@ def _finished_lines(training: Training, folder: RunFolder) -> list[str]:
     if folder.test_metrics.is_file():
         metrics: dict[str, Any] = json.loads(folder.test_metrics.read_text(encoding="utf-8"))
         tested = [f"  on the test split: {_words(metrics)}"]
-    return [
+    found = [
         f"Finished: {_effort(training)}",
         *_best_lines(training),
         *tested,
         *_places(folder),
+    ]
+    if options.fold is not None:  # what comes next is for all folds
+        return found
+    return [
+        *found,
         "Next:",
         f"  {_analysis(options)}",
         f"  {shlex.join(['bodycomp', 'card', str(folder.path)])}",

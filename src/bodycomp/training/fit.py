@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 
 import bodycomp
+from bodycomp.data.folds import FOLDS_NAME, keep_folds
 from bodycomp.data.issues import raise_for_errors
 from bodycomp.data.layout import data_digest
 from bodycomp.errors import TrainingSetError
@@ -64,14 +65,14 @@ def train_segmentation(options: SegmentationOptions, progress: bool | Progress =
         TrainingError: The loss is no longer finite.
         RunInterruptedError: Ctrl-C or SIGTERM; the run can be resumed.
     """
-    return _train(task_for(options), progress)
+    return train_run(options, progress)
 
 
 def train_slice_selection(
     options: SliceSelectionOptions, progress: bool | Progress = False
 ) -> Path:
     """Train a slice-selection model; returns and raises as ``train_segmentation``."""
-    return _train(task_for(options), progress)
+    return train_run(options, progress)
 
 
 def join_training(folder: RunFolder, values: Mapping[str, Any], ranks: Ranks) -> None:
@@ -87,7 +88,9 @@ def join_training(folder: RunFolder, values: Mapping[str, Any], ranks: Ranks) ->
     _train_steps(training, folder, EpochDisplay(shown=ranks.is_first))
 
 
-def _train(task: Task, progress: bool | Progress) -> Path:
+def train_run(options: RunOptions, progress: bool | Progress = False) -> Path:
+    """Train one model, of either kind; returns and raises as ``train_segmentation``."""
+    task = task_for(options)
     on_gpu = task.options.gpus > 0 and torch.cuda.is_available()
     with kept_threads(), rendezvous(on_gpu=on_gpu) as ranks:
         name = ranks.gather(task.options.name or time_stamp())[0]
@@ -177,6 +180,8 @@ def _prepare(task: Task, ranks: Ranks, display: EpochDisplay) -> _Run:
         if ranks.is_first:
             folder.path.mkdir(parents=True, exist_ok=task.options.resume)
             write_json(folder.args, task.options.to_dict(), durable=True)
+            if splits.folds is not None:
+                keep_folds(folder.path.parent / FOLDS_NAME, splits.folds)
     ranks = ranks.with_helpers(devices.count)
     return _Run(Training(task, (network, card), splits, devices, ranks), folder, manifest)
 
@@ -200,6 +205,7 @@ def _facts(options: RunOptions, devices: Devices, splits: Splits, digest: str) -
         "device": devices.description,
         "precision": devices.precision,
         "data": {"sizes": splits.sizes(), "digest": digest},
+        **({} if splits.folds is None else {"folds_by": splits.folds.by}),
     }
 
 

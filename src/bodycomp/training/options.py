@@ -96,6 +96,30 @@ class RunOptions:
         help="with --load_weights: leave the statistics of batch norm as they are, for trainings "
         "of few steps",
     )
+    folds: int | None = option(
+        None,
+        "--folds",
+        metavar="N",
+        at_least=2,
+        at_most=20,
+        help="train N models, each without one of N folds of train and val together, by patient; "
+        "folds that the manifest names are kept. The run holds fold-1 to fold-N and resumes as a "
+        "whole; --max_minutes is for all of them",
+    )
+    fold: int | None = option(
+        None,
+        "--fold",
+        metavar="K",
+        at_least=1,
+        help="with --folds: train this one alone, for folds as jobs of their own",
+    )
+    fold_by: str | None = option(
+        None,
+        "--fold_by",
+        metavar="COLUMN",
+        help="with --folds: also keep together what has the same value in this column of the "
+        "manifest or the tables, such as site; patient makes new folds where some are named",
+    )
     seed: int = option(
         0, "--seed", at_least=0, help="seed of weights, order and augmentation (default {default})"
     )
@@ -262,6 +286,21 @@ class RunOptions:
                 "--resume needs the name of the run to continue, found none",
                 hint="Add --name with the name of its folder.",
             )
+        self._check_folds()
+
+    def _check_folds(self) -> None:
+        if self.folds is None and (self.fold, self.fold_by) != (None, None):
+            raise UsageError(
+                "expected --folds with --fold or --fold_by, found none",
+                hint="--folds 5 is usual.",
+            )
+        if self.folds is not None and not self.name:
+            raise UsageError(
+                "--folds needs a name, found none",
+                hint="Add --name: the folds lie in MODEL_OUTPUT_DIR/NAME.",
+            )
+        if self.fold is not None and self.folds is not None and self.fold > self.folds:
+            raise UsageError(f"expected --fold from 1 to {self.folds}, found {self.fold}")
 
     @property
     def first_epoch(self) -> int:

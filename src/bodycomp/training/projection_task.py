@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -34,7 +34,8 @@ class ProjectionTask(SliceSelectionTask):
         """Open the tables and project every series."""
         slices = super().splits(preprocessing, decoded)
         test = slices.test
-        return Splits(
+        return replace(
+            slices,
             train=self.dataset(cast("SliceDataset", slices.train)),
             val=self.dataset(cast("SliceDataset", slices.val)),
             test=None if test is None else self.dataset(cast("SliceDataset", test)),

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bodycomp.data.folds import FOLDS_NAME, fold_folder
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
 from bodycomp.options import Record, declared, default_of, plain, recorded
 from bodycomp.tables import Cell, write_table
@@ -54,7 +55,11 @@ def find_run_folder(options: RunOptions) -> RunFolder:
         OutputError: A new run's folder exists.
         InputNotFoundError: There is no run to continue.
     """
-    folder = RunFolder(options.output_dir / check_name(options.name or time_stamp()))
+    path = options.output_dir / check_name(options.name or time_stamp())
+    is_other = path.exists() and not (path / FOLDS_NAME).exists()
+    folder = RunFolder(path if options.fold is None else fold_folder(path, options.fold))
+    if options.fold is not None and is_other and not options.resume:
+        folder = RunFolder(path)  # of a run without folds, which is not written into
     if options.resume:
         _check_continuable(folder, options)
     elif folder.path.exists():

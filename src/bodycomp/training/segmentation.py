@@ -75,7 +75,7 @@ class SegmentationTask(Task):
         """Return the arrays that are there, and what declares their labels."""
         return segmentation_files(self.options.data_dir)
 
-    def splits(
+    def whole_splits(
         self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
     ) -> Splits:
         """Map the arrays."""

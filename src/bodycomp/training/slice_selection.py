@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bodycomp.analysis.level_verdict import ChoiceOptions
+from bodycomp.data.chosen_samples import ChosenSlices
 from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.data.gray_cache import BYTES_PER_GB, GrayCache, default_cache_dir
 from bodycomp.data.layout import SPLITS, table_path
@@ -82,7 +83,7 @@ class SliceSelectionTask(Task):
         tables = (table_path(self.options.data_dir, name) for name in SPLITS)
         return [path for path in tables if path.exists()]
 
-    def splits(
+    def whole_splits(
         self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
     ) -> Splits:
         """Open the tables; PNG files without decoded slices are decoded when they are needed."""
@@ -94,6 +95,16 @@ class SliceSelectionTask(Task):
             return SliceDataset(split, preprocessing, decoded=file)
 
         return Splits.opened(lambda name: open_slice_split(folder, name, levels), dataset)
+
+    def chosen(
+        self,
+        name: str,
+        sets: Mapping[str, SampleSet],
+        places: Sequence[tuple[str, int]],
+        **names: tuple[str, ...] | None,
+    ) -> SampleSet:
+        """Return slices of several splits as a split of this name."""
+        return ChosenSlices(name, cast("Mapping[str, SliceDataset]", sets), places, **names)
 
     def dataset(self, slices: SliceDataset) -> SampleSet:
         """Return the samples that the network sees, of the slices of a split."""

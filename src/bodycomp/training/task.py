@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 
 from torch import Tensor, nn
 
+from bodycomp.data.chosen_samples import ChosenSamples
 from bodycomp.data.datasets import SampleSet
+from bodycomp.data.folds import Folds, make_folds
 from bodycomp.data.issues import Issue
 from bodycomp.data.layout import SPLITS
 from bodycomp.imaging.preprocessing import Preprocessing
@@ -29,11 +31,15 @@ NONE_DECODED: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The data sets of a training; test is None if the training set has none."""
+    """The data sets of a training.
+
+    ``test`` is None if the training set has none, ``folds`` unless train and val are made of them.
+    """
 
     train: SampleSet
     val: SampleSet
     test: SampleSet | None
+    folds: Folds | None = None
 
     @classmethod
     def opened(cls, open_split: Callable[[str], T | None], dataset: Callable[[T], Any]) -> Self:
@@ -137,11 +143,52 @@ class Task(ABC):
     def files(self) -> list[Path]:
         """Return the files of the training set whose contents ``check`` does not tell."""
 
-    @abstractmethod
     def splits(
         self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
     ) -> Splits:
-        """Open the training set; ``decoded`` is that of ``CheckedData``."""
+        """Open the splits to train on: those of the training set, or of one of its folds.
+
+        ``decoded`` is that of ``CheckedData``.
+
+        Raises:
+            TrainingSetError, UsageError: The set cannot be shared out into folds.
+        """
+        whole = self.whole_splits(preprocessing, decoded)
+        if self.options.fold is None or self.options.folds is None:
+            return whole
+        options, sets = self.options, {"train": whole.train, "val": whole.val}
+        folds = make_folds(options.data_dir, whole.sizes(), self.options.folds, options.fold_by)
+        train, val = (
+            self.chosen(
+                name,
+                sets,
+                places,
+                patient=_of(folds.patient, places),
+                series=_of(folds.series, places),
+            )
+            for name, places in (
+                ("train", folds.learnt(self.options.fold)),
+                ("val", folds.held_out(self.options.fold)),
+            )
+        )
+        return Splits(train, val, whole.test, folds)
+
+    def chosen(
+        self,
+        name: str,
+        sets: Mapping[str, SampleSet],
+        places: Sequence[tuple[str, int]],
+        **names: tuple[str, ...] | None,
+    ) -> SampleSet:
+        """Return samples of several splits as a split of this name; see ``ChosenSamples``."""
+        del name
+        return ChosenSamples(sets, places, **names)
+
+    @abstractmethod
+    def whole_splits(
+        self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
+    ) -> Splits:
+        """Open the splits of the training set; ``decoded`` is that of ``CheckedData``."""
 
     @abstractmethod
     def card(self) -> ModelCard:
@@ -165,3 +212,9 @@ class Task(ABC):
 
         The network runs where it is.
         """
+
+
+def _of(
+    names: Mapping[str, tuple[str, ...]] | None, places: Sequence[tuple[str, int]]
+) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names[split][index] for split, index in places)

@@ -77,6 +77,7 @@ _FLAG_VALUES: Final = {
     "tube_voltage": ("TUBE-VOLTAGE", "Tube voltage other than 120 kVp"),
     "contrast_agent": ("CONTRAST-AGENT", "Contrast agent"),
     "model_caution": ("MODEL-CAUTION", "Caution that the model asks for"),
+    "members_disagree": ("MEMBERS-DISAGREE", "Members of the ensemble disagree"),
 }
 """Flag -> code value and meaning."""
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from bodycomp.data.chosen_samples import ChosenSamples
 from bodycomp.data.datasets import RawBatch, SampleSet
 from bodycomp.errors import TrainingSetError
 from bodycomp.signals import ignore_signals
@@ -81,6 +82,8 @@ class AheadOnDevice:
 
 def mapped_files(dataset: Dataset[Any]) -> dict[Path, int]:
     """Return the mapped files of a data set, each with the bytes that it must have."""
+    if isinstance(dataset, ChosenSamples):
+        return {path: size for own in dataset.sets for path, size in mapped_files(own).items()}
     split = getattr(dataset, "split", None)
     arrays = [value for value in getattr(split, "__dict__", {}).values() if _is_mapped(value)]
     return {Path(array.filename): array.offset + array.nbytes for array in arrays}

@@ -2,12 +2,12 @@
 
 A segmentation is fine-tuned from the default model on a few patients of the held-out anatomy, one
 slice each at L3, whose true masks stand for the person who outlines, and judged on others of that
-anatomy. Compared are learning rates, the default model with fresh weights of the same network, and
+anatomy. Compared are recipes, the default model with fresh weights of the same network, and
 patients drawn by chance with those that ``bodycomp suggest`` would name, by the model so far.
 
 Every fifth annotated patient validates and trains nothing. A training is short, and of the same
-number of steps whatever the number of patients; one from fresh weights takes three times as many.
-Each leaves a file: the same command does what is left, or draws what is there.
+number of steps whatever the number of patients and the start. Each leaves a file: the same command
+does what is left, or draws what is there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import bodycomp
@@ -42,10 +43,32 @@ POOL, TEST = 60, 30
 SEEDS = {"pool": 940, "test": 950}
 FIRST_ROUND = 10
 """So many patients the default model suggests; then as many again, by the model so far."""
-EPOCHS, STEPS, BATCH = 2, 16, 2
-"""Epochs of a training, its steps in each, and slices of a step."""
-LONGER = 3
-"""How many times as many epochs a training from fresh weights takes."""
+EPOCHS, STEPS = 2, 16
+"""Epochs of a training, and its steps in each."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a training goes on from the default model."""
+
+    rate: float
+    frozen: bool = False
+    strong: bool = False
+    batch: int = 2
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        kind = "frozen" if self.frozen else "moving"
+        more = f"-strong-{self.batch}" if self.strong else ""
+        return f"{self.rate:g}-{kind}{more}"
+
+
+BEST = Recipe(3e-4, frozen=True, strong=True, batch=4)
+RECIPES = (
+    *(Recipe(rate, frozen=True) for rate in (1e-4, 3e-4)),
+    *(Recipe(rate) for rate in (3e-4, 1e-3, 3e-3)),
+)
 
 
 @dataclass(frozen=True)
@@ -55,28 +78,17 @@ class Job:
     patients: int
     choice: str = "random"
     start: str = "default"
-    rate: float = 1e-3
+    recipe: Recipe = BEST
     order: int = 0
-    frozen: bool = False
 
     @property
     def name(self) -> str:
         """Of its files."""
-        kind = "frozen" if self.frozen else "moving"
-        choice = f"{self.choice}{self.order}"
-        return f"{choice}-{self.start}-{self.patients:02d}-{self.rate:g}-{kind}"
+        return f"{self.choice}{self.order}-{self.start}-{self.patients:02d}-{self.recipe.name}"
 
 
-RECIPES = (
-    Job(10, rate=1e-4, frozen=True),
-    Job(10, rate=1e-4),
-    Job(10, rate=3e-4, frozen=True),
-    Job(10, rate=3e-4),
-    Job(10, rate=1e-3),
-    Job(10, rate=3e-3),
-)
-"""What is compared first; the best of them trains all others."""
-SCRATCH = Job(10, start="scratch", rate=3e-3)
+DEFAULT = Job(0, recipe=Recipe(1e-3))
+SCRATCH = Recipe(3e-3, strong=True, batch=4)
 
 
 @dataclass(frozen=True)
@@ -103,26 +115,17 @@ class Measurement:
 
     def jobs(self) -> Iterator[Job]:
         """Yield what is measured, what is needed most first."""
-        yield Job(0)
-        yield from RECIPES
-        best = self.best_recipe()
-
-        def job(patients: int, choice: str = "random", order: int = 0) -> Job:
-            return replace(best, patients=patients, choice=choice, order=order)
-
-        yield job(10, "suggest")
-        yield SCRATCH
-        yield from (job(n) for n in (5, 20))
-        yield from (job(n, "suggest") for n in (5, 20))
-        yield from (job(n) for n in (2, 40))
-        yield replace(SCRATCH, patients=40)
-        yield job(40, "suggest")
-        for order in range(1, self.orders):
-            yield from (job(n, order=order) for n in (10, 20, 5, 40))
-
-    def best_recipe(self) -> Job:
-        """Return the recipe with the best mean Dice."""
-        return max(RECIPES, key=lambda recipe: self.dice(recipe).mean())
+        yield DEFAULT
+        yield from (Job(10, recipe=recipe) for recipe in RECIPES)
+        yield from (Job(n) for n in (40, 10))
+        yield Job(10, "suggest")
+        yield Job(40, start="scratch", recipe=SCRATCH)
+        yield from (Job(20, choice) for choice in ("random", "suggest"))
+        yield from (Job(n) for n in (5, 2))
+        yield Job(5, "suggest")
+        yield Job(40, "suggest")
+        yield Job(10, start="scratch", recipe=SCRATCH)
+        yield from (Job(10, order=order) for order in range(1, self.orders))
 
     def dice(self, job: Job) -> NDArray[np.float64]:
         """Return (patient, tissue) Dice on the test patients, made if it is not there yet."""
@@ -152,7 +155,8 @@ class Measurement:
         pool, chosen = self.slices("pool"), self.chosen(job)
         val = chosen[4::5] or chosen[-1:]
         train = [index for index in chosen if index not in val]
-        per_epoch = max(STEPS * BATCH, len(train))
+        recipe = job.recipe
+        per_epoch = max(STEPS * recipe.batch, len(train))
         repeated = [train[place % len(train)] for place in range(per_epoch)]
         for split, indices in (("train", repeated), ("val", val)):
             with SegmentationWriter(data, split) as writer:
@@ -161,15 +165,16 @@ class Measurement:
         fresh: dict[str, Any] = {"arch": "patch_unet", "patch": 4, "hu_ranges": True, "copies": 2}
         fresh |= {"compression_channels": (32, 64, 128, 256, 256)}
         fresh |= {"decompression_channels": (256, 128, 64, 32)}
-        known: dict[str, Any] = {"load_weights": "default", "frozen_norms": job.frozen}
+        known: dict[str, Any] = {"load_weights": "default", "frozen_norms": recipe.frozen}
         start = known if job.start == "default" else fresh
         bodycomp.train_segmentation(
             data,
             run.parent,
             name=run.name,
-            epochs=EPOCHS * (1 if job.start == "default" else LONGER),
-            batch_size=BATCH,
-            learning_rate=job.rate,
+            epochs=EPOCHS,
+            batch_size=recipe.batch,
+            learning_rate=recipe.rate,
+            strong_augmentation=recipe.strong,
             precision="32",
             seed=job.order,
             **start,
@@ -250,7 +255,7 @@ def write_table(measurement: Measurement, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(header)
-        base = measurement.dice(Job(0))
+        base = measurement.dice(DEFAULT)
         for job in measurement.jobs():
             if not (measurement.out / "dice" / f"{job.name}.json").exists():
                 continue
@@ -258,9 +263,51 @@ def write_table(measurement: Measurement, path: Path) -> None:
             gain = (dice - base).mean(axis=1)
             numbers = [*dice.mean(axis=0), dice.mean(), gain.mean(), gain.std(ddof=1)]
             numbers[-1] /= np.sqrt(len(gain))
-            row = [job.choice, job.order, job.start, job.patients, f"{job.rate:g}"]
-            row.append("frozen" if job.frozen else "moving")
+            row = [job.choice, job.order, job.start, job.patients, job.recipe.name]
             rows.writerow([*row, *(f"{number:.4f}" for number in numbers)])
+
+
+LINES = (
+    ("random", "default", "#0072b2", "patients drawn by chance"),
+    ("suggest", "default", "#d55e00", "patients that bodycomp suggest names"),
+    ("random", "scratch", "#555555", "fresh weights, the same steps"),
+)
+
+
+def draw(measurement: Measurement, path: Path) -> None:
+    """Draw mean Dice over tissues, and the gain over the default model with its standard error."""
+    base = measurement.dice(DEFAULT)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    level, gain = figure.subplots(1, 2)
+    level.axhline(base.mean(), color="black", linewidth=0.8, linestyle=":", label="default model")
+    gain.axhline(0, color="black", linewidth=0.8, linestyle=":")
+    there = [
+        job
+        for job in measurement.jobs()
+        if job.order == 0
+        and job.recipe in (BEST, SCRATCH)
+        and (measurement.out / "dice" / f"{job.name}.json").exists()
+    ]
+    for choice, start, color, words in LINES:
+        jobs = [job for job in there if (job.choice, job.start) == (choice, start)]
+        jobs.sort(key=lambda job: job.patients)
+        counts = [job.patients for job in jobs]
+        dice = [measurement.dice(job) for job in jobs]
+        if not jobs:
+            continue
+        level.plot(counts, [each.mean() for each in dice], "o-", color=color, label=words)
+        if start == "default":
+            gains = [(each - base).mean(axis=1) for each in dice]
+            errors = [each.std(ddof=1) / np.sqrt(len(each)) for each in gains]
+            means = [each.mean() for each in gains]
+            gain.errorbar(counts, means, errors, fmt="o-", color=color, capsize=3)
+    level.set(xlabel="annotated patients", ylabel="Dice, mean of 3 tissues")
+    gain.set(xlabel="annotated patients", ylabel="gain in Dice over the default model")
+    for axes in (level, gain):
+        axes.set_xlim(0, None)
+        axes.grid(alpha=0.3)
+    level.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -275,6 +322,8 @@ def main(arguments: Sequence[str]) -> None:
         for job in measurement.jobs():
             measurement.dice(job)
     write_table(measurement, table)
+    if options.picture is not None:
+        draw(measurement, options.picture)
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def test_a_level_that_is_not_found_is_said(options):
     assert {each.kind for each in report.refused} == {"level"}
     refused = (options.out / "refused.csv").read_text(encoding="utf-8")
     assert refused.count("L3 is absent") == len(COLUMNS)
-    every = replace(options, all_slices=True, add=True)
+    every = replace(options, all_slices=True)  # nothing is there that could be lost
     assert len(suggest_slices(every, networks=Networks(None, (EVERYTHING, DENSE))).suggestions) == 2
 
 

@@ -20,7 +20,7 @@ from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.progress import Progress, no_progress
-from bodycomp.results import SeriesResult
+from bodycomp.results import SeriesResult, SliceChoice
 from bodycomp.scan import Scan
 
 
@@ -144,13 +144,7 @@ class Analyzer:
         """
         volume, tissues = scan.volume, self.segmenter.tissues
         members = members or MemberScores(self.scorer, volume, progress)
-        choices = locate_levels(
-            score or members,
-            volume.slice_z_mm,
-            self.scorer.levels,
-            choice_options(self.scorer, self.options.choice),
-            score_all=self.options.score_all or self.scorer.sees_series,
-        )
+        choices = find_levels(self.scorer, volume, score or members, self.options)
         choices = tuple(members.placed(choice, column) for column, choice in enumerate(choices))
         measurer = LevelMeasurer(scan, tuple(tissues), self.options.range_mm, caution=self.caution)
         needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})
@@ -168,6 +162,19 @@ class Analyzer:
             subject=scan.subject,
             acquisition=scan.acquisition,
         )
+
+
+def find_levels(
+    scorer: SliceScorer, volume: Volume, score: ScoreSlices, options: AnalysisOptions
+) -> tuple[SliceChoice, ...]:
+    """Return where every level that a scorer knows lies in a volume, or why not."""
+    return locate_levels(
+        score,
+        volume.slice_z_mm,
+        scorer.levels,
+        choice_options(scorer, options.choice),
+        score_all=options.score_all or scorer.sees_series,
+    )
 
 
 def choice_options(scorer: SliceScorer, options: ChoiceOptions | None = None) -> ChoiceOptions:

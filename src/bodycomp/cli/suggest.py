@@ -43,6 +43,7 @@ def run(options: SuggestOptions) -> int:
         say(f"{each.number:03d}  {each.patient}, {at}slice {each.slice_index + 1}: {each.reason}")
     say(str(report))
     if not report.suggestions:
+        say("Nothing to suggest; --all-slices looks at slices whatever levels are found.")
         return 1
     say(
         f"Correct each {options.out}/slices/*/start.nii.gz, save it as {OUTLINE_NAME}, then:",

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.analysis.loading import load_segmenter, load_slice_scorer
-from bodycomp.analysis.locating import locate_levels
-from bodycomp.analysis.pipeline import Segmenter, SliceScorer, choice_options
+from bodycomp.analysis.pipeline import AnalysisOptions, Segmenter, SliceScorer, find_levels
 from bodycomp.anatomy import DEFAULT_LEVEL, tissue_by_key
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
@@ -102,15 +101,12 @@ def wanted_levels(options: SuggestOptions, scorer: SliceScorer | None) -> tuple[
     return options.levels or usual
 
 
-def find_levels(volume: Volume, scorer: SliceScorer, levels: Sequence[str]) -> list[SliceChoice]:
+def found_levels(volume: Volume, scorer: SliceScorer, levels: Sequence[str]) -> list[SliceChoice]:
     """Return where the levels lie, or why not, as an analysis has it."""
-    choices = locate_levels(
-        lambda indices: scorer(volume, slice_indices=indices),
-        volume.slice_z_mm,
-        scorer.levels,
-        choice_options(scorer),
+    every = find_levels(
+        scorer, volume, lambda indices: scorer(volume, slice_indices=indices), AnalysisOptions()
     )
-    return [choice for choice in choices if choice.level in levels]
+    return [choice for choice in every if choice.level in levels]
 
 
 SliceLevels = Mapping[int, tuple[str, float | None]]

@@ -26,7 +26,7 @@ from bodycomp.suggestion.candidates import (
     Networks,
     SliceLevels,
     choose,
-    find_levels,
+    found_levels,
     is_done,
     load_networks,
     look_at,
@@ -84,12 +84,14 @@ def _check_place(options: SuggestOptions) -> None:
             "another",
             hint="What is suggested would be taken for scans the next time; name another folder.",
         )
-    if (options.out / TABLE_NAME).is_file() and not options.add:
+    is_there = (options.out / TABLE_NAME).is_file()
+    if is_there and SuggestionFolder(options.out).rows and not options.add:
         raise OutputError(
             f"there are suggestions already in {options.out}",
             hint="Add to them with --add, or name another folder.",
         )
-    refuse_other(options.out, "a folder of suggestions", TABLE_NAME, overwrite=options.add)
+    overwrite = options.add or is_there  # one without any
+    refuse_other(options.out, "a folder of suggestions", TABLE_NAME, overwrite=overwrite)
 
 
 @dataclass(eq=False)
@@ -149,7 +151,7 @@ class _Search:
     def _indices(self, source: Source, volume: Volume) -> SliceLevels:
         """Return the slices to look at; a level that is not found is refused with its reason."""
         scorer = self.networks.scorer
-        choices = [] if scorer is None else find_levels(volume, scorer, self.levels)
+        choices = [] if scorer is None else found_levels(volume, scorer, self.levels)
         for choice in choices:
             if choice.status is not LevelStatus.FOUND:
                 reason = f"{choice.level} is {choice.status.value}: {choice.reason}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bodycomp.analysis.inference import SegmentedSlices
 from bodycomp.analysis.level_verdict import ChoiceOptions, choose_slice
 from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
@@ -24,7 +25,7 @@ def test_a_model_that_does_not_care_where_the_body_lies_agrees_with_itself():
 def test_models_disagree_by_the_pixels_in_which_they_differ():
     volume = doubtful_volume(7)
     found = disagreement([EVERYTHING, DENSE], volume, 6)
-    each = len(COPIES) + 1
+    each = len(COPIES)
     pairs, across = each * (2 * each - 1), each * each
     assert found.mean == pytest.approx(share_apart(7) * across / pairs)
     np.testing.assert_array_equal(found.doubt > 0, volume.hu[6] == 10)
@@ -42,6 +43,27 @@ def test_a_model_that_knows_left_from_right_disagrees_with_mirrored_copies():
             return {i: body[i].astype(np.uint8) for i in indices}
 
     assert disagreement([Left()], doubtful_volume(0), 6).mean > 0.4
+
+
+def test_members_of_an_ensemble_disagree_as_models_do():
+    class Both:
+        tissues = EVERYTHING.tissues
+
+        def __call__(self, volume, indices, progress=None):
+            found = SegmentedSlices()
+            for index in indices:
+                found[index] = EVERYTHING(volume, [index])[index]
+                both = [found[index], DENSE(volume, [index])[index]]
+                found.members[index] = np.stack(both)
+            return found
+
+    volume = doubtful_volume(7)
+    alone, together = (
+        disagreement([EVERYTHING, DENSE], volume, 6),
+        disagreement([Both()], volume, 6),
+    )
+    assert together.mean == pytest.approx(alone.mean)
+    np.testing.assert_array_equal(together.doubt, alone.doubt)
 
 
 def test_a_slice_of_air_says_nothing():

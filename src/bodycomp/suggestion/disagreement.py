@@ -10,13 +10,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.inference import SegmentedSlices
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.anatomy import Tissue
 from bodycomp.imaging.volume import Volume
 
-COPIES: Final = ((False, 9, 5), (True, 0, 0), (True, -6, 8))
+COPIES: Final = ((False, 0, 0), (False, 9, 5), (True, 0, 0), (True, -6, 8))
 """Whether a copy is mirrored, and by how many pixels it is moved down and across. All of that is
-undone without resampling, so that equal answers are equal pixels."""
+undone without resampling, so that equal answers are equal pixels; the first is the slice itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Disagreement:
 
     Attributes:
         labels: (row, column) of the first model, on the source grid.
-        doubt: (row, column) share of the other segmentations that have another label.
+        doubt: (row, column) share of all segmentations that have another label.
         tissues: Tissue key -> 1 minus the mean Dice of pairs of segmentations; those that none of
             them has are missing.
     """
@@ -52,22 +53,29 @@ def disagreement(segmenters: Sequence[Segmenter], volume: Volume, index: int) ->
     one = replace(
         volume, hu=volume.hu[index : index + 1], slice_z_mm=volume.slice_z_mm[index : index + 1]
     )
-    found = [[segment(one, [0])[0], *_of_copies(segment, one)] for segment in segmenters]
-    first, every = found[0][0], [labels for each in found for labels in each]
-    others = every[1:]
-    doubt = np.stack([labels != first for labels in others]).mean(axis=0).astype(np.float32)
+    answers = [_answers(segment, one) for segment in segmenters]
+    first = answers[0][0][0]
+    every = [labels for each in answers for _, members in each for labels in members]
+    doubt = np.stack([labels != first for labels in every]).mean(axis=0).astype(np.float32)
     return Disagreement(first, doubt, _tissues(every, segmenters[0].tissues))
 
 
-def _of_copies(segment: Segmenter, one: Volume) -> list[NDArray[np.uint8]]:
-    found = []
+Labels = NDArray[np.uint8]
+
+
+def _answers(segment: Segmenter, one: Volume) -> list[tuple[Labels, list[Labels]]]:
+    """Return the labels of each copy, and beside them those of each member of an ensemble."""
+    answers = []
     for mirrored, down, across in COPIES:
         hu = one.hu[0][:, ::-1] if mirrored else one.hu[0]
         hu = np.roll(hu, (down, across), axis=(0, 1))
-        labels = segment(replace(one, hu=hu[None]), [0])[0]
-        labels = np.roll(labels, (-down, -across), axis=(0, 1))
-        found.append(labels[:, ::-1] if mirrored else labels)
-    return found
+        found = segment(replace(one, hu=hu[None]), [0])
+        members = found.members.get(0) if isinstance(found, SegmentedSlices) else None
+        every = [found[0]] if members is None else [found[0], *members]
+        back = [np.roll(labels, (-down, -across), axis=(0, 1)) for labels in every]
+        combined, *own = [labels[:, ::-1] if mirrored else labels for labels in back]
+        answers.append((combined, own or [combined]))
+    return answers
 
 
 def _tissues(
@@ -81,7 +89,10 @@ def _tissues(
             continue
         pairs = list(combinations(range(len(masks)), 2))
         shares = [
-            2 * int((masks[a] & masks[b]).sum()) / max(sizes[a] + sizes[b], 1) for a, b in pairs
+            2 * int((masks[a] & masks[b]).sum()) / (sizes[a] + sizes[b])
+            if sizes[a] + sizes[b]
+            else 1.0  # they agree that there is none
+            for a, b in pairs
         ]
         counts[tissue.key] = 1 - float(np.mean(shares))
     return counts

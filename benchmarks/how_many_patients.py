@@ -47,31 +47,30 @@ EPOCHS, STEPS = 2, 16
 """Epochs of a training, and its steps in each."""
 
 
-@dataclass(frozen=True)
+@dataclass(norms="frozen")
 class Recipe:
     """How a training goes on from the default model."""
 
     rate: float
-    frozen: bool = False
+    norms: str = "moving"
     strong: bool = False
     batch: int = 2
 
     @property
     def name(self) -> str:
         """Of its files."""
-        kind = "frozen" if self.frozen else "moving"
         more = f"-strong-{self.batch}" if self.strong else ""
-        return f"{self.rate:g}-{kind}{more}"
+        return f"{self.rate:g}-{self.norms}{more}"
 
 
-BEST = Recipe(3e-4, frozen=True, strong=True, batch=4)
+BEST = Recipe(3e-4, norms="frozen", strong=True, batch=4)
 RECIPES = (
-    *(Recipe(rate, frozen=True) for rate in (1e-4, 3e-4)),
+    *(Recipe(rate, norms="frozen") for rate in (1e-4, 3e-4)),
     *(Recipe(rate) for rate in (3e-4, 1e-3, 3e-3)),
 )
 
 
-@dataclass(frozen=True)
+@dataclass(norms="frozen")
 class Job:
     """One training: on how many patients, chosen how, from what."""
 
@@ -91,7 +90,7 @@ DEFAULT = Job(0, recipe=Recipe(1e-3))
 SCRATCH = Recipe(3e-3, strong=True, batch=4)
 
 
-@dataclass(frozen=True)
+@dataclass(norms="frozen")
 class Slices:
     """(patient, row, column) HU and labels."""
 
@@ -106,7 +105,7 @@ class Slices:
         return Volume(self.hu[index][None], (0.8, 0.8), np.zeros(1))
 
 
-@dataclass(frozen=True)
+@dataclass(norms="frozen")
 class Measurement:
     """All that is measured, in a folder."""
 
@@ -165,7 +164,7 @@ class Measurement:
         fresh: dict[str, Any] = {"arch": "patch_unet", "patch": 4, "hu_ranges": True, "copies": 2}
         fresh |= {"compression_channels": (32, 64, 128, 256, 256)}
         fresh |= {"decompression_channels": (256, 128, 64, 32)}
-        known: dict[str, Any] = {"load_weights": "default", "frozen_norms": recipe.frozen}
+        known: dict[str, Any] = {"load_weights": "default", "norms": recipe.norms}
         start = known if job.start == "default" else fresh
         bodycomp.train_segmentation(
             data,

@@ -57,7 +57,7 @@ def test_what_was_found_out_about_a_model_is_not_said_of_the_one_that_starts_fro
 def test_frozen_norms_keep_the_statistics_of_the_model_through_a_training(ships, tiny_unet):
     fixed = {"load_weights": "default", "compression_channels": None, "epochs": 1}
     run = train_segmentation(
-        tiny_unet(**fixed, decompression_channels=None, frozen_norms=True, learning_rate=0.01)
+        tiny_unet(**fixed, decompression_channels=None, norms="frozen", learning_rate=0.01)
     )
     before, after = (
         load_model(path).network.state_dict() for path in (ships / "segmentation", run)
@@ -67,9 +67,23 @@ def test_frozen_norms_keep_the_statistics_of_the_model_through_a_training(ships,
     assert not any("running" in name for name in moved)
 
 
+def test_a_segmentation_goes_on_from_a_shipped_model_with_a_recipe_of_its_own(ships, tiny_unet):
+    fixed = {"compression_channels": None, "decompression_channels": None}
+
+    def resolved(**given):
+        found = task_for(tiny_unet(load_weights="default", **fixed, **given)).options
+        return found.learning_rate, found.norms, found.strong_augmentation
+
+    assert resolved() == (3e-4, "frozen", True)
+    assert resolved(learning_rate=0.01, norms="moving") == (0.01, "moving", True)
+    assert resolved(augmentation=False) == (3e-4, "frozen", False)
+    fresh = task_for(tiny_unet()).options
+    assert (fresh.learning_rate, fresh.norms, fresh.strong_augmentation) == (3e-3, "auto", False)
+
+
 def test_fresh_networks_have_no_statistics_to_keep(tiny_unet):
     with pytest.raises(UsageError, match="model to start from"):
-        tiny_unet(frozen_norms=True)
+        tiny_unet(norms="frozen")
 
 
 def test_another_network_than_that_of_the_shipped_model_is_refused(ships, tiny_unet):

@@ -18,6 +18,7 @@ from bodycomp.training.steps.schedules import SCHEDULES
 PRECISIONS: Final = ("auto", "32", "bf16", "16")
 LOGGERS: Final = ("mlflow", "wandb")
 COMPILE: Final = ("auto", "on", "off")
+NORMS: Final = ("auto", "frozen", "moving")
 OPTIMIZERS: Final = ("adamw", "sgd")
 ON_DIVERGENCE: Final = ("step-back", "stop")
 
@@ -90,11 +91,13 @@ class RunOptions:
         help="start from the weights of a model or run folder, or of an earlier Keras .hdf5 "
         "file; the network must be the same",
     )
-    frozen_norms: bool = option(
-        False,
-        "--frozen_norms",
-        help="with --load_weights: leave the statistics of batch norm as they are, for trainings "
-        "of few steps",
+    norms: str = option(
+        "auto",
+        "--norms",
+        choices=NORMS,
+        help="statistics of batch norm: moving with the slices that are seen, or frozen as those "
+        "of the model of --load_weights; auto (default): frozen for a segmentation that starts "
+        "from a model that ships with bodycomp, else moving",
     )
     folds: int | None = option(
         None,
@@ -276,9 +279,9 @@ class RunOptions:
                 "expected strong augmentation or none, found both",
                 hint="Leave --no_augmentation or --strong_augmentation out.",
             )
-        if self.frozen_norms and self.load_weights is None:
+        if self.norms == "frozen" and self.load_weights is None:
             raise UsageError(
-                "expected a model to start from with --frozen_norms, found none",
+                "expected a model to start from with --norms frozen, found none",
                 hint="Fresh networks have no statistics yet: add --load_weights, or leave it out.",
             )
         if self.resume and not self.name:

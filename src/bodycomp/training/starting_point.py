@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from bodycomp.networks.checkpoint import Model, ModelCard, build_network, load_m
 from bodycomp.networks.frozen_norm import freeze_norms
 from bodycomp.networks.model_folder import read_card
 from bodycomp.networks.shipped import shipped_model
+from bodycomp.options import declared, default_of
 from bodycomp.training.options import RunOptions
 from bodycomp.training.projection_task import slice_selection_task
 from bodycomp.training.segmentation import SegmentationTask
@@ -67,9 +68,30 @@ def _with_shipped_network(options: RunOptions) -> RunOptions:
     values = others | own | {"arch": card.architecture, "activation": card.config["activation"]}
     if isinstance(options, SegmentationOptions):
         values |= {"hu_ranges": card.hu_ranges, "copies": card.copies}
+        values |= _fine_tuning(options)
     if isinstance(options, SliceSelectionOptions):
         values["threshold"] = card.target_scale_mm
     return replace(options, **values)
+
+
+FINE_TUNING: Final[Mapping[str, Any]] = {
+    "learning_rate": 3e-4,
+    "strong_augmentation": True,
+    "norms": "frozen",
+}
+"""How a segmentation goes on from one that ships, unless the user says otherwise: at the rate for
+fresh weights it forgets more than a few patients teach it (docs/default-models.md)."""
+
+
+def _fine_tuning(options: SegmentationOptions) -> dict[str, Any]:
+    """Return those of the recipe's values that the user left open."""
+    usual = {field.name: default_of(field) for field, _ in declared(SegmentationOptions)}
+    left_open = {k: v for k, v in FINE_TUNING.items() if getattr(options, k) == usual[k]}
+    if not options.augmentation:
+        left_open.pop("strong_augmentation", None)
+    said = ", ".join(f"{name} {value}" for name, value in left_open.items())
+    log.info("going on from the %s model: %s", options.load_weights, said or "as you say")
+    return left_open
 
 
 def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
@@ -106,7 +128,7 @@ def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
         least_confidence=0.0,
         description=ModelDescription(),
     )
-    if task.options.frozen_norms:
+    if task.options.norms == "frozen":
         freeze_norms(model.network)
     return model.network.train(), started
 

@@ -47,7 +47,7 @@ EPOCHS, STEPS = 2, 16
 """Epochs of a training, and its steps in each."""
 
 
-@dataclass(norms="frozen")
+@dataclass(frozen=True)
 class Recipe:
     """How a training goes on from the default model."""
 
@@ -70,7 +70,7 @@ RECIPES = (
 )
 
 
-@dataclass(norms="frozen")
+@dataclass(frozen=True)
 class Job:
     """One training: on how many patients, chosen how, from what."""
 
@@ -87,10 +87,10 @@ class Job:
 
 
 DEFAULT = Job(0, recipe=Recipe(1e-3))
-SCRATCH = Recipe(3e-3, strong=True, batch=4)
+PLAIN, SCRATCH = Recipe(3e-4), Recipe(3e-3)
 
 
-@dataclass(norms="frozen")
+@dataclass(frozen=True)
 class Slices:
     """(patient, row, column) HU and labels."""
 
@@ -105,7 +105,7 @@ class Slices:
         return Volume(self.hu[index][None], (0.8, 0.8), np.zeros(1))
 
 
-@dataclass(norms="frozen")
+@dataclass(frozen=True)
 class Measurement:
     """All that is measured, in a folder."""
 
@@ -116,14 +116,12 @@ class Measurement:
         """Yield what is measured, what is needed most first."""
         yield DEFAULT
         yield from (Job(10, recipe=recipe) for recipe in RECIPES)
+        yield Job(10, "suggest", recipe=PLAIN)
         yield from (Job(n) for n in (40, 10))
-        yield Job(10, "suggest")
-        yield Job(40, start="scratch", recipe=SCRATCH)
-        yield from (Job(20, choice) for choice in ("random", "suggest"))
-        yield from (Job(n) for n in (5, 2))
-        yield Job(5, "suggest")
-        yield Job(40, "suggest")
         yield Job(10, start="scratch", recipe=SCRATCH)
+        yield from (Job(20), Job(10, "suggest"), Job(5), Job(2))
+        yield from (Job(n, "suggest") for n in (20, 40, 5))
+        yield Job(40, start="scratch", recipe=SCRATCH)
         yield from (Job(10, order=order) for order in range(1, self.orders))
 
     def dice(self, job: Job) -> NDArray[np.float64]:

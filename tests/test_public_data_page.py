@@ -1,5 +1,6 @@
 """The page on public data: its commands as they stand, on made-up copies of the data sets."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -11,12 +12,21 @@ from bodycomp.cli import main
 from bodycomp.preparation.sources.saros import saros_rules
 from support.annotated_cases import write_table
 from support.no_pictures import leave_pictures_out
-from support.public_sets import saros_case, saros_row, table
+from support.public_sets import (
+    body,
+    saros_case,
+    saros_row,
+    save,
+    table,
+    totalsegmentator_case,
+    verse_case,
+)
 
 PAGE = (Path(__file__).parents[1] / "docs" / "public-data.md").read_text(encoding="utf-8")
 QUICK = {
     "prepare": "--jobs 1",
     "train segmentation": "-e 1 -C 2 4 -M 2 -b 4 -g 0",
+    "train slice-selection": "-e 1 --nb_blocks 1 --nb_layers_per_block 1 --growth_rate 2 -b 8 -g 0",
 }
 """What makes a step short enough for a test; everything else is as the page has it."""
 
@@ -24,7 +34,8 @@ QUICK = {
 def commands(heading: str) -> list[list[str]]:
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
-    return [shlex.split(line) for block in blocks for line in block.splitlines() if line.strip()]
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line) for line in lines if line.strip()]
 
 
 def run(heading: str) -> None:
@@ -84,3 +95,44 @@ def test_the_rules_of_the_page_are_those_that_ship_and_serve_own_data(saros: Pat
     write_table(Path("study/cases.csv"), rows)
     run("Rules for your own data")
     assert (saros / "sets" / "own" / "labels.json").exists()
+
+
+@pytest.mark.slow
+def test_from_totalsegmentator_to_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    leave_pictures_out(monkeypatch.setattr)
+    splits = {"s0000": "train", "s0001": "val"}
+    for number, name in enumerate(splits):
+        totalsegmentator_case(Path("totalsegmentator", name), number)
+    rows = [{"image_id": name, "split": split} for name, split in splits.items()]
+    table(Path("totalsegmentator/meta.csv"), rows, delimiter=";")
+    run("TotalSegmentator")
+    assert Path("models/l3/model/card.json").exists()
+
+
+@pytest.mark.slow
+def test_from_verse_to_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    leave_pictures_out(monkeypatch.setattr)
+    for number, split in enumerate(("training", "validation", "test")):
+        verse_case(Path("verse"), f"dataset-verse19{split}", f"sub-verse{number:03d}", number)
+    run("VerSe")
+    assert Path("models/spine/test_metrics.json").exists()
+
+
+def test_data_of_nnunet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = Path("Dataset501_Ward")
+    names = [f"A{number:02d}_{when}" for number in (1, 2, 3) for when in ("before", "after")]
+    for number, name in enumerate(names):
+        made = body(number)
+        save(root / "imagesTr" / f"{name}_0000.nii.gz", made.hu)
+        save(root / "labelsTr" / f"{name}.nii.gz", made.regions.clip(max=3))
+    labels = {"background": 0, "muscles": 1, "SAT": 2, "VAT": 3}
+    content = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"}
+    (root / "dataset.json").write_text(json.dumps(content))
+    table(Path("patients.csv"), [{"case": name, "patient": name[:3]} for name in names])
+    run("nnU-Net's layout")
+    assert Path("sets/ward/val_masks.npy").exists()

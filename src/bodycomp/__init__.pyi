@@ -15,9 +15,12 @@ from bodycomp.interface.runs import write_report as write_report
 from bodycomp.interface.sets import discover_cases as discover_cases
 from bodycomp.interface.sets import ensemble as ensemble
 from bodycomp.interface.sets import import_keras as import_keras
+from bodycomp.interface.sets import prepare_nnunet as prepare_nnunet
 from bodycomp.interface.sets import prepare_saros as prepare_saros
 from bodycomp.interface.sets import prepare_segmentation as prepare_segmentation
 from bodycomp.interface.sets import prepare_slice_selection as prepare_slice_selection
+from bodycomp.interface.sets import prepare_totalsegmentator as prepare_totalsegmentator
+from bodycomp.interface.sets import prepare_verse as prepare_verse
 from bodycomp.interface.sets import show as show
 from bodycomp.interface.sets import train_segmentation as train_segmentation
 from bodycomp.interface.sets import train_slice_selection as train_slice_selection

@@ -153,3 +153,82 @@ def saros_row(number: int, split: str, **other: str) -> dict[str, str]:
         "tcia_series_instance_uid": f"1.3.6.1.4.{number + 1}",
     }
     return {"id": f"case_{number:03d}", "split": split, **usual, **other}
+
+
+SPINE = ("L5", "L4", "L3", "L2", "L1", "T12")
+SPINE_SLICES, FIRST, STEP, HEIGHT = 40, 3, 6, 4
+"""Vertebral bodies are HEIGHT slices high and begin STEP slices above one another."""
+
+
+def spine(names: Sequence[str] = SPINE, matrix: int = MATRIX) -> dict[str, NDArray[np.uint8]]:
+    """Masks of vertebrae from the lowest up; a process hangs two slices lower behind each body."""
+    found = {}
+    for number, name in enumerate(names):
+        low = FIRST + STEP * number
+        mask = np.zeros((matrix, matrix, SPINE_SLICES), np.uint8)
+        mask[60:68, 70:80, low : low + HEIGHT] = 1
+        mask[62:66, 80:90, low - 2 : low] = 1
+        found[name] = mask
+    return found
+
+
+def middle(names: Sequence[str], name: str) -> float:
+    """The slice in the middle of a vertebral body, from 0 at the feet."""
+    return FIRST + STEP * names.index(name) + (HEIGHT - 1) / 2
+
+
+def offsets(names: Sequence[str] = SPINE) -> dict[str, NDArray[np.float64]]:
+    """Level -> offset in mm of every slice."""
+    slices = np.arange(SPINE_SLICES)
+    return {name: THICKNESS_MM * (slices - middle(names, name)) for name in names}
+
+
+def spine_scan(seed: int) -> NDArray[np.int16]:
+    return body(seed, slices=SPINE_SLICES).hu
+
+
+def set_offsets(out: Path, split: str) -> dict[str, list[str]]:
+    """Column -> cells of a slice-selection table."""
+    with (out / "meta" / f"{split}.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def reasons(out: Path) -> dict[str, str]:
+    """Case -> why it was left out, of those that were."""
+    with (out / "source-cases.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return {row["case"]: row["left_out"] for row in rows if row["left_out"]}
+
+
+def totalsegmentator_case(folder: Path, seed: int, **stored: object) -> None:
+    """Write a case with a file a class, empty ones included."""
+    save(folder / "ct.nii.gz", spine_scan(seed), **stored)
+    masks = spine()
+    empty = np.zeros_like(masks["L3"])
+    for name, mask in (*masks.items(), ("C1", empty), ("S1", empty)):
+        save(folder / "segmentations" / f"vertebrae_{name}.nii.gz", mask, **stored)
+    save(folder / "segmentations" / "liver.nii.gz", empty, **stored)
+
+
+VERSE_NUMBERS = {
+    **{f"C{i}": i for i in range(1, 8)}, **{f"T{i}": 7 + i for i in range(1, 13)},
+    **{f"L{i}": 19 + i for i in range(1, 7)}, "T13": 28,
+}  # fmt: skip
+
+
+def verse_case(
+    root: Path,
+    split: str,
+    name: str,
+    seed: int,
+    names: Sequence[str] = SPINE,
+    **stored: object,
+) -> None:
+    """Write a scan of VerSe with its mask."""
+    patient = name.split("_", maxsplit=1)[0]
+    save(root / split / "rawdata" / patient / f"{name}_ct.nii.gz", spine_scan(seed), **stored)
+    labels = sum(VERSE_NUMBERS[level] * mask for level, mask in spine(names).items())
+    path = root / split / "derivatives" / patient / f"{name}_seg-vert_msk.nii.gz"
+    save(path, labels.astype(np.uint8), **stored)
+    path.with_name(f"{name}_seg-subreg_ctd.json").write_text("[]")

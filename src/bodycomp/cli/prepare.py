@@ -21,7 +21,8 @@ in this order:
   bodycomp train segmentation OUT MODELS
 
 of a published data set:
-  bodycomp prepare saros DIR OUT                   then validate, show and train as above"""
+  bodycomp prepare saros DIR OUT                   then validate, show and train as above
+  bodycomp prepare verse DIR OUT                   the same for levels"""
 
 TABLE = """\
 CASES is a table, CSV or YAML, one row per scan; paths start at the table's folder:

@@ -8,11 +8,17 @@ from functools import partial
 
 from bodycomp.cli.option_parser import Command
 from bodycomp.options import option
-from bodycomp.preparation.sources.options import SarosOptions, SourceOptions
+from bodycomp.preparation.sources.options import (
+    NnunetOptions,
+    SarosOptions,
+    SourceOptions,
+    TotalsegmentatorOptions,
+    VerseOptions,
+)
 
 AFTER = """\
 OUT holds, beside the set, data-card.md (source, licenses, what was left out and why) and
-source-cases.csv (the same case by case). Patients and cases are called as the data set calls them.
+source-cases.csv (the same case by case), in which published data sets keep their own names.
 OUT.parts holds finished cases while working, and what came out of zip files; the same command
 resumes from there. Nothing is downloaded: get the data from its page, and keep to its license."""
 
@@ -22,6 +28,27 @@ with muscle, subcutaneous and visceral fat by region and HU, without arms and le
 
 DIR holds case folders with image.nii.gz, body-regions.nii.gz and body-parts.nii.gz, and the table
 Segmentation-Info_....csv, at any depth. Images and masks may lie in different folders."""
+
+TOTALSEGMENTATOR = """\
+Make a slice-selection set of TotalSegmentator's data set (doi 10.5281/zenodo.10047292): series with
+offsets from their vertebrae. It has no body composition: that is what a licensed model gives.
+
+DIR holds meta.csv and case folders with ct.nii.gz and segmentations/vertebrae_L3.nii.gz etc."""
+
+VERSE = """\
+Make a slice-selection set of VerSe (doi 10.1016/j.media.2021.102166): series with offsets from
+their vertebrae, transitional ones (L6, T13) among them.
+
+DIR holds training, validation and test, or folders named after them, each with rawdata and
+derivatives: the data set restructured by subject, not the files of the challenge."""
+
+NNUNET = """\
+Make a set of data in the raw layout of nnU-Net: segmentation where dataset.json names tissues,
+slice selection where it names vertebrae.
+
+DIR holds dataset.json, imagesTr, labelsTr and perhaps imagesTs with labelsTs, which become test. A
+label called ignore is not annotated. Cases count as 'case 1' and so on, in the order of their
+names, and patients get pseudonyms, since names of such files may be those of patients."""
 
 
 @dataclass(frozen=True)
@@ -59,5 +86,10 @@ def _source(name: str, options: type[SourceOptions], description: str) -> tuple[
 
 SOURCES = {
     "saros": _source("prepare_saros", SarosOptions, SAROS),
+    "totalsegmentator": _source(
+        "prepare_totalsegmentator", TotalsegmentatorOptions, TOTALSEGMENTATOR
+    ),
+    "verse": _source("prepare_verse", VerseOptions, VERSE),
+    "nnunet": _source("prepare_nnunet", NnunetOptions, NNUNET),
 }
 """Name of the command -> its line in the list, and the command."""

@@ -116,7 +116,8 @@ def _next(summary: PrepareSummary) -> list[str]:
     from bodycomp.preparation.options import MaskTask
     from bodycomp.preparation.source_record import CARD_NAME
 
-    options = summary.options
+    options, source = summary.options, summary.source
+    is_public = source is not None and source.source.is_public
     out, named = shlex.quote(str(options.out)), ""
     task = "segmentation" if isinstance(options.task, MaskTask) else "slice-selection"
     if not isinstance(options.task, MaskTask):
@@ -124,9 +125,8 @@ def _next(summary: PrepareSummary) -> list[str]:
         named = "" if DEFAULT_LEVEL in levels else f" -L {' '.join(levels)}"
     return [
         f"training set: {options.out}",
-        f"data card: {options.out / CARD_NAME}"
-        if summary.source
-        else f"key to the patients, keep it apart: {options.key}",
+        *([f"data card: {options.out / CARD_NAME}"] if source else []),
+        *([f"key to the patients, keep it apart: {options.key}"] if not is_public else []),
         "type next",
         f"  bodycomp validate {out}",
         f"  bodycomp show {out}",

@@ -8,13 +8,25 @@ from bodycomp.level_names import check_levels
 from bodycomp.options import check_options, option
 
 
-def _spacing(why: str) -> float | None:
+def spacing_option(why: str = "") -> float | None:
+    """Declare the thinning of thin series."""
     return option(
         None,
         "--spacing-mm",
         metavar="MM",
         positive=True,
         help=f"thin out thin series to about this distance{why} (default: every slice)",
+    )
+
+
+def max_per_scan_option() -> int | None:
+    """Declare the largest number of slices of a scan."""
+    return option(
+        None,
+        "--max-per-scan",
+        metavar="N",
+        at_least=1,
+        help="take at most so many slices of a scan, evenly spread",
     )
 
 
@@ -31,7 +43,7 @@ class MaskSampling:
         "without labels then teach that there is no tissue (never those that are marked as not "
         "annotated)",
     )
-    spacing_mm: float | None = _spacing("; neighbouring slices teach the same")
+    spacing_mm: float | None = spacing_option("; neighbouring slices teach the same")
     around: str = option(
         "", "--around", metavar="LEVEL", help="take slices about this level alone, e.g. L3"
     )
@@ -42,13 +54,7 @@ class MaskSampling:
         positive=True,
         help="with --around: how far above and below the level (default {default})",
     )
-    max_per_scan: int | None = option(
-        None,
-        "--max-per-scan",
-        metavar="N",
-        at_least=1,
-        help="take at most so many slices of a scan, evenly spread",
-    )
+    max_per_scan: int | None = max_per_scan_option()
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -64,7 +70,7 @@ class LevelSampling:
     and test take all slices, because they locate the level in whole series.
     """
 
-    spacing_mm: float | None = _spacing("")
+    spacing_mm: float | None = spacing_option()
     near: tuple[str, ...] = ()
     near_mm: float = option(
         70.0,

@@ -20,7 +20,12 @@ from bodycomp.interface.options import (
     ValidateOptions,
 )
 from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
-from bodycomp.preparation.sources.options import SarosOptions
+from bodycomp.preparation.sources.options import (
+    NnunetOptions,
+    SarosOptions,
+    TotalsegmentatorOptions,
+    VerseOptions,
+)
 from bodycomp.progress import Progress
 from bodycomp.training.options import RunOptions
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
@@ -94,6 +99,41 @@ def prepare_saros(options: SarosOptions, progress: Progress) -> PrepareSummary:
     Raises:
         InputNotFoundError, CasesError, OutputError, UsageError, RunInterruptedError: As the
             command.
+    """
+    from bodycomp.preparation.sources.run import prepare_source
+
+    return prepare_source(options, progress)
+
+
+@command(TotalsegmentatorOptions, _UNPACKING, folder="folder", out="out")
+def prepare_totalsegmentator(
+    options: TotalsegmentatorOptions, progress: Progress
+) -> PrepareSummary:
+    """Make a slice-selection set of TotalSegmentator's, as ``bodycomp prepare totalsegmentator``.
+
+    ``jobs`` and errors are as for ``prepare_saros``.
+    """
+    from bodycomp.preparation.sources.run import prepare_source
+
+    return prepare_source(options, progress)
+
+
+@command(VerseOptions, _UNPACKING, folder="folder", out="out")
+def prepare_verse(options: VerseOptions, progress: Progress) -> PrepareSummary:
+    """Make a slice-selection set of VerSe, as ``bodycomp prepare verse``.
+
+    ``jobs`` and errors are as for ``prepare_saros``.
+    """
+    from bodycomp.preparation.sources.run import prepare_source
+
+    return prepare_source(options, progress)
+
+
+@command(NnunetOptions, _UNPACKING, folder="folder", out="out")
+def prepare_nnunet(options: NnunetOptions, progress: Progress) -> PrepareSummary:
+    """Make a set of data in the raw layout of nnU-Net, as ``bodycomp prepare nnunet``.
+
+    ``labels`` are as for ``prepare_segmentation``, ``jobs`` and errors as for ``prepare_saros``.
     """
     from bodycomp.preparation.sources.run import prepare_source
 

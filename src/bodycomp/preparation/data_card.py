@@ -10,6 +10,7 @@ from typing import Final
 
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import NotAnnotatedError
+from bodycomp.level_names import head_to_feet
 from bodycomp.preparation.refusals import RefusedCase
 from bodycomp.preparation.source_record import CARD_NAME, DataSource, SourceCase, SourceRecord
 from bodycomp.preparation.splits import AssignedCase
@@ -18,7 +19,8 @@ from bodycomp.tables import write_table
 
 TABLE_NAME: Final = "source-cases.csv"
 COLUMNS: Final = (
-    "case", "patient", "collection", "license", "source_split", "split", "samples", "left_out",
+    "case", "patient", "collection", "license", "source_split", "split", "samples", "levels",
+    "left_out",
 )  # fmt: skip
 NOT_STATED: Final = "not stated"
 
@@ -67,7 +69,8 @@ def _row(
     faulty: Mapping[str, str],
     source: DataSource,
 ) -> Row:
-    samples = sum(1 for _ in member.shard.record().of_split(member.split)) if member else 0
+    samples = [s for _, s in member.shard.record().of_split(member.split)] if member else []
+    levels = head_to_feet({name for sample in samples for name in sample.offsets_mm})
     code = case.patient if source.is_public else ""
     return {
         "case": case.name,
@@ -76,7 +79,8 @@ def _row(
         "license": case.license or NOT_STATED,
         "source_split": case.split,
         "split": member.split if member else "",
-        "samples": str(samples),
+        "samples": str(len(samples)),
+        "levels": " ".join(levels),
         "left_out": "" if member else case.left_out or f"refused: {faulty.get(case.name, '')}",
     }
 

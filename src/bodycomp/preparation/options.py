@@ -70,17 +70,34 @@ class MaskTask:
         return self.rules is not None or bool(self.mapping and self.mapping.has_not_annotated)
 
 
-@dataclass(frozen=True, slots=True)
-class LevelTask:
-    """A slice-selection training set; slices near ``levels``, else near L3."""
-
-    levels: tuple[str, ...] = option(
+def levels_option() -> tuple[str, ...]:
+    """Declare the levels of a slice-selection set."""
+    return option(
         (),
         "--levels -L",
         group="levels and slices",
         metavar="LEVEL",
         help="levels that get a column of offsets (default: all that lie in any scan)",
     )
+
+
+def jobs_option() -> int | None:
+    """Declare the number of processes."""
+    return option(
+        None,
+        "--jobs -j",
+        group="more",
+        metavar="N",
+        at_least=1,
+        help="processes (default: one per core)",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LevelTask:
+    """A slice-selection training set; slices near ``levels``, else near L3."""
+
+    levels: tuple[str, ...] = levels_option()
     sampling: LevelSampling = field(default_factory=LevelSampling, metadata=nested(LevelSampling))
     level_format: LevelOptions = field(default_factory=LevelOptions, metadata=nested(LevelOptions))
 
@@ -150,14 +167,7 @@ class PrepareOptions:
     out: Path = field(metadata=declare("OUT", help="folder to make"))
     task: PrepareTask = field(metadata=nested(MaskTask))
     split: SplitOptions = field(default_factory=SplitOptions, metadata=nested(SplitOptions))
-    jobs: int | None = option(
-        None,
-        "--jobs -j",
-        group="more",
-        metavar="N",
-        at_least=1,
-        help="processes (default: one per core)",
-    )
+    jobs: int | None = jobs_option()
     identifiers: bool = option(
         False,
         "--keep-identifiers",

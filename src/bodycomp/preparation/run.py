@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -61,10 +61,8 @@ class PrepareSummary:
     source: SourceRecord | None = None
 
 
-def prepare(
-    options: PrepareOptions, progress: Progress, read: Callable[[], CasesTable] | None = None
-) -> PrepareSummary:
-    """Prepare a training set of the cases table, or of the cases that ``read`` returns.
+def prepare(options: PrepareOptions, progress: Progress) -> PrepareSummary:
+    """Prepare a training set of a cases table.
 
     Cases are finished one by one in ``options.parts``, so that the same options resume after any
     interruption and give the same bytes. ``options.out`` appears when all is written and was read
@@ -76,9 +74,22 @@ def prepare(
             another run is making it, or the disk is too small.
         RunInterruptedError: Ctrl-C or SIGTERM; finished cases are kept.
     """
+    check_out(options)
+    return prepare_cases(options, read_cases(options.cases), progress)
+
+
+def check_out(options: PrepareOptions) -> None:
+    """Check that the set can be made where it shall be, as far as its cases do not matter.
+
+    Raises:
+        OutputError: It cannot.
+    """
     refuse_other(options.out, "a prepared training set", PREPARED_NAME, overwrite=options.overwrite)
     check_apart(options, ())
-    table = read() if read else read_cases(options.cases)
+
+
+def prepare_cases(options: PrepareOptions, table: CasesTable, progress: Progress) -> PrepareSummary:
+    """Prepare a training set of cases, wherever they were read from; as ``prepare``."""
     check_apart(options, table.cases)
     fractions = options.split.fractions or table.fractions or DEFAULT_FRACTIONS
     split = replace(options.split, fractions=fractions)

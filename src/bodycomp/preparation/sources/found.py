@@ -9,6 +9,7 @@ from typing import Final
 
 from bodycomp.errors import CasesError
 from bodycomp.preparation.cases import Case
+from bodycomp.preparation.options import PrepareTask
 from bodycomp.preparation.source_record import DataSource, SourceCase, allows_commercial
 from bodycomp.preparation.sources.tree import SourceFile, SourceTree
 from bodycomp.user_table import read_user_table
@@ -21,7 +22,7 @@ _KEPT: Final = ("", "train", "val", "test")
 class FoundCase:
     """A case of a data set: what is known of it, its files, and the split it comes into.
 
-    ``levels`` are files of one folder, or a single one.
+    ``levels`` are files of one folder, or a single one; ``labeled`` is as for ``Case``.
     """
 
     known: SourceCase
@@ -29,6 +30,7 @@ class FoundCase:
     scan: SourceFile | None = None
     masks: tuple[SourceFile, ...] = ()
     levels: tuple[SourceFile, ...] = ()
+    labeled: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -44,10 +46,11 @@ class FoundCase:
 
 @dataclass(frozen=True, slots=True)
 class FoundSet:
-    """What a reader found."""
+    """What a reader found, and what is made of it."""
 
     source: DataSource
     cases: tuple[FoundCase, ...]
+    task: PrepareTask
 
 
 def leave_out(found: FoundSet, *, commercial: bool) -> FoundSet:
@@ -90,6 +93,7 @@ def case_of(found: FoundCase, tree: SourceTree, work: Path) -> Case:
         masks=tuple(masks),
         levels=levels[0].parent if len(levels) > 1 else levels[0] if levels else None,
         split=found.split,
+        labeled=found.labeled,
         source_case=known.name,
         source_split=known.split,
     )

@@ -68,7 +68,7 @@ def saros_rules(path: Path | None = None) -> TissueRules:
     return parse_rules(files(__package__).joinpath("saros.yaml").read_text(encoding="utf-8"))
 
 
-def saros_task(options: SarosOptions) -> MaskTask:
+def _task(options: SarosOptions) -> MaskTask:
     """Return what is made: slices that are annotated, with tissues by the rules."""
     sampling = MaskSampling(spacing_mm=options.spacing_mm, max_per_scan=options.max_per_scan)
     return MaskTask(rules=saros_rules(options.rules_file), sampling=sampling)
@@ -94,7 +94,7 @@ def find_saros(tree: SourceTree, options: SarosOptions, work: Path) -> FoundSet:
         for number in found
         if number not in rows
     ]
-    return FoundSet(SOURCE, tuple(cases))
+    return FoundSet(SOURCE, tuple(cases), _task(options))
 
 
 def _rows(tree: SourceTree, work: Path) -> dict[int, Mapping[str, str]]:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import Tissue
+from bodycomp.reference.compare import ReferenceOutcome
+from bodycomp.reference.table import ReferenceTable
 from bodycomp.subject import Acquisition, Subject
 
 
@@ -201,6 +203,7 @@ class LevelResult:
         measurements: Tissue key -> measurement, averaged over the slices; empty unless found.
         masks: Slice index -> uint8 label mask on the source pixel grid.
         quantities, cut_offs: Key -> every one that the model's tissues allow.
+        references: Values beside published values and a group's own; none unless found.
         correction: What a person changed; None if it is the networks' alone.
     """
 
@@ -211,6 +214,7 @@ class LevelResult:
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     cut_offs: Mapping[str, CutOffOutcome] = field(default_factory=dict)
     flags: tuple[QualityFlag, ...] = ()
+    references: tuple[ReferenceOutcome, ...] = ()
     correction: Correction | None = None
 
     @property
@@ -240,7 +244,9 @@ class SeriesResult:
         tissues: Tissues that the segmentation model labels, by ascending label.
         levels: One result per level that the slice-selection model knows, in its order.
         models: Role ("segmentation", "slice_selection") -> short digest of the weights used.
-        subject: Whose height, weight and sex the indices and cut-offs were made with.
+        subject: Whose height, weight, sex and age the indices, cut-offs and comparisons with
+            references were made with.
+        references: What values were compared with.
     """
 
     tissues: tuple[Tissue, ...]
@@ -248,6 +254,7 @@ class SeriesResult:
     models: Mapping[str, str]
     subject: Subject = field(default_factory=Subject)
     acquisition: Acquisition = field(default_factory=Acquisition)
+    references: tuple[ReferenceTable, ...] = ()
 
     def __getitem__(self, level: str) -> LevelResult:
         """Return the result of a level.

@@ -90,17 +90,24 @@ class Scan:
         return ", ".join(part for part in parts if part)
 
     def with_subject(
-        self, *, height_m: float | None = None, weight_kg: float | None = None, sex: str = ""
+        self,
+        *,
+        height_m: float | None = None,
+        weight_kg: float | None = None,
+        sex: str = "",
+        age_years: float | None = None,
     ) -> Self:
         """Return the same scan of a person whose files do not say so; indices need a height.
 
-        What is left out stays as the files have it; what cannot be right is left out.
+        Reference values need sex and age. What is left out stays as the files have it; what cannot
+        be right is left out.
         """
         known = self.subject
         subject = subject_from(
             known.height_m if height_m is None else height_m,
             known.weight_kg if weight_kg is None else weight_kg,
             sex or known.sex,
+            known.age_years if age_years is None else age_years,
         )
         return replace(self, subject=subject)
 

@@ -13,6 +13,8 @@ HEIGHT_M: Final = (0.4, 2.6)
 WEIGHT_KG: Final = (1.5, 400.0)
 """Weights that people have, newborns included."""
 
+AGE_YEARS: Final = (0.0, 120.0)
+
 SEXES: Final = ("F", "M")
 
 NO_CONTRAST_WORDS: Final = frozenset({"no", "none", "without", "n"})
@@ -27,15 +29,17 @@ SHARP_KERNELS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Height, weight and sex of who was scanned, None or empty if not known; never a guess.
+    """Height, weight, sex and age of who was scanned, None or empty if not known; never a guess.
 
-    ``height_note`` says why there is no height.
+    ``height_note`` says why there is no height. The age is that at the scan, as far as it is known:
+    in completed years, if the files say no more.
     """
 
     height_m: float | None = None
     weight_kg: float | None = None
     sex: str = ""
     height_note: str = "the files give no height and no --patients table was given"
+    age_years: float | None = None
 
     @property
     def bmi_kg_m2(self) -> float | None:
@@ -49,11 +53,13 @@ class Subject:
         return self.weight_kg / self.height_m**2
 
 
-def subject_from(height_m: float | None, weight_kg: float | None, sex: str) -> Subject:
+def subject_from(
+    height_m: float | None, weight_kg: float | None, sex: str, age_years: float | None = None
+) -> Subject:
     """Return a subject of what a header or a table says; what cannot be right is left out.
 
-    >>> subject_from(175.0, 70.0, "M")
-    Subject(height_m=None, weight_kg=70.0, sex='M', height_note='a height of 175 m cannot be right')
+    >>> subject_from(175.0, 70.0, "M").height_note
+    'a height of 175 m cannot be right'
     """
     height, note = height_m, ""
     if height_m is None or height_m == 0 or not math.isfinite(height_m):
@@ -61,11 +67,13 @@ def subject_from(height_m: float | None, weight_kg: float | None, sex: str) -> S
     elif not HEIGHT_M[0] <= height_m <= HEIGHT_M[1]:
         height, note = None, f"a height of {height_m:g} m cannot be right"
     weighs = weight_kg is not None and WEIGHT_KG[0] <= weight_kg <= WEIGHT_KG[1]
+    aged = age_years is not None and AGE_YEARS[0] <= age_years <= AGE_YEARS[1]
     return Subject(
         height_m=height,
         weight_kg=weight_kg if weighs else None,
         sex=sex if sex in SEXES else "",
         height_note=note,
+        age_years=age_years if aged else None,
     )
 
 

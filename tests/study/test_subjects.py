@@ -61,3 +61,23 @@ def test_table_of_patients_fills_in(tmp_path, study):
     assert float(row["skeletal_muscle_index_cm2_m2"]) == pytest.approx(AREA_CM2 / 4)
     assert row["sex"] == "F"
     assert "P7" not in str(row)
+
+
+def test_sex_and_age_of_the_header_place_the_person_beside_references(tmp_path, study):
+    row = result(tmp_path, study, patient_sex="F", patient_age_years=60)
+    assert row["age_years"] == "60.0"
+    start = "ref_tonnesen_2023_muscle_hu_range_area_cm2"
+    assert float(row[f"{start}_z"]) == pytest.approx((AREA_CM2 - 110.6) / 16.3, abs=1e-3)
+    assert float(row[f"{start}_percentile"]) == pytest.approx(100.0)
+    assert row["ref_van_der_werf_2018_muscle_hu_range_area_cm2_below_p5"] == "no"
+    assert row["ref_van_der_werf_2018_bmi_muscle_hu_range_area_cm2_below_p5"] == ""
+    assert row["ref_derstine_2018_muscle_hu_range_area_cm2_below_minus_2_sd"] == ""
+
+
+def test_table_of_patients_gives_the_age(tmp_path, study):
+    table = tmp_path / "patients.csv"
+    table.write_text("patient_id,sex,age_years\nP7,M,35.5\n", encoding="utf-8")
+    row = result(tmp_path, study, patients=table, patient_age_years=60)
+    assert row["age_years"] == "35.5"
+    assert row["ref_derstine_2018_muscle_hu_range_area_cm2_below_minus_2_sd"] == "no"
+    assert row["ref_tonnesen_2023_muscle_hu_range_area_cm2_z"] == ""

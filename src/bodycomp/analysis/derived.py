@@ -98,14 +98,22 @@ def evaluate_cut_offs(
     subject: Subject,
 ) -> dict[str, CutOffOutcome]:
     """Return key -> outcome of every cut-off whose quantity the tissues allow."""
-    values = {key: quantity.value for key, quantity in quantities.items()}
-    for key, measurement in measured.items():
-        values[f"{key}_hu_range_mean_hu"] = measurement.hu_range_mean_hu
-        values[f"{key}_hu_range_area_cm2"] = measurement.hu_range_area_cm2
+    values = compared_values(measured, quantities)
     return {
         cut_off.key: apply_cut_off(cut_off, values.get(cut_off.quantity), level, subject)
         for cut_off in cut_offs_for(tuple(measured))
     }
+
+
+def compared_values(
+    measured: Mapping[str, Measurement], quantities: Mapping[str, Quantity]
+) -> dict[str, float | None]:
+    """Return column -> value of what cut-offs and references are about."""
+    values = {key: quantity.value for key, quantity in quantities.items()}
+    for key, measurement in measured.items():
+        values[f"{key}_hu_range_mean_hu"] = measurement.hu_range_mean_hu
+        values[f"{key}_hu_range_area_cm2"] = measurement.hu_range_area_cm2
+    return values
 
 
 def _typical_cm2(measured: Mapping[str, Measurement], key: str) -> float:

@@ -1,20 +1,22 @@
-"""One level's slices and masks -> its result: measurements, quantities, cut-offs, flags."""
+"""One level's slices and masks -> its result: measurements and all that follows from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.derived import derive, evaluate_cut_offs
+from bodycomp.analysis.derived import compared_values, derive, evaluate_cut_offs
 from bodycomp.analysis.level_slices import LevelSlices, why_no_trunk
 from bodycomp.analysis.measurement import measure_tissues, slice_heights_mm, volume_ml
-from bodycomp.analysis.quality_flags import caution_flag, quality_flags
+from bodycomp.analysis.quality_flags import CONTRAST_AGENT, caution_flag, quality_flags
 from bodycomp.anatomy import Tissue
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
+from bodycomp.reference.compare import compare_all
+from bodycomp.reference.table import ReferenceTable, shipped_references
 from bodycomp.results import LevelResult, LevelStatus, Measurement, SliceChoice
 from bodycomp.scan import Scan
 
@@ -24,7 +26,7 @@ class LevelMeasurer:
     """Measures levels of one scan, averaged over slices within ``range_mm``; 0 for one slice.
 
     Levels that a person placed ``by_hand`` are measured wherever they lie. ``caution`` is what the
-    models' cards ask to say with every result.
+    models' cards ask to say with every result, ``references`` what values are compared with.
     """
 
     scan: Scan
@@ -32,6 +34,7 @@ class LevelMeasurer:
     range_mm: float
     by_hand: bool = False
     caution: str = ""
+    references: tuple[ReferenceTable, ...] = field(default_factory=shipped_references)
 
     @property
     def volume(self) -> Volume:
@@ -72,17 +75,23 @@ class LevelMeasurer:
             return LevelResult(choice.doubted(reason))
         measured = measure_tissues(hu, labels, self.tissues, self.volume.pixel_area_mm2)
         measured = self._with_volumes(measured, labels, indices, choice)
-        quantities = derive(slices, measured, self.scan.subject)
+        subject = self.scan.subject
+        quantities = derive(slices, measured, subject)
+        flags = quality_flags(self.tissues, measured, quantities, self.scan.acquisition)
         return LevelResult(
             choice,
             indices,
             measured,
             own,
             quantities=quantities,
-            cut_offs=evaluate_cut_offs(choice.level, measured, quantities, self.scan.subject),
-            flags=(
-                *quality_flags(self.tissues, measured, quantities, self.scan.acquisition),
-                *caution_flag(self.caution),
+            cut_offs=evaluate_cut_offs(choice.level, measured, quantities, subject),
+            flags=(*flags, *caution_flag(self.caution)),
+            references=compare_all(
+                self.references,
+                choice.level,
+                compared_values(measured, quantities),
+                subject,
+                has_agent=any(flag.key == CONTRAST_AGENT.key for flag in flags),
             ),
         )
 

@@ -20,6 +20,7 @@ from bodycomp.errors import UsageError
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.progress import Progress, no_progress
+from bodycomp.reference.table import ReferenceTable, shipped_references
 from bodycomp.results import SeriesResult, SliceChoice
 from bodycomp.scan import Scan
 
@@ -97,6 +98,7 @@ class AnalysisOptions:
             the slice nearest to the level, which always takes part.
         choice: When a level counts as found. Scale and calibrations are taken from the model.
         intervals: Segment moved copies of the slices, too, for an interval of each area.
+        references: What values are compared with, beside each other; those that ship by default.
         score_all: Score every slice, rather than some first and then those where a level can be.
     """
 
@@ -104,6 +106,7 @@ class AnalysisOptions:
     choice: ChoiceOptions = field(default_factory=ChoiceOptions)
     score_all: bool = False
     intervals: bool = False
+    references: tuple[ReferenceTable, ...] = field(default_factory=shipped_references)
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.range_mm) and self.range_mm >= 0):
@@ -146,7 +149,13 @@ class Analyzer:
         members = members or MemberScores(self.scorer, volume, progress)
         choices = find_levels(self.scorer, volume, score or members, self.options)
         choices = tuple(members.placed(choice, column) for column, choice in enumerate(choices))
-        measurer = LevelMeasurer(scan, tuple(tissues), self.options.range_mm, caution=self.caution)
+        measurer = LevelMeasurer(
+            scan,
+            tuple(tissues),
+            self.options.range_mm,
+            caution=self.caution,
+            references=self.options.references,
+        )
         needed = sorted({index for choice in choices for index in measurer.slices_of(choice)})
         masks = self.segmenter(volume, needed, progress) if needed else {}
         levels = [
@@ -161,6 +170,7 @@ class Analyzer:
             models={"slice_selection": self.scorer.digest, "segmentation": self.segmenter.digest},
             subject=scan.subject,
             acquisition=scan.acquisition,
+            references=self.options.references,
         )
 
 

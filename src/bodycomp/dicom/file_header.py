@@ -17,7 +17,15 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from bodycomp.dicom.deflated import check_inflated_size
 from bodycomp.dicom.frames import FUNCTIONAL_GROUPS, frame_datasets
-from bodycomp.dicom.values import integer, number, numbers, positive, text, unit_vectors
+from bodycomp.dicom.values import (
+    age_years,
+    integer,
+    number,
+    numbers,
+    positive,
+    text,
+    unit_vectors,
+)
 from bodycomp.subject import Acquisition
 
 Reader = Callable[[Dataset, str], Any]
@@ -66,6 +74,7 @@ class FileHeader:
     frame_of_reference_uid: str = _stated("FrameOfReferenceUID", names_somebody=True)
     patient_id: str = _stated("PatientID", names_somebody=True)
     patient_sex: str = _stated("PatientSex", _upper, names_somebody=True)
+    patient_age_years: float | None = _stated("PatientAge", age_years, names_somebody=True)
     patient_height_m: float | None = _stated("PatientSize", number, names_somebody=True)
     patient_weight_kg: float | None = _stated("PatientWeight", number, names_somebody=True)
     modality: str = _stated("Modality")
@@ -110,7 +119,7 @@ _PHASES: Final = ("TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase
 _TAGS: Final = [
     *(stated["keyword"] for stated in _STATED.values()),
     *(keyword for keyword, _ in _ACQUISITION.values()),
-    *("NumberOfFrames", *_REGION[:2], *_PHASES, *FUNCTIONAL_GROUPS),
+    *("PatientBirthDate", "NumberOfFrames", *_REGION[:2], *_PHASES, *FUNCTIONAL_GROUPS),
 ]
 
 

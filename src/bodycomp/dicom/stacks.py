@@ -121,8 +121,11 @@ def _qualify_stack(
         dict.fromkeys(penalty for header in stack for penalty in ranking_penalties(header))
     )
     shared = {name: _stated(stack, name) for name in (*IDENTITY.values(), "series_number")}
-    height_m, weight_kg, sex = (
-        _stated(stack, f"patient_{name}") for name in ("height_m", "weight_kg", "sex")
+    subject = subject_from(
+        *(
+            _stated(stack, f"patient_{name}")
+            for name in ("height_m", "weight_kg", "sex", "age_years")
+        )
     )
     return CandidateSeries(
         slices=tuple(slice_file(header, _filled(header, shared)) for header in stack),
@@ -137,7 +140,7 @@ def _qualify_stack(
         description=first.description,
         image_type=first.image_type,
         acquisition=first.acquisition,
-        subject=subject_from(height_m, weight_kg, sex),
+        subject=subject,
         study_date=first.study_date,
         notes=(*notes, *penalties),
         penalties=penalties,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -41,6 +42,24 @@ def number(dataset: Dataset, name: str) -> float | None:
     """Return one finite number, else None."""
     values = numbers(dataset, name, 1)
     return values[0] if values else None
+
+
+_AGE: Final = re.compile(r"(\d{1,3})\s*([DWMY])")
+_YEARS: Final = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+
+
+def age_years(dataset: Dataset, name: str) -> float | None:
+    """Return an age string (PS3.5 section 6.2, such as ``045Y``) in years.
+
+    Without one it is the completed years from date of birth to the study; None if these are
+    missing, too.
+    """
+    if found := _AGE.fullmatch(text(dataset, name).upper()):
+        return int(found[1]) * _YEARS[found[2]]
+    born, scanned = (text(dataset, each) for each in ("PatientBirthDate", "StudyDate"))
+    if not all(re.fullmatch(r"\d{8}", date) for date in (born, scanned)) or scanned < born:
+        return None
+    return float((int(scanned) - int(born)) // 10_000)  # as YYYYMMDD, so months and days count
 
 
 def integer(dataset: Dataset, name: str) -> int | None:

@@ -173,7 +173,7 @@ class EvaluateOptions:
         metavar="CSV",
         help="with --cases: heights and sexes for indices and cut-offs, as for 'bodycomp analyze': "
         "columns patient_id (where a file has none, the code of the cases table) or study_uid, and "
-        "height_m or height_cm, weight_kg, sex",
+        "height_m or height_cm, weight_kg, sex, age_years",
     )
     bootstrap: BootstrapOptions = field(
         default_factory=BootstrapOptions, metadata=nested(BootstrapOptions)

@@ -17,7 +17,7 @@ from bodycomp.study.options import AnalyzeOptions
 if TYPE_CHECKING:
     from bodycomp.analysis.pipeline import Analyzer
 
-_LOADING: Final = ("range_mm", "full", "intervals", "device", "engine")
+_LOADING: Final = ("range_mm", "full", "intervals", "device", "engine", "references")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,10 +93,14 @@ def load_models(folder: PathLike | None = None, **options: Any) -> Models:
     """
     from bodycomp.analysis.loading import load_analyzer
     from bodycomp.analysis.pipeline import AnalysisOptions
+    from bodycomp.reference.table import references_with
 
     found = values_from(load_models, AnalyzeOptions, options, _LOADING)
     analysis = AnalysisOptions(
-        range_mm=found["range_mm"], score_all=found["full"], intervals=found["intervals"]
+        range_mm=found["range_mm"],
+        score_all=found["full"],
+        intervals=found["intervals"],
+        references=references_with(found["references"]),
     )
     return Models(
         load_analyzer(

@@ -62,9 +62,12 @@ def measure(options: MeasureOptions, _: Progress) -> MeasuredScan:
     scan = options.scan
     if not isinstance(scan, Scan):
         scan = read_scan(scan, series=options.series, min_slices=1)
-    if options.height_m or options.weight_kg or options.sex:
+    if options.height_m or options.weight_kg or options.sex or options.age_years is not None:
         scan = scan.with_subject(
-            height_m=options.height_m, weight_kg=options.weight_kg, sex=options.sex or ""
+            height_m=options.height_m,
+            weight_kg=options.weight_kg,
+            sex=options.sex or "",
+            age_years=options.age_years,
         )
     scan, result = measure_mask(scan, options)
     if options.out is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
 from bodycomp import __version__
 from bodycomp.json_file import write_json
 from bodycomp.quantities import CUT_OFFS
+from bodycomp.reference.table import ReferenceTable
 from bodycomp.report.result_rows import SUBJECT_COLUMNS, SeriesKey, scan_cells
 from bodycomp.results import Correction, LevelResult, SeriesResult, SliceChoice
 from bodycomp.scan import Scan
@@ -28,6 +29,7 @@ def write_result_json(path: Path, key: SeriesKey, scan: Scan, result: SeriesResu
         "models": dict(result.models),
         "tissues": [{"label": tissue.label, "key": tissue.key} for tissue in result.tissues],
         "subject": {name: getattr(result.subject, name) for name in SUBJECT_COLUMNS},
+        "references": [_reference_document(table) for table in result.references],
         "levels": [_level_document(level) for level in result.levels],
     }
     write_json(path, document)
@@ -77,8 +79,15 @@ def _derived_document(level: LevelResult) -> dict[str, Any]:
             key: asdict(outcome) | {"source": sources.get(key, "")}
             for key, outcome in level.cut_offs.items()
         },
+        "references": [_fields(found) for found in level.references],
         "flags": [_fields(flag) | {"affects": list(flag.affects)} for flag in level.flags],
     }
+
+
+def _reference_document(table: ReferenceTable) -> dict[str, Any]:
+    """Return whose values a reference has, and from where; the values stand in its own file."""
+    named = {f.name: getattr(table, f.name) for f in fields(table) if f.name != "strata"}
+    return {name: value for name, value in named.items() if value not in (None, "")}
 
 
 def _fields(found: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
 from bodycomp.quantities import CUT_OFFS, cut_offs_for, quantities_for
+from bodycomp.reference.table import COLUMN_PREFIX, reference_columns
 from bodycomp.results import Correction, LevelResult, Measurement, SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.tables import Cell, guarded
@@ -51,7 +52,7 @@ LEVEL_COLUMNS: Final = (
 )
 MEASUREMENT_COLUMNS: Final = tuple(f.name for f in fields(Measurement))
 FLAG_COLUMNS: Final = ("quality_flags",)
-SUBJECT_COLUMNS: Final = ("height_m", "weight_kg", "sex")
+SUBJECT_COLUMNS: Final = ("height_m", "weight_kg", "sex", "age_years")
 MODEL_COLUMNS: Final = ("slice_selection_model", "segmentation_model")
 
 
@@ -85,13 +86,19 @@ def cell_from(column: str, text: str) -> Cell:
     return number if math.isfinite(number) else text
 
 
-def result_columns(tissues: Sequence[Tissue], identifiers: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the columns of ``results.csv``: who, where, what was measured, how it was made."""
+def result_columns(
+    tissues: Sequence[Tissue], identifiers: Sequence[str] = (), compared: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the columns of ``results.csv``: who, where, what was measured, how it was made.
+
+    ``compared`` are the columns of comparisons with references.
+    """
     return (
         *KEY_COLUMNS,
         *identifiers,
         *LEVEL_COLUMNS,
         *measured_columns(tissues),
+        *compared,
         *SUBJECT_COLUMNS,
         *_SCAN_COLUMNS,
         *MODEL_COLUMNS,
@@ -137,8 +144,28 @@ def _derived_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
         outcome = level.cut_offs.get(cut_off.key)
         met = outcome.met if outcome else None
         cells[cut_off.key] = None if met is None else "yes" if met else "no"
+    cells |= _reference_cells(result, level)
     cells["quality_flags"] = "; ".join(dict.fromkeys(flag.key for flag in level.flags))
     return cells
+
+
+def _reference_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
+    """Return every column of the comparisons with references; empty where nothing is said."""
+    keys = [tissue.key for tissue in result.tissues]
+    cells: dict[str, Cell] = dict.fromkeys(reference_columns(result.references, keys))
+    tables = {table.key: table for table in result.references}
+    for found in level.references:
+        if found.reason:
+            continue
+        columns = tables[found.reference].columns(found.quantity)
+        limit: tuple[Cell, ...] = ("yes" if found.below else "no",)
+        values = limit if found.below is not None else (found.z_score, found.percentile)
+        cells |= dict(zip(columns, values, strict=True))
+    return cells
+
+
+def _compared(row: Mapping[str, Cell]) -> tuple[str, ...]:
+    return tuple(name for name in row if name.startswith(COLUMN_PREFIX))
 
 
 def _level_cells(result: SeriesResult, level: LevelResult) -> dict[str, Cell]:
@@ -179,7 +206,7 @@ NO_CORRECTION: Final[Mapping[str, Cell]] = dict.fromkeys(CORRECTION_COLUMNS, "")
 def reviewed_columns(row: Mapping[str, Cell], identifiers: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns of ``results.csv`` as any of its rows has them, then the review's."""
     kept = tuple(name for name in identifiers if name in row)
-    return (*result_columns(tissues_of(row), kept), *REVIEW_COLUMNS)
+    return (*result_columns(tissues_of(row), kept, _compared(row)), *REVIEW_COLUMNS)
 
 
 def tissues_of(row: Mapping[str, Cell]) -> tuple[Tissue, ...]:
@@ -189,7 +216,7 @@ def tissues_of(row: Mapping[str, Cell]) -> tuple[Tissue, ...]:
 
 def rejected_row(row: Mapping[str, Cell]) -> dict[str, Cell]:
     """Return a row without what was measured; where the level was said to lie is kept."""
-    emptied = dict.fromkeys(measured_columns(tissues_of(row)))
+    emptied = dict.fromkeys((*measured_columns(tissues_of(row)), *_compared(row)))
     return {**row, **emptied, "slices_measured": 0, "status": REJECTED, "reason": REJECTED_REASON}
 
 

@@ -24,6 +24,11 @@ from bodycomp.annotation.grid import place_label_map
 from bodycomp.errors import InputNotFoundError, OutputError, ReviewError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import read_nifti_labels
+from bodycomp.reference.table import (
+    ReferenceTable,
+    reference_columns,
+    shipped_references,
+)
 from bodycomp.report.result_rows import SeriesKey, correction_cells, result_rows, tissues_of
 from bodycomp.results import Correction, LevelStatus, Quantity, SeriesResult, SliceChoice
 from bodycomp.review.history import Change, EventKind, ReviewEvent
@@ -128,6 +133,7 @@ class Corrector:
             models={"slice_selection": slice_selection, "segmentation": segmentation},
             subject=measurer.scan.subject,
             acquisition=measurer.scan.acquisition,
+            references=measurer.references,
         )
         stage = new_stage(self.run, change.case)
         scan = write_series(stage, self.key, self.scan, result, self.outputs)
@@ -151,7 +157,20 @@ class Corrector:
         row = self.run.rows[case]
         scan = replace(self.scan, subject=recorded_subject(row, self.scan.subject))
         range_mm = float(self.run.settings["range_mm"])
-        return LevelMeasurer(scan, tissues_of(row), range_mm, by_hand=True, caution=caution)
+        return LevelMeasurer(
+            scan,
+            tissues_of(row),
+            range_mm,
+            by_hand=True,
+            caution=caution,
+            references=self._references(row),
+        )
+
+    def _references(self, row: Mapping[str, Cell]) -> tuple[ReferenceTable, ...]:
+        """Return the references of the run, as far as its table has their columns."""
+        keys = [tissue.key for tissue in tissues_of(row)]
+        tables = (*shipped_references(), *self.run.references)
+        return tuple(each for each in tables if set(reference_columns([each], keys)) <= row.keys())
 
     def _masks(
         self, change: LevelChange, indices: tuple[int, ...]
@@ -254,7 +273,7 @@ def recorded_choice(path: Path, row: Mapping[str, Cell], z_mm: NDArray[np.float6
 
 
 def recorded_subject(row: Mapping[str, Cell], in_files: Subject) -> Subject:
-    """Return whose height, weight and sex a row was made with, which a table may have given."""
+    """Return the height, weight, sex and age of a row, which a table may have given."""
     height_m = _number(row["height_m"])
     same = height_m == in_files.height_m
     return Subject(
@@ -262,6 +281,7 @@ def recorded_subject(row: Mapping[str, Cell], in_files: Subject) -> Subject:
         weight_kg=_number(row["weight_kg"]),
         sex=str(row["sex"] or ""),
         height_note=in_files.height_note if same or height_m is None else "",
+        age_years=_number(row.get("age_years")),
     )
 
 

@@ -19,6 +19,7 @@ from bodycomp.annotation.masks import MaskVolume, read_masks
 from bodycomp.annotation.tag_layers import tag_name
 from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity
 from bodycomp.errors import ReviewError, SeriesError
+from bodycomp.reference.table import reference_columns, references_with
 from bodycomp.report.result_rows import SeriesKey, result_columns, result_rows
 from bodycomp.results import LevelResult, LevelStatus, SeriesResult, SliceChoice
 from bodycomp.review.options import MeasureOptions
@@ -125,7 +126,10 @@ def measure_mask(scan: Scan, options: MeasureOptions) -> tuple[Scan, SeriesResul
         UsageError: Meanings that cannot be used.
     """
     given = given_mask(options.mask, options.labels, scan, VERTEBRAE)
-    measurer = LevelMeasurer(scan, _tissues(options), options.range_mm, by_hand=True)
+    references = references_with(options.references)
+    measurer = LevelMeasurer(
+        scan, _tissues(options), options.range_mm, by_hand=True, references=references
+    )
     choices = [_choice(level, z_mm, scan) for level, z_mm in _places(scan, given, options).items()]
     levels = [found for choice in choices if (found := _measured(choice, measurer, given))]
     if not levels:
@@ -141,6 +145,7 @@ def measure_mask(scan: Scan, options: MeasureOptions) -> tuple[Scan, SeriesResul
         models={},
         subject=scan.subject,
         acquisition=scan.acquisition,
+        references=references,
     )
     return scan.with_notes(given.notes), result
 
@@ -167,7 +172,8 @@ def write_measured(scan: Scan, result: SeriesResult, out: Path, options: Measure
     choice = OutputChoice(options.dicom, identity, options.previews)
     with atomic_folder(out, overwrite=options.overwrite) as folder:
         written = write_series(folder, series, scan, result, choice)
-        columns = result_columns(result.tissues, tuple(series.identifiers))
+        compared = reference_columns(result.references, [tissue.key for tissue in result.tissues])
+        columns = result_columns(result.tissues, tuple(series.identifiers), compared)
         write_table(folder / RESULTS_NAME, columns, result_rows(series, written, result))
 
 

@@ -165,6 +165,14 @@ class MeasureOptions:
     )
     weight_kg: float | None = option(None, "--weight-kg", metavar="KG", help="weight, likewise")
     sex: str | None = option(None, "--sex", choices=("F", "M"), help="sex, likewise")
+    age_years: float | None = option(None, "--age-years", metavar="Y", help="age, likewise")
+    references: tuple[Path, ...] = option(
+        (),
+        "--reference",
+        metavar="FILE",
+        repeat=True,
+        help="reference to compare with, beside those that ship; may be given again",
+    )
     labels: tuple[str, ...] = option(
         (),
         "--labels",

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from bodycomp.digests import key_of
 from bodycomp.errors import InputNotFoundError, ReviewError
+from bodycomp.reference.table import ReferenceTable, read_reference
 from bodycomp.study.journal import JOURNAL_NAME, StudyRecord, open_journal
+from bodycomp.study.options import REFERENCES_FOLDER
 from bodycomp.study.run_manifest import (
     MANIFEST_NAME,
     MANIFEST_SCHEMA,
@@ -46,6 +48,16 @@ class MeasuredRun:
         """Digests of the slice-selection and of the segmentation model."""
         models = self.settings["models"]
         return str(models["slice_selection"]), str(models["segmentation"])
+
+    @property
+    def references(self) -> tuple[ReferenceTable, ...]:
+        """References that the run was given, beside those that ship.
+
+        Raises:
+            UsageError: Its copy of one is damaged.
+        """
+        copies = sorted((self.out_dir / REFERENCES_FOLDER).glob("*.json"))
+        return tuple(map(read_reference, copies))
 
     def folder(self, case: CaseKey) -> Path:
         """Return the folder of a case's series."""

@@ -19,6 +19,8 @@ RESULTS_NAME: Final = "results.csv"
 REFUSED_NAME: Final = "refused.csv"
 PARQUET_NAME: Final = "results.parquet"
 REPORT_NAME: Final = "report.html"
+REFERENCES_FOLDER: Final = "references"
+"""Copies of the references that a run was given, for those who measure its cases again."""
 STUDY_PREFIX: Final = "study-"
 SERIES_PREFIX: Final = "series-"
 
@@ -107,8 +109,18 @@ class AnalyzeOptions:
         "--patients",
         metavar="CSV",
         record=Record.NOTHING,
-        help="heights and sexes for indices and cut-offs, where the files do not give them: "
-        "columns patient_id, study_uid or study, and height_m or height_cm, weight_kg, sex",
+        help="heights, sexes and ages for indices, cut-offs and reference values, where the files "
+        "do not give them: columns patient_id, study_uid or study, and height_m or height_cm, "
+        "weight_kg, sex, age_years",
+    )
+    references: tuple[Path, ...] = option(
+        (),
+        "--reference",
+        metavar="FILE",
+        repeat=True,
+        record=Record.NOTHING,
+        help="reference to compare with, beside those that ship: what 'bodycomp reference fit' "
+        "wrote; may be given again",
     )
     full: bool = option(
         False,

@@ -14,6 +14,7 @@ from bodycomp.study.inputs import UNPACKED_FOLDERS
 from bodycomp.study.journal import JOURNAL_NAME, refuse_running
 from bodycomp.study.options import (
     PARQUET_NAME,
+    REFERENCES_FOLDER,
     REFUSED_NAME,
     REPORT_NAME,
     RESULTS_NAME,
@@ -84,5 +85,5 @@ def remove_earlier_results(out: Path) -> None:
     """Remove what an earlier run left in the output folder, and nothing else."""
     for name in _FILES:
         (out / name).unlink(missing_ok=True)
-    for folder in out.glob(f"{STUDY_PREFIX}*"):
+    for folder in (*out.glob(f"{STUDY_PREFIX}*"), *out.glob(REFERENCES_FOLDER)):
         shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Heights, weights and sexes from a table of the user's, for files that do not give them."""
+"""Heights, weights, sexes and ages from a table of the user's, for files that do not give them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Final
 
 from bodycomp.errors import UsageError
-from bodycomp.subject import HEIGHT_M, SEXES, WEIGHT_KG, Subject
+from bodycomp.subject import AGE_YEARS, HEIGHT_M, SEXES, WEIGHT_KG, Subject
 from bodycomp.user_table import read_user_table
 
 KEY_COLUMNS: Final = ("study_uid", "study", "patient_id")
 """Columns that say whose a row is, the most particular first; ``study`` is the pseudonym."""
 
 _HEIGHTS: Final = {"height_m": 1.0, "height_cm": 0.01}
+_OTHERS: Final = ("weight_kg", "sex", "age_years")
 _COLUMNS: Final = (
     "Give patient_id, study_uid or study (the name in results.csv), height_m or height_cm, and "
-    "weight_kg and sex (F or M) where they are known."
+    "weight_kg, sex (F or M) and age_years where they are known."
 )
 
 
@@ -42,6 +43,7 @@ class PatientTable:
                     weight_kg=subject.weight_kg if found.weight_kg is None else found.weight_kg,
                     sex=found.sex or subject.sex,
                     height_note="" if has_height else subject.height_note,
+                    age_years=subject.age_years if found.age_years is None else found.age_years,
                 )
         return subject
 
@@ -57,7 +59,7 @@ def read_patients(path: Path) -> PatientTable:
     table = read_user_table(path, "patients", UsageError)
     columns = [name.casefold() for name in table.columns]
     keys = [name for name in KEY_COLUMNS if name in columns]
-    if not keys or not any(name in columns for name in (*_HEIGHTS, "weight_kg", "sex")):
+    if not keys or not any(name in columns for name in (*_HEIGHTS, *_OTHERS)):
         found = ", ".join(columns) or "none"
         raise UsageError(f"{path.name}: expected columns of patients, found {found}", hint=_COLUMNS)
     rows: dict[tuple[str, str], Subject] = {}
@@ -69,7 +71,7 @@ def read_patients(path: Path) -> PatientTable:
             if rows.setdefault(key, subject) != subject:
                 raise UsageError(
                     f"{at}: expected one row for each {key[0]}, found another one that differs",
-                    hint="Heights that change over time need a row per study_uid or study.",
+                    hint="Heights and ages that change need a row per study_uid or study.",
                 )
     return PatientTable(rows)
 
@@ -88,6 +90,7 @@ def _subject(cells: Mapping[str, str], at: str) -> Subject:
         weight_kg=_number(cells, "weight_kg", WEIGHT_KG, at),
         sex=sex if sex in SEXES else "",
         height_note="" if height_m is not None else Subject().height_note,
+        age_years=_number(cells, "age_years", AGE_YEARS, at),
     )
 
 

@@ -17,6 +17,12 @@ from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ImageError, ModelError, RunInterruptedError
 from bodycomp.progress import Progress, no_progress
+from bodycomp.reference.table import (
+    reference_columns,
+    references_with,
+    shipped_references,
+    write_reference,
+)
 from bodycomp.report.result_rows import result_columns
 from bodycomp.results import SeriesResult
 from bodycomp.scan import Scan
@@ -24,7 +30,13 @@ from bodycomp.signals import SignalWatch
 from bodycomp.study.analysis_page import write_analysis_page
 from bodycomp.study.inputs import read_input_list
 from bodycomp.study.journal import JOURNAL_NAME, Ledger, open_journal
-from bodycomp.study.options import REFUSED_NAME, REPORT_NAME, AnalyzeOptions, StudyReport
+from bodycomp.study.options import (
+    REFERENCES_FOLDER,
+    REFUSED_NAME,
+    REPORT_NAME,
+    AnalyzeOptions,
+    StudyReport,
+)
 from bodycomp.study.out_folder import clear_up, held_folder, remove_earlier_results
 from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.patients import PatientTable, read_patients
@@ -93,7 +105,10 @@ def _analyze_inputs(
         check_parquet()
     if analyzer is None:
         analysis = AnalysisOptions(
-            range_mm=options.range_mm, score_all=options.full, intervals=options.intervals
+            range_mm=options.range_mm,
+            score_all=options.full,
+            intervals=options.intervals,
+            references=references_with(options.references),
         )
         analyzer = load_analyzer(
             options.models_dir, device=options.device, options=analysis, engine=options.engine
@@ -106,7 +121,9 @@ def _analyze_inputs(
         identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
         choice = OutputChoice(options.dicom, identity, options.previews)
         identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
-        columns = result_columns(analyzer.segmenter.tissues, identifiers)
+        tissues, references = analyzer.segmenter.tissues, analyzer.options.references
+        compared = reference_columns(references, [tissue.key for tissue in tissues])
+        columns = result_columns(tissues, identifiers, compared)
         with open_journal(options.out_dir / JOURNAL_NAME) as journal:
             ledger = Ledger(options.out_dir, columns, work, journal)
             run = _Run(options, analyzer, ledger, choice, patients, progress)
@@ -132,6 +149,10 @@ def _prepare_folder(
         remove_earlier_results(out)
     out.mkdir(parents=True, exist_ok=True)
     manifest.write(RunState.RUNNING, {})  # first of all files: no run is resumed without it
+    given = [each for each in analyzer.options.references if each not in shipped_references()]
+    for table in given:
+        (out / REFERENCES_FOLDER).mkdir(exist_ok=True)
+        write_reference(out / REFERENCES_FOLDER / f"{table.key}.json", table)
     return manifest
 
 

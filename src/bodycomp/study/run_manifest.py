@@ -133,6 +133,7 @@ def settings_of(
         "engines": {name: network.runs_as for name, network in networks.items()},
         **recorded(options, Record.SETTING),
         "patients": None if options.patients is None else file_digest(options.patients, SHORT),
+        "references": [file_digest(each, SHORT) for each in options.references] or None,
         "pseudonym_key": key_fingerprint,
     }
 

@@ -15,6 +15,7 @@ from bodycomp.data.layout import masks_path
 from bodycomp.errors import TrainingSetError
 from bodycomp.training.fit import train_segmentation
 from bodycomp.training.segmentation import count_pixels, dice
+from bodycomp.training.starting_point import task_for
 
 FATS = ("subcutaneous_fat", "visceral_fat")
 ALL = ("muscle", *FATS)
@@ -46,6 +47,14 @@ def test_a_set_without_a_tissue_anywhere_is_refused(tiny_unet, fats_without_musc
     declare_labels(fats_without_muscle, labeled=dict.fromkeys(("train", "val", "test"), FATS))
     with pytest.raises(TrainingSetError, match="samples labeled for muscle, found none"):
         train_segmentation(tiny_unet(data_dir=fats_without_muscle))
+
+
+def test_a_fold_that_would_learn_nothing_of_a_tissue_is_refused(tiny_unet, fats_without_muscle):
+    task = task_for(tiny_unet(data_dir=fats_without_muscle))
+    sets = {"train": task.whole_splits(task.card().preprocessing).train}
+    assert len(task.chosen("train", sets, [("train", 0), ("train", 1)])) == 2
+    with pytest.raises(TrainingSetError, match="samples labeled for muscle outside each fold"):
+        task.chosen("train", sets, [("train", 0)])
 
 
 def test_what_was_not_labeled_counts_neither_as_found_nor_as_true():

@@ -22,6 +22,7 @@ from bodycomp.data.datasets import SampleSet, SegmentationDataset
 from bodycomp.data.label_declaration import LabelDeclaration, read_declaration
 from bodycomp.data.layout import segmentation_files
 from bodycomp.data.segmentation_set import SegmentationSplit, open_segmentation_split
+from bodycomp.errors import TrainingSetError
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, Preprocessing
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.losses import segmentation_loss
@@ -39,7 +40,7 @@ from bodycomp.training.task import (
     Task,
 )
 from bodycomp.training.task_options import SegmentationOptions
-from bodycomp.validation.segmentation import check_before_training
+from bodycomp.validation.segmentation import check_before_training, never_labeled
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,32 @@ class SegmentationTask(Task):
         return Splits.opened(
             lambda name: open_segmentation_split(self.options.data_dir, name), dataset
         )
+
+    def chosen(
+        self,
+        name: str,
+        sets: Mapping[str, SampleSet],
+        places: Sequence[tuple[str, int]],
+        **names: tuple[str, ...] | None,
+    ) -> SampleSet:
+        """Choose samples, to train on some that were labeled for each tissue.
+
+        Raises:
+            TrainingSetError: None was.
+        """
+        backgrounds = [
+            own.split.backgrounds[index]
+            for split, index in places
+            if isinstance(own := sets[split], SegmentationDataset) and own.split.backgrounds
+        ]
+        is_partial = name == "train" and len(backgrounds) == len(places)
+        for tissue in never_labeled(backgrounds, self.tissues) if is_partial else ():
+            raise TrainingSetError(
+                f"expected samples labeled for {tissue.title.lower()} outside each fold, found "
+                f"none outside fold {self.options.fold}",
+                hint="Use fewer folds, or add patients that were labeled for it.",
+            )
+        return super().chosen(name, sets, places, **names)
 
     def card(self) -> ModelCard:
         """Describe the chosen network."""

@@ -287,9 +287,9 @@ def _check_classes(
         message = f"expected labelled tissue, found {found} in all {headers.masks.shape[0]} samples"
         yield error("only-background", name, message, "Check how the masks were exported.")
         return
+    never = never_labeled(headers.backgrounds, tissues) if split == "train" else []
     for tissue in tissues:
-        is_unlabeled = headers.backgrounds and all(may_be(b, tissue) for b in headers.backgrounds)
-        if is_unlabeled and split == "train":
+        if tissue in never:
             message = f"expected samples labeled for {tissue.title.lower()}, found none"
             yield NEVER_LABELED.broken(name, message, tissue.label)
         elif tissue.label not in scan.labels:
@@ -301,6 +301,11 @@ def _check_classes(
                 "visceral fat use the thoracic option (-t)."
             )
             yield warning("class-absent", name, message, hint)
+
+
+def never_labeled(backgrounds: Sequence[int], tissues: Sequence[Tissue]) -> list[Tissue]:
+    """Return the tissues that no sample was labeled for, by those of ``LabelDeclaration``."""
+    return [t for t in tissues if backgrounds and all(may_be(each, t) for each in backgrounds)]
 
 
 def _check_order(headers: SplitHeaders) -> Iterator[Issue]:

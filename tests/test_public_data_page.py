@@ -10,7 +10,9 @@ import yaml
 
 from bodycomp.cli import main
 from bodycomp.preparation.sources.saros import saros_rules
-from support.annotated_cases import write_table
+from bodycomp.reading.read_scan import read_scan
+from bodycomp.tag import tag_of_slice, write_tag
+from support.annotated_cases import ANNOTATED, make_case, make_volume, write_table
 from support.no_pictures import leave_pictures_out
 from support.public_sets import (
     body,
@@ -136,3 +138,19 @@ def test_data_of_nnunet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     table(Path("patients.csv"), [{"case": name, "patient": name[:3]} for name in names])
     run("nnU-Net's layout")
     assert Path("sets/ward/val_masks.npy").exists()
+
+
+def test_outlines_of_slice_o_matic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed in range(3):
+        make_case(tmp_path, f"A0{seed}", seed)
+        scan, index = read_scan(Path(f"A0{seed}/ct")), ANNOTATED[seed]
+        file = Path(f"archive/A0{seed}.dcm")
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(scan.files[index].read_bytes())
+        tag = tag_of_slice(scan.volume, index, make_volume(seed)[1][index])
+        tag.pixels.flags.writeable = True
+        tag.pixels[0, :1] = 12  # drawn by hand, and without a meaning here
+        write_tag(file.with_suffix(".tag"), tag)
+    run("Slice-O-Matic")
+    assert "12=ignore" in Path("sets/outlines/data-card.md").read_text()

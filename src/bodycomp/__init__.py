@@ -32,6 +32,7 @@ _MODULE_OF = {
     "load_models": "interface.models",
     "measure": "interface.runs",
     "prepare_nnunet": "interface.sets",
+    "prepare_tag": "interface.sets",
     "prepare_saros": "interface.sets",
     "prepare_segmentation": "interface.sets",
     "prepare_slice_selection": "interface.sets",

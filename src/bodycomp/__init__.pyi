@@ -19,6 +19,7 @@ from bodycomp.interface.sets import prepare_nnunet as prepare_nnunet
 from bodycomp.interface.sets import prepare_saros as prepare_saros
 from bodycomp.interface.sets import prepare_segmentation as prepare_segmentation
 from bodycomp.interface.sets import prepare_slice_selection as prepare_slice_selection
+from bodycomp.interface.sets import prepare_tag as prepare_tag
 from bodycomp.interface.sets import prepare_totalsegmentator as prepare_totalsegmentator
 from bodycomp.interface.sets import prepare_verse as prepare_verse
 from bodycomp.interface.sets import show as show

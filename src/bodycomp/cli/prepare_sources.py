@@ -12,6 +12,7 @@ from bodycomp.preparation.sources.options import (
     NnunetOptions,
     SarosOptions,
     SourceOptions,
+    TagOptions,
     TotalsegmentatorOptions,
     VerseOptions,
 )
@@ -49,6 +50,14 @@ slice selection where it names vertebrae.
 DIR holds dataset.json, imagesTr, labelsTr and perhaps imagesTs with labelsTs, which become test. A
 label called ignore is not annotated. Cases count as 'case 1' and so on, in the order of their
 names, and patients get pseudonyms, since names of such files may be those of patients."""
+
+
+TAG = """\
+Make a segmentation set of outlines drawn with Slice-O-Matic: its TAG files and the DICOM slices
+that they lie beside.
+
+DIR holds A01.dcm with A01.tag or A01.dcm.tag, and so on, at any depth. Each slice is a case. Files
+that ABACS+ encrypted are refused. Cases count as 'case 1' and so on; patients get pseudonyms."""
 
 
 @dataclass(frozen=True)
@@ -91,5 +100,6 @@ SOURCES = {
     ),
     "verse": _source("prepare_verse", VerseOptions, VERSE),
     "nnunet": _source("prepare_nnunet", NnunetOptions, NNUNET),
+    "tag": _source("prepare_tag", TagOptions, TAG),
 }
 """Name of the command -> its line in the list, and the command."""

@@ -23,6 +23,7 @@ from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
 from bodycomp.preparation.sources.options import (
     NnunetOptions,
     SarosOptions,
+    TagOptions,
     TotalsegmentatorOptions,
     VerseOptions,
 )
@@ -132,6 +133,17 @@ def prepare_verse(options: VerseOptions, progress: Progress) -> PrepareSummary:
 @command(NnunetOptions, _UNPACKING, folder="folder", out="out")
 def prepare_nnunet(options: NnunetOptions, progress: Progress) -> PrepareSummary:
     """Make a set of data in the raw layout of nnU-Net, as ``bodycomp prepare nnunet``.
+
+    ``labels`` are as for ``prepare_segmentation``, ``jobs`` and errors as for ``prepare_saros``.
+    """
+    from bodycomp.preparation.sources.run import prepare_source
+
+    return prepare_source(options, progress)
+
+
+@command(TagOptions, _UNPACKING, folder="folder", out="out")
+def prepare_tag(options: TagOptions, progress: Progress) -> PrepareSummary:
+    """Make a segmentation set of Slice-O-Matic's TAG files, as ``bodycomp prepare tag``.
 
     ``labels`` are as for ``prepare_segmentation``, ``jobs`` and errors as for ``prepare_saros``.
     """

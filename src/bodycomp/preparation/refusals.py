@@ -13,6 +13,7 @@ from bodycomp.errors import BodycompError, CasesError, UsageError
 from bodycomp.level_names import check_spelling, vertebra_rank
 from bodycomp.preparation.cases import Case, listed
 from bodycomp.preparation.shards import Shard, found_levels
+from bodycomp.reading.archives import ARCHIVE_SUFFIX
 from bodycomp.tables import write_table
 
 _LOG: Final = logging.getLogger(__name__)
@@ -107,7 +108,9 @@ def check_conflicts(shards: Iterable[Shard], *, shared_patient_id: bool) -> None
     images: list[str] = []
     for shard in shards:
         case, record = shard.case, shard.record()
-        keys = (record.series_instance_uid, record.scan_digest)
+        # Rows may name single slices of one series, each a file of its own.
+        is_slice = case.scan.is_file() and not case.scan.name.lower().endswith(ARCHIVE_SUFFIX)
+        keys = [record.scan_digest, *([] if is_slice else [record.series_instance_uid])]
         earlier = [of_scan.setdefault(key, case) for key in keys]
         repeated = dict.fromkeys(other.where for other in earlier if other is not case)
         scans += (f"{case.where}: the scan of {where}" for where in repeated)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.annotation.labels import LabelMapping
 from bodycomp.errors import CasesError
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.options import PrepareTask
@@ -122,3 +124,21 @@ def _plain(column: str) -> str:
 def cell(row: Mapping[str, str], *names: str) -> str:
     """Return the cell of the first of some columns that has a value."""
     return next((row[name] for name in names if row.get(name)), "")
+
+
+def patients_of_cases(path: Path | None) -> Mapping[str, str]:
+    """Return case -> patient of a user's table; none without one."""
+    found: dict[str, str] = {}
+    for row in rows_of_file(path) if path else []:
+        case, patient = cell(row, "case", "case_id"), cell(row, "patient", "patient_id")
+        if not case or not patient:
+            raise CasesError("patients: expected columns case and patient with a value in each row")
+        found[case] = patient
+    return found
+
+
+def labeled_by(mapping: LabelMapping) -> tuple[str, ...]:
+    """Return the tissues that labels tell apart, none if all are, as for ``Case``."""
+    meant = set(mapping.labels.values())
+    found = tuple(tissue.key for tissue in ABDOMINAL_TISSUES if tissue.label in meant)
+    return found if len(found) < len(ABDOMINAL_TISSUES) else ()

@@ -25,7 +25,7 @@ from bodycomp.errors import CasesError, InputNotFoundError, UsageError
 from bodycomp.level_names import vertebra_named
 from bodycomp.preparation.options import LevelTask, MaskTask, PrepareTask
 from bodycomp.preparation.source_record import DataSource, SourceCase
-from bodycomp.preparation.sources.found import FoundCase, FoundSet, cell, rows_of_file
+from bodycomp.preparation.sources.found import FoundCase, FoundSet, labeled_by, patients_of_cases
 from bodycomp.preparation.sources.options import NnunetOptions
 from bodycomp.preparation.sources.tree import SourceFile, SourceTree
 from bodycomp.reading.kinds import VOLUME_SUFFIXES
@@ -50,8 +50,9 @@ def find_nnunet(tree: SourceTree, options: NnunetOptions, work: Path) -> FoundSe
     (path,) = tree.local([file], work)
     dataset = _Dataset.read(path)
     task = _task(dataset, options)
-    labeled = _labeled(task)
-    patients = _patients(options.patients)
+    is_masks = isinstance(task, MaskTask)
+    labeled = labeled_by(task.mapping) if isinstance(task, MaskTask) and task.mapping else ()
+    patients = patients_of_cases(options.patients)
     folds = _folds(options.splits_file)
     names = list(_cases(tree, file.path.parent))
     if not names:
@@ -67,7 +68,6 @@ def find_nnunet(tree: SourceTree, options: NnunetOptions, work: Path) -> FoundSe
         patient = patients.get(each.name, each.name) if patients else each.name
         known = SourceCase(f"case {number}", patient, dataset.name, dataset.license, stated)
         labels = (each.labels,) if each.labels else ()
-        is_masks = isinstance(task, MaskTask)
         levels = labels if not is_masks or task.level_format.vertebra_labels else ()
         case = FoundCase(known, split, each.image, labels if is_masks else (), levels, labeled)
         for reason in _faults(each, has_folds=bool(folds), stated=stated):
@@ -216,15 +216,6 @@ def _usual(name: str) -> Sequence[str]:
     return [*usual, f"{_IGNORE}={NOT_ANNOTATED}"]
 
 
-def _labeled(task: PrepareTask) -> tuple[str, ...]:
-    """Return the tissues that the labels tell apart, none if all are."""
-    if not isinstance(task, MaskTask) or task.mapping is None:
-        return ()
-    meant = set(task.mapping.labels.values())
-    found = tuple(tissue.key for tissue in ABDOMINAL_TISSUES if tissue.label in meant)
-    return found if len(found) < len(ABDOMINAL_TISSUES) else ()
-
-
 @dataclass(frozen=True, slots=True)
 class _Files:
     """The image and the labels of a case; ``name`` may identify a patient."""
@@ -256,17 +247,6 @@ def _faults(case: _Files, *, has_folds: bool, stated: str) -> Iterator[str]:
         yield "it has no labels"
     if has_folds and not stated:
         yield "the file of splits does not name it"
-
-
-def _patients(path: Path | None) -> Mapping[str, str]:
-    """Return case -> patient of the user's table."""
-    found: dict[str, str] = {}
-    for row in rows_of_file(path) if path else []:
-        case, patient = cell(row, "case", "case_id"), cell(row, "patient", "patient_id")
-        if not case or not patient:
-            raise CasesError("patients: expected columns case and patient with a value in each row")
-        found[case] = patient
-    return found
 
 
 def _folds(path: Path | None) -> Mapping[str, str]:

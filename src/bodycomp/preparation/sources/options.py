@@ -169,3 +169,31 @@ class NnunetOptions(SourceOptions):
     def preparing(self, task: PrepareTask) -> PrepareOptions:
         """Return the options of the preparation that follows."""
         return replace(SourceOptions.preparing(self, task), split=self.split)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagOptions(SourceOptions):
+    """TAG files of Slice-O-Matic beside DICOM slices, and what is made of them."""
+
+    labels: tuple[str, ...] = option(
+        (),
+        "--labels",
+        group="labels",
+        metavar="LABEL=TISSUE",
+        help="what numbers mean where it is not by the Alberta protocol, 1=muscle 2=ignore "
+        "5=visceral_fat 7=subcutaneous_fat, or where there are others",
+    )
+    patients: Path | None = option(
+        None,
+        "--patients",
+        group="splits",
+        metavar="PATIENTS",
+        help="CSV with columns case (the slice's file without suffix) and patient (default: the "
+        "DICOM Patient ID, else each slice is a patient)",
+    )
+    split: SplitOptions = field(default_factory=SplitOptions, metadata=nested(SplitOptions))
+
+    def preparing(self, task: PrepareTask) -> PrepareOptions:
+        """Return the options of the preparation that follows."""
+        made, told = SourceOptions.preparing(self, task), self.patients is not None
+        return replace(made, split=self.split, shared_patient_id=told)

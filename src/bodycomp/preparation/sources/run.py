@@ -21,10 +21,12 @@ from bodycomp.preparation.sources.options import (
     NnunetOptions,
     SarosOptions,
     SourceOptions,
+    TagOptions,
     TotalsegmentatorOptions,
     VerseOptions,
 )
 from bodycomp.preparation.sources.saros import find_saros
+from bodycomp.preparation.sources.tag import find_tag
 from bodycomp.preparation.sources.totalsegmentator import find_totalsegmentator
 from bodycomp.preparation.sources.tree import SourceTree
 from bodycomp.preparation.sources.verse import find_verse
@@ -40,6 +42,7 @@ READERS: Final[dict[type[SourceOptions], Reader]] = {
     TotalsegmentatorOptions: find_totalsegmentator,
     VerseOptions: find_verse,
     NnunetOptions: find_nnunet,
+    TagOptions: find_tag,
 }
 
 

@@ -69,7 +69,13 @@ def saros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_from_saros_to_a_training(saros: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     leave_pictures_out(monkeypatch.setattr)
     run("SAROS")
-    assert (saros / "models" / "saros" / "test_metrics.json").exists()
+    run_folder = saros / "models" / "saros"
+    assert (run_folder / "test_metrics.json").exists()
+    card = json.loads((run_folder / "model" / "card.json").read_text())
+    assert card["description"]["words"]["training_data"] == (
+        "SAROS 2, doi 10.25737/SZ96-ZG60. License: CC BY 4.0 (masks); images by their collections. "
+        "Images: CC BY 3.0 (2 cases), not stated (2 cases)."
+    )
 
 
 def test_licenses(saros: Path) -> None:

@@ -237,6 +237,35 @@ def test_commercial_use_needs_a_license_that_is_known(saros: Path, tmp_path: Pat
         bodycomp.prepare_saros(saros, out, license_table=stated, overwrite=True)
 
 
+def test_a_scan_that_is_there_twice_is_left_out_once(saros: Path, tmp_path: Path) -> None:
+    root, out = (
+        copy(saros, tmp_path / "saros", "case_000", "case_002", "case_003"),
+        tmp_path / "set",
+    )
+    for name in ("case_000", "case_002"):  # of train and val, with the scan of the test
+        shutil.copy(root / "case_003" / "image.nii.gz", root / name / "image.nii.gz")
+    shutil.copytree(root / "case_003", root / "case_011")  # in train, too
+    for mask in ("body-regions", "body-parts"):
+        shutil.copy(root / "case_003" / f"{mask}.nii.gz", root / "case_002" / f"{mask}.nii.gz")
+    shutil.copytree(saros / "data" / "case_001", root / "case_001")
+    summary = bodycomp.prepare_saros(root, out, jobs=1)
+    assert not summary.refused
+    found = {name: row["left_out"] for name, row in rows_of(out).items() if row["samples"] == "0"}
+    assert found["case_000"] == "its scan is that of case_003"
+    assert found["case_002"] == "its scan is that of case_003"
+    assert found["case_011"] == "its scan is that of case_003"
+    assert {rows_of(out)[name]["split"] for name in ("case_001", "case_003")} == {"train", "test"}
+
+
+def test_masks_on_the_grid_of_the_original_scan_are_refused(saros: Path, tmp_path: Path) -> None:
+    root, out = copy(saros, tmp_path / "saros", "case_000", "case_002"), tmp_path / "set"
+    original = body(0, slices=2 * SLICES)  # before it was resampled to 5 mm
+    save(root / "case_000" / "body-regions.nii.gz", original.regions)
+    summary = bodycomp.prepare_saros(root, out, jobs=1)
+    (refused,) = summary.refused
+    assert "expected it on the grid of the scan" in refused.reason
+
+
 def copy(saros: Path, folder: Path, *cases: str) -> Path:
     for case in cases:
         shutil.copytree(saros / "data" / case, folder / case)

@@ -12,7 +12,13 @@ from bodycomp.data.layout import SPLITS
 from bodycomp.errors import NotAnnotatedError
 from bodycomp.level_names import head_to_feet
 from bodycomp.preparation.refusals import RefusedCase
-from bodycomp.preparation.source_record import CARD_NAME, DataSource, SourceCase, SourceRecord
+from bodycomp.preparation.source_record import (
+    CARD_NAME,
+    NOT_STATED,
+    DataSource,
+    SourceCase,
+    SourceRecord,
+)
 from bodycomp.preparation.splits import AssignedCase
 from bodycomp.storage import atomic_file
 from bodycomp.tables import write_table
@@ -22,7 +28,6 @@ COLUMNS: Final = (
     "case", "patient", "collection", "license", "source_split", "split", "samples", "levels",
     "left_out",
 )  # fmt: skip
-NOT_STATED: Final = "not stated"
 
 
 def without_annotation(

@@ -31,7 +31,6 @@ from bodycomp.preparation.refusals import (
 )
 from bodycomp.preparation.rules_file import read_rules
 from bodycomp.preparation.set_files import (
-    PREPARED_NAME,
     check_apart,
     check_key,
     key_text,
@@ -39,7 +38,8 @@ from bodycomp.preparation.set_files import (
     write_reports,
 )
 from bodycomp.preparation.shards import RECORD_NAME, Shard, shard_of, work_folder
-from bodycomp.preparation.source_record import SourceRecord
+from bodycomp.preparation.source_duplicates import without_duplicates
+from bodycomp.preparation.source_record import PREPARED_NAME, SourceRecord
 from bodycomp.preparation.splits import assign_cases, check_columns, pseudonyms
 from bodycomp.progress import Progress
 from bodycomp.signals import SignalWatch
@@ -121,6 +121,7 @@ def _write(
         raise all_refused(refused)
     if record:
         record, refused = without_annotation(record, refused)
+        record, shards = without_duplicates(record, shards)
     check_conflicts(shards, shared_patient_id=options.shared_patient_id)
     if isinstance(task, LevelTask):
         check_level_names(shards, task.levels)

@@ -19,10 +19,9 @@ from bodycomp.preparation.level_checks import LevelWarning
 from bodycomp.preparation.options import MaskTask, PrepareOptions
 from bodycomp.preparation.refusals import RefusedCase, write_refused
 from bodycomp.preparation.shards import Shard
-from bodycomp.preparation.source_record import SourceRecord
+from bodycomp.preparation.source_record import PREPARED_NAME, SourceRecord
 from bodycomp.storage import atomic_file
 
-PREPARED_NAME: Final = "prepared.json"
 KEY_COLUMNS: Final = ("pseudonym", "patient", "series_instance_uid", "scan", "masks", "levels")
 OWNER_ONLY: Final = 0o600
 
@@ -65,7 +64,7 @@ def write_reports(
     """Write ``prepared.json``, and ``refused.csv`` if any case was left out; both name nobody."""
     prepared = {
         "bodycomp": __version__,
-        **({"source": asdict(record.source)} if record else {}),
+        **({"source": record.summary([case.where for case in refused])} if record else {}),
         "set": "segmentation" if isinstance(options.task, MaskTask) else "slice-selection",
         "task": asdict(options.task),
         "split": asdict(options.split),

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
-from typing import Final
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
 
+from bodycomp.json_file import from_plain
+
+PREPARED_NAME: Final = "prepared.json"
+NOT_STATED: Final = "not stated"
 CARD_NAME: Final = "data-card.md"
 
 _COMMERCIAL: Final = re.compile(
@@ -70,3 +78,28 @@ class SourceRecord:
 
     source: DataSource
     cases: tuple[SourceCase, ...]
+
+    def summary(self, refused: Collection[str]) -> dict[str, Any]:
+        """Return the data set and the licenses of its images as JSON, without ``refused`` cases."""
+        members = (c for c in self.cases if not c.left_out and c.name not in refused)
+        licenses = Counter(case.license or NOT_STATED for case in members)
+        return asdict(self.source) | {"image_licenses": dict(sorted(licenses.items()))}
+
+
+def source_words(data_dir: Path) -> str:
+    """Return in words of which published data set a training set was made, empty if of none.
+
+    What cannot be read says nothing: it is for readers alone.
+    """
+    try:
+        found = json.loads((data_dir / PREPARED_NAME).read_text(encoding="utf-8"))["source"]
+        source = from_plain(DataSource, found)
+        licenses = {str(name): int(count) for name, count in found["image_licenses"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return ""
+    if not source.is_public:
+        return ""
+    doi = f", doi {source.doi}" if source.doi else ""
+    images = ", ".join(f"{name} ({count} cases)" for name, count in licenses.items())
+    license_name = source.license or NOT_STATED
+    return f"{source.name} {source.version}{doi}. License: {license_name}. Images: {images}."

@@ -20,11 +20,13 @@ from bodycomp.networks.card_description import (
     Metric,
     MetricTable,
     ModelDescription,
+    ModelWords,
     SplitSize,
     Task,
     TrainingData,
 )
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
+from bodycomp.preparation.source_record import source_words
 from bodycomp.training.manifest import software_versions
 from bodycomp.training.task import Evaluation, Splits
 
@@ -59,7 +61,7 @@ def described(task: Task, splits: Splits, data_dir: Path, digest: str) -> ModelD
         if split is not None
     }
     return ModelDescription(
-        words=KIND_WORDS[task],
+        words=KIND_WORDS[task].overlaid(ModelWords(training_data=source_words(data_dir))),
         data=TrainingData(digest, sizes),
         software=software_versions(),
     )

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.errors import CasesError
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.options import PrepareTask
+from bodycomp.preparation.source_duplicates import COUNTING
 from bodycomp.preparation.source_record import DataSource, SourceCase, allows_commercial
 from bodycomp.preparation.sources.tree import SourceFile, SourceTree
 from bodycomp.user_table import read_user_table
-
-_KEPT: Final = ("", "train", "val", "test")
-"""Of a patient in several splits the last of these is kept: a test shall stay one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ def _without_leaks(cases: Sequence[FoundCase]) -> Iterable[FoundCase]:
     for case in cases:
         if not case.known.left_out:
             best = of_patient.get(case.known.patient, "")
-            of_patient[case.known.patient] = max(best, case.split, key=_KEPT.index)
+            of_patient[case.known.patient] = max(best, case.split, key=COUNTING.index)
     for case in cases:
         kept = of_patient.get(case.known.patient, "")
         yield (case.without(f"its patient is in {kept} as well") if kept != case.split else case)

@@ -108,6 +108,8 @@ class Measurement:
             slice is moved; None if it was not asked for.
         members_low_cm2, members_high_cm2: Smallest and largest area by a single member of an
             ensemble; None of a single network.
+        area_pi90_low_cm2, area_pi90_high_cm2: Interval that holds the true area in 90 % of cases
+            like those that the model's card names; None without them in the card.
     """
 
     area_cm2: float
@@ -123,6 +125,8 @@ class Measurement:
     area_high_cm2: float | None = None
     members_low_cm2: float | None = None
     members_high_cm2: float | None = None
+    area_pi90_low_cm2: float | None = None
+    area_pi90_high_cm2: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

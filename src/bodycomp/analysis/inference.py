@@ -110,6 +110,7 @@ class NetworkSegmenter(_LoadedNetwork):
                 hint="Is the slice-selection model in the folder of the segmentation model?",
             )
         self.tissues: tuple[Tissue, ...] = card.tissues
+        self.area_intervals = card.area_intervals
         super().__init__(model, device, batch_size, engine)
 
     @torch.inference_mode()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.analysis.series_scorer import slice_scorer
+from bodycomp.digests import SHORT
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks import shipped
 from bodycomp.networks.checkpoint import Model, Task, load_model
 from bodycomp.networks.model_folder import find_in_pair
 from bodycomp.networks.names import AUTO_ENGINE
 from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
+
+log = logging.getLogger(__name__)
 
 
 def load_analyzer(
@@ -36,11 +40,22 @@ def load_analyzer(
     """
     slice_selection = _load(models_dir, SLICE_SELECTION_FOLDER, "slice_selection")
     segmentation = _load(models_dir, SEGMENTATION_FOLDER, "segmentation")
+    _warn_of_intervals(slice_selection, segmentation)
     return Analyzer(
         slice_scorer(slice_selection, device=device, engine=engine),
         NetworkSegmenter(segmentation, device=device, engine=engine),
         options or AnalysisOptions(),
     )
+
+
+def _warn_of_intervals(slice_selection: Model, segmentation: Model) -> None:
+    known = segmentation.card.area_intervals
+    if known is not None and not known.is_for(slice_selection.digest[:SHORT]):
+        log.warning(
+            "the segmentation model's intervals of areas hold for levels found by the model %s, "
+            "not by this one: results have none. 'bodycomp card MODEL --intervals' makes them anew",
+            known.slice_selection,
+        )
 
 
 def load_slice_scorer(

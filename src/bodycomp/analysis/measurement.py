@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bodycomp.analysis.field_of_view import border_pixels, field_of_view_radius_px
+from bodycomp.analysis.quality_flags import touches_area
 from bodycomp.anatomy import Tissue
 from bodycomp.imaging.square_field import AIR_HU
 from bodycomp.imaging.volume import Volume
+from bodycomp.networks.area_intervals import AreaIntervals
 from bodycomp.results import LevelResult, Measurement
 
 MM2_PER_CM2 = 100.0
@@ -186,6 +188,27 @@ def with_interval(measured: Measurement, spread: tuple[float, float]) -> Measure
     return replace(
         measured, area_low_cm2=low_cm2, area_high_cm2=max(measured.area_cm2, mean) + reach
     )
+
+
+def with_prediction_intervals(
+    level: LevelResult, intervals: AreaIntervals | None, slice_selection: str
+) -> LevelResult:
+    """Return a level with the intervals of its areas that the segmentation model's card gives.
+
+    They are of areas on one slice, at levels that the model of this digest finds, or people; else a
+    level stays as it is.
+    """
+    if intervals is None or not intervals.is_for(slice_selection) or len(level.slice_indices) != 1:
+        return level
+    measured = dict(level.measurements)
+    for tissue, found in level.measurements.items():
+        bounds = intervals.bounds(tissue, is_flagged=touches_area(level.flags, tissue))
+        if bounds is not None:
+            low_cm2, high_cm2 = bounds.around(found.area_cm2)
+            measured[tissue] = replace(
+                found, area_pi90_low_cm2=low_cm2, area_pi90_high_cm2=high_cm2
+            )
+    return replace(level, measurements=measured)
 
 
 def _moved(

@@ -13,7 +13,7 @@ from bodycomp.analysis.coarse_to_fine import ScoreSlices
 from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.locating import locate_levels
-from bodycomp.analysis.measurement import with_intervals
+from bodycomp.analysis.measurement import with_intervals, with_prediction_intervals
 from bodycomp.analysis.members import MemberScores, with_members
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import UsageError
@@ -162,6 +162,8 @@ class Analyzer:
             with_members(measurer.measure(choice, masks), masks, volume, tissues)
             for choice in choices
         ]
+        known = getattr(self.segmenter, "area_intervals", None)
+        levels = [with_prediction_intervals(each, known, self.scorer.digest) for each in levels]
         if self.options.intervals:
             levels = [with_intervals(each, self.segmenter, volume, tissues) for each in levels]
         return SeriesResult(

@@ -141,6 +141,16 @@ def quality_flags(
     return tuple(sorted(raised, key=lambda flag: order.index(flag.key)))
 
 
+def touches_area(flags: Sequence[QualityFlag], tissue: str) -> bool:
+    """Whether a flag, other than a model's own caution, makes a tissue's area less sure."""
+    column = f"{tissue}_area_cm2"
+    return any(
+        not flag.affects or any(column.startswith(begin) for begin in flag.affects)
+        for flag in flags
+        if flag.key != MODEL_CAUTION.key
+    )
+
+
 def caution_flag(caution: str) -> tuple[QualityFlag, ...]:
     """Return the flag of models whose cards ask for a word with every result; none without."""
     return (_flag(MODEL_CAUTION, caution, None),) if caution else ()

@@ -13,11 +13,13 @@ Show a model's card: intended use, known failures, training data, metrics, how i
 calibrated, licence. MODEL is a model folder, a run folder, a folder of both models as
 'bodycomp analyze --models' takes it, or a file of the earlier Keras implementation.
 
-Three options add to the card of one model first (of a Keras file: import it before):
+Four options add to the card of one model first (of a Keras file: import it before):
   --describe WORDS    your own words, from a YAML file (docs/model-card.md has an example)
   --evaluation FILE   metrics with intervals, from 'bodycomp evaluate' of this very model
+  --intervals FILE    90 % intervals of areas, calibrated on the cases of an evaluation of this very
+                      model; this changes results, and with them the model's digest
   --calibrate SET     confidence calibrated on series that the model did not learn from; this
-                      changes results, and with them the model's digest
+                      changes results and digest, too
 
 For research only, not a medical device."""
 

@@ -21,6 +21,7 @@ from bodycomp.agreement.statistics import (
 )
 from bodycomp.analysis.measurement import measure_tissues
 from bodycomp.analysis.pipeline import Segmenter
+from bodycomp.analysis.quality_flags import touches_area
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
 from bodycomp.evaluation.annotated_case import AnnotatedCase
 from bodycomp.evaluation.document import END_TO_END_CSV, EvaluationDocument
@@ -34,6 +35,7 @@ from bodycomp.evaluation.metrics import (
     overlap_metrics,
     paired,
     ratio_of_sums,
+    share_metric,
     summarize,
     value_metric,
 )
@@ -49,7 +51,8 @@ class TissueRow:
     The total error is the sum of the segmentation's error, at the true level, and of the slice's,
     which is what going from the true level to the found one changes. ``true`` is None where a part
     of the slice was not annotated, ``measured`` where the analysis did not find the level;
-    ``agreement`` is of the masks at the true level.
+    ``agreement`` is of the masks at the true level; ``is_flagged`` says that a flag touches the
+    measured area.
     """
 
     case: str
@@ -60,6 +63,7 @@ class TissueRow:
     segmented: Measurement = field(repr=False)
     measured: Measurement | None = field(repr=False)
     agreement: MaskAgreement = field(repr=False)
+    is_flagged: bool = False
 
     @property
     def segmentation_error_cm2(self) -> float | None:
@@ -70,6 +74,16 @@ class TissueRow:
     def slice_error_cm2(self) -> float | None:
         """Area at the found level minus segmented area at the true one; None if not found."""
         return None if self.measured is None else self.measured.area_cm2 - self.segmented.area_cm2
+
+    @property
+    def is_in_interval(self) -> bool | None:
+        """Whether the interval of the measured area holds the true one; None without both."""
+        if self.measured is None or self.true is None:
+            return None
+        low_cm2, high_cm2 = self.measured.area_pi90_low_cm2, self.measured.area_pi90_high_cm2
+        if low_cm2 is None or high_cm2 is None:
+            return None
+        return low_cm2 <= self.true.area_cm2 <= high_cm2
 
     @property
     def total_error_cm2(self) -> float | None:
@@ -128,6 +142,7 @@ def tissue_rows(
             segmented=segmented[tissue.key],
             measured=level.measurements.get(tissue.key),
             agreement=agreements[tissue.key],
+            is_flagged=touches_area(level.flags, tissue.key),
         )
         for tissue in tissues
     ]
@@ -201,6 +216,7 @@ GROUPS: Final[Mapping[str, Sequence[CaseMetric[TissueRow]]]] = {
     "area": (
         *_agreement(_pair(lambda m: m.area_cm2), "cm2", "cm2"),
         value_metric("mean_absolute_relative_error", "1", _relative_error, Better.SMALLER),
+        share_metric("in_interval", lambda row: row.is_in_interval),
     ),
     "mean_hu": tuple(_agreement(_pair(lambda m: m.mean_hu), "[hnsf'U]", "hu")),
     "parts": tuple(_error_metrics()),

@@ -14,6 +14,7 @@ from bodycomp.analysis.loading import load_analyzer
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.digests import text_digest
 from bodycomp.errors import RunInterruptedError, UsageError
+from bodycomp.evaluation.area_intervals import AreaCase, add_intervals
 from bodycomp.evaluation.case_run import CaseEvaluator, CaseKeeper, CaseOutcomes
 from bodycomp.evaluation.document import (
     CASES_CSV,
@@ -107,6 +108,12 @@ def _add(
     add_levels(document, STAGE, [outcomes.levels(model) for model in models], bootstrap)
     tissues = [outcomes.tissues(model) for model in models]
     add_tissues(document, tissues, outcomes.without_mask(), bootstrap)
+    areas = [
+        AreaCase(row.patient, row.tissue, row.measured.area_cm2, row.true.area_cm2, row.is_flagged)
+        for row in tissues[0]
+        if row.measured is not None and row.true is not None
+    ]
+    add_intervals(document, areas, STAGE, document.models["slice_selection"])
 
 
 def _of_split(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from bodycomp.agreement.masks import ALL_TISSUES
 from bodycomp.agreement.statistics import MEDIAN
 from bodycomp.analysis.loading import model_path
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.data.layout import data_digest, masks_path, segmentation_files
 from bodycomp.data.segmentation_set import SAMPLE_SHAPE
 from bodycomp.errors import UsageError
+from bodycomp.evaluation.area_intervals import AreaCase, add_intervals
 from bodycomp.evaluation.document import (
     SEGMENTATION_CSV,
     TEST_SPLIT,
@@ -29,6 +32,7 @@ from bodycomp.evaluation.metrics import (
     group_by,
     overlap_metrics,
     paired,
+    share_metric,
     summarize,
     value_metric,
 )
@@ -46,6 +50,7 @@ from bodycomp.evaluation.slice_masks import (
     compare_slices,
     without_names,
 )
+from bodycomp.networks.card import ModelCard
 from bodycomp.networks.shipped import SEGMENTATION_FOLDER
 from bodycomp.progress import Progress
 from bodycomp.results import Quantity
@@ -67,6 +72,7 @@ _area_error, _relative_error, _hu_error = map(
 METRICS: Final[tuple[CaseMetric[SegmentationRow], ...]] = (
     *overlap_metrics(lambda row: row.agreement),
     value_metric("median_dice", "1", _of("dice"), Better.LARGER, MEDIAN),
+    share_metric("in_interval", lambda row: row.is_in_interval),
     value_metric("mean_area_error_cm2", "cm2", _area_error),
     value_metric("mean_absolute_area_error_cm2", "cm2", absolute(_area_error), Better.SMALLER),
     value_metric("mean_relative_area_error", "1", _relative_error),
@@ -103,6 +109,7 @@ def evaluate_segmentation_set(
         list(compare_slices(slices, one.tissues, done))
         for slices, one in zip(kept, sets, strict=True)
     ]
+    models = [_with_coverage(rows, one.card) for rows, one in zip(models, sets, strict=True)]
     document.add_digests(STAGE, tuple(one.digest for one in sets))
     digest = data_digest(data_dir, segmentation_files(data_dir), {})
     named = sets[0].card.training.get("data", {}).get("digest", "")
@@ -117,8 +124,34 @@ def evaluate_segmentation_set(
             "is_training_set_of_the_model": named == digest if named else None,
         },
     )
+    add_intervals(document, [area for row in models[0] for area in _area_case(row)], STAGE)
     document.warn_of_split(split)
     document.warn(*_unknown(sets[0]))
+
+
+def _with_coverage(rows: list[SegmentationRow], card: ModelCard) -> list[SegmentationRow]:
+    """Say of each row whether the card's interval of its area holds the true one."""
+    intervals = card.area_intervals
+    if intervals is None or not intervals.is_for(""):
+        return rows
+
+    def covered(row: SegmentationRow) -> bool | None:
+        bounds = intervals.bounds(row.tissue)
+        area, true = row.agreement.area_cm2.value, row.agreement.true_area_cm2.value
+        if bounds is None or area is None or true is None:
+            return None
+        low_cm2, high_cm2 = bounds.around(area)
+        return low_cm2 <= true <= high_cm2
+
+    return [replace(row, is_in_interval=covered(row)) for row in rows]
+
+
+def _area_case(row: SegmentationRow) -> Iterator[AreaCase]:
+    """Yield the areas of a tissue of a known patient, where both are known."""
+    found, true = row.agreement.area_cm2.value, row.agreement.true_area_cm2.value
+    if row.patient is None or row.tissue == ALL_TISSUES or found is None or true is None:
+        return
+    yield AreaCase(row.patient, row.tissue, found, true)
 
 
 def evaluate_masks(

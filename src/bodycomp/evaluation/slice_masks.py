@@ -44,13 +44,18 @@ class SliceMasks:
 
 @dataclass(frozen=True, slots=True)
 class SegmentationRow:
-    """One tissue on one slice, or ``ALL_TISSUES``; a row of ``segmentation.csv``."""
+    """One tissue on one slice, or ``ALL_TISSUES``; a row of ``segmentation.csv``.
+
+    ``is_in_interval`` says whether the model's interval of the area holds the true one; None
+    without an interval.
+    """
 
     source: str
     index: int
     patient: str | None
     tissue: str
     agreement: MaskAgreement
+    is_in_interval: bool | None = None
 
     @property
     def case(self) -> str:

@@ -10,7 +10,7 @@ from bodycomp.interface.keywords import command
 from bodycomp.interface.options import CardOptions
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_description import KIND_WORDS
-from bodycomp.networks.card_files import evaluation_tables, read_words
+from bodycomp.networks.card_files import evaluated_intervals, evaluation_tables, read_words
 from bodycomp.networks.model_folder import models_at, read_model_files, write_card
 from bodycomp.networks.shipped import shipped_models
 from bodycomp.progress import Progress
@@ -38,14 +38,14 @@ class ReadCard:
 def card(options: CardOptions, _: Progress) -> tuple[ReadCard, ...]:
     """Return the card of a model, or of both of a folder, as ``bodycomp card``.
 
-    ``describe``, ``evaluation`` and ``calibrate`` add to the card of one model first, all or
-    nothing.
+    ``describe``, ``evaluation``, ``intervals`` and ``calibrate`` add to the card of one model
+    first, all or nothing.
 
     Raises:
         InputNotFoundError, ModelError, TrainingSetError, UsageError: As the command.
     """
     paths = models_at(options.model)
-    if options.describe or options.evaluation or options.calibrate:
+    if options.describe or options.evaluation or options.intervals or options.calibrate:
         if len(paths) > 1 or not paths[0].is_dir():
             raise UsageError(
                 f"expected one model folder whose card to change, found {options.model}",
@@ -88,6 +88,9 @@ def _changed(path: Path, options: CardOptions) -> ModelCard:
         general = replace(description, words=KIND_WORDS[found.task].overlaid(description.words))
         description = general.with_words(read_words(options.describe))
     changed = replace(found, description=description)
+    if options.intervals is not None:
+        made_of = evaluated_intervals(options.intervals, found.task, digest)
+        changed = replace(changed, area_intervals=made_of)
     if options.calibrate:
         from bodycomp.training.calibrating import calibrate_confidence, parse_held_out
 

@@ -114,6 +114,12 @@ class CardOptions:
         metavar="FILE",
         help="evaluation.json, or its folder, whose metrics to put into the card",
     )
+    intervals: Path | None = option(
+        None,
+        "--intervals",
+        metavar="FILE",
+        help="evaluation.json, or its folder, on whose cases to calibrate 90 % intervals of areas",
+    )
     calibrate: str = option(
         "",
         "--calibrate",

@@ -11,6 +11,7 @@ from bodycomp.errors import ModelError, UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.json_file import from_plain, to_plain
 from bodycomp.level_names import check_levels
+from bodycomp.networks.area_intervals import AreaIntervals
 from bodycomp.networks.card_description import ModelDescription, Task
 from bodycomp.networks.confidence_calibration import ConfidenceCalibration
 from bodycomp.networks.targets import check_scale_mm
@@ -52,6 +53,8 @@ class ModelCard:
         training: JSON-ready record of the training run; nothing at run time depends on it.
         confidence: Calibration of the positions' confidence on held-out series; None if it was
             never made. Slice selection only.
+        area_intervals: Within which bounds true areas lie, by held-out cases; None if they were
+            never made. Segmentation only.
 
     Raises:
         ModelError: The parts contradict one another.
@@ -66,6 +69,7 @@ class ModelCard:
     target_scale_mm: float | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     confidence: ConfidenceCalibration | None = None
+    area_intervals: AreaIntervals | None = None
     description: ModelDescription = field(default_factory=ModelDescription)
     hu_ranges: bool = False
     copies: int = 1
@@ -91,12 +95,22 @@ class ModelCard:
             )
         if self.levels or self.target_scale_mm is not None:
             raise ModelError("model card: a segmentation model has no levels and no target scale")
+        unknown = set(self.area_intervals.tissues if self.area_intervals else ()) - {
+            tissue.key for tissue in self.tissues
+        }
+        if unknown:
+            raise ModelError(
+                f"model card: expected intervals of {', '.join(t.key for t in self.tissues)}, "
+                f"found one of {', '.join(sorted(unknown))}"
+            )
         if self.confidence is not None or self.least_confidence != 0:
             raise ModelError("model card: a segmentation model has no positions to be sure of")
 
     def _check_slice_selection(self) -> None:
         if self.tissues or self.hu_ranges or self.copies > 1:
             raise ModelError("model card: a slice-selection model has no tissues")
+        if self.area_intervals is not None:
+            raise ModelError("model card: a slice-selection model measures no areas")
         if not 0 <= self.least_confidence < 1:
             raise ModelError(
                 f"model card: expected a least confidence in 0..1, found {self.least_confidence}"
@@ -130,6 +144,8 @@ class ModelCard:
         plain: dict[str, Any] = to_plain(self) | {"tissues": [t.key for t in self.tissues]}
         if not self._says_how_to_read:  # older versions read it then
             del plain["hu_ranges"], plain["copies"], plain["least_confidence"]
+        if self.area_intervals is None:  # a card without them is as it was before there were any
+            del plain["area_intervals"]
         return {"format_version": version} | plain
 
     def essence(self) -> dict[str, Any]:
@@ -137,6 +153,8 @@ class ModelCard:
         essence = {key: value for key, value in self.to_dict().items() if key not in _ABOUT}
         if self.confidence is not None:
             essence["confidence"] = essence["confidence"]["levels"]
+        if self.area_intervals is not None:
+            essence["area_intervals"] = essence["area_intervals"] | {"source": ""}
         return essence
 
     @classmethod

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import yaml
 
-from bodycomp.errors import InputNotFoundError, UsageError
+from bodycomp.errors import InputNotFoundError, ModelError, UsageError
 from bodycomp.json_file import from_plain
+from bodycomp.networks.area_intervals import AreaIntervals
 from bodycomp.networks.card_description import WORD_KEYS, Metric, MetricTable, ModelWords, Task
 
 SCHEMA: Final = "bodycomp.evaluation"
@@ -120,6 +121,39 @@ def evaluation_tables(path: Path, task: Task, digest: str) -> tuple[MetricTable,
     if not tables:
         raise UsageError(f"{path}: expected numbers about {task}, found none in this evaluation")
     return tables
+
+
+def evaluated_intervals(path: Path, task: Task, digest: str) -> AreaIntervals:
+    """Read the intervals of areas that an evaluation of a segmentation model gives.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        UsageError: It is no evaluation that this version reads, one of another model, or one of too
+            few patients, or of those that the model was trained on.
+    """
+    if task != "segmentation":
+        raise UsageError(
+            "expected a segmentation model for intervals of areas, found one for slice selection",
+            hint="The confidence of a level finder is calibrated with --calibrate.",
+        )
+    document = _read(path / "evaluation.json" if path.is_dir() else path)
+    _check_model(document, task, digest, path)
+    section = document.get("area_intervals") or {}
+    if not section.get("tissues"):
+        few = ", ".join(f"{n} of {key}" for key, n in section.get("too_few_patients", {}).items())
+        raise UsageError(
+            f"{path}: expected areas of at least 20 patients to make intervals of, found "
+            f"{few or 'none'}",
+            hint="Evaluate with --cases, or with --segmentation on a set whose manifest names "
+            "patients and the size of pixels; not on the split train.",
+        )
+    try:
+        found: AreaIntervals = from_plain(AreaIntervals, section)
+    except (AttributeError, KeyError, TypeError, ValueError, ModelError) as error:
+        raise UsageError(
+            f"{path}: an interval of the evaluation cannot be read ({error})"
+        ) from error
+    return found
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -163,6 +163,7 @@ def ensemble_card(
             **({} if data is None else {"data": {"digest": data.digest}}),
         },
         confidence=None,
+        area_intervals=None,
         least_confidence=0.0,
         description=ModelDescription(
             _words(first.task, [each.words for each in described]),

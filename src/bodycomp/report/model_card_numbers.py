@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from scipy.special import expit, logit
 
+from bodycomp.networks.area_intervals import AreaIntervals
 from bodycomp.networks.card import ModelCard
 from bodycomp.networks.card_description import Metric, MetricTable, Task, TrainingData
 from bodycomp.networks.card_files import TITLES, WHERE, numbers_of
@@ -234,6 +235,25 @@ def confidence_table(calibration: ConfidenceCalibration) -> CardTable:
     columns = ("level", "series found", "within 10 mm", *(f"{x:.2f} becomes" for x in _LOOKS))
     note = "Becomes: what a confidence by the shape of the curve alone means for this model."
     return CardTable("", "", columns, rows, (note,))
+
+
+_AREAS_CM2: Final = (20.0, 100.0, 200.0)
+
+
+def interval_table(intervals: AreaIntervals) -> CardTable:
+    """Return per tissue and group what the intervals are made of, and those of some areas."""
+    rows = tuple(
+        (
+            tissue.replace("_", " "),
+            group,
+            f"{bounds.patients}",
+            *("{:.0f} to {:.0f}".format(*bounds.around(area)) for area in _AREAS_CM2),
+        )
+        for tissue, groups in intervals.tissues.items()
+        for group, bounds in groups.items()
+    )
+    columns = ("tissue", "cases", "patients", *(f"{area:g} cm2" for area in _AREAS_CM2))
+    return CardTable("", "", columns, rows, ("Interval of a measured area of so many cm2.",))
 
 
 SECTIONS: Final = ("end_to_end", "slice_selection", "segmentation", "subgroups", "comparison")

@@ -13,6 +13,7 @@ from bodycomp.networks.names import ENSEMBLE
 from bodycomp.report.model_card_numbers import (
     CardTable,
     confidence_table,
+    interval_table,
     metric_tables,
     split_table,
     tiles_of,
@@ -117,8 +118,7 @@ def _sections(card: ModelCard, words: ModelWords) -> tuple[CardSection, ...]:
             "Nothing was measured, or it was not kept.",
         ),
     ]
-    if card.task == "slice_selection":
-        sections.append(_confidence(card))
+    sections.append(_confidence(card) if card.task == "slice_selection" else _area_intervals(card))
     return (*sections, _data(card, words), _making(card), _legal(words))
 
 
@@ -142,6 +142,31 @@ def _confidence(card: ModelCard) -> CardSection:
         section,
         "Not calibrated for this model: it is what the curve of scores looks like, by simulated "
         "curves. bodycomp card MODEL --calibrate SET does it with your own scans.",
+    )
+
+
+def _area_intervals(card: ModelCard) -> CardSection:
+    found = card.area_intervals
+    section = CardSection("area-intervals", "Intervals of areas")
+    if found is not None and found.tissues:
+        of_levels = (
+            f"At levels that the slice-selection model {found.slice_selection} finds."
+            if found.slice_selection
+            else "On slices that people chose: errors of finding the level are not in them."
+        )
+        share = f"{found.coverage:.0%}"
+        section = replace(
+            section,
+            paragraphs=(
+                f"They hold the true area in {share} of cases like these: {found.source}.",
+                of_levels,
+            ),
+            tables=(interval_table(found),),
+        )
+    return _known(
+        section,
+        "Not calibrated for this model: results have none. bodycomp card MODEL --intervals "
+        "EVALUATION makes them of held-out cases.",
     )
 
 

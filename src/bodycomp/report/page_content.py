@@ -157,13 +157,16 @@ _UNITS: Final = {
 
 TISSUE_FIELDS: Final = (
     ("area_cm2", "Area", "cm²", 1),
+    ("area_pi90_low_cm2", "90 % from", "cm²", 1),
+    ("area_pi90_high_cm2", "to", "cm²", 1),
     ("mean_hu", "Mean", "HU", 0),
     ("median_hu", "Median", "HU", 0),
     ("sd_hu", "SD", "HU", 0),
     ("hu_range_area_cm2", "In HU range", "cm²", 1),
     ("border_fraction", "At edge", "", 2),
 )
-"""Column without its tissue, heading, unit, decimals: the table of one case."""
+"""Column without its tissue, heading, unit, decimals: the table of one case, without those that are
+empty."""
 
 SHORT_TITLES: Final = {"subcutaneous_fat": "SAT", "visceral_fat": "VAT"}
 """Where a whole title would make a column wide."""

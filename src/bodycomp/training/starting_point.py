@@ -126,6 +126,7 @@ def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
         training={"started_from": model.digest},
         confidence=None,  # what it was calibrated on, and asked for, was another network
         least_confidence=0.0,
+        area_intervals=None,
         description=ModelDescription(),
     )
     if task.options.norms == "frozen":

@@ -33,6 +33,9 @@ _ATTENUATION: Final = codes.DCM.AttenuationCoefficient
 _IN_RANGE_AREA: Final = Code("RANGE-AREA", OWN_SCHEME, "Area inside the tissue's HU range")
 _IN_RANGE_MEAN: Final = Code("RANGE-MEAN", OWN_SCHEME, "Mean HU inside the tissue's HU range")
 
+_PI90_LOW: Final = Code("PI90-LOW", OWN_SCHEME, "Lower end of the 90 % interval of the area")
+_PI90_HIGH: Final = Code("PI90-HIGH", OWN_SCHEME, "Upper end of the 90 % interval of the area")
+
 _TISSUE_ITEMS: Final[Mapping[str, tuple[Code, Code, Code | None]]] = {
     "mean_hu": (_ATTENUATION, HU, codes.SCT.Mean),
     "median_hu": (_ATTENUATION, HU, codes.SCT.Median),
@@ -40,6 +43,8 @@ _TISSUE_ITEMS: Final[Mapping[str, tuple[Code, Code, Code | None]]] = {
     "iqr_hu": (codes.IBSI.IntensityHistogramInterquartileRange, HU, None),
     "hu_range_area_cm2": (_IN_RANGE_AREA, CM2, None),
     "hu_range_mean_hu": (_IN_RANGE_MEAN, HU, None),
+    "area_pi90_low_cm2": (_PI90_LOW, CM2, None),
+    "area_pi90_high_cm2": (_PI90_HIGH, CM2, None),
     "volume_ml": (codes.SCT.Volume, codes.UCUM.CubicCentimeter, None),
 }
 """Field of a measurement -> name (CID 218), unit and derivation (CID 7464)."""

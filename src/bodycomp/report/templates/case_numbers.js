@@ -5,12 +5,13 @@ const numberCell = (value, digits, reason) =>
 const tissueTable = ({ row, data }, all) => {
   const shown = page.tissues.filter((tissue) => (data.tissues || []).includes(tissue.key));
   if (!shown.some((tissue) => isNumber(all[`${tissue.key}_area_cm2`]))) return null;
-  const heads = page.tissue_fields.map((field) => make("th", { scope: "col", class: "number" }, field.title, field.unit ? make("small", {}, field.unit) : null));
+  const fields = page.tissue_fields.filter((field) => shown.some((tissue) => isNumber(all[`${tissue.key}_${field.key}`])));
+  const heads = fields.map((field) => make("th", { scope: "col", class: "number" }, field.title, field.unit ? make("small", {}, field.unit) : null));
   const lines = shown.map((tissue) => {
     const swatch = make("span", { class: "swatch" });
     swatch.style.background = tissue.color;
     return make("tr", {}, make("th", { scope: "row" }, swatch, tissue.title),
-      ...page.tissue_fields.map((field) => numberCell(all[`${tissue.key}_${field.key}`], field.digits)));
+      ...fields.map((field) => numberCell(all[`${tissue.key}_${field.key}`], field.digits)));
   });
   return make("div", { class: "wide-table", tabindex: "0", role: "region", "aria-label": `Tissues at ${row.cells.level}` },
     make("table", { class: "numbers" }, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, `At ${row.cells.level}`), ...heads)), make("tbody", {}, ...lines)));

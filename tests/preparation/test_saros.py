@@ -341,7 +341,25 @@ def test_what_is_no_saros_is_refused(saros, tmp_path, change, error, said) -> No
     change(root)
     with pytest.raises(error, match=said):
         bodycomp.prepare_saros(root, tmp_path / "set", jobs=1)
-    assert not (tmp_path / "set").exists()
+    assert not list(tmp_path.glob("set*"))
+
+
+def test_archives_that_were_unpacked_and_masks_that_came_twice(saros: Path, tmp_path: Path) -> None:
+    root = copy(saros, tmp_path / "saros", "case_000", "case_002")
+    for name in ("case_000", "case_002"):  # as the script leaves them, and as the archive has them
+        shutil.copytree(root / name, tmp_path / "masks" / name, ignore=_images)
+        shutil.copytree(root / name, root / "SAROS-Collection" / name, ignore=_images)
+    zipped(tmp_path / "masks", root / "SAROS-Collection.zip", "SAROS-Collection/")
+    shutil.copytree(root / "SAROS-Collection", root / "moved")
+    shutil.rmtree(root / "SAROS-Collection")
+    out = tmp_path / "set"
+    bodycomp.prepare_saros(root, out, jobs=1)
+    for name in ("case_000", "case_002"):
+        check_masks(out, name, saros / "data" / name)
+
+
+def _images(_: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith("image")]
 
 
 def test_the_set_must_not_lie_in_the_data(saros: Path) -> None:

@@ -146,12 +146,19 @@ def test_the_archive_as_it_is_downloaded_and_a_broken_scan(
     broken.write_bytes(broken.read_bytes()[:-4000])
     table(root / "meta.csv", rows(s0000="train", s0001="val", s0864="train"), delimiter=";")
     archive, out = tmp_path / "Totalsegmentator_dataset_v201.zip", tmp_path / "set"
+    shutil.copytree(root, tmp_path / "copy")
     zipped(root, archive)
     assert main(["prepare", "totalsegmentator", str(archive), str(out), "--jobs", "1"]) == 1
     assert "s0864: <scan>: voxels cannot be read" in capsys.readouterr().out
     check_offsets(out, "train", slice(None), SPINE)
     unpacked = out.with_name("set.parts") / "unpacked"
     assert not list(unpacked.rglob("liver.nii.gz"))  # no more than what is needed
+    assert bodycomp.prepare_totalsegmentator(archive, out, jobs=1, overwrite=True).reused == 2
+    shutil.move(archive, tmp_path / "copy" / archive.name)  # beside what was unpacked of it
+    again = tmp_path / "again"
+    assert main(["prepare", "totalsegmentator", str(tmp_path / "copy"), str(again)]) == 1
+    assert not list((tmp_path / "again.parts" / "unpacked").iterdir())
+    check_offsets(again, "train", slice(None), SPINE)
 
 
 @pytest.mark.parametrize(

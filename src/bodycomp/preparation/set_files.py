@@ -44,7 +44,7 @@ def check_apart(options: PrepareOptions, cases: Iterable[Case]) -> None:
 
 
 def _inputs(options: PrepareOptions, cases: Iterable[Case]) -> Iterator[tuple[str, Path]]:
-    yield "the cases table", options.cases
+    yield "the data set" if options.cases.is_dir() else "the cases table", options.cases
     for case in cases:
         yield f"the scan of {case.where}", case.scan
         for path in case.masks:

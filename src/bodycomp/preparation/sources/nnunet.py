@@ -27,7 +27,7 @@ from bodycomp.preparation.options import LevelTask, MaskTask, PrepareTask
 from bodycomp.preparation.source_record import DataSource, SourceCase
 from bodycomp.preparation.sources.found import FoundCase, FoundSet, labeled_by, patients_of_cases
 from bodycomp.preparation.sources.options import NnunetOptions
-from bodycomp.preparation.sources.tree import SourceFile, SourceTree
+from bodycomp.preparation.sources.tree import SourceFile, SourceTree, on_disk
 from bodycomp.reading.kinds import VOLUME_SUFFIXES
 
 _DATASET: Final = "dataset.json"
@@ -48,7 +48,7 @@ def find_nnunet(tree: SourceTree, options: NnunetOptions, work: Path) -> FoundSe
     """
     file = _dataset_file(tree)
     (path,) = tree.local([file], work)
-    dataset = _Dataset.read(path)
+    dataset = _Dataset.read(path, file.path.parent.name or tree.root.stem)
     task = _task(dataset, options)
     is_masks = isinstance(task, MaskTask)
     labeled = labeled_by(task.mapping) if isinstance(task, MaskTask) and task.mapping else ()
@@ -95,7 +95,7 @@ class _Dataset:
     reference: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> _Dataset:
+    def read(cls, path: Path, folder: str) -> _Dataset:
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
         except (ValueError, RecursionError) as error:
@@ -115,7 +115,7 @@ class _Dataset:
                 ("license", "licence"), ("release", "dataset_release"), ("reference", "reference"),
             )
         )  # fmt: skip
-        name = str(content.get("name") or content.get("dataset_name") or "nnU-Net data set")
+        name = str(content.get("name") or content.get("dataset_name") or folder)
         return cls(name, dict(_labels(content["labels"])), *texts)
 
 
@@ -137,7 +137,7 @@ def _labels(found: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def _dataset_file(tree: SourceTree) -> SourceFile:
-    files = [file for file in tree.files if file.key == _DATASET]
+    files = on_disk(file for file in tree.files if file.key == _DATASET)
     if len(files) != 1:
         shown = ", ".join(str(file.path.parent) for file in files) or "none"
         raise InputNotFoundError(

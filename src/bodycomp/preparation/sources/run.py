@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from bodycomp.errors import CasesError
+from bodycomp.errors import BodycompError, CasesError
 from bodycomp.preparation.cases import CasesTable
 from bodycomp.preparation.options import MaskTask
 from bodycomp.preparation.run import PrepareSummary, check_out, prepare_cases
-from bodycomp.preparation.shards import work_folder
+from bodycomp.preparation.shards import LOCK_NAME, work_folder
 from bodycomp.preparation.source_record import SourceRecord
 from bodycomp.preparation.sources.found import FoundSet, case_of, leave_out
 from bodycomp.preparation.sources.licenses import with_licenses
@@ -57,12 +58,23 @@ def prepare_source(options: SourceOptions, progress: Progress) -> PrepareSummary
     preparing = options.preparing(MaskTask())  # what is made, the data set says
     check_out(preparing)
     tree = SourceTree(options.folder)
-    with work_folder(preparing.parts):
-        work = preparing.parts / UNPACKED_NAME
-        work.mkdir(exist_ok=True, mode=0o700)
-        found = _find(options, tree, work)
-        table = _table(found, tree, work, progress)
+    try:
+        with work_folder(preparing.parts):
+            work = preparing.parts / UNPACKED_NAME
+            work.mkdir(exist_ok=True, mode=0o700)
+            found = _find(options, tree, work)
+            table = _table(found, tree, work, progress)
+    except BodycompError:
+        _remove_if_empty(preparing.parts)
+        raise
     return prepare_cases(replace(preparing, task=found.task), table, progress)
+
+
+def _remove_if_empty(parts: Path) -> None:
+    """Remove the folder of finished cases if nothing was finished or unpacked."""
+    files = (path for path in parts.rglob("*") if path.is_file())
+    if all(path.name == LOCK_NAME for path in files):
+        shutil.rmtree(parts, ignore_errors=True)
 
 
 def _find(options: SourceOptions, tree: SourceTree, work: Path) -> FoundSet:

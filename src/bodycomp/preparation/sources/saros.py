@@ -23,7 +23,7 @@ from bodycomp.preparation.rules_file import parse_rules, read_rules
 from bodycomp.preparation.source_record import DataSource, SourceCase
 from bodycomp.preparation.sources.found import FoundCase, FoundSet, cell, rows_of
 from bodycomp.preparation.sources.options import SarosOptions
-from bodycomp.preparation.sources.tree import SourceFile, SourceTree
+from bodycomp.preparation.sources.tree import SourceFile, SourceTree, on_disk
 
 SOURCE: Final = DataSource(
     name="SAROS",
@@ -88,7 +88,10 @@ def find_saros(tree: SourceTree, options: SarosOptions, work: Path) -> FoundSet:
             f"expected folders such as case_000 in {tree.root}, found none",
             hint="Give the folder that holds the masks, the images and the table.",
         )
-    cases = [_case(number, row, found.get(number, {}), options) for number, row in rows.items()]
+    cases = [
+        _case(number, row, _beside_image(found.get(number, {})), options)
+        for number, row in rows.items()
+    ]
     cases += [
         FoundCase(SourceCase(f"case_{number:03d}", left_out="the table does not name it"))
         for number in found
@@ -99,7 +102,7 @@ def find_saros(tree: SourceTree, options: SarosOptions, work: Path) -> FoundSet:
 
 def _rows(tree: SourceTree, work: Path) -> dict[int, Mapping[str, str]]:
     """Return number of the case -> row of the table."""
-    tables = [file for file in tree.files if _TABLE.fullmatch(file.path.name)]
+    tables = on_disk(file for file in tree.files if _TABLE.fullmatch(file.path.name))
     if len(tables) != 1:
         shown = ", ".join(str(file.path) for file in tables) or "none"
         raise InputNotFoundError(
@@ -157,6 +160,16 @@ def _case(
         return case.without(reason)
     image, regions, parts = (found[name][0] for name in _FILES)
     return FoundCase(known, split, image, (regions, parts))
+
+
+def _beside_image(found: Mapping[str, list[SourceFile]]) -> dict[str, list[SourceFile]]:
+    """Return files on the disk before archives, and of several masks those beside the image.
+
+    The authors' script writes masks with every image, and their archive has the same masks.
+    """
+    files = {name: on_disk(of_name) for name, of_name in found.items()}
+    homes = {file.path.parent for file in files.get("image", ())}
+    return {name: [f for f in of if f.path.parent in homes] or of for name, of in files.items()}
 
 
 def _faults(found: Mapping[str, list[SourceFile]], stated: str, split: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from bodycomp.level_names import vertebra_named
 from bodycomp.preparation.source_record import DataSource, SourceCase
 from bodycomp.preparation.sources.found import FoundCase, FoundSet, rows_of
 from bodycomp.preparation.sources.options import TotalsegmentatorOptions
-from bodycomp.preparation.sources.tree import Folders, SourceFile, SourceTree
+from bodycomp.preparation.sources.tree import Folders, SourceFile, SourceTree, on_disk
 from bodycomp.reading.kinds import VOLUME_SUFFIXES, structure_name
 
 LICENSE: Final = "CC BY 4.0"
@@ -64,11 +64,7 @@ def find_totalsegmentator(
     """
     splits = _splits(tree, work)
     folders = tree.folders()
-    found = {
-        folder.name.casefold(): folder
-        for folder in (*folders, *(each.parent for each in folders))
-        if _CASE.fullmatch(folder.name)
-    }
+    found = _case_folders(folders)
     if not found:
         raise InputNotFoundError(
             f"expected folders such as s0000 in {tree.root}, found none",
@@ -88,6 +84,17 @@ def find_totalsegmentator(
     return FoundSet(_source(cases, options), tuple(cases), options.task(numbers))
 
 
+def _case_folders(folders: Folders) -> Mapping[str, PurePosixPath]:
+    """Return case -> its folder, that on the disk where an archive has it as well."""
+    found: dict[str, PurePosixPath] = {}
+    archives_first = sorted(folders, key=lambda f: not any(x.member for x in folders[f].values()))
+    for folder in archives_first:
+        for home in (folder, folder.parent):
+            if _CASE.fullmatch(home.name):
+                found[home.name.casefold()] = home
+    return found
+
+
 def _source(cases: list[FoundCase], options: TotalsegmentatorOptions) -> DataSource:
     names = {structure_name(Path(file.key)) for case in cases for file in case.levels}
     version, doi = RELEASES[options.release or (2 if _ONLY_IN_SECOND in names else 1)]
@@ -103,7 +110,7 @@ def _source(cases: list[FoundCase], options: TotalsegmentatorOptions) -> DataSou
 
 
 def _splits(tree: SourceTree, work: Path) -> Mapping[str, str]:
-    tables = [file for file in tree.files if file.key == "meta.csv"]
+    tables = on_disk(file for file in tree.files if file.key == "meta.csv")
     if len(tables) != 1:
         raise InputNotFoundError(
             f"expected one meta.csv in {tree.root}, found {len(tables)}",

@@ -52,13 +52,21 @@ class SourceFile:
         return self.path.name.casefold()
 
 
+def on_disk(files: Iterable[SourceFile]) -> list[SourceFile]:
+    """Return files without those in archives, unless all are: archives stay after unpacking."""
+    found = list(files)
+    return [file for file in found if not file.member] or found
+
+
 Folders = Mapping[PurePosixPath, Mapping[str, SourceFile]]
 """Folder -> its files, by ``SourceFile.key``."""
 
 
 @dataclass(frozen=True, eq=False)
 class SourceTree:
-    """All files of a data set in the order of their paths; hidden ones do not count.
+    """All files of a data set in the order of their paths, those on the disk first.
+
+    Hidden files do not count, nor what was unpacked beside its archive.
 
     Raises:
         InputNotFoundError: There is neither a folder nor a zip file.
@@ -73,7 +81,7 @@ class SourceTree:
             raise InputNotFoundError(
                 f"expected the folder of the data set, or a zip file, found none at {self.root}"
             )
-        found = sorted(_files(self.root), key=lambda file: file.path)
+        found = sorted(_files(self.root), key=lambda file: (file.path, bool(file.member)))
         object.__setattr__(self, "files", tuple(found))
 
     def folders(self) -> Folders:
@@ -137,6 +145,8 @@ def _members(archive: Path, place: PurePosixPath) -> Iterator[SourceFile]:
         path = PurePosixPath(name.replace("\\", "/"))
         parts = path.parts
         if path.is_absolute() or ".." in parts or any(_is_skipped(part) for part in parts):
+            continue
+        if any((folder / path).is_file() for folder in (archive.parent, archive.with_suffix(""))):
             continue
         inside = path if parts[0].casefold() == own.casefold() else own / path
         yield SourceFile(place / inside, archive, name)

@@ -18,7 +18,7 @@ from bodycomp.errors import InputNotFoundError
 from bodycomp.preparation.source_record import DataSource, SourceCase
 from bodycomp.preparation.sources.found import FoundCase, FoundSet
 from bodycomp.preparation.sources.options import VerseOptions
-from bodycomp.preparation.sources.tree import SourceFile, SourceTree
+from bodycomp.preparation.sources.tree import SourceFile, SourceTree, on_disk
 
 LICENSE: Final = "CC BY-SA 4.0"
 SOURCE: Final = DataSource(
@@ -68,13 +68,13 @@ def find_verse(tree: SourceTree, options: VerseOptions, _work: Path) -> FoundSet
     cases = [_case(key, files, masks.get(key, [])) for key, files in sorted(scans.items())]
     cases += [
         FoundCase(SourceCase(case, license=LICENSE, split=split)).without("no scan was found")
-        for split, case in sorted(masks.keys() - scans.keys())
+        for case, split in sorted(masks.keys() - scans.keys())
     ]
     return FoundSet(SOURCE, tuple(cases), options.task(VERSE_LABELS))
 
 
 Key = tuple[str, str]
-"""The data set's word for the split, and the scan's name."""
+"""The scan's name, and the data set's word for the split."""
 
 
 def _by_case(tree: SourceTree, form: re.Pattern[str]) -> Mapping[Key, list[SourceFile]]:
@@ -82,8 +82,8 @@ def _by_case(tree: SourceTree, form: re.Pattern[str]) -> Mapping[Key, list[Sourc
     for file in tree.files:
         named = form.fullmatch(file.path.name)
         if named:
-            found.setdefault((_stated_split(file), named["case"].casefold()), []).append(file)
-    return found
+            found.setdefault((named["case"].casefold(), _stated_split(file)), []).append(file)
+    return {key: on_disk(files) for key, files in found.items()}
 
 
 def _stated_split(file: SourceFile) -> str:
@@ -93,7 +93,7 @@ def _stated_split(file: SourceFile) -> str:
 
 
 def _case(key: Key, scans: list[SourceFile], masks: list[SourceFile]) -> FoundCase:
-    stated, name = key
+    name, stated = key
     named = _SCAN.fullmatch(scans[0].path.name)
     patient = named["patient"].casefold() if named else name
     known = SourceCase(name, patient, "VerSe", LICENSE, stated)

@@ -14,7 +14,8 @@ from bodycomp.study.options import AnalyzeOptions
 
 NAMES = [
     "BodycompError", "Models", "Scan", "SeriesResult", "analyze", "apply_review", "card",
-    "discover_cases", "ensemble", "evaluate", "import_keras", "list_models", "load_models",
+    "discover_cases", "ensemble", "evaluate", "fit_reference",
+    "import_keras", "list_models", "load_models",
     "measure", "prepare_nnunet", "prepare_saros", "prepare_segmentation",
     "prepare_slice_selection", "prepare_tag", "prepare_totalsegmentator", "prepare_verse",
     "read_scan", "remeasure", "show", "suggest", "train_segmentation", "train_slice_selection",

@@ -27,6 +27,7 @@ _MODULE_OF = {
     "discover_cases": "interface.sets",
     "ensemble": "interface.sets",
     "evaluate": "interface.runs",
+    "fit_reference": "interface.runs",
     "import_keras": "interface.sets",
     "list_models": "interface.cards",
     "load_models": "interface.models",

@@ -1,6 +1,7 @@
 """Heights on their way from headers and tables to the indices of the results."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
+from bodycomp.reference.table import ReferenceTable, Stratum, read_reference, write_reference
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.run import analyze_inputs
 from support.stand_ins import BodyIsMuscle, LevelAt
@@ -23,7 +25,7 @@ def study(tmp_path):
     return tmp_path / "in", Volume(hu, (2.0, 2.0), np.arange(30) * 5.0)
 
 
-def result(tmp_path, study, patients=None, **person):
+def result(tmp_path, study, patients=None, references=(), **person):
     folder, volume = study
     write_ct_series(folder, volume, SeriesHeader(seed="one", patient_id="P7", kvp=80.0, **person))
     options = AnalyzeOptions(
@@ -31,6 +33,7 @@ def result(tmp_path, study, patients=None, **person):
         models_dir=tmp_path,
         out_dir=tmp_path / "out",
         patients=patients,
+        references=references,
         workers=0,
     )
     analyze_inputs(options, analyzer=Analyzer(LevelAt(60.0), BodyIsMuscle()))
@@ -81,3 +84,23 @@ def test_table_of_patients_gives_the_age(tmp_path, study):
     assert row["age_years"] == "35.5"
     assert row["ref_derstine_2018_muscle_hu_range_area_cm2_below_minus_2_sd"] == "no"
     assert row["ref_tonnesen_2023_muscle_hu_range_area_cm2_z"] == ""
+
+
+def test_a_reference_of_ones_own_stands_beside_the_published_ones(tmp_path, study):
+    own = tmp_path / "ours.json"
+    area = Stratum("muscle_hu_range_area_cm2", "L3", "F", mean=AREA_CM2 + 20, sd=20.0)
+    words = {"title": "Ours", "source": "own people", "population": "staff"}
+    write_reference(own, ReferenceTable(key="ours", strata=(area,), **words))
+    row = result(tmp_path, study, references=(own,), patient_sex="F", patient_age_years=60)
+    assert row["ref_ours_muscle_hu_range_area_cm2_z"] == "-1.0"
+    assert float(row["ref_ours_muscle_hu_range_area_cm2_percentile"]) == pytest.approx(15.8655)
+    assert row["ref_van_der_werf_2018_muscle_hu_range_area_cm2_below_p5"] == "no"
+    assert read_reference(tmp_path / "out" / "references" / "ours.json") == read_reference(own)
+    (document,) = (tmp_path / "out").glob("study-*/series-*/results.json")
+    written = json.loads(document.read_text(encoding="utf-8"))
+    assert written["references"][-1]["population"] == "staff"
+    found = {
+        (each["reference"], each["quantity"]): each for each in written["levels"][0]["references"]
+    }
+    assert found["ours", "muscle_hu_range_area_cm2"]["z_score"] == -1.0
+    assert found["martin_2025", "skeletal_muscle_index_cm2_m2"]["reason"] == "it was not measured"

@@ -44,6 +44,7 @@ COMMANDS = {
     "suggest": "say which slices to annotate next, with outlines to start from",
     "measure": "measure a mask that you have, without models",
     "evaluate": "say how good models are on scans and sets with truth",
+    "reference": "make curves of a group of your own to compare with",
     "cache": "show or clear the cache of decoded slices",
 }
 """Command -> what it does; its module has the same name and is imported when it is needed."""

@@ -16,6 +16,7 @@ from bodycomp.interface.models import MeasuredScan
 from bodycomp.interface.options import ReportOptions
 from bodycomp.progress import Progress
 from bodycomp.reading.read_scan import read_scan
+from bodycomp.reference.options import FitOptions
 from bodycomp.review.options import MeasureOptions, RemeasureOptions, ReviewOptions
 from bodycomp.scan import Scan
 from bodycomp.study.options import AnalyzeOptions, StudyReport
@@ -23,6 +24,7 @@ from bodycomp.suggestion.options import SuggestionReport, SuggestOptions
 
 if TYPE_CHECKING:
     from bodycomp.evaluation.document import EvaluationDocument
+    from bodycomp.reference.fit import FittedReference
     from bodycomp.review.apply import ReviewOutcome
     from bodycomp.review.remeasure import Remeasured
 
@@ -105,6 +107,18 @@ def suggest(options: SuggestOptions, progress: Progress) -> SuggestionReport:
     from bodycomp.suggestion.run import suggest_slices
 
     return suggest_slices(options, progress)
+
+
+@command(FitOptions, cohort="cohort", out="out")
+def fit_reference(options: FitOptions, _: Progress) -> FittedReference:
+    """Make curves of a group's own to compare with, as ``bodycomp reference fit``.
+
+    Raises:
+        InputNotFoundError, OutputError, UsageError: As the command.
+    """
+    from bodycomp.reference.fit import fit_reference as run
+
+    return run(options)
 
 
 @command(ReportOptions, run="run_dir")

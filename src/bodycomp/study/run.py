@@ -103,16 +103,17 @@ def _analyze_inputs(
     resuming = clear_up(options)
     if options.parquet:
         check_parquet()
+    references = references_with(options.references)  # before models, which take longer to load
     if analyzer is None:
         analysis = AnalysisOptions(
-            range_mm=options.range_mm,
-            score_all=options.full,
-            intervals=options.intervals,
-            references=references_with(options.references),
+            range_mm=options.range_mm, score_all=options.full, intervals=options.intervals
         )
         analyzer = load_analyzer(
             options.models_dir, device=options.device, options=analysis, engine=options.engine
         )
+    if options.references:
+        analysis = replace(analyzer.options, references=references)
+        analyzer = replace(analyzer, options=analysis)
     patients = read_patients(options.patients) if options.patients else PatientTable()
     with opened_work(options, progress) as found:
         key = read_or_make_key(options.out_dir, options.pseudonym_key)
@@ -121,8 +122,9 @@ def _analyze_inputs(
         identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
         choice = OutputChoice(options.dicom, identity, options.previews)
         identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
-        tissues, references = analyzer.segmenter.tissues, analyzer.options.references
-        compared = reference_columns(references, [tissue.key for tissue in tissues])
+        tissues = analyzer.segmenter.tissues
+        keys = [tissue.key for tissue in tissues]
+        compared = reference_columns(analyzer.options.references, keys)
         columns = result_columns(tissues, identifiers, compared)
         with open_journal(options.out_dir / JOURNAL_NAME) as journal:
             ledger = Ledger(options.out_dir, columns, work, journal)

@@ -15,11 +15,12 @@ import torch
 from bodycomp.analysis.inference import NetworkSegmenter
 from bodycomp.analysis.loading import load_slice_scorer
 from bodycomp.data.writers import SliceWriter
-from bodycomp.errors import OutputError, RunInterruptedError, UsageError
+from bodycomp.errors import InputNotFoundError, OutputError, RunInterruptedError, UsageError
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import evaluate
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
+from bodycomp.interface.runs import write_report
 from bodycomp.interface.sets import ensemble
 from bodycomp.networks.checkpoint import load_model
 from bodycomp.progress import no_progress
@@ -83,6 +84,11 @@ def test_folds_leave_a_run_each_a_table_and_an_ensemble(trained: SegmentationOpt
     card = load_model(run / "fold-1").card
     assert card.description.data is not None
     assert card.description.data.splits["val"].patients == 2
+
+
+def test_a_report_is_of_one_fold(trained: SegmentationOptions):
+    with pytest.raises(InputNotFoundError, match="found one in folds"):
+        write_report(trained.output_dir / "segmentation")
 
 
 def test_each_slice_is_evaluated_by_the_fold_that_did_not_learn_from_it(

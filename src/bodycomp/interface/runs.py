@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodycomp.demo.options import DemoOptions
+from bodycomp.errors import InputNotFoundError
 from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.interface.keywords import command
 from bodycomp.interface.models import MeasuredScan
@@ -128,9 +129,15 @@ def write_report(options: ReportOptions, _: Progress) -> Path:
     Raises:
         InputNotFoundError, OutputError: As the command.
     """
+    from bodycomp.data.folds import FOLDS_NAME, fold_folder
     from bodycomp.study.analysis_page import write_analysis_page
     from bodycomp.training.run_page import is_run_folder, write_run_page
 
+    if (options.run_dir / FOLDS_NAME).is_file():
+        raise InputNotFoundError(
+            f"expected one training, found one in folds: {options.run_dir}",
+            hint=f"Name a fold, such as {fold_folder(options.run_dir, 1)}.",
+        )
     write = write_run_page if is_run_folder(options.run_dir) else write_analysis_page
     return write(options.run_dir, options.out)
 

@@ -159,6 +159,8 @@ TISSUE_FIELDS: Final = (
     ("area_cm2", "Area", "cm²", 1),
     ("area_pi90_low_cm2", "90 % from", "cm²", 1),
     ("area_pi90_high_cm2", "to", "cm²", 1),
+    ("members_low_cm2", "Members from", "cm²", 1),
+    ("members_high_cm2", "to", "cm²", 1),
     ("mean_hu", "Mean", "HU", 0),
     ("median_hu", "Median", "HU", 0),
     ("sd_hu", "SD", "HU", 0),

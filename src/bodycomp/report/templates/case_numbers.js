@@ -34,7 +34,7 @@ const cutOffList = ({ data }, all) => {
 };
 const scanList = (all) => {
   const names = ["source", "slices", "slice_spacing_mm", "slice_thickness_mm", "pixel_spacing_mm", "manufacturer", "scanner_model", "kvp", "kernel",
-    "exposure_mas", "contrast_agent", "height_m", "weight_kg", "sex", "age_years", "crossings", "offset_mm", "slices_measured", "notes"];
+    "exposure_mas", "contrast_agent", "height_m", "weight_kg", "sex", "age_years", "crossings", "offset_mm", "members_spread_mm", "slices_measured", "notes"];
   const lines = names.filter((name) => all[name] !== null && all[name] !== undefined && all[name] !== "")
     .map((name) => make("div", {}, make("dt", {}, inWords(name)), make("dd", {}, isNumber(all[name]) ? String(Number(all[name].toFixed(3))) : String(all[name]))));
   return lines.length ? make("details", {}, make("summary", {}, "Scan and analysis"), make("dl", { class: "fact-list" }, ...lines)) : null;

@@ -89,13 +89,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--patients", type=int, nargs=2, default=(40, 12), metavar="N")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", metavar="WAY", default=[way.name for way in WAYS])
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     train, test = options.patients
     known, unseen = slices_of(range(train)), slices_of(range(train, train + test))
     keys = [tissue.key for tissue in ABDOMINAL_TISSUES]
     print(f"{'Dice of test patients':26}{'mean':>8}", *(f"{key:>17}" for key in keys), "  CPU s")
-    for way in WAYS:
+    for way in (way for way in WAYS if way.name in options.only):
         began = time.process_time()
         network = trained(known, way, options.steps, options.seed)
         seconds = time.process_time() - began

@@ -156,8 +156,18 @@ def test_a_level_alone_can_be_moved(run, place, z_mm):
     assert run.row()["level_z_mm"] == run.rows()[0]["level_z_mm"]
 
 
+def test_a_mask_at_the_level_that_a_model_found_keeps_its_word_of_caution(run):
+    path = run.folder() / "results.json"
+    document = json.loads(path.read_text())
+    flag = {"key": "model_caution", "message": "not validated", "value": None, "affects": []}
+    document["levels"][0]["flags"] = [flag]
+    path.write_text(json.dumps(document))
+    run.remeasure(mask=write_nifti(run, redrawn(run)))
+    assert level_document(run.folder())["flags"][-1]["message"] == "not validated"
+
+
 def test_what_a_model_segments_anew_keeps_its_word_of_caution(run):
-    """A level that was moved has it; a mask that a person gave does not."""
+    """A level that was moved has it; a mask that a person drew there does not."""
     run.segmenter.caution = "not validated on your scanner"
     run.apply(run.review_row(verdict="accept", moved_to_slice=20))
     (flag,) = [f for f in level_document(run.folder())["flags"] if f["key"] == "model_caution"]

@@ -30,7 +30,14 @@ from bodycomp.reference.table import (
     shipped_references,
 )
 from bodycomp.report.result_rows import SeriesKey, correction_cells, result_rows, tissues_of
-from bodycomp.results import Correction, LevelStatus, Quantity, SeriesResult, SliceChoice
+from bodycomp.results import (
+    MODEL_CAUTION_KEY,
+    Correction,
+    LevelStatus,
+    Quantity,
+    SeriesResult,
+    SliceChoice,
+)
 from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.measure_mask import GivenMask, file_digest
 from bodycomp.review.session import new_stage
@@ -119,8 +126,7 @@ class Corrector:
         Raises:
             ReviewError: The given mask has no label on a slice of the level.
         """
-        caution = self.segmenter.caution if self.segmenter and change.mask is None else ""
-        measurer = self._measurer(change.case, caution)
+        measurer = self._measurer(change.case, self._caution(change, choice))
         masks = self._masks(change, measurer.slices_of(choice))
         level = measurer.measure(choice, masks)
         if change.mask is None and self.segmenter and self.run.settings.get("intervals"):
@@ -172,6 +178,19 @@ class Corrector:
         tables = (*shipped_references(), *self.run.references)
         return tuple(each for each in tables if set(reference_columns([each], keys)) <= row.keys())
 
+    def _caution(self, change: LevelChange, choice: SliceChoice) -> str:
+        """Return what is to be said of the models that still have a part in a level."""
+        if change.mask is None:
+            return self.segmenter.caution if self.segmenter else ""
+        if _is_moved(self._before(change.case), choice):
+            return ""
+        return recorded_caution(self._document(change.case), change.case.level)
+
+    def _before(self, case: CaseKey) -> SliceChoice:
+        """Return where the networks found a level."""
+        z_mm = self.scan.volume.slice_z_mm
+        return recorded_choice(self._document(case), self.run.rows[case], z_mm)
+
     def _masks(
         self, change: LevelChange, indices: tuple[int, ...]
     ) -> Mapping[int, NDArray[np.uint8]]:
@@ -197,8 +216,8 @@ class Corrector:
         self, change: LevelChange, choice: SliceChoice, masks: Mapping[int, NDArray[np.uint8]]
     ) -> Correction:
         row = self.run.rows[change.case]
-        before = recorded_choice(self._document(change.case), row, self.scan.volume.slice_z_mm)
-        is_moved = (choice.slice_index, choice.z_mm) != (before.slice_index, before.z_mm)
+        before = self._before(change.case)
+        is_moved = _is_moved(before, choice)
         what = (("level",) if is_moved else ()) + (("mask",) if change.mask else ())
         tissues = tissues_of(row)
         there = change.networks_labels if is_moved else None
@@ -218,6 +237,10 @@ class Corrector:
             if is_moved and there is None
             else _dice(masks, recorded_masks(labels, self.scan.volume), tissues),
         )
+
+
+def _is_moved(before: SliceChoice, after: SliceChoice) -> bool:
+    return (after.slice_index, after.z_mm) != (before.slice_index, before.z_mm)
 
 
 def _dice(
@@ -270,6 +293,13 @@ def recorded_choice(path: Path, row: Mapping[str, Cell], z_mm: NDArray[np.float6
             f"expected the results of {row['level']} in {path}, found none that can be read",
             hint="Measure the study again with bodycomp analyze.",
         ) from error
+
+
+def recorded_caution(path: Path, level: str) -> str:
+    """Return what the models' cards asked to say with a level in ``results.json``."""
+    levels = json.loads(path.read_text(encoding="utf-8"))["levels"]
+    flags = [flag for each in levels if each["level"] == level for flag in each["flags"]]
+    return next((flag["message"] for flag in flags if flag["key"] == MODEL_CAUTION_KEY), "")
 
 
 def recorded_subject(row: Mapping[str, Cell], in_files: Subject) -> Subject:

@@ -194,6 +194,10 @@ def test_verse_with_transitional_vertebrae(tmp_path: Path) -> None:
     verse_case(root, train, "sub-verse007", 9)
     mask = root / train / "derivatives" / "sub-verse007" / "sub-verse007_seg-vert_msk.nii.gz"
     mask.unlink()
+    mask.with_name("sub-verse007_seg-subreg_ctd.json").unlink()
+    verse_case(root, train, "sub-verse006", 13)  # centroids alone
+    mask = root / train / "derivatives" / "sub-verse006" / "sub-verse006_seg-vert_msk.nii.gz"
+    mask.unlink()
     verse_case(root, train, "sub-verse008", 10)
     (root / train / "rawdata" / "sub-verse008" / "sub-verse008_ct.nii.gz").unlink()
     verse_case(root, train, "sub-verse009", 11)
@@ -202,7 +206,7 @@ def test_verse_with_transitional_vertebrae(tmp_path: Path) -> None:
     zipped(root / val, root / f"{val}.zip", f"{val}/")
     summary = bodycomp.prepare_verse(root, out, jobs=1)
     assert not summary.refused
-    for case in range(3):
+    for case in range(4):
         check_offsets(out, "train", slice(40 * case, 40 * case + 40), SPINE)
     check_offsets(out, "val", slice(None), SIX)
     found = set_offsets(out, "test")
@@ -210,7 +214,7 @@ def test_verse_with_transitional_vertebrae(tmp_path: Path) -> None:
     steps = np.diff([float(cell) for cell in found["ZOffset_T13"]])
     np.testing.assert_allclose(steps, np.diff(wanted) * np.cos(np.radians(10)), atol=0.02)
     assert reasons(out) == {
-        "sub-verse007": "no mask of vertebrae was found",
+        "sub-verse007": "neither a mask of vertebrae nor centroids were found",
         "sub-verse008": "no scan was found",
         "sub-verse009": "nothing is annotated in it that this set holds",
         "sub-verse500_dir-iso": "its patient is in test as well",
@@ -219,10 +223,10 @@ def test_verse_with_transitional_vertebrae(tmp_path: Path) -> None:
     assert manifest is not None
     assert set(manifest.of("val").texts("source_split")) == {"validation"}
     patients = set_offsets(out, "train")["PatientID"]
-    assert patients[40:] == ["sub-verse401"] * 80
+    assert patients[80:] == ["sub-verse401"] * 80
     table_of_cases = (out / "source-cases.csv").read_text()
     assert re.search(r"sub-gl003_dir-sag,.*,40,L2 L3 L4 L5 L6,", table_of_cases)
-    assert "| CC BY-SA 4.0 | VerSe | 5 |" in (out / "data-card.md").read_text()
+    assert "| CC BY-SA 4.0 | VerSe | 6 |" in (out / "data-card.md").read_text()
 
 
 def test_files_of_the_challenge_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ case is to have. ``seen`` reads them back as a radiologist sees them, with nibab
 from __future__ import annotations
 
 import csv
+import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -231,4 +232,16 @@ def verse_case(
     labels = sum(VERSE_NUMBERS[level] * mask for level, mask in spine(names).items())
     path = root / split / "derivatives" / patient / f"{name}_seg-vert_msk.nii.gz"
     save(path, labels.astype(np.uint8), **stored)
-    path.with_name(f"{name}_seg-subreg_ctd.json").write_text("[]")
+    # Axes P, I, R: the second counts slices from the head, whatever the file's own order is.
+    centroids = [
+        {
+            "label": VERSE_NUMBERS[level],
+            "X": 75.0,
+            "Y": SPINE_SLICES - 1 - middle(names, level),
+            "Z": 64.0,
+        }
+        for level in names
+    ]
+    missing = {"label": 19, "X": float("nan"), "Y": float("nan"), "Z": float("nan")}
+    content = [{"direction": ["P", "I", "R"]}, *centroids, missing]
+    path.with_name(f"{name}_seg-subreg_ctd.json").write_text(json.dumps(content))

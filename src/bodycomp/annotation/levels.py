@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from bodycomp.annotation.centroids import read_centroids
 from bodycomp.annotation.level_marks import LevelMarks, marks_inside
 from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.annotation.level_table import read_level_table
@@ -33,6 +34,8 @@ def read_levels(path: Path, scan: Scan, options: LevelOptions | None = None) -> 
         z_mm, slice_numbers = read_level_table(path, scan, options)
     elif kind is Kind.MARKUPS:
         z_mm = read_markups(path, scan)
+    elif kind is Kind.CENTROIDS:
+        z_mm = read_centroids(path, scan, options)
     elif kind in (Kind.UNKNOWN, Kind.DICOM_SERIES):
         expected = "levels as a CSV table, Slicer markups (.mrk.json) or vertebra labels"
         raise no_annotation(path, kind, expected)

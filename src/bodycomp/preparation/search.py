@@ -215,7 +215,7 @@ def _look(path: Path) -> FoundScan | FoundAnnotation | None:
         return _look_at_volume(path, kind)
     if kind in (Kind.SEG, Kind.RTSTRUCT):
         return FoundAnnotation(path, "masks", kind)
-    if kind is Kind.MARKUPS:
+    if kind in (Kind.MARKUPS, Kind.CENTROIDS):
         return FoundAnnotation(path, "levels", kind)
     cases = cases_of_table(path) if kind is Kind.LEVEL_TABLE else None
     return None if cases is None else FoundAnnotation(path, "levels", kind, cases=cases)

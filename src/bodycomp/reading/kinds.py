@@ -29,6 +29,7 @@ class Kind(StrEnum):
     PNG_FOLDER = "folder of PNG label images"
     MASK_FOLDER = "folder of one mask file per structure"
     MARKUPS = "Slicer markups"
+    CENTROIDS = "centroids of vertebrae"
     LEVEL_TABLE = "table of levels"
     UNKNOWN = "unknown"
 
@@ -40,6 +41,7 @@ _BY_SUFFIX: Final = {
     ".nhdr": Kind.NRRD,
     TAG_SUFFIX: Kind.TAG,
     ".mrk.json": Kind.MARKUPS,
+    "_ctd.json": Kind.CENTROIDS,
     ".csv": Kind.LEVEL_TABLE,
     ".tsv": Kind.LEVEL_TABLE,
 }

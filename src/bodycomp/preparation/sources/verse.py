@@ -2,6 +2,7 @@
 
     training/rawdata/sub-verse000/sub-verse000_dir-ax_ct.nii.gz
     training/derivatives/sub-verse000/sub-verse000_dir-ax_seg-vert_msk.nii.gz
+                                      sub-verse000_dir-ax_seg-subreg_ctd.json
 
 Folders are called ``dataset-verse19training`` and the like in the archives of the authors. Patients
 with several scans have ``sub-verse401_split-verse253_ct.nii.gz``.
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from bodycomp.annotation.centroids import VERSE_LABELS
 from bodycomp.errors import InputNotFoundError
 from bodycomp.preparation.source_record import DataSource, SourceCase
 from bodycomp.preparation.sources.found import FoundCase, FoundSet
@@ -32,19 +34,12 @@ SOURCE: Final = DataSource(
     notes=(
         "Share alike: what is made of it and passed on keeps its license.",
         "161 vertebrae are transitional; L6 and T13 are levels of their own, as annotated.",
-        "Levels are those of the masks: the mid-height of the vertebral body.",
+        "Levels are the mid-height of the vertebral body in the masks, else its centroid.",
     ),
 )
-VERSE_LABELS: Final = {
-    **{f"C{i}": i for i in range(1, 8)},
-    **{f"T{i}": 7 + i for i in range(1, 13)},
-    **{f"L{i}": 19 + i for i in range(1, 7)},
-    "T13": 28,
-}
-"""Numbers of vertebrae: 20 to 24 are L1 to L5, 25 is L6."""
-
 _SCAN: Final = re.compile(r"(?P<case>(?P<patient>sub-[a-z0-9]+).*)_ct\.nii(\.gz)?", re.IGNORECASE)
 _MASK: Final = re.compile(r"(?P<case>sub-.+)_seg-vert_msk\.nii(\.gz)?", re.IGNORECASE)
+_CENTROIDS: Final = re.compile(r"(?P<case>sub-.+)_seg-(subreg|vb)_ctd\.json", re.IGNORECASE)
 _SPLITS: Final = {"training": "train", "validation": "val", "test": "test"}
 _SPLIT: Final = re.compile(rf".*({'|'.join(_SPLITS)})", re.IGNORECASE)
 _CHALLENGE: Final = re.compile(r"(verse|gl)\d+(_seg)?\.nii(\.gz)?", re.IGNORECASE)
@@ -65,7 +60,11 @@ def find_verse(tree: SourceTree, options: VerseOptions, _work: Path) -> FoundSet
             f"found {'the files of the challenge' if has_old else 'none'}",
             hint="Get the data set restructured by subject, which its authors recommend.",
         )
-    cases = [_case(key, files, masks.get(key, [])) for key, files in sorted(scans.items())]
+    centroids = dict(_by_case(tree, _CENTROIDS))
+    cases = [
+        _case(key, files, masks.get(key) or centroids.get(key, []))
+        for key, files in sorted(scans.items())
+    ]
     cases += [
         FoundCase(SourceCase(case, license=LICENSE, split=split)).without("no scan was found")
         for case, split in sorted(masks.keys() - scans.keys())
@@ -92,21 +91,21 @@ def _stated_split(file: SourceFile) -> str:
     return next((found[1].casefold() for found in names if found), "")
 
 
-def _case(key: Key, scans: list[SourceFile], masks: list[SourceFile]) -> FoundCase:
+def _case(key: Key, scans: list[SourceFile], levels: list[SourceFile]) -> FoundCase:
     name, stated = key
     named = _SCAN.fullmatch(scans[0].path.name)
     patient = named["patient"].casefold() if named else name
     known = SourceCase(name, patient, "VerSe", LICENSE, stated)
-    case = FoundCase(known, _SPLITS.get(stated, ""), scans[0], (), tuple(masks))
-    for reason in _faults(stated, scans, masks):
+    case = FoundCase(known, _SPLITS.get(stated, ""), scans[0], (), tuple(levels))
+    for reason in _faults(stated, scans, levels):
         case = case.without(reason)
     return case
 
 
-def _faults(stated: str, scans: list[SourceFile], masks: list[SourceFile]) -> Iterator[str]:
+def _faults(stated: str, scans: list[SourceFile], levels: list[SourceFile]) -> Iterator[str]:
     if not stated:
         yield f"no folder above it is called {', '.join(_SPLITS)}"
-    if not masks:
-        yield "no mask of vertebrae was found"
-    if len(scans) > 1 or len(masks) > 1:
-        yield f"it was found {max(len(scans), len(masks))} times"
+    if not levels:
+        yield "neither a mask of vertebrae nor centroids were found"
+    if len(scans) > 1 or len(levels) > 1:
+        yield f"it was found {max(len(scans), len(levels))} times"

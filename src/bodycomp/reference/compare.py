@@ -109,6 +109,17 @@ def stratum_of(
     return left[0]
 
 
+def strata_of(
+    table: ReferenceTable, quantity: str, level: str, subject: Subject
+) -> tuple[Stratum, ...]:
+    """Return what a reference has at a level for this person's sex and BMI, at all its ages."""
+    left = [each for each in table.strata if each.quantity == quantity]
+    for narrow in (_by_level(level), _by_sex(subject), _by_bmi(subject)):
+        narrowed = narrow(left)
+        left = [] if isinstance(narrowed, str) else narrowed
+    return tuple(left)
+
+
 def _contrast_reason(table: ReferenceTable, *, has_agent: bool) -> str:
     if table.contrast not in (NO_AGENT, AGENT):
         return "attenuation depends on contrast agent, which the reference does not state"

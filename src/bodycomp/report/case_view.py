@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bodycomp.errors import OutputError
 from bodycomp.imaging.volume import Volume
 from bodycomp.report.case_pictures import Framing, SliceImage, ViewImage, slice_image, view_images
+from bodycomp.report.reference_view import reference_views
 from bodycomp.report.result_rows import SeriesKey, result_rows
 from bodycomp.report.volume_views import Reformat, coronal_and_sagittal
 from bodycomp.results import CutOffOutcome, LevelResult, Quantity, SeriesResult
@@ -55,7 +56,13 @@ class ScoreCurve(TypedDict):
     smoothed: list[int]
 
 
-class CaseView(TypedDict):
+class ReferenceViews(TypedDict, total=False):
+    """What cases of earlier versions lack: ``references``, as ``reference_views`` makes them."""
+
+    references: dict[str, Any]
+
+
+class CaseView(ReferenceViews):
     """One case, ready for JSON. Holds nothing identifying unless the facts do.
 
     Keys:
@@ -168,6 +175,7 @@ def make_case_view(
             if other is not level and other.choice.z_mm is not None
         },
         truth_z_mm=truth.z_mm,
+        references=reference_views(result, level),
     )
 
 

@@ -34,7 +34,7 @@ STYLES: Final = (
 SCRIPTS: Final = (
     *("page_parts.js", "review_state.js", "review_csv.js", "case_table.js", "case_picture.js"),
     *("case_views.js", "case_numbers.js", "case_slices.js", "case_viewer.js", "plot_scales.js"),
-    *("plots.js", "review_keys.js", "review_page.js"),
+    *("plots.js", "case_reference.js", "review_keys.js", "review_page.js"),
 )
 """Joined into one script in this order; each file is one concept."""
 

@@ -66,5 +66,5 @@ const showNumbers = (shown) => {
   byId("flags").replaceChildren(flags.length ? make("ul", { class: "flag-list", "aria-label": "Quality flags" }, ...flags)
     : make("p", { class: "quiet" }, "No quality flag."));
   byId("tissues").replaceChildren(...[status, tissueTable(shown, all)].filter(Boolean));
-  byId("numbers").replaceChildren(...[ownList(row), derivedList(shown, all), cutOffList(shown, all), scanList(all)].filter(Boolean));
+  byId("numbers").replaceChildren(...[ownList(row), derivedList(shown, all), referenceList(shown), cutOffList(shown, all), scanList(all)].filter(Boolean));
 };

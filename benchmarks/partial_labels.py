@@ -30,6 +30,7 @@ from bodycomp.anatomy import (
     NOT_ANNOTATED_LABEL,
     SUBCUTANEOUS_FAT,
     VISCERAL_FAT,
+    PhantomAnatomy,
     background_or,
 )
 from bodycomp.data.augmentation import AugmentationOptions
@@ -105,11 +106,11 @@ def main(arguments: Sequence[str]) -> None:
         print(f"{way.name:26}{np.mean(found):8.4f}", *shown, f"{seconds:7.0f}", flush=True)
 
 
-def slices_of(patients: range) -> Slices:
+def slices_of(patients: range, anatomy: PhantomAnatomy = "standard") -> Slices:
     """Render two slices of every patient."""
     images, masks = [], []
     for patient in patients:
-        torso = Torso(sample_patient(7, patient))
+        torso = Torso(sample_patient(7, patient, anatomy))
         scan = sample_scan(torso.patient)
         spacing_mm = scan.pixel_spacing_mm * scan.matrix[0] / SIDE
         scan = replace(scan, matrix=(SIDE, SIDE), pixel_spacing_mm=spacing_mm)

@@ -22,7 +22,9 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
 from bodycomp.interface.runs import write_report
 from bodycomp.interface.sets import ensemble
+from bodycomp.networks.card_description import ModelWords
 from bodycomp.networks.checkpoint import load_model
+from bodycomp.networks.model_folder import write_card
 from bodycomp.progress import no_progress
 from bodycomp.training import folds as training_folds
 from bodycomp.training.dry_run import dry_run
@@ -136,12 +138,16 @@ def test_finished_folds_are_left_alone_and_missing_ones_trained(
         train(options)
     run = tmp_path / "segmentation"
     before = (run / "fold-1" / "manifest.json").read_bytes()
+    card = load_model(run).card
+    said = replace(card, description=card.description.with_words(ModelWords(contact="us")))
+    write_card(run, said)
     shutil.rmtree(run / "fold-2" / "checkpoints")  # as if it had ended before its first step
     (run / "fold-2" / "manifest.json").unlink()
     with caplog.at_level("INFO"):
         train(replace(options, resume=True))
     assert "fold 1 of 2 is finished" in caplog.text
     assert (run / "fold-1" / "manifest.json").read_bytes() == before
+    assert load_model(run).card.description.words.contact == "us"  # the models are the same
     assert (
         load_model(run / "fold-2").digest
         == load_model(trained.output_dir / "segmentation" / "fold-2").digest

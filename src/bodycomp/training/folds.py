@@ -16,7 +16,7 @@ from typing import Any, Final
 from bodycomp.data.folds import FOLDS_NAME, fold_folder, read_folds
 from bodycomp.errors import InputNotFoundError, OutputError, RunInterruptedError
 from bodycomp.networks.ensemble_folder import save_ensemble
-from bodycomp.networks.model_folder import RUN_SUBFOLDER
+from bodycomp.networks.model_folder import CARD_NAME, RUN_SUBFOLDER, read_model_files
 from bodycomp.progress import Progress
 from bodycomp.training.fit import train_run
 from bodycomp.training.machine.ranks import outer_ranks
@@ -70,9 +70,23 @@ def _train_folds(options: RunOptions, count: int, progress: bool | Progress) -> 
             log.info("\nTo resume with all folds:\n  %s", again)
             raise
     if is_first:
-        save_ensemble(fold_models(path), path / RUN_SUBFOLDER, of_folds=True, overwrite=True)
+        _keep_ensemble(path)
         _summarize(options, path, count)
     return path
+
+
+def _keep_ensemble(run: Path) -> None:
+    """Write the ensemble of all folds; one of these very models stays, with all that its card says.
+
+    Words, numbers and intervals may have been added to it since.
+    """
+    paths, folder = fold_models(run), run / RUN_SUBFOLDER
+    if (folder / CARD_NAME).is_file():
+        members = read_model_files(folder)[0].training.get("members", ())
+        digests = [read_model_files(path)[2] for path in paths]
+        if [member.get("digest") for member in members] == digests:
+            return
+    save_ensemble(paths, folder, of_folds=True, overwrite=True)
 
 
 def fold_models(run: Path) -> list[Path]:

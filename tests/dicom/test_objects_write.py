@@ -14,11 +14,11 @@ from pydicom.sr.codedict import codes
 
 from bodycomp.analysis.quality_flags import FLAG_KINDS
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT
+from bodycomp.dicom.derived.coded_values import OWN_SCHEME, flag_code, quantity_code
 from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.dicom.derived.measured import MeasuredSeries
 from bodycomp.dicom.derived.secondary_capture import overlay_of
 from bodycomp.dicom.derived.seg_write import segmentation_of
-from bodycomp.dicom.derived.sr_measurements import OWN_SCHEME, flag_code, quantity_code
 from bodycomp.dicom.derived.sr_write import report_of
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.read import read_series
@@ -249,7 +249,7 @@ def test_report_holds_the_quantities_and_flags_of_each_level(measured, tmp_path)
             for item in group.get_measurements()
         }
         assert found == {  # what has no value is left out
-            (quantity_code(kind.key).scheme_designator, quantity_code(kind.key).value): (
+            (quantity_code(kind.key).scheme, quantity_code(kind.key).value): (
                 QUANTITY_VALUES[kind.key].value,
                 kind.unit,
             )

@@ -104,6 +104,12 @@ class AnalyzeOptions:
         "sr (measurements as a TID 1500 report, with its seg), overlay (a picture for viewers "
         "that show no segmentations); or tag (TAG files of Slice-O-Matic for the slices)",
     )
+    fhir: bool = option(
+        False,
+        "--fhir",
+        help="also write fhir.json for each study from DICOM: its measurements as HL7 FHIR R4 "
+        "(needs fhir.resources)",
+    )
     patients: Path | None = option(
         None,
         "--patients",

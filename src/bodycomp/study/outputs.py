@@ -17,6 +17,7 @@ from bodycomp.dicom.derived.secondary_capture import overlay_of
 from bodycomp.dicom.derived.seg_write import segmentation_of
 from bodycomp.dicom.derived.sr_write import report_of
 from bodycomp.errors import OutputError, SeriesError
+from bodycomp.fhir.study_bundle import StudyBundle
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.report.case_view import case_name, make_case_view, write_case_view
@@ -36,6 +37,9 @@ SEG_NAME: Final = "segmentation.dcm"
 LABELMAP_NAME: Final = "labelmap.dcm"
 SR_NAME: Final = "measurements.dcm"
 TAG_FOLDER: Final = "tag"
+FHIR_NAME: Final = "fhir.json"
+_SOURCES: Final = (SEG_NAME, LABELMAP_NAME, SR_NAME)
+"""Objects that FHIR names as where its numbers are from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class OutputChoice:
     dicom: frozenset[DicomObject]
     identity: Identity
     previews: bool = True
+    fhir: bool = False
 
     @property
     def identifiers(self) -> bool:
@@ -53,16 +58,25 @@ class OutputChoice:
 
 
 def write_series(
-    folder: Path, key: SeriesKey, scan: Scan, result: SeriesResult, choice: OutputChoice
+    folder: Path,
+    key: SeriesKey,
+    scan: Scan,
+    result: SeriesResult,
+    choice: OutputChoice,
+    bundle: StudyBundle | None = None,
 ) -> Scan:
-    """Write everything about one series into ``folder``.
+    """Write everything about one series into ``folder``, and add it to its study's bundle.
 
-    Returns the scan with notes on masks and objects that could not be written.
+    Returns the scan with notes on masks, objects and resources that could not be written.
     """
     notes = _write_labels(folder / LABELS_NAME, scan.volume, result)
     if scan.slices:
         measured = MeasuredSeries(scan, result, choice.identity)
         notes += write_dicom_objects(folder, measured, choice.dicom)
+        if bundle is not None:
+            notes += _made(lambda: bundle.add(measured, folder, _SOURCES), "FHIR is missing")
+    elif bundle is not None:
+        notes += ("FHIR is missing: expected a scan from DICOM, which names patient and study",)
     scan = scan.with_notes(notes)
     if choice.previews:
         _write_previews(folder, key, scan, result)
@@ -125,22 +139,35 @@ def write_dicom_objects(
     """
     if not (kinds and measured.slice_indices):
         return ()
-    notes = []
     if DicomObject.TAG in kinds:
         _write_tags(folder / TAG_FOLDER, measured)
-    try:
+
+    def save() -> None:
         for name, make in _recipes(measured, kinds):
             save_object(make(), folder / name)
+
+    return _made(save, "DICOM objects are missing")
+
+
+def _made(make: Callable[[], None], missing: str) -> tuple[str, ...]:
+    """Make something of a series' headers; return a note if they do not allow it.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    try:
+        make()
     except SeriesError as error:
-        notes.append(f"DICOM objects are missing: {error.message}")
+        note = f"{missing}: {error.message}"
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # headers that highdicom cannot take; it raises many types
+    except Exception as error:  # headers that a library cannot take; they raise many types
         _LOG.debug("unexpected fault", exc_info=True)
-        notes.append(f"DICOM objects are missing: {type(error).__name__}; see --debug")
-    for note in notes:
-        _LOG.warning("%s", note)
-    return tuple(notes)
+        note = f"{missing}: {type(error).__name__}; see --debug"
+    else:
+        return ()
+    _LOG.warning("%s", note)
+    return (note,)
 
 
 def _write_tags(folder: Path, measured: MeasuredSeries) -> None:

@@ -16,6 +16,7 @@ from bodycomp.analysis.loading import cards_of, load_analyzer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ImageError, ModelError, RunInterruptedError
+from bodycomp.fhir.study_bundle import check_fhir
 from bodycomp.progress import Progress, no_progress
 from bodycomp.reference.table import (
     reference_columns,
@@ -103,6 +104,8 @@ def _analyze_inputs(
     resuming = clear_up(options)
     if options.parquet:
         check_parquet()
+    if options.fhir:
+        check_fhir()
     references = references_with(options.references)  # before models, which take longer to load
     if analyzer is None:
         analysis = AnalysisOptions(
@@ -120,7 +123,7 @@ def _analyze_inputs(
         work = with_pseudonyms(found, key)
         manifest = _prepare_folder(options, analyzer, key, resuming=resuming)
         identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
-        choice = OutputChoice(options.dicom, identity, options.previews)
+        choice = OutputChoice(options.dicom, identity, options.previews, options.fhir)
         identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
         tissues = analyzer.segmenter.tissues
         keys = [tissue.key for tissue in tissues]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from bodycomp.errors import OutputError, SeriesError
+from bodycomp.fhir.study_bundle import StudyBundle
 from bodycomp.processes import helper_processes
 from bodycomp.report.result_rows import result_rows
 from bodycomp.results import SeriesResult
@@ -21,7 +22,7 @@ from bodycomp.scan import Scan
 from bodycomp.storage import atomic_folder
 from bodycomp.study.journal import StudyRecord
 from bodycomp.study.options import RefusedSeries
-from bodycomp.study.outputs import OutputChoice, write_series
+from bodycomp.study.outputs import FHIR_NAME, OutputChoice, write_series
 from bodycomp.study.sources import Source
 from bodycomp.tables import Cell
 
@@ -160,6 +161,7 @@ class StudyFolder:
         self._place = place
         self._sources = sources
         self._choice = choice
+        self._bundle = StudyBundle() if choice.fhir else None
         self._stack = ExitStack()
         self._temporary: Path | None = None
         self._analyzed: dict[str, tuple[Mapping[str, Cell], ...]] = {}
@@ -178,7 +180,7 @@ class StudyFolder:
         place.mkdir()
         try:
             key = source.key(identifiers=self._choice.identifiers)
-            scan = write_series(place, key, scan, result, self._choice)
+            scan = write_series(place, key, scan, result, self._choice, self._bundle)
             self._analyzed[source.series] = tuple(result_rows(key, scan, result))
         except (OutputError, OSError, MemoryError):
             raise
@@ -195,6 +197,8 @@ class StudyFolder:
     def close(self) -> StudyRecord:
         """Give the folder its name; it is on the disk when this returns."""
         if self._analyzed:
+            if self._bundle is not None and self._temporary is not None:
+                self._bundle.write(self._temporary / FHIR_NAME)
             self._stack.close()
         else:
             self.abandon()

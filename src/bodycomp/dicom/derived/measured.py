@@ -106,8 +106,19 @@ class MeasuredSeries:
 
     def tracking_uid(self, level: LevelResult, what: str) -> str:
         """Return a UID that is unique to something at this level, such as a tissue."""
-        series = str(self.header(self.slice_indices[0]).SeriesInstanceUID)
+        series = str(self.first_header.SeriesInstanceUID)
         return str(generate_uid(entropy_srcs=[series, level.choice.level, what]))
+
+    @cached_property
+    def first_header(self) -> Dataset:
+        """Header of a slice, whether or not any was measured: whose it is, and its UIDs.
+
+        Raises:
+            SeriesError: The file cannot be referred to.
+        """
+        if self.slice_indices:
+            return self.header(self.slice_indices[0])
+        return source_header(self.slices[0], self.identity)
 
     @cached_property
     def _headers(self) -> Mapping[int, Dataset]:
@@ -204,6 +215,11 @@ def equipment(kind: str) -> dict[str, Any]:
         "software_versions": f"bodycomp {__version__}",
         "device_serial_number": SERIAL_NUMBER,
     }
+
+
+def software_uid() -> str:
+    """Return the UID of the software as a device; each version is one of its own."""
+    return str(generate_uid(entropy_srcs=["bodycomp", __version__]))
 
 
 def code(concept: CodedConcept) -> Code:

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from highdicom import UID
 from highdicom.seg import Segmentation
 from highdicom.sr import (
     AlgorithmIdentification,
+    CodedConcept,
     Comprehensive3DSR,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
+    Measurement,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    QualitativeEvaluation,
     ReferencedSegment,
+    RelationshipTypeValues,
     SourceImageForMeasurementGroup,
     SourceImageForSegmentation,
+    TextContentItem,
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
-from pydicom.uid import generate_uid
 
 from bodycomp import __version__
-from bodycomp.anatomy import LEVEL_CONCEPTS, Tissue
+from bodycomp.dicom.derived.coded_values import (
+    OWN_SCHEME,
+    OWN_SCHEME_UID,
+    QUALITY_FINDING,
+    REPORT_TITLE,
+    CodedGroup,
+    CodedValue,
+    flag_code,
+    level_group,
+    tissue_groups,
+)
 from bodycomp.dicom.derived.measured import (
     MANUFACTURER,
     MODEL_NAME,
@@ -37,18 +51,11 @@ from bodycomp.dicom.derived.measured import (
     code,
     corrected_in_words,
     equipment,
-)
-from bodycomp.dicom.derived.sr_measurements import (
-    OWN_SCHEME,
-    flag_comments,
-    flag_items,
-    own_scheme,
-    quantity_items,
-    tissue_items,
+    software_uid,
 )
 from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
-from bodycomp.results import LevelResult
+from bodycomp.results import LevelResult, QualityFlag
 
 Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
 
@@ -71,17 +78,18 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
         raise SeriesError("no level was measured, so there is nothing to report")
     sources = measured.sources
     groups = [
-        _group(measured, level, tissue, seg)
-        for level in levels
-        for tissue in measured.result.tissues
-        if tissue.key in level.measurements
+        _group(measured, group, seg) for level in levels for group in tissue_groups(measured, level)
     ]
-    groups += [_level_group(measured, level) for level in levels if level.quantities or level.flags]
+    groups += [
+        _level_group(measured, level_group(measured, level))
+        for level in levels
+        if level.quantities or level.flags
+    ]
     report = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer()),
         procedure_reported=codes.SCT.ComputedTomography,
         imaging_measurements=groups,
-        title=codes.DCM.ImagingMeasurementReport,
+        title=code(REPORT_TITLE),
     )
     document = Comprehensive3DSR(
         evidence=[*([seg] if seg is not None else []), *sources],
@@ -93,7 +101,7 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
     )
     document.CodingSchemeIdentificationSequence = [
         *getattr(document, "CodingSchemeIdentificationSequence", []),
-        own_scheme(),
+        _own_scheme(),
     ]
     return document
 
@@ -103,7 +111,7 @@ def _observer() -> ObserverContext:
     return ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
-            uid=generate_uid(entropy_srcs=["bodycomp", __version__]),
+            uid=software_uid(),
             name="bodycomp",
             manufacturer_name=MANUFACTURER,
             model_name=MODEL_NAME,
@@ -112,48 +120,61 @@ def _observer() -> ObserverContext:
     )
 
 
-def _group(
-    measured: MeasuredSeries, level: LevelResult, tissue: Tissue, seg: Segmentation | None
-) -> Group:
+def _own_scheme() -> Dataset:
+    """Return the item of Coding Scheme Identification Sequence (PS3.3 C.12.1.1.1) of our codes."""
+    item = Dataset()
+    item.CodingSchemeDesignator = OWN_SCHEME
+    item.CodingSchemeUID = OWN_SCHEME_UID
+    item.CodingSchemeName = "bodycomp measurements"
+    item.CodingSchemeResponsibleOrganization = "bodycomp"
+    return item
+
+
+def _group(measured: MeasuredSeries, group: CodedGroup, seg: Segmentation | None) -> Group:
     """Return the measurements of one tissue at one level."""
-    shared: dict[str, Any] = {
-        **_context(measured, level),
-        "tracking_identifier": TrackingIdentifier(
-            uid=measured.tracking_uid(level, tissue.key),
-            identifier=f"{tissue.title} at {level.choice.level}",
-        ),
-        "finding_type": code(tissue.concept),
-        "measurements": tissue_items(level.measurements[tissue.key], len(level.slice_indices)),
-    }
+    shared = _context(measured, group)
+    if group.tissue is not None:
+        shared["finding_type"] = code(group.tissue.concept)
     for segment in measured.segments:
-        if seg is not None and segment.level is level and segment.tissue == tissue:
+        if seg is not None and segment.tracking_uid == group.tracking_uid:
             return _region(measured, segment, seg, shared)
     return MeasurementsAndQualitativeEvaluations(
-        **shared, source_images=_images_of_group(measured, level)
+        **shared, source_images=_images_of_group(measured, group.level)
     )
 
 
-def _level_group(measured: MeasuredSeries, level: LevelResult) -> Group:
+def _level_group(measured: MeasuredSeries, group: CodedGroup) -> Group:
     """Return what belongs to a level as a whole: derived quantities, flags and what they say."""
-    group = MeasurementsAndQualitativeEvaluations(
-        **_context(measured, level),
-        tracking_identifier=TrackingIdentifier(
-            uid=measured.tracking_uid(level, "level"),
-            identifier=f"Body composition at {level.choice.level}",
-        ),
-        measurements=quantity_items(level.quantities),
-        qualitative_evaluations=flag_items(level.flags),
-        source_images=_images_of_group(measured, level),
+    made = MeasurementsAndQualitativeEvaluations(
+        **_context(measured, group),
+        qualitative_evaluations=_findings(group.flags),
+        source_images=_images_of_group(measured, group.level),
     )
-    group[0].ContentSequence.extend(flag_comments(level.flags))
-    return group
+    made[0].ContentSequence.extend(_comments(group.flags))
+    return made
 
 
-def _context(measured: MeasuredSeries, level: LevelResult) -> dict[str, Any]:
-    """Return where a group was measured, by what, and what a person corrected."""
-    corrected = corrected_in_words(level)
+def _findings(flags: Sequence[QualityFlag]) -> list[QualitativeEvaluation]:
+    return [QualitativeEvaluation(code(QUALITY_FINDING), code(flag_code(f.key))) for f in flags]
+
+
+def _comments(flags: Sequence[QualityFlag]) -> list[TextContentItem]:
+    """Return what each flag says, with its numbers."""
+    return [
+        TextContentItem(codes.DCM.Comment, flag.message, RelationshipTypeValues.CONTAINS)
+        for flag in flags
+    ]
+
+
+def _context(measured: MeasuredSeries, group: CodedGroup) -> dict[str, Any]:
+    """Return what was measured where, by what, and what a person corrected."""
+    corrected = corrected_in_words(group.level)
     return {
-        "finding_sites": [FindingSite(_site(level.choice.level))],
+        "tracking_identifier": TrackingIdentifier(uid=group.tracking_uid, identifier=group.title),
+        "measurements": [
+            _item(each, each.value) for each in group.values if each.value is not None
+        ],
+        "finding_sites": [FindingSite(code(group.site))],
         "algorithm_id": AlgorithmIdentification(
             "bodycomp",
             __version__,
@@ -165,11 +186,13 @@ def _context(measured: MeasuredSeries, level: LevelResult) -> dict[str, Any]:
     }
 
 
-def _site(level: str) -> Code:
-    """Return the vertebra of a level, or a code of our own for a level that is none."""
-    if level in LEVEL_CONCEPTS:
-        return code(LEVEL_CONCEPTS[level])
-    return Code(f"LEVEL-{level}", OWN_SCHEME, f"Level {level}")
+def _item(found: CodedValue, value: float) -> Measurement:
+    return Measurement(
+        name=CodedConcept.from_code(code(found.name)),
+        value=float(value),
+        unit=CodedConcept.from_code(code(found.unit)),
+        derivation=code(found.derivation) if found.derivation else None,
+    )
 
 
 def _images_of_group(

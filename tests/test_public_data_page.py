@@ -51,8 +51,8 @@ def run(heading: str) -> None:
 @pytest.fixture
 def saros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    folds = ("fold-1", "fold-2", "fold-5", "test")
-    collections = ("LIDC-IDRI", "C4KC-KiTS", "TCGA-LIHC", "NSCLC-Radiomics-Genomics")
+    folds = ("fold-1", "fold-2", "fold-3", "fold-4", "fold-5", "test")
+    collections = ("LIDC-IDRI", "C4KC-KiTS", "NSCLC-Radiomics-Genomics", *["TCGA-LIHC"] * 3)
     for number in range(len(folds)):
         saros_case(Path("saros/data") / f"case_{number:03d}", number)
     table(
@@ -74,7 +74,7 @@ def test_from_saros_to_a_training(saros: Path, monkeypatch: pytest.MonkeyPatch) 
     card = json.loads((run_folder / "model" / "card.json").read_text())
     assert card["description"]["words"]["training_data"] == (
         "SAROS 2, doi 10.25737/SZ96-ZG60. License: CC BY 4.0 (masks); images by their collections. "
-        "Images: CC BY 3.0 (2 cases), not stated (2 cases)."
+        "Images: CC BY 3.0 (4 cases), not stated (2 cases)."
     )
 
 

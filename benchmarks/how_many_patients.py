@@ -62,12 +62,17 @@ class Recipe:
         more = f"-strong-{self.batch}" if self.strong else ""
         return f"{self.rate:g}-{self.norms}{more}"
 
+    @property
+    def words(self) -> str:
+        """What it is, for a picture."""
+        more = f", strong, steps of {self.batch}" if self.strong else ""
+        return f"rate {self.rate:g}, norms {self.norms}{more}"
 
-BEST = Recipe(3e-4, norms="frozen", strong=True, batch=4)
-RECIPES = (
-    *(Recipe(rate, norms="frozen") for rate in (1e-4, 3e-4)),
-    *(Recipe(rate) for rate in (3e-4, 1e-3, 3e-3)),
-)
+
+BEST = Recipe(1e-4, norms="frozen")
+STRONG = Recipe(3e-4, norms="frozen", strong=True, batch=4)
+PLAIN, SCRATCH = Recipe(3e-4), Recipe(3e-3)
+RECIPES = (BEST, Recipe(3e-4, norms="frozen"), STRONG, PLAIN, Recipe(1e-3), Recipe(3e-3))
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,14 @@ class Job:
         """Of its files."""
         return f"{self.choice}{self.order}-{self.start}-{self.patients:02d}-{self.recipe.name}"
 
+    @property
+    def words(self) -> str:
+        """What it is, for a picture."""
+        start = "" if self.start == "default" else ", fresh weights"
+        return f"{self.patients} {CHOSEN[self.choice]}: {self.recipe.words}{start}"
+
 
 DEFAULT = Job(0, recipe=Recipe(1e-3))
-PLAIN, SCRATCH = Recipe(3e-4), Recipe(3e-3)
 
 
 @dataclass(frozen=True)
@@ -117,12 +127,18 @@ class Measurement:
         yield DEFAULT
         yield from (Job(10, recipe=recipe) for recipe in RECIPES)
         yield Job(10, "suggest", recipe=PLAIN)
-        yield from (Job(n) for n in (40, 10))
+        yield Job(40, recipe=STRONG)
         yield Job(10, start="scratch", recipe=SCRATCH)
-        yield from (Job(20), Job(10, "suggest"), Job(5), Job(2))
+        yield from (Job(40), Job(10, "suggest"), Job(20), Job(5), Job(2))
         yield from (Job(n, "suggest") for n in (20, 40, 5))
         yield Job(40, start="scratch", recipe=SCRATCH)
         yield from (Job(10, order=order) for order in range(1, self.orders))
+
+    def measured(self) -> Iterator[Job]:
+        """Yield the trainings that are done."""
+        for job in self.jobs():
+            if job != DEFAULT and (self.out / "dice" / f"{job.name}.json").exists():
+                yield job
 
     def dice(self, job: Job) -> NDArray[np.float64]:
         """Return (patient, tissue) Dice on the test patients, made if it is not there yet."""
@@ -242,8 +258,7 @@ def write_table(measurement: Measurement, path: Path) -> None:
         "order",
         "start",
         "patients",
-        "rate",
-        "norms",
+        "recipe",
         *names,
         "mean",
         "gain",
@@ -253,9 +268,7 @@ def write_table(measurement: Measurement, path: Path) -> None:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(header)
         base = measurement.dice(DEFAULT)
-        for job in measurement.jobs():
-            if not (measurement.out / "dice" / f"{job.name}.json").exists():
-                continue
+        for job in (DEFAULT, *measurement.measured()):
             dice = measurement.dice(job)
             gain = (dice - base).mean(axis=1)
             numbers = [*dice.mean(axis=0), dice.mean(), gain.mean(), gain.std(ddof=1)]
@@ -264,46 +277,41 @@ def write_table(measurement: Measurement, path: Path) -> None:
             rows.writerow([*row, *(f"{number:.4f}" for number in numbers)])
 
 
-LINES = (
-    ("random", "default", "#0072b2", "patients drawn by chance"),
-    ("suggest", "default", "#d55e00", "patients that bodycomp suggest names"),
-    ("random", "scratch", "#555555", "fresh weights, the same steps"),
-)
+COLORS = {"random": "#0072b2", "suggest": "#d55e00"}
+CHOSEN = {"random": "drawn by chance", "suggest": "that bodycomp suggest names"}
 
 
 def draw(measurement: Measurement, path: Path) -> None:
-    """Draw mean Dice over tissues, and the gain over the default model with its standard error."""
-    base = measurement.dice(DEFAULT)
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    level, gain = figure.subplots(1, 2)
-    level.axhline(base.mean(), color="black", linewidth=0.8, linestyle=":", label="default model")
-    gain.axhline(0, color="black", linewidth=0.8, linestyle=":")
-    there = [
-        job
-        for job in measurement.jobs()
-        if job.order == 0
-        and job.recipe in (BEST, SCRATCH)
-        and (measurement.out / "dice" / f"{job.name}.json").exists()
-    ]
-    for choice, start, color, words in LINES:
-        jobs = [job for job in there if (job.choice, job.start) == (choice, start)]
-        jobs.sort(key=lambda job: job.patients)
-        counts = [job.patients for job in jobs]
-        dice = [measurement.dice(job) for job in jobs]
-        if not jobs:
-            continue
-        level.plot(counts, [each.mean() for each in dice], "o-", color=color, label=words)
-        if start == "default":
-            gains = [(each - base).mean(axis=1) for each in dice]
-            errors = [each.std(ddof=1) / np.sqrt(len(each)) for each in gains]
-            means = [each.mean() for each in gains]
-            gain.errorbar(counts, means, errors, fmt="o-", color=color, capsize=3)
-    level.set(xlabel="annotated patients", ylabel="Dice, mean of 3 tissues")
-    gain.set(xlabel="annotated patients", ylabel="gain in Dice over the default model")
-    for axes in (level, gain):
-        axes.set_xlim(0, None)
+    """Draw the gain of each training over the default model, and what its doubt is worth."""
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    gains, doubts = figure.subplots(1, 2, width_ratios=(1.6, 1))
+    base, jobs = measurement.dice(DEFAULT), list(measurement.measured())
+    jobs = [job for job in jobs if job.start == "default"]  # others are tens of points below
+    jobs.sort(key=lambda job: (job.recipe != BEST, job.patients, job.choice))
+    for place, job in enumerate(jobs):
+        gain = 100 * (measurement.dice(job) - base).mean(axis=1)
+        error = gain.std(ddof=1) / np.sqrt(len(gain))
+        gains.errorbar(gain.mean(), place, xerr=error, fmt="o", color=COLORS[job.choice], capsize=3)
+    gains.set_yticks(range(len(jobs)), [job.words for job in jobs], fontsize=8)
+    gains.invert_yaxis()
+    gains.axvline(0, color="black", linewidth=0.8, linestyle=":")
+    gains.set(xlabel="points of Dice gained over the default model, mean of 3 tissues")
+    chosen = measurement.out / "chosen" / f"{Job(10, 'suggest', recipe=PLAIN).name}.json"
+    if chosen.exists():
+        rows = np.array(json.loads(chosen.read_text())["doubt_and_dice"])
+        doubts.plot(rows[:, 1], rows[:, 2], "o", color=COLORS["random"], markersize=4)
+        doubts.plot(
+            rows[:10, 1],
+            rows[:10, 2],
+            "o",
+            color=COLORS["suggest"],
+            markersize=4,
+            label="the ten named",
+        )
+        doubts.legend(fontsize=8)
+    doubts.set(xlabel="disagreement of copies", ylabel="Dice of the default model")
+    for axes in (gains, doubts):
         axes.grid(alpha=0.3)
-    level.legend(fontsize=8)
     figure.savefig(path, dpi=110)
 
 

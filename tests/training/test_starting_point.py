@@ -72,13 +72,12 @@ def test_a_segmentation_goes_on_from_a_shipped_model_with_a_recipe_of_its_own(sh
 
     def resolved(**given):
         found = task_for(tiny_unet(load_weights="default", **fixed, **given)).options
-        return found.learning_rate, found.norms, found.strong_augmentation
+        return found.learning_rate, found.norms
 
-    assert resolved() == (3e-4, "frozen", True)
-    assert resolved(learning_rate=0.01, norms="moving") == (0.01, "moving", True)
-    assert resolved(augmentation=False) == (3e-4, "frozen", False)
+    assert resolved() == (1e-4, "frozen")
+    assert resolved(learning_rate=0.01, norms="moving") == (0.01, "moving")
     fresh = task_for(tiny_unet()).options
-    assert (fresh.learning_rate, fresh.norms, fresh.strong_augmentation) == (3e-3, "auto", False)
+    assert (fresh.learning_rate, fresh.norms) == (3e-3, "auto")
 
 
 def test_fresh_networks_have_no_statistics_to_keep(tiny_unet):

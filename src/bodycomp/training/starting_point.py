@@ -74,11 +74,7 @@ def _with_shipped_network(options: RunOptions) -> RunOptions:
     return replace(options, **values)
 
 
-FINE_TUNING: Final[Mapping[str, Any]] = {
-    "learning_rate": 3e-4,
-    "strong_augmentation": True,
-    "norms": "frozen",
-}
+FINE_TUNING: Final[Mapping[str, Any]] = {"learning_rate": 1e-4, "norms": "frozen"}
 """How a segmentation goes on from one that ships, unless the user says otherwise: at the rate for
 fresh weights it forgets more than a few patients teach it (docs/default-models.md)."""
 
@@ -87,8 +83,6 @@ def _fine_tuning(options: SegmentationOptions) -> dict[str, Any]:
     """Return those of the recipe's values that the user left open."""
     usual = {field.name: default_of(field) for field, _ in declared(SegmentationOptions)}
     left_open = {k: v for k, v in FINE_TUNING.items() if getattr(options, k) == usual[k]}
-    if not options.augmentation:
-        left_open.pop("strong_augmentation", None)
     said = ", ".join(f"{name} {value}" for name, value in left_open.items())
     log.info("going on from the %s model: %s", options.load_weights, said or "as you say")
     return left_open

@@ -110,7 +110,7 @@ def print_disagreement(found: Found) -> None:
     wrong = (errors > WRONG_CM2) & (errors > WRONG_SHARE * found.true)
     for limit in LIMITS:
         flagged = (share > limit) & (spread > LEAST_SPREAD_CM2)
-        among, others = (float(wrong[each].mean()) for each in (flagged, ~flagged))
+        among, others = (wrong[each].mean() if each.any() else 0.0 for each in (flagged, ~flagged))
         shares = (flagged.mean(), flagged.any(1).mean(), among, others, flagged[wrong].mean())
         print(
             "  limit {}: flagged {:.0%} of areas, {:.0%} of slices; wrong {:.0%} of them, {:.0%} "

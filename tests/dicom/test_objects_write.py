@@ -28,6 +28,8 @@ from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.quantities import QUANTITIES
+from bodycomp.reference.compare import ReferenceOutcome
+from bodycomp.reference.table import ReferenceTable, Stratum
 from bodycomp.results import (
     LevelResult,
     LevelStatus,
@@ -53,6 +55,29 @@ QUANTITY_VALUES = {
     for number, kind in enumerate(QUANTITIES)
 }
 FLAGS = tuple(QualityFlag(kind.key, f"{kind.rule} 7", 7.0, kind.limit, ()) for kind in FLAG_KINDS)
+REFERENCES = (
+    ReferenceOutcome("donors", QUANTITIES[0].key, 36.0, below=False, limit=31.2),
+    ReferenceOutcome("own", "muscle_hu_range_area_cm2", 101.0, z_score=-1.0, percentile=15.87),
+    ReferenceOutcome("own", QUANTITIES[0].key, 36.0, reason="the reference has L4, not L3"),
+)
+TABLES = (
+    ReferenceTable(
+        key="donors",
+        title="Donors",
+        source="An article",
+        population="Donors",
+        strata=(Stratum(QUANTITIES[0].key, "L3", limit=31.2),),
+        limit_key="p5",
+        limit_words="5th percentile",
+    ),
+    ReferenceTable(
+        key="own",
+        title="Own",
+        source="Own",
+        population="Männer",
+        strata=(Stratum("muscle_hu_range_area_cm2", "L3", mean=110.0, sd=9.0),),
+    ),
+)
 AREAS = {MUSCLE: 151.25, SUBCUTANEOUS_FAT: 210.0625, VISCERAL_FAT: 0.0}
 
 
@@ -72,6 +97,7 @@ def level(name: str, indices: tuple[int, ...], shape: tuple[int, int]) -> LevelR
         {index: rng.integers(0, 3, shape).astype(np.uint8) for index in indices},
         QUANTITY_VALUES,
         flags=FLAGS,
+        references=REFERENCES,
     )
 
 
@@ -81,7 +107,8 @@ def measured(tmp_path: Path, volume: Volume) -> MeasuredSeries:
     (candidate,) = find_series([tmp_path / "ct"]).candidates
     loaded = read_series(candidate)
     levels = (level("L3", (7,), volume.slice_shape), level("T12", (11, 12), volume.slice_shape))
-    result = SeriesResult(ABDOMINAL_TISSUES, levels, {"segmentation": "abcdef012345"})
+    models = {"segmentation": "abcdef012345"}
+    result = SeriesResult(ABDOMINAL_TISSUES, levels, models, references=TABLES)
     return MeasuredSeries(loaded, result, KeptIdentity())
 
 
@@ -184,7 +211,8 @@ def test_oblique_source_keeps_its_grid(tmp_path, volume) -> None:
     write_ct_series(tmp_path / "ct", tilted, HEADER)
     (candidate,) = find_series([tmp_path / "ct"]).candidates
     loaded = read_series(candidate)
-    result = SeriesResult(ABDOMINAL_TISSUES, (level("L3", (7,), volume.slice_shape),), {})
+    levels = (level("L3", (7,), volume.slice_shape),)
+    result = SeriesResult(ABDOMINAL_TISSUES, levels, {}, references=TABLES)
     oblique = MeasuredSeries(loaded, result, KeptIdentity())
     frame, _ = read_seg(stored(segmentation_of(oblique, "seg"), tmp_path / "seg.dcm")).frames
     np.testing.assert_allclose(frame.grid.affine[:3, 3], loaded.slices[7].position_mm)
@@ -259,7 +287,13 @@ def test_report_holds_the_quantities_and_flags_of_each_level(measured, tmp_path)
         findings = group.get_qualitative_evaluations(name=codes.DCM.QualityFinding)
         assert [item.value.value for item in findings] == [flag_code(f.key).value for f in FLAGS]
         texts = [i.TextValue for i in group[0].ContentSequence if i.ValueType == "TEXT"]
-        assert texts[-len(FLAGS) :] == [flag.message for flag in FLAGS]
+        said = len(FLAGS) + 2
+        assert texts[-said:-2] == [flag.message for flag in FLAGS]
+        index, area = "Skeletal muscle index 36.0 cm2/m2", "Muscle area in its HU range 101.0 cm2"
+        assert [text.removesuffix(". No diagnosis.") for text in texts[-2:]] == [
+            f"{index}: not below 31.2, 5th percentile, in Donors (An article)",
+            f"{area}: z -1.0, percentile 16, in Manner (Own)",
+        ]
     (scheme,) = report.CodingSchemeIdentificationSequence
     assert scheme.CodingSchemeDesignator == OWN_SCHEME
 

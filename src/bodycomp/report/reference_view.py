@@ -6,22 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any, Final
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
-from bodycomp.quantities import QUANTITIES
-from bodycomp.reference.compare import ReferenceOutcome, strata_of, value_at
+from bodycomp.reference.compare import strata_of, value_at
 from bodycomp.reference.table import ReferenceTable, Stratum
+from bodycomp.reference.words import about_words, outcome_words, quantity_words
 from bodycomp.results import LevelResult, SeriesResult
 from bodycomp.subject import Subject
 
 DRAWN_PERCENTILES: Final = (5, 50, 95)
 OPEN_END_YEARS: Final = 90.0
 """Where a line ends that has no upper age."""
-
-_MEASURED: Final = {
-    "hu_range_area_cm2": ("area in its HU range", "cm²"),
-    "hu_range_mean_hu": ("attenuation in its HU range", "HU"),
-}
-_UNITS: Final = {"cm2": "cm²", "cm2/m2": "cm²/m²"}
 
 Line = dict[str, Any]
 
@@ -38,7 +31,7 @@ def reference_views(result: SeriesResult, level: LevelResult) -> dict[str, Any]:
     compared = {found.reference for found in level.references}
     tables = {table.key: table for table in result.references if table.key in compared}
     return {
-        "sources": {key: {"title": t.title, "about": _about(t)} for key, t in tables.items()},
+        "sources": {key: {"title": t.title, "about": about_words(t)} for key, t in tables.items()},
         "views": [
             _view(quantity, level, tables, result.subject)
             for quantity in dict.fromkeys(found.quantity for found in level.references)
@@ -51,7 +44,7 @@ def _view(
 ) -> dict[str, Any]:
     outcomes = [found for found in level.references if found.quantity == quantity]
     said = [found for found in outcomes if not found.reason]
-    title, unit = _words(quantity)
+    title, unit = quantity_words(quantity)
     return {
         "title": title,
         "unit": unit,
@@ -60,7 +53,7 @@ def _view(
         "said": [
             {
                 "reference": found.reference,
-                "text": "" if found.reason else _text(found, tables[found.reference]),
+                "text": outcome_words(found, tables[found.reference]),
                 "reason": found.reason,
             }
             for found in outcomes
@@ -71,39 +64,6 @@ def _view(
             for line in _curves(tables[found.reference], quantity, level.choice.level, subject)
         ],
     }
-
-
-def _words(quantity: str) -> tuple[str, str]:
-    """Return a quantity's title and unit.
-
-    >>> _words("muscle_hu_range_mean_hu")
-    ('Muscle attenuation in its HU range', 'HU')
-    """
-    for kind in QUANTITIES:
-        if kind.key == quantity:
-            return kind.title, _UNITS.get(kind.unit, "" if kind.unit == "1" else kind.unit)
-    for tissue in ABDOMINAL_TISSUES:
-        field = quantity.removeprefix(f"{tissue.key}_")
-        if field in _MEASURED:
-            words, unit = _MEASURED[field]
-            return f"{tissue.title} {words}", unit
-    return quantity.replace("_", " "), ""
-
-
-def _about(table: ReferenceTable) -> str:
-    about = "; ".join(filter(None, (table.population, table.ages, table.note)))
-    where = ", ".join(filter(None, (table.source, table.table)))
-    return f"{about} ({where}). No diagnosis."
-
-
-def _text(found: ReferenceOutcome, table: ReferenceTable) -> str:
-    if found.limit is not None:
-        return f"{'below' if found.below else 'not below'} {found.limit:g}, {table.limit_words}"
-    z, percentile = found.z_score or 0.0, found.percentile or 0.0
-    place = f"percentile {percentile:.0f}"
-    if not 1 <= percentile <= 99:
-        place = "below percentile 1" if percentile < 1 else "above percentile 99"
-    return f"z {z:+.1f}, {place}".replace("-", "\N{MINUS SIGN}")
 
 
 def _curves(table: ReferenceTable, quantity: str, level: str, subject: Subject) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,6 +56,7 @@ from bodycomp.dicom.derived.measured import (
 )
 from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
+from bodycomp.reference.words import sentences
 from bodycomp.results import LevelResult, QualityFlag
 
 Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
@@ -150,7 +152,10 @@ def _level_group(measured: MeasuredSeries, group: CodedGroup) -> Group:
         qualitative_evaluations=_findings(group.flags),
         source_images=_images_of_group(measured, group.level),
     )
-    made[0].ContentSequence.extend(_comments(group.flags))
+    said = sentences(group.level.references, measured.result.references)
+    made[0].ContentSequence.extend(
+        _comments([*(flag.message for flag in group.flags), *map(_ascii, said)])
+    )
     return made
 
 
@@ -158,12 +163,24 @@ def _findings(flags: Sequence[QualityFlag]) -> list[QualitativeEvaluation]:
     return [QualitativeEvaluation(code(QUALITY_FINDING), code(flag_code(f.key))) for f in flags]
 
 
-def _comments(flags: Sequence[QualityFlag]) -> list[TextContentItem]:
-    """Return what each flag says, with its numbers."""
-    return [
-        TextContentItem(codes.DCM.Comment, flag.message, RelationshipTypeValues.CONTAINS)
-        for flag in flags
-    ]
+def _comments(texts: Sequence[str]) -> list[TextContentItem]:
+    """Return what flags say, with their numbers, and what references say.
+
+    TID 311, the template of statistical properties, has room for one population.
+    """
+    contains = RelationshipTypeValues.CONTAINS
+    return [TextContentItem(codes.DCM.Comment, text, contains) for text in texts]
+
+
+def _ascii(text: str) -> str:
+    """Return a text that every character set has: the report takes over that of its source.
+
+    >>> _ascii("48.3 cm²/m², Universität")
+    '48.3 cm2/m2, Universitat'
+    """
+    plain = unicodedata.normalize("NFKD", text.replace("\N{MINUS SIGN}", "-"))
+    kept = "".join(each for each in plain if not unicodedata.combining(each))
+    return kept.encode("ascii", "replace").decode("ascii")
 
 
 def _context(measured: MeasuredSeries, group: CodedGroup) -> dict[str, Any]:

@@ -47,6 +47,7 @@ _MODULE_OF = {
     "train_slice_selection": "interface.sets",
     "validate": "interface.sets",
     "write_phantom": "interface.sets",
+    "write_redcap": "interface.runs",
     "write_report": "interface.runs",
 }
 

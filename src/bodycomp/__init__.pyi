@@ -12,6 +12,7 @@ from bodycomp.interface.runs import fit_reference as fit_reference
 from bodycomp.interface.runs import measure as measure
 from bodycomp.interface.runs import remeasure as remeasure
 from bodycomp.interface.runs import suggest as suggest
+from bodycomp.interface.runs import write_redcap as write_redcap
 from bodycomp.interface.runs import write_report as write_report
 from bodycomp.interface.sets import discover_cases as discover_cases
 from bodycomp.interface.sets import ensemble as ensemble

@@ -39,6 +39,7 @@ COMMANDS = {
     "card": "show what a model is for, how good it is and where it fails",
     "analyze": "measure DICOM, NIfTI or NRRD with trained models",
     "report": "make a page of the results of a run, to look at and to review",
+    "redcap": "write the results of a run for REDCap, with the data dictionary",
     "review": "apply what people said of results",
     "remeasure": "measure a series anew with a corrected mask, or at another slice",
     "suggest": "say which slices to annotate next, with outlines to start from",

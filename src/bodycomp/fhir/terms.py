@@ -26,6 +26,7 @@ none, the scheme's UID (DICOM PS3.6 table A-1)."""
 _IDENTIFIER_TYPES: Final = "http://hl7.org/fhir/uv/dicom-sr/CodeSystem/dicom-identifier-type"
 _HL7: Final = "http://terminology.hl7.org/CodeSystem/"
 _UID_SYSTEM: Final = "urn:dicom:uid"
+_HU: Final = "[hnsf'U]"
 _NAMESPACE: Final = uuid.UUID("9a433c41-37dd-48c6-ad32-08720697ce52")
 
 
@@ -46,10 +47,10 @@ def hl7_concept(system: str, code: str, text: str) -> Element:
 
 
 def quantity(value: float, unit: CodedConcept) -> Element:
-    """Return a Quantity with its UCUM unit."""
+    """Return a Quantity with its UCUM unit, which people read as it is, but for that of HU."""
     return {
         "value": value,
-        "unit": unit.meaning,
+        "unit": unit.value.replace(_HU, "HU"),
         "system": _SYSTEMS[unit.scheme],
         "code": unit.value,
     }

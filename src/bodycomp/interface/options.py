@@ -145,6 +145,13 @@ class ReportOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RedcapOptions:
+    """The folder of an analysis whose results REDCap shall have."""
+
+    run_dir: Path = field(metadata=declare("OUT", help="folder of the analysis"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheOptions:
     """Which cache, and whether it is emptied."""
 

@@ -14,7 +14,7 @@ from bodycomp.errors import InputNotFoundError
 from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.interface.keywords import command
 from bodycomp.interface.models import MeasuredScan
-from bodycomp.interface.options import ReportOptions
+from bodycomp.interface.options import RedcapOptions, ReportOptions
 from bodycomp.progress import Progress
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.reference.options import FitOptions
@@ -140,6 +140,18 @@ def write_report(options: ReportOptions, _: Progress) -> Path:
         )
     write = write_run_page if is_run_folder(options.run_dir) else write_analysis_page
     return write(options.run_dir, options.out)
+
+
+@command(RedcapOptions, run="run_dir")
+def write_redcap(options: RedcapOptions, _: Progress) -> tuple[Path, Path]:
+    """Write an analysis for REDCap, return table and data dictionary: ``bodycomp redcap``.
+
+    Raises:
+        InputNotFoundError, OutputError: As the command.
+    """
+    from bodycomp.study.redcap import write_redcap_tables
+
+    return write_redcap_tables(options.run_dir)
 
 
 @command(ReviewOptions, _SERIES, out="out_dir", review="review")

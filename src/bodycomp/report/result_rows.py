@@ -56,7 +56,7 @@ SUBJECT_COLUMNS: Final = ("height_m", "weight_kg", "sex", "age_years")
 MODEL_COLUMNS: Final = ("slice_selection_model", "segmentation_model")
 
 
-_WORDS: Final = frozenset(
+TEXT_COLUMNS: Final = frozenset(
     {
         *KEY_COLUMNS,
         *("source", "manufacturer", "scanner_model", "kernel", "contrast_agent", "notes"),
@@ -75,7 +75,7 @@ def cell_from(column: str, text: str) -> Cell:
     >>> cell_from("kernel", "30"), cell_from("kvp", "120"), cell_from("kvp", "")
     ('30', 120.0, None)
     """
-    if column in _WORDS:
+    if column in TEXT_COLUMNS:
         return text
     if not text:
         return None

@@ -26,13 +26,15 @@ from bodycomp.study.series_table import SERIES_NAME
 
 HISTORY_NAME: Final = "reviews.jsonl"
 REVIEWED_NAME: Final = "reviewed.csv"
+REDCAP_NAME: Final = "redcap.csv"
+REDCAP_DICTIONARY_NAME: Final = "redcap-dictionary.csv"
 CORRECTED_NAME: Final = "corrected"
 """What people said, the results with it, and the folder of corrected levels in that of a series;
 the room ``review`` writes them, a run keeps them and its page shows them."""
 
 _FILES: Final = (
     *(RESULTS_NAME, REFUSED_NAME, SERIES_NAME, REVIEWED_NAME, PARQUET_NAME, REPORT_NAME),
-    *(JOURNAL_NAME, MANIFEST_NAME),
+    *(JOURNAL_NAME, MANIFEST_NAME, REDCAP_NAME, REDCAP_DICTIONARY_NAME),
 )
 
 

@@ -88,6 +88,8 @@ def test_titles_units_and_formulas_come_from_the_one_table(made):
         assert row[VALIDATION] == "number"
     for cut_off in CUT_OFFS:
         assert fields[cut_off.key][CHOICES] == "yes, yes | no, no"
+    labels = [row["Field Label"] for row in fields.values()]
+    assert len({*labels}) == len(labels)
     sections = [row["Section Header"] for row in fields.values() if row["Section Header"]]
     assert sections[:3] == ["Scan and level", "Muscle", "Subcutaneous fat"]
     named = {name for name, row in fields.items() if row["Identifier?"] == "y"}

@@ -193,7 +193,7 @@ def vocabulary() -> dict[str, Any]:
             for kind in quantities_for(keys)
         ],
         "cut_offs": [
-            {"key": one.key, "title": _cut_off_title(one), "about": _cut_off_about(one)}
+            {"key": one.key, "title": cut_off_title(one), "about": _cut_off_about(one)}
             for one in cut_offs_for(keys)
         ],
     }
@@ -228,7 +228,7 @@ ABOUT_PRIORITY: Final = (
 )
 
 
-def _cut_off_title(cut_off: CutOff) -> str:
+def cut_off_title(cut_off: CutOff) -> str:
     """Return a name for people, e.g. ``Low muscle index (Prado 2008)``.
 
     The key ends in author and year.

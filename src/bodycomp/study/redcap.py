@@ -12,6 +12,7 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.quantities import CUT_OFFS, QUANTITIES
 from bodycomp.reference.table import COLUMN_PREFIX
+from bodycomp.report.page_content import cut_off_title
 from bodycomp.report.result_rows import REJECTED, REVIEW_COLUMNS, TEXT_COLUMNS
 from bodycomp.results import LevelStatus
 from bodycomp.study.options import RESULTS_NAME
@@ -142,15 +143,6 @@ def _section(name: str) -> str:
     return "Review" if name in REVIEW_COLUMNS else "Scan and level"
 
 
-def _cut_off_words(key: str) -> str:
-    """Return what a cut-off says, without author and year.
-
-    >>> _cut_off_words("low_muscle_index_prado_2008")
-    'Low muscle index'
-    """
-    return _words(key.rsplit("_", 2)[0])
-
-
 _DESCRIBED: Final[Mapping[str, tuple[str, str, str]]] = {
     RECORD_ID: ("", _words(RECORD_ID), "study, series and level"),
     **{
@@ -158,7 +150,7 @@ _DESCRIBED: Final[Mapping[str, tuple[str, str, str]]] = {
         for kind in QUANTITIES
     },
     **{
-        each.key: ("Cut-offs", _cut_off_words(each.key), f"{each.source}; {each.people}")
+        each.key: ("Cut-offs", cut_off_title(each), f"{each.source}; {each.people}")
         for each in CUT_OFFS
     },
 }

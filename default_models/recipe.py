@@ -192,7 +192,11 @@ class Recipe:
             # Repeated by every start: one that ended in between would leave a card without words.
             if name == SLICE_SELECTION_FOLDER:
                 card, _, _ = read_model_files(self.models / name)
-                write_card(self.models / name, replace(card, least_confidence=SURE))
+                # Its slices were rendered in the network's pixels, before the window clipped bone.
+                seen = replace(card.preprocessing, quantised=False)
+                write_card(
+                    self.models / name, replace(card, least_confidence=SURE, preprocessing=seen)
+                )
             bodycomp.card(self.models / name, describe=WORDS / f"{name}.yaml")
 
     def test(self) -> None:

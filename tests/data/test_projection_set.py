@@ -19,15 +19,17 @@ from bodycomp.imaging.preprocessing import Preprocessing
 SIDE, STEP_MM = 32, 3.0
 PREPROCESSING = Preprocessing((SIDE, SIDE), quantised=True)
 BRIGHT = 255
+SPINE, MIDDLE = slice(13, 19), slice(15, 17)
 
 
 def write_series(folder: Path, counts: dict[str, int], *, level_at: int = 10) -> Path:
-    """Write series, slices in no order; L3 is where everything is bone, L5 60 mm below."""
+    """Write series, slices in no order; L3 is where the spine is broad, L5 60 mm below."""
     rng = np.random.default_rng(0)
     with SliceWriter(folder, "train", ("L3", "L5"), ("SeriesInstanceUID",)) as writer:
         for name, count in counts.items():
             for index in rng.permutation(count).tolist():
-                gray = np.full((SIDE, SIDE), BRIGHT if index == level_at else 90, np.uint8)
+                gray = np.full((SIDE, SIDE), 90, np.uint8)
+                gray[:, SPINE if index == level_at else MIDDLE] = BRIGHT
                 offset_mm = (index - level_at) * STEP_MM
                 offsets = {"L3": offset_mm, "L5": offset_mm + 60.0}
                 writer.append(gray, offsets, {"SeriesInstanceUID": name})
@@ -44,7 +46,7 @@ def test_series_are_sorted_by_height_and_padded_above(tmp_path: Path) -> None:
     found = projections(write_series(tmp_path, {"a": 20, "b": 30}))
     images, offsets_mm = found.read([0, 1])
     assert images.shape == (2, 4, 30, SIDE)
-    assert images[:, 0, :, 0].argmax(dim=1).tolist() == [10, 10]
+    assert images[:, 0, :, SPINE.start].argmax(dim=1).tolist() == [10, 10]
     assert offsets_mm[1, :, 0].tolist() == [(row - 10) * STEP_MM for row in range(30)]
     assert offsets_mm[0, :20, 1].tolist() == [(row - 10) * STEP_MM + 60 for row in range(20)]
     assert offsets_mm[0, 20:].isnan().all()
@@ -64,7 +66,7 @@ def test_a_set_that_names_no_series_is_refused_with_the_way_out(tmp_path: Path) 
 
 
 def test_variation_keeps_levels_where_they_are_seen(tmp_path: Path) -> None:
-    """The row that is all bone stays the row of L3, in bodies stretched and cut."""
+    """The row where the spine is broad stays that of L3, in bodies stretched, tilted and cut."""
     found = projections(write_series(tmp_path, {"a": 60}, level_at=30))
     batch = found.read([0] * 40)
     images, offsets_mm = found.varied(
@@ -81,7 +83,7 @@ def test_variation_keeps_levels_where_they_are_seen(tmp_path: Path) -> None:
         pitch_mm.append(float(offset_mm[row, 1] - offset_mm[row, 0]))
     assert len(apart_mm) > 20
     assert np.median(apart_mm) < 2
-    assert np.mean(np.array(apart_mm) < 4) > 0.9  # clutter may be brighter
+    assert np.mean(np.array(apart_mm) < 4) > 0.7  # clutter may be brighter
     assert 40 < min(pitch_mm) < 57
     assert 63 < max(pitch_mm) < 85
 

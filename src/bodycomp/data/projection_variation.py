@@ -7,6 +7,7 @@ made anew of the row that lay at a place before.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -27,6 +28,16 @@ GRAY: Final = [1, 3]
 
 BONE_ALONE: Final = 0.3
 """Share of series without gray levels: bones count vertebrae, organs lie higher or lower."""
+
+STRETCH_SD: Final = 0.08
+
+SPINE_HALF: Final = 0.1
+"""Half of the spine's width, transverse processes included, as a share of half the image."""
+
+FALL_SD: Final = 0.2
+"""Rows per column that ribs and pelvis are tilted by: at the flank about 25 mm."""
+
+FALL_TURNS: Final = 4
 
 CUT_SHARE: Final = 0.5
 """Share of series that are cut to a part of theirs."""
@@ -98,7 +109,7 @@ def _reshaped(
 
     Returns it with the row it begins at, of those before the stretch, and the stretch.
     """
-    stretch, count = drawn.factor(0.06), image.shape[1]
+    stretch, count = drawn.factor(STRETCH_SD), image.shape[1]
     whole = max(1, int(count * stretch))
     kept = min(whole, most_rows)
     if drawn.uniform() < CUT_SHARE and kept > FEWEST_ROWS:
@@ -109,16 +120,51 @@ def _reshaped(
     columns = (2 * torch.arange(image.shape[2]) + 1) / image.shape[2] - 1
     parts = []
     for view, mirrored in ((FRONT, 0.5), (SIDE, 0.07)):
+        fall = _fall(image[view.start], rows, drawn)
         zoom, shift, lean = drawn.factor(0.1), drawn.normal(0.08), drawn.normal(0.04)
         side = -1.0 if drawn.uniform() < mirrored else 1.0
         x = side * zoom * columns[None, :] + lean * y[:, None] + shift
-        grid = torch.stack([x, y[:, None].expand_as(x)], dim=-1).to(image.device)
+        away = fall.away(x)
+        grid = torch.stack([x, y[:, None] + fall.slope[:, None] * away], dim=-1).to(image.device)
         parts.append(
             functional.grid_sample(
                 image[None, view], grid[None], padding_mode="zeros", align_corners=False
             )[0]
         )
     return torch.cat(parts), start, stretch
+
+
+@dataclass(frozen=True, eq=False)
+class _Fall:
+    """How much lower or higher things lie, the farther they are from the spine.
+
+    Ribs fall steeply in one person and less in another, and so differ iliac crests: where a rib
+    ends tells less than where it begins.
+
+    Attributes:
+        spine: Where the spine is, as ``x`` of a sampling grid.
+        slope: (row,) of the grid's ``y`` per ``x``.
+    """
+
+    spine: float
+    slope: torch.Tensor
+
+    def away(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the distance from the spine's sides, 0 on it."""
+        return ((x - self.spine).abs() - SPINE_HALF).clamp(min=0)
+
+
+def _fall(bone: torch.Tensor, rows: torch.Tensor, drawn: _Numbers) -> _Fall:
+    """Draw a fall that changes smoothly along the body; ``bone`` is (row, column)."""
+    column = int(bone.sum(dim=0).argmax())
+    spine = (2 * column + 1) / bone.shape[1] - 1
+    turns = torch.tensor([drawn.normal(FALL_SD) for _ in range(FALL_TURNS)])
+    place = rows / max(bone.shape[0] - 1, 1) * (FALL_TURNS - 1)
+    low = place.floor().clamp(0, FALL_TURNS - 2).long()
+    share = place - low
+    slope = turns[low] * (1 - share) + turns[low + 1] * share
+    # ``y`` counts half of the rows, ``x`` half of the columns.
+    return _Fall(spine, slope * bone.shape[1] / bone.shape[0])
 
 
 def _recolored(image: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
@@ -136,7 +182,7 @@ def _recolored(image: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
     if drawn.uniform() < 0.3:  # a table seen from the side
         behind = drawn.whole(round(0.7 * image.shape[2]), image.shape[2] - 1)
         image[SIDE, :, behind] += drawn.uniform(0.0, 0.5)
-    grain = 0.01 * -math.log(max(drawn.uniform(), 1e-6))
+    grain = 0.003 * -math.log(max(drawn.uniform(), 1e-6))
     image = image + grain * drawn.noise(image.shape).to(image.device)
     return image.clamp(0, 2)
 

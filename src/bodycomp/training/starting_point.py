@@ -117,6 +117,7 @@ def starting_network(task: Task) -> tuple[nn.Module, ModelCard]:
     log.info("starting from the weights in %s", source)
     started = replace(
         model.card,
+        preprocessing=replace(model.card.preprocessing, quantised=card.preprocessing.quantised),
         training={"started_from": model.digest},
         confidence=None,  # what it was calibrated on, and asked for, was another network
         least_confidence=0.0,

@@ -41,7 +41,7 @@ WITHOUT_L3: Final[Shares] = MappingProxyType(
 # Level coordinates between which a series may end, at the feet and at the head.
 _ENDS_U: Final[Mapping[Coverage, tuple[float, float, float, float]]] = MappingProxyType(
     {
-        "abdomen": (16.0, 18.3, 8.3, 11.0),
+        "abdomen": (15.4, 18.3, 8.3, 11.0),
         "abdomen-pelvis": (18.2, 24.6, 8.0, 11.0),
         "torso": (18.2, 24.6, 0.5, 5.0),
         "lumbar-spine": (17.3, 18.8, 10.5, 12.4),

@@ -191,10 +191,10 @@ def axis_cues(anatomy: PhantomAnatomy, anatomy_seed: int) -> AxisCues:
 
     return {
         "lordosis": draw(0.9 if other else 1.0, 0.45, 0.05, 2.2),
-        "iliac_crest_level": draw(16.15 if other else 16.05, 0.32, 15.2, 16.9),
+        "iliac_crest_level": draw(16.25 if other else 16.15, 0.36, 15.2, 17.1),
         "liver_tip_level": draw(14.9 if other else 14.6, 0.9, 12.8, 17.2),
         "kidney_shift_level": draw(0.5 if other else 0.35, 0.5, -1.0, 1.8),
-        "rib_drop": draw(1.06 if other else 1.0, 0.16, 0.6, 1.45),
+        "rib_drop": draw(1.06 if other else 1.0, 0.18, 0.5, 1.5),
         "rib12_length": 0.05 if rng.random() < 0.06 else draw(1.0, 0.4, 0.2, 2.0),
         "inspiration_level": draw(-0.2 if other else 0.0, 0.7, -1.8, 1.4),
         "rotation_deg": draw(0.0, 5.0, -20.0, 20.0),
@@ -208,9 +208,9 @@ def _factor(rng: np.random.Generator, mean: float, sd: float) -> float:
 def _pitch(rng: np.random.Generator, share: _Shares, lumbar: int) -> tuple[float, ...]:
     """Return factors of the 25 intervals from T1 down; six lumbar vertebrae make a longer loin."""
     loin = share.lumbar * {4: 0.93, 5: 1.0, 6: 1.09}[lumbar]
-    parts = np.concatenate([np.full(11, share.thoracic), np.full(6, loin), np.ones(8)])
+    parts = np.concatenate([np.full(11, share.thoracic), np.full(6, loin), np.full(8, 0.94)])
     whole = np.concatenate(
-        [np.full(count, rng.normal(0.0, sd)) for count, sd in ((11, 0.05), (6, 0.055), (8, 0.06))]
+        [np.full(count, rng.normal(0.0, sd)) for count, sd in ((11, 0.05), (6, 0.055), (8, 0.08))]
     )
     each = np.clip(rng.normal(0.0, share.pitch_sd, 25), -0.1, 0.1)
     return tuple((parts * (1.0 + np.clip(whole, -0.13, 0.13)) * (1.0 + each)).tolist())

@@ -14,8 +14,9 @@ from bodycomp.phantom.wall.paint_wall import paint_band
 
 # How far rib 1..13 falls from its head to its lowest point, mm at 1700 mm height.
 _DROP_MM: Final = (34, 56, 76, 92, 105, 115, 123, 129, 132, 128, 92, 52, 30)
-# How much farther each falls where ``AxisVariety.low_rib_drop`` is 1.
-_LOW_DROP: Final = (0, 0, 0, 0, 0, 0, 0, 0.04, 0.12, 0.18, 0.36, 1.8, 1.6)
+# How much farther each falls where ``AxisVariety.low_rib_drop`` is 1: the lowest point of the tenth
+# lies beside L2 then, from L1 to L3 in most people (Mirjalili et al., Clin Anat 25, 2012).
+_LOW_DROP: Final = (0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, -0.02, 0.2, 1.6, 1.6)
 # Share of the way round the chest at which bone, then cartilage, ends.
 _BONE_END: Final = (0.74, 0.76, 0.77, 0.77, 0.77, 0.76, 0.75, 0.74, 0.72, 0.69, 0.48, 0.27, 0.16)
 _CARTILAGE_END: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.99, 0.97, 0.93, 0.88, 0.82, 0.5, 0.28, 0.17)

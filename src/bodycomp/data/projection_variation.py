@@ -39,6 +39,10 @@ FALL_SD: Final = 0.2
 
 FALL_TURNS: Final = 4
 
+FADE_MEAN: Final = -0.7
+FADE_SD: Final = 0.8
+"""Logarithm of how bright ribs and pelvis are against the spine: a quarter to twice as bright."""
+
 CUT_SHARE: Final = 0.5
 """Share of series that are cut to a part of theirs."""
 
@@ -156,20 +160,17 @@ class _Fall:
 
 def _fall(bone: torch.Tensor, rows: torch.Tensor, drawn: _Numbers) -> _Fall:
     """Draw a fall that changes smoothly along the body; ``bone`` is (row, column)."""
-    column = int(bone.sum(dim=0).argmax())
-    spine = (2 * column + 1) / bone.shape[1] - 1
     turns = torch.tensor([drawn.normal(FALL_SD) for _ in range(FALL_TURNS)])
-    place = rows / max(bone.shape[0] - 1, 1) * (FALL_TURNS - 1)
-    low = place.floor().clamp(0, FALL_TURNS - 2).long()
-    share = place - low
-    slope = turns[low] * (1 - share) + turns[low + 1] * share
+    slope = _between(turns, rows / max(bone.shape[0] - 1, 1))
     # ``y`` counts half of the rows, ``x`` half of the columns.
-    return _Fall(spine, slope * bone.shape[1] / bone.shape[0])
+    return _Fall(_spine_of(bone), slope * bone.shape[1] / bone.shape[0])
 
 
 def _recolored(image: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
     """Make bones denser or fainter, and add what hides them."""
     image = image.clamp(min=0) * drawn.factor(0.35)
+    for view in (FRONT, SIDE):
+        image[view.start] *= _fade(image[view.start], drawn)
     if drawn.uniform() < BONE_ALONE:
         image[GRAY] = 0
     if drawn.uniform() < 0.5:
@@ -185,6 +186,31 @@ def _recolored(image: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
     grain = 0.003 * -math.log(max(drawn.uniform(), 1e-6))
     image = image + grain * drawn.noise(image.shape).to(image.device)
     return image.clamp(0, 2)
+
+
+def _fade(bone: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
+    """Return how much fainter than the spine bone beside it is, (row, column).
+
+    Ribs of phantoms are denser than those of people: how bright they are shall tell nothing.
+    """
+    rows, columns = bone.shape
+    faint = [drawn.normal(FADE_SD) + FADE_MEAN for _ in range(FALL_TURNS)]
+    along = _between(torch.tensor(faint), torch.arange(rows) / max(rows - 1, 1))
+    x = (2 * torch.arange(columns) + 1) / columns - 1
+    away = ((x - _spine_of(bone)).abs() / SPINE_HALF - 1).clamp(0, 1)
+    return torch.exp(along[:, None] * away[None, :]).to(bone.device)
+
+
+def _spine_of(bone: torch.Tensor) -> float:
+    """Return where most bone is, as ``x`` of a sampling grid."""
+    return (2 * int(bone.sum(dim=0).argmax()) + 1) / bone.shape[1] - 1
+
+
+def _between(values: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Return values between those of knots at equal distances; ``share`` is 0 to 1."""
+    place = (share * (len(values) - 1)).clamp(0, len(values) - 1)
+    low = place.floor().clamp(max=len(values) - 2).long()
+    return values[low] * (low + 1 - place) + values[low + 1] * (place - low)
 
 
 def _clutter(image: torch.Tensor, drawn: _Numbers) -> torch.Tensor:

@@ -12,11 +12,9 @@ from bodycomp.imaging.window import SOFT_TISSUE
 def test_a_ray_holds_the_share_of_its_pixels_that_is_bone() -> None:
     hu = np.full((8, 8), 40.0, np.float32)
     hu[2:4, 5] = 1000.0
-    front_bone, front_gray, side_bone, side_gray = slice_profiles(SOFT_TISSUE(hu), SOFT_TISSUE)
-    assert front_bone.tolist() == [0, 0, 0, 0, 0, 0.25, 0, 0]
-    assert side_bone.tolist() == [0, 0, 0.125, 0.125, 0, 0, 0, 0]
-    assert front_gray[0] == side_gray[0] == 0.5
-    assert front_gray[5] == pytest.approx(0.5 + 0.5 * 0.25)
+    front, side = slice_profiles(SOFT_TISSUE(hu), SOFT_TISSUE)
+    assert front.tolist() == [0, 0, 0, 0, 0, 0.25, 0, 0]
+    assert side.tolist() == [0, 0, 0.125, 0.125, 0, 0, 0, 0]
 
 
 def test_soft_tissue_is_no_bone_and_dense_bone_is_whole() -> None:
@@ -30,10 +28,10 @@ def test_rows_lie_3_mm_apart_whatever_the_distance_of_slices(step_mm: float) -> 
     z_mm = -400 + step_mm * np.arange(round(90 / step_mm))
 
     def profile(index: int) -> np.ndarray:
-        return np.full((4, 2), z_mm[index], np.float32)
+        return np.full((2, 2), z_mm[index], np.float32)
 
     rows, heights = project(profile, z_mm), row_heights(z_mm)
-    assert rows.shape == (4, len(heights), 2)
+    assert rows.shape == (2, len(heights), 2)
     assert np.diff(heights) == pytest.approx(ROW_MM)
     np.testing.assert_allclose(rows[0, :, 0], heights, atol=0.31)  # half of the thinnest slice
 
@@ -43,14 +41,14 @@ def test_slices_that_lie_denser_than_rows_are_not_asked_for() -> None:
 
     def profile(index: int) -> np.ndarray:
         asked.append(index)
-        return np.zeros((4, 2), np.float32)
+        return np.zeros((2, 2), np.float32)
 
     project(profile, 1.0 * np.arange(300))
     assert len(asked) == 100
 
 
 def test_a_single_slice_is_one_row() -> None:
-    assert project(lambda _: np.ones((4, 2), np.float32), np.array([7.0])).shape == (4, 1, 2)
+    assert project(lambda _: np.ones((2, 2), np.float32), np.array([7.0])).shape == (2, 1, 2)
 
 
 def test_values_of_rows_are_brought_back_to_the_slices() -> None:

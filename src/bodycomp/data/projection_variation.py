@@ -23,12 +23,6 @@ FEWEST_ROWS: Final = 16
 FRONT: Final = slice(0, CHANNELS // 2)
 SIDE: Final = slice(CHANNELS // 2, CHANNELS)
 
-GRAY: Final = [1, 3]
-"""Channels of the mean gray level."""
-
-BONE_ALONE: Final = 0.3
-"""Share of series without gray levels: bones count vertebrae, organs lie higher or lower."""
-
 STRETCH_SD: Final = 0.08
 
 SPINE_HALF: Final = 0.1
@@ -171,8 +165,6 @@ def _recolored(image: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
     image = image.clamp(min=0) * drawn.factor(0.35)
     for view in (FRONT, SIDE):
         image[view.start] *= _fade(image[view.start], drawn)
-    if drawn.uniform() < BONE_ALONE:
-        image[GRAY] = 0
     if drawn.uniform() < 0.5:
         image = image ** drawn.factor(0.25)
     while drawn.uniform() < 0.55:

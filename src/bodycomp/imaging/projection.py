@@ -3,7 +3,8 @@
 A vertebra can hardly be told from one axial slice; in a view of the whole, a spine is counted from
 its ribs and its pelvis, as from projections of the volume (Belharbi et al., Comput Biol Med 87,
 2017; Kanavati et al., arXiv:1811.09244, 2018). In maximum projections, contrast agent and metal are
-brightest; here each ray holds the share of its pixels that is bone, and their mean gray level.
+brightest; here each ray holds the share of its pixels that is bone. Soft tissue is left out: organs
+lie higher in one person than in another.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from bodycomp.imaging.window import Window
 BONE_HU: Final = 100.0
 """Below is no bone; from here to the window's upper end a pixel counts more and more."""
 
-CHANNELS: Final = 4
-"""Bone and grey level from the front, then from the side."""
+CHANNELS: Final = 2
+"""Bone from the front, and from the side."""
 
 ROW_MM: Final = 3.0
 """Distance of a projection's rows along the body."""
@@ -38,7 +39,7 @@ def slice_profiles(image: NDArray[np.float32], window: Window) -> NDArray[np.flo
     """
     low = np.float32((BONE_HU - window.low_hu) / window.width_hu)
     bone = np.clip((image - low) / (1 - low), 0, 1)
-    return np.stack([bone.mean(0), image.mean(0), bone.mean(1), image.mean(1)])
+    return np.stack([bone.mean(0), bone.mean(1)])
 
 
 def row_heights(z_mm: NDArray[np.float64]) -> NDArray[np.float64]:

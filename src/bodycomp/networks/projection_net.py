@@ -24,8 +24,8 @@ from bodycomp.networks.layers import (
 )
 
 VIEWS: Final = 2
-VIEW_CHANNELS: Final = 2
-"""Bone and grey level of each view."""
+VIEW_CHANNELS: Final = 1
+"""Bone."""
 
 COLUMNS: Final = 128
 """Columns that the network works on; inputs of others are averaged to them."""
@@ -145,7 +145,7 @@ class ProjectionNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, R, num_outputs); their sigmoid is the target of ``targets``.
 
-        ``x`` is (B, 4, R, side): ``imaging.projection.project`` of each series.
+        ``x`` is (B, 2, R, side): ``imaging.projection.project`` of each series.
         """
         rows = x.shape[2]
         x = F.adaptive_avg_pool2d(x, (rows, COLUMNS)) if x.shape[3] != COLUMNS else x

@@ -253,7 +253,7 @@ def write_series_examples(
 def _draw_series(axes: Axes, case: SeriesCase) -> None:
     """Draw bones from the front, beside them from the side, with a line per level."""
     axes.set_axis_on()
-    bones = np.concatenate([case.image[0], case.image[2]], axis=1).astype(np.float64)
+    bones = np.concatenate([case.image[0], case.image[1]], axis=1).astype(np.float64)
     bones = np.clip(bones / max(float(np.percentile(bones, 99.5)), 1e-6), 0, 1)
     axes.imshow(bones, cmap="gray", vmin=0, vmax=1, origin="lower", aspect="auto")
     width = case.image.shape[2]

@@ -26,7 +26,7 @@ from bodycomp.training.task_options import SliceSelectionOptions
 
 @dataclass(frozen=True)
 class ProjectionTask(SliceSelectionTask):
-    """Distances from levels; a batch is projections (B, 4, row, column) and (B, row, level) mm."""
+    """Distances from levels; a batch is projections (B, 2, row, column) and (B, row, level) mm."""
 
     def splits(
         self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED

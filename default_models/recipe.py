@@ -37,6 +37,7 @@ from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDE
 from bodycomp.storage import atomic_folder
 from bodycomp.training.run_folder import RunFolder
 from default_models.outline_masks import TRAINING_SCANS, outlined_slices
+from default_models.person_levels import person_series
 from default_models.segmentation_set import Patients, write_split
 
 WORDS: Final = Path(__file__).parent / "words"
@@ -61,11 +62,14 @@ SURE: Final = 0.5
 REAL_COPIES: Final = 24
 """How often an epoch shows each slice of a person: 5 % of all that it shows."""
 
+SERIES_COPIES: Final = 40
+"""The same of a person's series for the level finder: 5 %."""
+
 LEVEL_OPTIONS: Final[dict[str, Any]] = {
     "arch": "projection",
     "levels": FINDER_LEVELS,
     "image_size": FINDER_SIZE[0],
-    "batch_size": 8,
+    "batch_size": 4,
     "learning_rate": 2e-3,
     "precision": "32",
 }
@@ -148,9 +152,8 @@ class Recipe:
             ("train", self.level_patients, 0),
         ):
             if not table_path(self.level_set, split).exists():
-                write_level_set(
-                    LevelSetOptions(self.level_set, patients, series, seed=SEEDS["levels"])
-                )
+                options = LevelSetOptions(self.level_set, patients, series, seed=SEEDS["levels"])
+                write_level_set(options, person_series(self.real) * SERIES_COPIES)
 
     def train_segmentation(self) -> None:
         """Train, or go on."""

@@ -89,7 +89,7 @@ def test_without_a_good_one_a_resume_is_refused_with_every_reason(folder: RunFol
 
 
 def test_a_resume_from_the_previous_one_ends_with_the_same_weights(tiny_densenet, caplog) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="bodycomp")
     run = train_slice_selection(tiny_densenet(epochs=2))
     last, table = run / "checkpoints" / "last.ckpt", run / "metrics.csv"
     weights = torch.load(last, weights_only=True)["state_dict"]

@@ -236,7 +236,7 @@ def test_more_gpus_than_there_are_is_refused(tiny_unet):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 def test_the_cpu_is_announced(tiny_densenet, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="bodycomp")
     train_slice_selection(tiny_densenet(epochs=1))
     assert "training on CPU" in caplog.text
     assert "no GPU found" in caplog.text

@@ -77,7 +77,7 @@ def test_a_dry_run_refuses_what_the_training_would(tiny_densenet):
 
 @pytest.mark.usefixtures("pictures")
 def test_lines_and_summary_tell_how_far_a_run_is_and_what_comes_next(tiny_densenet, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="bodycomp")
     options = tiny_densenet(epochs=2)
     run = train_slice_selection(options)
     lines = [record.message for record in caplog.records]
@@ -94,7 +94,7 @@ def test_lines_and_summary_tell_how_far_a_run_is_and_what_comes_next(tiny_densen
 
 
 def test_an_interrupted_run_says_how_to_go_on(tiny_densenet, caplog, monkeypatch):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="bodycomp")
     plain_begin = Training.begin_step
 
     def begin(self):

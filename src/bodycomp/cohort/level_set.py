@@ -7,8 +7,9 @@ Slices have the size that the network sees, and lie no denser than it looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -62,9 +63,14 @@ class LevelSetOptions:
 
 
 def write_level_set(
-    options: LevelSetOptions, *, progress: Callable[[int], None] = lambda _: None
+    options: LevelSetOptions,
+    others: Sequence[Iterable[LevelSample]] = (),
+    *,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Write the splits that have patients; each appears when it is whole.
+
+    ``others`` are series, each in the order of its slices, that train beside those patients.
 
     Returns:
         The number of slices.
@@ -82,9 +88,10 @@ def write_level_set(
             continue
         columns = ("PatientID", "SeriesInstanceUID")
         with SliceWriter(options.folder, split, FINDER_LEVELS, columns) as writer:
-            for index in numbers:
-                name = f"{split}-{index:05d}"
-                for sample in level_series(seed, index):
+            rendered = ((f"{split}-{i:05d}", level_series(seed, i)) for i in numbers)
+            more = ((f"other-{i}", series) for i, series in enumerate(others))
+            for name, series in chain(rendered, more if split == "train" else ()):
+                for sample in series:
                     writer.append(sample.gray, sample.offsets_mm, dict.fromkeys(columns, name))
                     count += 1
                 progress(1)

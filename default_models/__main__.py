@@ -11,7 +11,7 @@ from pathlib import Path
 from bodycomp.networks.shipped import DEFAULT_MODELS, shipped_room
 from default_models.recipe import Recipe
 
-SMALL = (4, 1, 2, 1, 4, 2, 1)
+SMALL = (4, 1, 2, 1, 4, 2, 2, 1)
 """Patients, series and epochs of a trial, in the order of ``Recipe``."""
 
 

@@ -41,7 +41,9 @@ from default_models.person_levels import person_series
 from default_models.segmentation_set import Patients, write_split
 
 WORDS: Final = Path(__file__).parent / "words"
-SEEDS: Final = {"train": 911, "val": 910, "test": 920, "levels": 930}
+SEEDS: Final = {"train": 911, "val": 910, "test": 920}
+LEVEL_SEEDS: Final = {"train": 930, "val": 931, "test": 77}
+"""Each cohort has patients of its own."""
 
 SEGMENTATION_OPTIONS: Final[dict[str, Any]] = {
     "arch": "patch_unet",
@@ -85,7 +87,7 @@ class Recipe:
         real: Folder of the scans that ``outlines/`` lists; None trains on synthetic patients alone.
         patients, val_patients, test_patients: For segmentation, three slices each.
         epochs: Of the segmentation.
-        level_patients, level_series, level_epochs: For the level finder.
+        level_series, level_val_series, level_test_series, level_epochs: For the level finder.
     """
 
     folder: Path
@@ -94,9 +96,10 @@ class Recipe:
     val_patients: int = 20
     test_patients: int = 60
     epochs: int = 12
-    level_patients: int = 1000
-    level_series: int = 48
-    level_epochs: int = 30
+    level_series: int = 1000
+    level_val_series: int = 48
+    level_test_series: int = 80
+    level_epochs: int = 40
 
     def steps(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Yield what is to be done and how, in order."""
@@ -123,6 +126,11 @@ class Recipe:
         return self.folder / "level-set"
 
     @property
+    def level_test_set(self) -> Path:
+        """Series of the held-out anatomy, with offsets."""
+        return self.folder / "level-test-set"
+
+    @property
     def runs(self) -> Path:
         """Runs of the two trainings."""
         return self.folder / "runs"
@@ -146,14 +154,21 @@ class Recipe:
                 write_split(folder, split, patients, real)
 
     def make_level_set(self) -> None:
-        """Render whole series of varied patients."""
-        for split, patients, series in (
-            ("val", 0, self.level_series),
-            ("train", self.level_patients, 0),
-        ):
-            if not table_path(self.level_set, split).exists():
-                options = LevelSetOptions(self.level_set, patients, series, seed=SEEDS["levels"])
-                write_level_set(options, person_series(self.real) * SERIES_COPIES)
+        """Render whole series of varied patients, and of held-out ones to test on."""
+        anatomies: dict[str, PhantomAnatomy]
+        anatomies = {"val": "varied", "train": "varied", "test": "held-out"}
+        counts = {
+            "val": self.level_val_series,
+            "train": self.level_series,
+            "test": self.level_test_series,
+        }
+        for split, anatomy in anatomies.items():
+            folder = self.level_test_set if split == "test" else self.level_set
+            if not table_path(folder, split).exists():
+                seed = LEVEL_SEEDS[split]
+                options = LevelSetOptions(folder, split, counts[split], seed, anatomy)
+                people = person_series(self.real) * SERIES_COPIES if split == "train" else []
+                write_level_set(options, people)
 
     def train_segmentation(self) -> None:
         """Train, or go on."""
@@ -206,8 +221,15 @@ class Recipe:
         """Evaluate on the held-out anatomy, and put the numbers into the card."""
         out = self.folder / "test"
         if not out.exists():
-            bodycomp.evaluate(self.models, out, segmentation=self.test_set)
-        bodycomp.card(self.models / SEGMENTATION_FOLDER, evaluation=out)
+            bodycomp.evaluate(
+                self.models,
+                out,
+                segmentation=self.test_set,
+                slice_selection=self.level_test_set,
+                split="test",
+            )
+        for name in (SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER):
+            bodycomp.card(self.models / name, evaluation=out)
 
 
 def real_samples(folder: Path | None) -> list[MaskSample]:

@@ -11,8 +11,8 @@ from bodycomp.results import LevelStatus
 from default_models.outline_masks import TEST_SCANS, outlined_slices, outlines_of
 
 REAL = Path(__file__).parents[1] / "../shared/real"
-HALF_L3_MM = 17.0
-"""Half of the height of the third lumbar vertebra with half a disc."""
+HALF_VERTEBRA_MM = 17.0
+"""Half of the height of a lumbar vertebra with half a disc."""
 
 needs_real = pytest.mark.skipif(
     not REAL.is_dir(), reason="no folder shared/real with real scans beside the checkout"
@@ -42,12 +42,13 @@ def test_slices_that_trained_nothing_are_segmented_as_outlined_by_hand(models):
 
 
 @needs_real
-def test_l3_of_a_person_is_found_in_its_vertebra_or_not_at_all(models):
+def test_lumbar_levels_of_a_person_are_found_in_their_vertebrae(models):
     result = models.analyze(bodycomp.read_scan(REAL / "torso_ct"))
-    true_mm = next(o.z_mm for o in outlines_of(["torso_ct"]) if o.level == "L3")
-    choice = result["L3"].choice
-    assert choice.status is not LevelStatus.ABSENT
-    assert choice.z_mm is None or abs(choice.z_mm - true_mm) < HALF_L3_MM
+    true_mm = {outline.level: outline.z_mm for outline in outlines_of(["torso_ct"])}
+    for level in ("L1", "L2", "L3", "L4", "L5"):
+        assert result[level].choice.status is LevelStatus.FOUND
+        assert abs(result[level].choice.z_mm - true_mm[level]) < HALF_VERTEBRA_MM
+    assert all(tissue.area_cm2 > 50 for tissue in result["L3"].measurements.values())
 
 
 @needs_real

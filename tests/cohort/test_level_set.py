@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_slices() -> None:
 
 
 def test_a_set_can_be_made_in_parts(tmp_path: Path) -> None:
-    count = write_level_set(LevelSetOptions(tmp_path, patients=1, first=SHORT, seed=3))
+    count = write_level_set(LevelSetOptions(tmp_path, "train", series=1, first=SHORT, seed=3))
     split = open_slice_split(tmp_path, "train", FINDER_LEVELS)
     assert split is not None
     assert len(split) == count

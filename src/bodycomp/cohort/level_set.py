@@ -46,19 +46,20 @@ NOWHERE_MM: Final = 1600.0
 
 @dataclass(frozen=True, slots=True)
 class LevelSetOptions:
-    """What a set for finding levels shall hold.
+    """What one split of a set for finding levels shall hold.
 
     Attributes:
-        patients: Patients that train, a series of each; three of four hold L3.
-        series: Series that validate, of other patients.
-        seed: Of the cohort.
-        first: Number of the first training patient, so that sets can be made in parts.
+        split: ``train``, ``val`` or ``test``.
+        series: Patients, one series of each; three of four hold L3.
+        seed: Of the cohort; each split has one of its own.
+        first: Number of the first patient, so that sets can be made in parts.
     """
 
     folder: Path
-    patients: int
-    series: int = 0
+    split: str
+    series: int
     seed: int = 0
+    anatomy: PhantomAnatomy = "varied"
     first: int = 0
 
 
@@ -68,33 +69,30 @@ def write_level_set(
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write the splits that have patients; each appears when it is whole.
+    """Write a split, which appears when it is whole.
 
-    ``others`` are series, each in the order of its slices, that train beside those patients.
+    Args:
+        options: Its patients.
+        others: Series beside theirs, each in the order of its slices.
+        progress: Told of every series.
 
     Returns:
         The number of slices.
 
     Raises:
-        OutputError: A split is there already.
+        OutputError: The split is there already.
     """
-    training = range(options.first, options.first + options.patients)
-    count = 0
-    for split, seed, numbers in (
-        ("train", options.seed, training),
-        ("val", options.seed + 1_000_003, range(options.series)),
-    ):
-        if not numbers:
-            continue
-        columns = ("PatientID", "SeriesInstanceUID")
-        with SliceWriter(options.folder, split, FINDER_LEVELS, columns) as writer:
-            rendered = ((f"{split}-{i:05d}", level_series(seed, i)) for i in numbers)
-            more = ((f"other-{i}", series) for i, series in enumerate(others))
-            for name, series in chain(rendered, more if split == "train" else ()):
-                for sample in series:
-                    writer.append(sample.gray, sample.offsets_mm, dict.fromkeys(columns, name))
-                    count += 1
-                progress(1)
+    split, seed, anatomy = options.split, options.seed, options.anatomy
+    numbers = range(options.first, options.first + options.series)
+    rendered = ((f"{split}-{i:05d}", level_series(seed, i, anatomy)) for i in numbers)
+    named = chain(rendered, ((f"other-{i:05d}", series) for i, series in enumerate(others)))
+    columns, count = ("PatientID", "SeriesInstanceUID"), 0
+    with SliceWriter(options.folder, split, FINDER_LEVELS, columns) as writer:
+        for name, series in named:
+            for sample in series:
+                writer.append(sample.gray, sample.offsets_mm, dict.fromkeys(columns, name))
+                count += 1
+            progress(1)
     return count
 
 

@@ -13,7 +13,8 @@ from bodycomp.cli import COMMANDS
 from bodycomp.study.options import AnalyzeOptions
 
 NAMES = [
-    "BodycompError", "Models", "Scan", "SeriesResult", "analyze", "apply_review", "card",
+    "BodycompError", "Models", "Scan", "SeriesResult", "analyze", "apply_review",
+    "benchmark_saros", "card",
     "discover_cases", "ensemble", "evaluate", "fit_reference",
     "import_keras", "list_models", "load_models",
     "measure", "prepare_nnunet", "prepare_saros", "prepare_segmentation",

@@ -23,6 +23,7 @@ _MODULE_OF = {
     "SeriesResult": "results",
     "analyze": "interface.runs",
     "apply_review": "interface.runs",
+    "benchmark_saros": "interface.runs",
     "card": "interface.cards",
     "discover_cases": "interface.sets",
     "ensemble": "interface.sets",

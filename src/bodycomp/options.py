@@ -98,6 +98,19 @@ declare: Final = _declaring(Option)
 """The same for a field that has to be given: metadata of ``dataclasses.field``."""
 
 
+def option_of(kind: type[Any], name: str, *, group: str | None = None) -> Any:
+    """Make a field as another class has it: the same option with the same default.
+
+    ``group`` is the heading that it gets in the help, where that is not its own.
+    """
+    (of,) = (field for field in dataclasses.fields(kind) if field.name == name)
+    found: Option = of.metadata[_OPTION]
+    own = found if group is None else dataclasses.replace(found, group=group)
+    return dataclasses.field(
+        default=of.default, default_factory=of.default_factory, metadata={_OPTION: own}
+    )
+
+
 def nested(kind: type[Any]) -> Mapping[str, type[Any]]:
     """Declare that the options of a field's class are options of this one, too."""
     return {_NESTED: kind}

@@ -124,3 +124,10 @@ def unguarded(cell: str) -> str:
     """
     is_guarded = cell.startswith(_GUARD) and cell[1:].startswith(_FORMULA_STARTS)
     return cell[1:] if is_guarded else cell
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
+    cells = [tuple(text.replace("|", "\\|") for text in row) for row in (heads, *rows)]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    return [lines[0], f"|{'---|' * len(heads)}", *lines[1:]]

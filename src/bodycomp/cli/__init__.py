@@ -45,6 +45,7 @@ COMMANDS = {
     "suggest": "say which slices to annotate next, with outlines to start from",
     "measure": "measure a mask that you have, without models",
     "evaluate": "say how good models are on scans and sets with truth",
+    "benchmark": "train and test on a published data set, and write a table of the results",
     "reference": "make curves of a group of your own to compare with",
     "cache": "show or clear the cache of decoded slices",
 }

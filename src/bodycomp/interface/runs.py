@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bodycomp.benchmark.options import SarosBenchmark
 from bodycomp.demo.options import DemoOptions
 from bodycomp.errors import InputNotFoundError
 from bodycomp.evaluation.options import EvaluateOptions
-from bodycomp.interface.keywords import command
+from bodycomp.interface.keywords import OWN_BARS, command
 from bodycomp.interface.models import MeasuredScan
 from bodycomp.interface.options import RedcapOptions, ReportOptions
 from bodycomp.progress import Progress
@@ -186,3 +187,26 @@ def demo(options: DemoOptions, _: Progress) -> tuple[EvaluateOptions, Evaluation
     from bodycomp.demo.run import run_demo
 
     return run_demo(options)
+
+
+@command(SarosBenchmark, OWN_BARS, folder="folder", out="out")
+def benchmark_saros(options: SarosBenchmark, progress: bool | Progress) -> Path:
+    """Train and test on SAROS and return the page of the results, as ``bodycomp benchmark saros``.
+
+    What a step has finished is taken as it is when the same call is repeated. ``jobs`` is as for
+    ``prepare_saros``.
+
+    Raises:
+        InputNotFoundError, CasesError, OutputError, TrainingSetError, TrainingError, UsageError,
+        RunInterruptedError: As the command.
+    """
+    from bodycomp.benchmark.run import benchmark_saros as run
+
+    return run(options, progress)
+
+
+def dry_run_benchmark(options: SarosBenchmark, progress: bool | Progress = False) -> list[str]:
+    """Report what a benchmark would take, as ``bodycomp benchmark saros --dry-run``."""
+    from bodycomp.benchmark.run import dry_run_saros as run
+
+    return run(options, progress)

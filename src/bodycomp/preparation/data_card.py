@@ -21,7 +21,7 @@ from bodycomp.preparation.source_record import (
 )
 from bodycomp.preparation.splits import AssignedCase
 from bodycomp.storage import atomic_file
-from bodycomp.tables import write_table
+from bodycomp.tables import markdown_table, write_table
 
 TABLE_NAME: Final = "source-cases.csv"
 COLUMNS: Final = (
@@ -105,24 +105,26 @@ def _card(source: DataSource, rows: Sequence[Row]) -> str:
         "",
         f"Made of {source.name} by `bodycomp prepare`; `{TABLE_NAME}` has a row for each case.",
         "",
-        *_table(("", ""), ((name, value) for name, value in facts.items() if value)),
+        *markdown_table(("", ""), ((name, value) for name, value in facts.items() if value)),
         "",
         *(f"- {note}" for note in source.notes),
         "",
         "## What is in it",
         "",
-        *_table(("split", "of the source", "cases", "patients", "samples"), _splits(members)),
+        *markdown_table(
+            ("split", "of the source", "cases", "patients", "samples"), _splits(members)
+        ),
         "",
         "## Licenses of the images",
         "",
-        *_table(
+        *markdown_table(
             ("license", "collection", "cases"),
             _counted((row["license"], row["collection"]) for row in members),
         ),
         "",
         "## What was left out, and why",
         "",
-        *_table(
+        *markdown_table(
             ("reason", "cases"),
             _counted((row["left_out"],) for row in rows if row["left_out"]) or [("nothing", "0")],
         ),
@@ -143,9 +145,3 @@ def _splits(members: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def _counted(keys: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [(*key, str(count)) for key, count in sorted(Counter(keys).items())]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    cells = [tuple(text.replace("|", "\\|") for text in row) for row in (heads, *rows)]
-    lines = [f"| {' | '.join(row)} |" for row in cells]
-    return [lines[0], f"|{'---|' * len(heads)}", *lines[1:]]

@@ -17,6 +17,7 @@ _BASE = FileHeader(
     frame_of_reference_uid="1.1.9",
     patient_id="P",
     patient_sex="",
+    patient_age_years=None,
     patient_height_m=None,
     patient_weight_kg=None,
     transfer_syntax_uid="1.2.840.10008.1.2.1",

@@ -143,7 +143,7 @@ def test_finished_folds_are_left_alone_and_missing_ones_trained(
     write_card(run, said)
     shutil.rmtree(run / "fold-2" / "checkpoints")  # as if it had ended before its first step
     (run / "fold-2" / "manifest.json").unlink()
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="bodycomp"):
         train(replace(options, resume=True))
     assert "fold 1 of 2 is finished" in caplog.text
     assert (run / "fold-1" / "manifest.json").read_bytes() == before
@@ -165,7 +165,7 @@ def test_an_interrupted_fold_says_how_all_are_resumed(
 
     monkeypatch.setattr(training_folds, "train_run", interrupted)
     options = replace(unet_options(patients_set, tmp_path), max_minutes=10.0)
-    with caplog.at_level("INFO"), pytest.raises(RunInterruptedError):
+    with caplog.at_level("INFO", logger="bodycomp"), pytest.raises(RunInterruptedError):
         train(options)
     assert asked == [(1, False, 5.0)]
     assert "--folds 2" in caplog.text

@@ -15,7 +15,7 @@ from bodycomp.data.augmentation_options import AugmentationOptions
 from bodycomp.data.datasets import RawBatch, Sample, SampleSet, SliceDataset
 from bodycomp.data.layout import SERIES_COLUMN
 from bodycomp.data.projection_variation import vary_projections
-from bodycomp.data.series_heights import series_heights_mm
+from bodycomp.data.series_heights import ascending_heights_mm, series_heights_mm
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.errors import TrainingSetError
 from bodycomp.imaging.projection import CHANNELS, project, row_heights, slice_profiles
@@ -109,8 +109,8 @@ def _series_of(slices: SliceDataset, data_dir: Path) -> list[ProjectedSeries]:
     for name in dict.fromkeys(filter(None, split.series)):
         own = np.flatnonzero(names == name)
         heights, places_mm = series_heights_mm(split.offsets_mm[own])
-        z_mm, first = np.unique(heights, return_index=True)  # NaN, for no height, comes last
-        own, z_mm = own[first[~np.isnan(z_mm)]], z_mm[~np.isnan(z_mm)]
+        ascending, z_mm = ascending_heights_mm(heights)
+        own = own[ascending]
         if len(own) < FEWEST_SLICES:
             continue
         rows = project(_Profiles(slices, own), z_mm)

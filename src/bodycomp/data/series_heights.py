@@ -38,3 +38,16 @@ def series_heights_mm(
         if rows.any():
             places[column] = float(np.median((heights - offsets_mm[:, column])[rows]))
     return heights, places
+
+
+def ascending_heights_mm(
+    heights_mm: NDArray[np.float64],
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return which slices have a height, from feet to head, the first of several, and theirs.
+
+    >>> ascending_heights_mm(np.array([34.0, np.nan, 30.0, 34.0]))
+    (array([2, 0]), array([30., 34.]))
+    """
+    z_mm, first = np.unique(heights_mm, return_index=True)  # NaN, for no height, comes last
+    known = ~np.isnan(z_mm)
+    return first[known], z_mm[known]

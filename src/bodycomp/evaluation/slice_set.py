@@ -16,7 +16,7 @@ from bodycomp.data.folds import FOLD_SPLITS, folds_of_training
 from bodycomp.data.layout import SERIES_COLUMN, offset_column, table_path
 from bodycomp.data.manifest import read_split_rows
 from bodycomp.data.png import read_gray_png
-from bodycomp.data.series_heights import series_heights_mm
+from bodycomp.data.series_heights import ascending_heights_mm, series_heights_mm
 from bodycomp.data.slice_set import SliceSplit, open_slice_split, read_table
 from bodycomp.errors import TrainingSetError
 from bodycomp.evaluation.level_rows import (
@@ -162,12 +162,11 @@ def locate_in_set(
     for names, slices in zip(series.names, series.slices, strict=True):
         offsets_mm = series.split.offsets_mm[slices].astype(np.float64)
         heights, truth = heights_mm(offsets_mm, scorer.levels)
-        z_mm, first = np.unique(heights, return_index=True)  # NaN, for no height, comes last
-        first, z_mm = first[~np.isnan(z_mm)], z_mm[~np.isnan(z_mm)]
+        ascending, z_mm = ascending_heights_mm(heights)
         if not z_mm.size:
             done(len(slices))
             continue
-        own = slices[first]
+        own = slices[ascending]
         scores = SeriesScores(_score(series.split, scorer, own, z_mm), len(own), scorer.scale_mm)
         score_all = scorer.sees_series or len(z_mm) < 2
         choices = locate_levels(scores, z_mm, scorer.levels, options, score_all=score_all)

@@ -188,17 +188,8 @@ def write_slice_examples(
     path: Path, cases: Sequence[SliceCase], estimates: Sequence[LevelEstimates] = ()
 ) -> None:
     """Write a PNG: one chart of all slices per level, one picture per case with its offsets."""
-    charts = estimates[:COLUMNS]
-    rows = -(-len(cases) // COLUMNS) + (1 if charts else 0)
-    figure = new_figure(2.8 * COLUMNS, 3.3 * rows + 0.3, constrained=True)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False)
-    places = list(grid.flat)
-    for axes, level in zip(places, charts, strict=False):
-        _draw_estimates(axes, level)
-    first = COLUMNS if charts else 0
-    for axes in [*places[len(charts) : first], *places[first + len(cases) :]]:
-        axes.set_axis_off()
-    for axes, case in zip(places[first:], cases, strict=False):
+    figure, places = _figure_with_charts(len(cases), estimates)
+    for axes, case in zip(places, cases, strict=True):
         draw_image(axes, case.image, None)
         _draw_offset_scale(axes, case)
         picture_style(axes, case.title)
@@ -232,16 +223,8 @@ def write_series_examples(
     path: Path, cases: Sequence[SeriesCase], estimates: Sequence[LevelEstimates] = ()
 ) -> None:
     """Write a PNG: one chart of all slices per level, one picture per case with its levels."""
-    charts = estimates[:COLUMNS]
-    rows = -(-len(cases) // COLUMNS) + (1 if charts else 0)
-    figure = new_figure(2.8 * COLUMNS, 3.3 * rows + 0.3, constrained=True)
-    places = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
-    first = COLUMNS if charts else 0
-    for axes in places[len(charts) :]:
-        axes.set_axis_off()
-    for axes, level in zip(places, charts, strict=False):
-        _draw_estimates(axes, level)
-    for axes, case in zip(places[first:], cases, strict=False):
+    figure, places = _figure_with_charts(len(cases), estimates)
+    for axes, case in zip(places, cases, strict=True):
         _draw_series(axes, case)
     legend = [
         Line2D([], [], color=color, label=label)
@@ -250,9 +233,24 @@ def write_series_examples(
     _save(figure, path, legend)
 
 
+def _figure_with_charts(
+    count: int, estimates: Sequence[LevelEstimates]
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a row of charts, if there are estimates, and a place for each case."""
+    charts = estimates[:COLUMNS]
+    rows = -(-count // COLUMNS) + (1 if charts else 0)
+    figure = new_figure(2.8 * COLUMNS, 3.3 * rows + 0.3, constrained=True)
+    places = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+    for axes, level in zip(places, charts, strict=False):
+        _draw_estimates(axes, level)
+    first = COLUMNS if charts else 0
+    for axes in [*places[len(charts) : first], *places[first + count :]]:
+        axes.set_axis_off()
+    return figure, places[first : first + count]
+
+
 def _draw_series(axes: Axes, case: SeriesCase) -> None:
     """Draw bones from the front, beside them from the side, with a line per level."""
-    axes.set_axis_on()
     bones = np.concatenate([case.image[0], case.image[1]], axis=1).astype(np.float64)
     bones = np.clip(bones / max(float(np.percentile(bones, 99.5)), 1e-6), 0, 1)
     axes.imshow(bones, cmap="gray", vmin=0, vmax=1, origin="lower", aspect="auto")

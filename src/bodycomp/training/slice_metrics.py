@@ -13,7 +13,7 @@ from bodycomp.analysis.confidence import CLOSE_MM
 from bodycomp.analysis.confidence_fit import fit_calibration
 from bodycomp.analysis.level_verdict import ChoiceOptions
 from bodycomp.analysis.locating import locate_levels
-from bodycomp.data.series_heights import series_heights_mm
+from bodycomp.data.series_heights import ascending_heights_mm, series_heights_mm
 from bodycomp.networks.confidence_calibration import LevelCalibration
 from bodycomp.networks.targets import NEAR_MM, offset_to_target
 from bodycomp.results import SliceChoice
@@ -87,8 +87,8 @@ def locate_in_series(
     for name in np.unique(series[series != ""]):
         own = np.flatnonzero(series == name)
         heights, places_mm = series_heights_mm(offsets_mm[own])
-        z_mm, first = np.unique(heights, return_index=True)  # NaN, for no height, comes last
-        own, z_mm = own[first[~np.isnan(z_mm)]], z_mm[~np.isnan(z_mm)]
+        ascending, z_mm = ascending_heights_mm(heights)
+        own = own[ascending]
         if not z_mm.size:
             continue
         found = locate_levels(_Known(scores[own]), z_mm, levels, options, score_all=True)

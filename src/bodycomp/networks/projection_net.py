@@ -22,6 +22,7 @@ from bodycomp.networks.layers import (
     make_activation,
     make_norm,
 )
+from bodycomp.networks.resnet import ResNetUnit
 
 VIEWS: Final = 2
 VIEW_CHANNELS: Final = 1
@@ -76,21 +77,6 @@ ROW_STAGE: Final = 2
 DILATIONS: Final = (1, 2, 4, 8, 16, 32)
 
 
-class Unit(nn.Module):
-    """3x3 convolution, batch norm, activation: (B, in, R, W) -> (B, out, R / rows, W / 2)."""
-
-    def __init__(self, channels: tuple[int, int], activation: str, row_stride: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(*channels, 3, padding=1, stride=(row_stride, 2), bias=False)
-        self.norm = make_norm(channels[1])
-        self.activation = make_activation(activation, inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features."""
-        features: Tensor = self.activation(self.norm(self.conv(x)))
-        return features
-
-
 class RowBlock(nn.Module):
     """Looks at rows ``dilation`` away and adds what it sees: (B, C, R, 1) -> the same shape."""
 
@@ -120,7 +106,9 @@ class ProjectionNet(nn.Module):
         self.views = nn.ModuleList(
             nn.Sequential(
                 *(
-                    Unit(pair, activation, 2 if stage == ROW_STAGE else 1)
+                    ResNetUnit(
+                        pair, activation, kernel=3, stride=(2 if stage == ROW_STAGE else 1, 2)
+                    )
                     for stage, pair in enumerate(pairwise(widths))
                 )
             )

@@ -85,14 +85,25 @@ class ResidualBlock(nn.Module):
 
 
 class ResNetUnit(nn.Module):
-    """Convolution, batch norm, activation: (B, in, H, W) -> (B, out, H / stride, W / stride)."""
+    """Convolution, batch norm, activation: (B, in, H, W) -> (B, out, H / stride, W / stride).
+
+    A pair of strides is that of rows and that of columns.
+    """
 
     def __init__(
-        self, channels: tuple[int, int], activation: str, *, kernel: int, stride: int
+        self,
+        channels: tuple[int, int],
+        activation: str,
+        *,
+        kernel: int,
+        stride: int | tuple[int, int],
     ) -> None:
         super().__init__()
-        padding = (kernel - stride + 1) // 2
-        self.conv = nn.Conv2d(*channels, kernel, stride=stride, padding=padding, bias=False)
+        rows, columns = (stride, stride) if isinstance(stride, int) else stride
+        padding = ((kernel - rows + 1) // 2, (kernel - columns + 1) // 2)
+        self.conv = nn.Conv2d(
+            *channels, kernel, stride=(rows, columns), padding=padding, bias=False
+        )
         self.norm = make_norm(channels[1])
         self.activation = make_activation(activation, inplace=True)
 

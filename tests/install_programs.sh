@@ -3,13 +3,15 @@
 # With --required it fails if one is missing in the end; without, their tests are skipped and named.
 set -u
 programs='chromium Orthanc dciodvfy'
-packages='chromium orthanc dicom3tools'
+packages='chromium orthanc orthanc-dicomweb dicom3tools'
+dicomweb=/usr/share/orthanc/plugins/libOrthancDicomWeb.so
 PATH=$PATH:/usr/sbin
 
 missing() {
     for program in $programs; do
         command -v "$program" >/dev/null || printf ' %s' "$program"
     done
+    [ -e $dicomweb ] || printf ' orthanc-dicomweb'
 }
 
 if [ -n "$(missing)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -19,8 +19,8 @@ NAMES = [
     "import_keras", "list_models", "load_models",
     "measure", "prepare_nnunet", "prepare_saros", "prepare_segmentation",
     "prepare_slice_selection", "prepare_tag", "prepare_totalsegmentator", "prepare_verse",
-    "read_scan", "remeasure", "show", "suggest", "train_segmentation", "train_slice_selection",
-    "validate", "write_phantom", "write_redcap", "write_report",
+    "pull", "read_scan", "remeasure", "show", "suggest", "train_segmentation",
+    "train_slice_selection", "validate", "write_phantom", "write_redcap", "write_report",
 ]  # fmt: skip
 PAGE = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
 STUB = Path(bodycomp.__file__).with_suffix(".pyi").read_text(encoding="utf-8")

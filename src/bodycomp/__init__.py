@@ -40,6 +40,7 @@ _MODULE_OF = {
     "prepare_slice_selection": "interface.sets",
     "prepare_totalsegmentator": "interface.sets",
     "prepare_verse": "interface.sets",
+    "pull": "interface.runs",
     "read_scan": "reading.read_scan",
     "remeasure": "interface.runs",
     "show": "interface.sets",

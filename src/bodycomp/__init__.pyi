@@ -11,6 +11,7 @@ from bodycomp.interface.runs import benchmark_saros as benchmark_saros
 from bodycomp.interface.runs import evaluate as evaluate
 from bodycomp.interface.runs import fit_reference as fit_reference
 from bodycomp.interface.runs import measure as measure
+from bodycomp.interface.runs import pull as pull
 from bodycomp.interface.runs import remeasure as remeasure
 from bodycomp.interface.runs import suggest as suggest
 from bodycomp.interface.runs import write_redcap as write_redcap

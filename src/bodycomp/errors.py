@@ -13,6 +13,8 @@
     |       `-- SliceCountError   a slice number that only another first number explains
     |-- ModelError            a model file that is damaged or does not fit
     |-- TrainingError         a training that cannot continue
+    |-- ArchiveError          an image archive fails or refuses what it is asked
+    |   `-- ArchiveUnreachableError  it cannot be reached, or does not let us in
     `-- RunInterruptedError   Ctrl-C or SIGTERM ended the work in good order
 
 A message says what was expected, what was found and where; ``hint`` says what to do.
@@ -80,6 +82,14 @@ class ModelError(BodycompError):
 
 class TrainingError(BodycompError):
     """A training cannot continue, for instance because the loss is not finite."""
+
+
+class ArchiveError(BodycompError):
+    """An image archive fails or refuses what it is asked; the message names no patient."""
+
+
+class ArchiveUnreachableError(ArchiveError):
+    """An image archive cannot be reached, or does not let us in."""
 
 
 class RunInterruptedError(BodycompError):

@@ -1,14 +1,7 @@
 """A real archive: Orthanc stores written objects and gives them back unchanged."""
 
-import base64
 import json
-import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,59 +19,15 @@ from bodycomp.dicom.read import read_series
 from bodycomp.dicom.series import find_series
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.results import LevelResult, LevelStatus, Measurement, SeriesResult, SliceChoice
+from support.orthanc import Orthanc, running_orthanc
 
-Request = Callable[..., bytes]
 HEADER = SeriesHeader(seed="archive", patient_id="P1")
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 @pytest.fixture
-def orthanc(tmp_path: Path) -> Iterator[Request]:
-    """Start Orthanc on free ports behind a password; yields a function of path and content."""
-    program = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
-    if program is None:
-        pytest.skip("no Orthanc to store objects in: apt-get install orthanc")
-    port, password = free_port(), base64.b16encode(np.random.default_rng().bytes(16)).decode()
-    settings = {
-        "StorageDirectory": str(tmp_path / "archive"),
-        "IndexDirectory": str(tmp_path / "archive"),
-        "HttpPort": port,
-        "HttpBindAddresses": ["127.0.0.1"],
-        "DicomServerEnabled": False,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": True,
-        "RegisteredUsers": {"test": password},
-        "UnknownSopClassAccepted": True,
-        "Plugins": [],
-    }
-    (tmp_path / "orthanc.json").write_text(json.dumps(settings))
-    login = base64.b64encode(f"test:{password}".encode()).decode()
-
-    def request(path: str, content: bytes | None = None) -> bytes:
-        asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=content)
-        asked.add_header("Authorization", f"Basic {login}")
-        with urllib.request.urlopen(asked, timeout=20) as answer:
-            return answer.read()
-
-    process = subprocess.Popen(
-        [program, tmp_path / "orthanc.json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(200):
-            try:
-                request("/system")
-                break
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.1)
-        yield request
-    finally:
-        process.terminate()
-        process.wait(30)
+def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    with running_orthanc(tmp_path, DicomServerEnabled=False) as archive:
+        yield archive
 
 
 @pytest.fixture
@@ -97,7 +46,7 @@ def measured(tmp_path: Path, volume) -> MeasuredSeries:
 
 
 def test_archive_returns_objects_unchanged_in_the_patients_study(
-    orthanc: Request, measured: MeasuredSeries, tmp_path: Path
+    orthanc: Orthanc, measured: MeasuredSeries, tmp_path: Path
 ) -> None:
     seg = segmentation_of(measured, "seg")
     picture = np.full((*measured.volume.slice_shape, 3), 90, np.uint8)

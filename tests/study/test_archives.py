@@ -13,7 +13,7 @@ import pytest
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, OutputError
-from bodycomp.study.journal import JOURNAL_NAME, open_journal, refuse_running
+from bodycomp.study.journal import JOURNAL_NAME, StudyRecord, open_journal, refuse_running
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.out_folder import held_folder
 from bodycomp.study.run import analyze_inputs
@@ -89,7 +89,10 @@ def test_unpacked_scans_of_a_running_run_are_left_alone(tmp_path) -> None:
     archive, out = zipped(tmp_path, 1), tmp_path / "out"
     analyze(archive, out)
     (out / ".unpacked.000001.part").mkdir()
-    with open_journal(out / JOURNAL_NAME), pytest.raises(OutputError, match="another run"):
+    with (
+        open_journal(out / JOURNAL_NAME, StudyRecord),
+        pytest.raises(OutputError, match="another run"),
+    ):
         analyze(archive, out, resume=True)
     assert unpacked(out)
 

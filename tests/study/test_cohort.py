@@ -13,7 +13,7 @@ from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.errors import InputNotFoundError, OutputError, UsageError
 from bodycomp.study import writing
 from bodycomp.study.inputs import read_input_list
-from bodycomp.study.journal import JOURNAL_NAME, open_journal
+from bodycomp.study.journal import JOURNAL_NAME, StudyRecord, open_journal
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.run import analyze_inputs
 from bodycomp.study.writing import ReadAhead
@@ -169,7 +169,7 @@ def test_other_settings_do_not_go_on_with_a_run(cohort, tmp_path) -> None:
 def test_two_runs_never_share_a_folder(cohort) -> None:
     analyze(cohort, "out")
     with (
-        open_journal(cohort.parent / "out" / JOURNAL_NAME),
+        open_journal(cohort.parent / "out" / JOURNAL_NAME, StudyRecord),
         pytest.raises(OutputError, match="another run"),
     ):
         analyze(cohort, "out", resume=True)
@@ -181,7 +181,7 @@ def test_torn_journal_loses_the_torn_line_alone(cohort, damage) -> None:
     path = cohort.parent / "out" / JOURNAL_NAME
     whole = path.read_bytes()
     path.write_bytes(whole + damage)
-    with open_journal(path) as journal:
+    with open_journal(path, StudyRecord) as journal:
         assert len(journal.records) == 5
     assert path.read_bytes() == whole
 

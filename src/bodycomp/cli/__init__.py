@@ -37,6 +37,7 @@ COMMANDS = {
     "ensemble": "make one model of several, such as the folds of a training",
     "models": "list the models that ship with bodycomp",
     "card": "show what a model is for, how good it is and where it fails",
+    "pull": "copy studies from an image archive into a folder to analyze",
     "analyze": "measure DICOM, NIfTI or NRRD with trained models",
     "report": "make a page of the results of a run, to look at and to review",
     "redcap": "write the results of a run for REDCap, with the data dictionary",

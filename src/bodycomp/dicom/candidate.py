@@ -122,14 +122,18 @@ class CandidateSeries:
     def study_key(self) -> str:
         """Short digest that is equal for the series of one study; names nobody."""
         # De-identification may leave UIDs blank; then the folder holds a study together.
-        study = self.study_uid or self.folder
-        return key_of("study", self.patient_id, study)
+        return study_key(self.patient_id, self.study_uid or self.folder)
 
     @property
     def key(self) -> str:
         """Short digest that tells this candidate from any other; names nobody."""
         images = (f"{item.sop_instance_uid}@{item.position_mm}" for item in self.slices)
         return key_of(self.study_key, self.series_uid, *self.marks, *images)
+
+
+def study_key(patient_id: str, study_uid: str) -> str:
+    """Return a short digest of a study; names nobody."""
+    return key_of("study", patient_id, study_uid)
 
 
 def is_original(image_type: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Silence for pydicom and highdicom, whose messages quote the values that they are about."""
+"""Silence for libraries of DICOM, whose messages quote the values that they are about."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 from contextlib import ContextDecorator, ExitStack
 from typing import Final
 
-_LOGGERS: Final = ("pydicom", "highdicom")
+_LOGGERS: Final = ("pydicom", "highdicom", "pynetdicom", "dicomweb_client")
 _SILENT: Final = logging.CRITICAL + 1
 
 
@@ -45,7 +45,7 @@ _SILENCE: Final = _Silence()
 
 
 def quiet_pydicom() -> _Silence:
-    """Let no message of pydicom or highdicom out, neither by ``logging`` nor as a warning.
+    """Let no message of pydicom and its kin out, neither by ``logging`` nor as a warning.
 
     What breaks the standard in a file is quoted there: UIDs, names, dates of birth. It is entered
     once around a search or a series, by any number of threads; calls may be nested.

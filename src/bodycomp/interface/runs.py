@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bodycomp.archive.options import PullOptions, PullReport
 from bodycomp.benchmark.options import SarosBenchmark
 from bodycomp.demo.options import DemoOptions
 from bodycomp.errors import InputNotFoundError
@@ -50,6 +51,19 @@ def analyze(options: AnalyzeOptions, progress: Progress) -> StudyReport:
     found = analyze_inputs(options, progress)
     refresh_reviewed(options.out_dir)
     return found
+
+
+@command(PullOptions, {"rows": "rows", "studies": "studies"}, archive="archive", out="out_dir")
+def pull(options: PullOptions, progress: Progress) -> PullReport:
+    """Copy studies from an image archive into a folder to analyze, as ``bodycomp pull``.
+
+    Raises:
+        ArchiveError, InputNotFoundError, OutputError, UsageError: As the command.
+        RunInterruptedError: SIGTERM ended the pull; the same call continues.
+    """
+    from bodycomp.archive.run import pull_studies
+
+    return pull_studies(options, progress)
 
 
 @command(MeasureOptions, scan="scan", mask="mask")

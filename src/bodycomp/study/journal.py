@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Generic, Protocol, Self, TypeVar
 
 from bodycomp.storage import lock_file
 from bodycomp.study.options import (
@@ -31,6 +31,24 @@ from bodycomp.tables import Cell, CsvTable, growing_table, write_parquet, write_
 JOURNAL_NAME: Final = "journal.jsonl"
 
 
+class Line(Protocol):
+    """A record of a journal; a later one of the same key takes its place."""
+
+    @property
+    def key(self) -> str:
+        """What it is about."""
+
+    def to_line(self) -> bytes:
+        """Return it as one line of JSON."""
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """Read it; raises ValueError where the line is damaged."""
+
+
+Record = TypeVar("Record", bound=Line)
+
+
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
     """What came of one study, under pseudonyms.
@@ -44,6 +62,11 @@ class StudyRecord:
     sources: tuple[str, ...]
     analyzed: Mapping[str, tuple[Mapping[str, Cell], ...]] = field(repr=False)
     refused: tuple[RefusedSeries, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The study."""
+        return self.study
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON."""
@@ -74,30 +97,30 @@ class StudyRecord:
             raise ValueError("damaged record") from error
 
 
-class Journal:
+class Journal(Generic[Record]):
     """An open journal; the file is locked, so that two runs never share a folder.
 
     Attributes:
-        records: Study -> its last record, as found when it was opened.
+        records: Key -> its last record, as found when it was opened.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], kind: type[Record]) -> None:
         self._file = file
-        self.records: dict[str, StudyRecord] = {}
+        self.records: dict[str, Record] = {}
         end = 0
         for line in file:
             try:
-                record = StudyRecord.from_line(line)
+                record = kind.from_line(line)
             except ValueError:
                 break
             if not line.endswith(b"\n"):
                 break
-            self.records[record.study] = record
+            self.records[record.key] = record
             end += len(line)
         file.truncate(end)
         file.seek(end)
 
-    def append(self, record: StudyRecord) -> None:
+    def append(self, record: Record) -> None:
         """Add a record; it is on the disk when this returns."""
         self._file.write(record.to_line())
         self._file.flush()
@@ -105,8 +128,8 @@ class Journal:
 
 
 @contextmanager
-def open_journal(path: Path) -> Iterator[Journal]:
-    """Open a journal, or begin one.
+def open_journal(path: Path, kind: type[Record]) -> Iterator[Journal[Record]]:
+    """Open a journal of such records, or begin one.
 
     Raises:
         OutputError: Another run is writing to it.
@@ -114,7 +137,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
     path.touch()
     with path.open("r+b") as file:
         lock_file(file, path.parent)
-        yield Journal(file)
+        yield Journal(file, kind)
 
 
 def refuse_running(path: Path) -> None:
@@ -144,7 +167,7 @@ class Ledger:
     """
 
     def __init__(
-        self, out_dir: Path, columns: Sequence[str], work: Worklist, journal: Journal
+        self, out_dir: Path, columns: Sequence[str], work: Worklist, journal: Journal[StudyRecord]
     ) -> None:
         self._out_dir = out_dir
         self._columns = columns

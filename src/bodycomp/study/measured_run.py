@@ -80,7 +80,7 @@ def opened_run(out_dir: Path) -> Iterator[MeasuredRun]:
     settings = _settings(out_dir / MANIFEST_NAME)
     if not (out_dir / JOURNAL_NAME).is_file():
         raise InputNotFoundError(f"expected {JOURNAL_NAME} of a run in {out_dir}", hint=NO_RUN_HINT)
-    with open_journal(out_dir / JOURNAL_NAME) as journal:
+    with open_journal(out_dir / JOURNAL_NAME, StudyRecord) as journal:
         rows = _rows(out_dir, journal.records)
         if not rows:
             raise ReviewError(f"expected results to review in {out_dir}, found none")

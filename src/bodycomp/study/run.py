@@ -30,7 +30,7 @@ from bodycomp.scan import Scan
 from bodycomp.signals import SignalWatch
 from bodycomp.study.analysis_page import write_analysis_page
 from bodycomp.study.inputs import read_input_list
-from bodycomp.study.journal import JOURNAL_NAME, Ledger, open_journal
+from bodycomp.study.journal import JOURNAL_NAME, Ledger, StudyRecord, open_journal
 from bodycomp.study.options import (
     REFERENCES_FOLDER,
     REFUSED_NAME,
@@ -129,7 +129,7 @@ def _analyze_inputs(
         keys = [tissue.key for tissue in tissues]
         compared = reference_columns(analyzer.options.references, keys)
         columns = result_columns(tissues, identifiers, compared)
-        with open_journal(options.out_dir / JOURNAL_NAME) as journal:
+        with open_journal(options.out_dir / JOURNAL_NAME, StudyRecord) as journal:
             ledger = Ledger(options.out_dir, columns, work, journal)
             run = _Run(options, analyzer, ledger, choice, patients, progress)
             report = _recorded(run, work, manifest)

@@ -1,0 +1,1 @@
+"""Studies of an image archive -> a folder to analyze."""

@@ -80,7 +80,7 @@ def test_signatures_name_every_option_with_its_default():
     assert inspect.signature(bodycomp.evaluate).parameters["bootstrap"].default == 2000
     loading = inspect.signature(bodycomp.load_models).parameters
     assert set(loading) == {
-        *("folder", "range_mm", "full", "intervals", "device", "engine", "references"),
+        *("folder", "range_mm", "between", "full", "intervals", "device", "engine", "references"),
     }
 
 

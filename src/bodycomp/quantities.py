@@ -12,6 +12,7 @@ from typing import Final
 MUSCLE_KEY: Final = "muscle"
 SAT_KEY: Final = "subcutaneous_fat"
 VAT_KEY: Final = "visceral_fat"
+TRABECULAR_KEY: Final = "trabecular_hu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,16 @@ QUANTITIES: Final = (
         "median of a round, even region of 12 to 30 mm in front of the vertebral body that is at "
         "least 20 HU denser than muscle, on the level's slice",
         _OWN,
+        (MUSCLE_KEY,),
+    ),
+    QuantityKind(
+        TRABECULAR_KEY,
+        "Trabecular attenuation of the vertebra",
+        "[hnsf'U]",
+        "at L1 to L4, mean of the front of the vertebral body, 5 mm away from its edge and ahead "
+        "of the basivertebral vein, over the more even half of five slices within 5 mm of the "
+        "level",
+        _OWN + "; after Pickhardt et al., Ann Intern Med 158:588, 2013",
         (MUSCLE_KEY,),
     ),
     QuantityKind(
@@ -240,6 +251,26 @@ CUT_OFFS: Final = (
         (Limit(80.1, "F"), Limit(163.8, "M")),
         "Doyle et al., Nutr Res 33:171, 2013",
         "people before resection of gastrointestinal cancer, Ireland, between L3 and L4",
+    ),
+    CutOff(
+        "low_trabecular_attenuation_sensitive_pickhardt_2013",
+        TRABECULAR_KEY,
+        ("L1",),
+        "<=",
+        (Limit(160.0),),
+        "Pickhardt et al., Ann Intern Med 158:588, 2013",
+        "1867 adults with CT and DXA within six months, USA; 90 % sensitive for osteoporosis by "
+        "DXA",
+    ),
+    CutOff(
+        "low_trabecular_attenuation_specific_pickhardt_2013",
+        TRABECULAR_KEY,
+        ("L1",),
+        "<=",
+        (Limit(110.0),),
+        "Pickhardt et al., Ann Intern Med 158:588, 2013",
+        "1867 adults with CT and DXA within six months, USA; more than 90 % specific for "
+        "osteoporosis by DXA",
     ),
 )
 

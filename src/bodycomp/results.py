@@ -51,6 +51,8 @@ class SliceChoice:
             interpolated. None if it scored all.
         members_z_mm: Where each member of an ensemble places the level, None of one that does not
             find it; empty unless found, and of a single network.
+        height_mm: Of what lies between two levels, their distance, with ``z_mm`` in its middle, 0
+            if it is not known; None of a single level.
     """
 
     level: str
@@ -66,6 +68,7 @@ class SliceChoice:
     slope_ratio: float | None = None
     scored: NDArray[np.bool_] | None = None
     members_z_mm: tuple[float | None, ...] = ()
+    height_mm: float | None = None
 
     @property
     def members_spread_mm(self) -> float | None:
@@ -270,6 +273,11 @@ class SeriesResult:
             if result.choice.level == level:
                 return result
         raise KeyError(f"{level!r} was not looked for; found {', '.join(self.level_names)}")
+
+    @property
+    def masks(self) -> dict[int, NDArray[np.uint8]]:
+        """Slice index -> labels of each slice that was measured, by the first level that has it."""
+        return {n: mask for level in reversed(self.levels) for n, mask in level.masks.items()}
 
     @property
     def level_names(self) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def rows_of(text):
 
 def test_these_references_ship():
     assert list(TABLES) == sorted(
-        {*LIMITS, "tonnesen_2023", "van_der_werf_2018", "van_der_werf_2018_bmi"}
+        {*LIMITS, "jang_2019", "tonnesen_2023", "van_der_werf_2018", "van_der_werf_2018_bmi"}
     )
 
 
@@ -129,13 +129,22 @@ def test_tonnesen_is_table_2():
         assert [(e.age_from, e.age_below) for e in own] == bounds * 4
 
 
+def test_jang_has_the_ends_that_its_abstract_states():
+    strata = TABLES["jang_2019"].strata
+    found = [(e.quantity, e.level, e.sex, e.age_from, e.age_below, e.mean, e.sd) for e in strata]
+    assert found == [
+        ("trabecular_hu", "L1", "", 18, 30, 226, 44),
+        ("trabecular_hu", "L1", "", 90, None, 89, 38),
+    ]
+
+
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_provenance_is_stated_and_nothing_is_called_normal(table):
     assert all((table.title, table.source, table.table, table.population, table.ages))
     assert table.contrast_words
     assert "normal values" not in (words := f"{table}".lower())
     assert "healthy people" not in words
-    assert all(stratum.sex in SEXES for stratum in table.strata)
+    assert all(stratum.sex in ("", *SEXES) for stratum in table.strata)
     page = Path(__file__).parents[2] / "docs" / "reference-values.md"
     text = page.read_text(encoding="utf-8")
     assert f"`{table.key}`" in text

@@ -60,14 +60,43 @@ def resampled(
     return grid
 
 
-def bone_of(grid: NDArray[np.float32], muscle_hu: float) -> Mask:
-    """Return bone with the marrow that it encloses, but neither canal nor muscle between ribs."""
-    bone = closed(grid > _BONE_HU, _GAPS_IN_BONE_MM / 2, SQUARE_MM)
+def spine_window(
+    hu: NDArray[Any], trunk: Mask, pixel_spacing_mm: tuple[float, float]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+    """Return the part of a slice where the spine is, resampled, and the pixel of its first one.
+
+    None without a trunk.
+    """
+    rows = np.flatnonzero(trunk.any(axis=1))
+    if rows.size == 0:
+        return None
+    columns = np.flatnonzero(trunk.any(axis=0))
+    spacing_mm = np.array(pixel_spacing_mm)
+    middle, half_px = (columns[0] + columns[-1]) / 2, _HALF_WIDTH_MM / spacing_mm[1]
+    # The spine lies in the rear three fifths of the trunk, the aorta not far ahead of it.
+    first_px = np.array([rows[0] + (rows[-1] - rows[0]) / 4, middle - half_px])
+    last_px = np.array([rows[-1], middle + half_px])
+    size = np.ceil((last_px - first_px) * spacing_mm / GRID_MM).astype(int) + 1
+    return resampled(hu, first_px, size, spacing_mm), first_px
+
+
+def bone_of(
+    grid: NDArray[np.float32],
+    muscle_hu: float,
+    above_hu: float = _BONE_HU,
+    largest_canal_mm2: float = np.inf,
+) -> Mask:
+    """Return bone with the marrow that it encloses, but neither canal nor muscle between ribs.
+
+    Marrow is denser than muscle, or fills more than the largest canal would.
+    """
+    bone = closed(grid > above_hu, _GAPS_IN_BONE_MM / 2, SQUARE_MM)
     holes, count = ndimage.label(ndimage.binary_fill_holes(bone) & ~bone)
     if count:
         density = ndimage.mean(grid, holes, np.arange(1, count + 1))
-        dense = np.flatnonzero(density > muscle_hu + _MARROW_ABOVE_MUSCLE_HU) + 1
-        bone |= np.isin(holes, dense)
+        large = np.bincount(holes.ravel())[1:] * GRID_MM**2 > largest_canal_mm2
+        marrow = np.flatnonzero((density > muscle_hu + _MARROW_ABOVE_MUSCLE_HU) | large) + 1
+        bone |= np.isin(holes, marrow)
     return bone
 
 
@@ -156,17 +185,10 @@ def find_aorta(
     ``hu`` (row, column) and ``trunk`` are in the standard view, front on top and left on the right.
     At a level that is no vertebra the loin's narrower search is made.
     """
-    rows = np.flatnonzero(trunk.any(axis=1))
-    if rows.size == 0:
+    window = spine_window(hu, trunk, pixel_spacing_mm)
+    if window is None:
         return None, "no body is seen"
-    columns = np.flatnonzero(trunk.any(axis=0))
-    spacing_mm = np.array(pixel_spacing_mm)
-    middle, half_px = (columns[0] + columns[-1]) / 2, _HALF_WIDTH_MM / spacing_mm[1]
-    # The spine lies in the rear three fifths of the trunk, the aorta not far ahead of it.
-    first_px = np.array([rows[0] + (rows[-1] - rows[0]) / 4, middle - half_px])
-    last_px = np.array([rows[-1], middle + half_px])
-    size = np.ceil((last_px - first_px) * spacing_mm / GRID_MM).astype(int) + 1
-    grid = resampled(hu, first_px, size, spacing_mm)
+    grid, first_px = window
     depth_in_bone_mm = depths_mm(bone_of(grid, muscle_hu))
     body = vertebral_body(grid, depth_in_bone_mm)
     if body is None:
@@ -176,7 +198,7 @@ def find_aorta(
     found = _round_region_before(around)
     if found is None:
         return None, "no round vessel in front of the spine is denser than muscle"
-    row, column = first_px + np.array([found.row, found.column]) * GRID_MM / spacing_mm
+    row, column = first_px + np.array([found.row, found.column]) * GRID_MM / pixel_spacing_mm
     density = _median_hu(hu, (row, column), _INNER_SHARE * found.radius_mm, pixel_spacing_mm)
     return Vessel(density, (float(row), float(column)), found.radius_mm), ""
 

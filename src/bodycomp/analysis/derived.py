@@ -15,10 +15,13 @@ from bodycomp.analysis.field_of_view import TOUCHING_MM
 from bodycomp.analysis.level_slices import LevelSlices
 from bodycomp.analysis.measurement import within_hu
 from bodycomp.analysis.skin_line import closed, tape_length_cm
+from bodycomp.analysis.trabecular import LEVELS, trabecular_hu
 from bodycomp.anatomy import BACKGROUND_LABEL, MUSCLE, SUBCUTANEOUS_FAT
+from bodycomp.imaging.volume import Volume
 from bodycomp.quantities import (
     MUSCLE_KEY,
     SAT_KEY,
+    TRABECULAR_KEY,
     VAT_KEY,
     CutOff,
     Limit,
@@ -73,16 +76,26 @@ _INDICES: Final = {
 }
 
 
+NO_VOLUME: Final = Quantity(None, "the slices about the level are not known")
+
+
 def derive(
-    slices: LevelSlices, measured: Mapping[str, Measurement], subject: Subject
+    slices: LevelSlices,
+    measured: Mapping[str, Measurement],
+    subject: Subject,
+    trabecular: Quantity = NO_VOLUME,
 ) -> dict[str, Quantity]:
-    """Return key -> quantity, in the order of the table, for all that the tissues allow."""
+    """Return key -> quantity, in the order of the table, for all that the tissues allow.
+
+    ``trabecular`` is that of ``trabecular_quantity``, which needs the whole volume.
+    """
     found = {
         **_indices(measured, subject),
         **_muscle(slices),
         **_body(slices),
         **_image(slices),
         "aortic_hu": _aorta(slices),
+        TRABECULAR_KEY: trabecular,
         "visceral_to_subcutaneous_ratio": _fat_ratio(measured),
     }
     return {
@@ -202,6 +215,18 @@ def _aorta(slices: LevelSlices) -> Quantity:
         slices.level,
     )
     return Quantity(found.hu if found else None, reason)
+
+
+def trabecular_quantity(slices: LevelSlices, volume: Volume, slice_index: int) -> Quantity:
+    """Return the attenuation (HU) of trabecular bone about the slice of a level above L5."""
+    if slices.level not in LEVELS:
+        return Quantity(None, f"it is measured at {', '.join(LEVELS)}")
+    muscle = slices.hu[slices.middle][slices.labels[slices.middle] == MUSCLE.label]
+    if not muscle.size:
+        return Quantity(None, "there is no muscle to compare bone with")
+    z_mm = float(volume.slice_z_mm[slice_index])
+    found = trabecular_hu(volume, z_mm, slices.trunk, float(np.median(muscle)))
+    return Quantity(*found)
 
 
 def _image(slices: LevelSlices) -> dict[str, Quantity]:

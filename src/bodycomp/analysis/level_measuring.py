@@ -8,11 +8,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.analysis.derived import compared_values, derive, evaluate_cut_offs
+from bodycomp.analysis.derived import (
+    compared_values,
+    derive,
+    evaluate_cut_offs,
+    trabecular_quantity,
+)
 from bodycomp.analysis.level_slices import LevelSlices, why_no_trunk
 from bodycomp.analysis.measurement import measure_tissues, slice_heights_mm, volume_ml
 from bodycomp.analysis.quality_flags import CONTRAST_AGENT, caution_flag, quality_flags
-from bodycomp.anatomy import Tissue
+from bodycomp.analysis.skin_line import trunk_mask
+from bodycomp.anatomy import BACKGROUND_LABEL, Tissue
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 from bodycomp.reference.compare import compare_all
@@ -25,8 +31,10 @@ from bodycomp.scan import Scan
 class LevelMeasurer:
     """Measures levels of one scan, averaged over slices within ``range_mm``; 0 for one slice.
 
-    Levels that a person placed ``by_hand`` are measured wherever they lie. ``caution`` is what the
-    models' cards ask to say with every result, ``references`` what values are compared with.
+    Between two levels it measures their distance, without what is labeled outside the trunk.
+    Levels that a person placed ``by_hand`` are measured wherever they lie. ``caution`` is what
+    the models' cards ask to say with every result, ``references`` what values are compared
+    with.
     """
 
     scan: Scan
@@ -48,7 +56,7 @@ class LevelMeasurer:
         if choice.slice_index is None:
             return ()
         away_mm = np.abs(self.volume.slice_z_mm - choice.z_mm)
-        within = np.flatnonzero(away_mm <= self.range_mm / 2)
+        within = np.flatnonzero(away_mm <= self._range_mm(choice) / 2)
         return tuple(sorted({choice.slice_index, *within.tolist()}))
 
     def measure(self, choice: SliceChoice, masks: Mapping[int, NDArray[np.uint8]]) -> LevelResult:
@@ -60,6 +68,8 @@ class LevelMeasurer:
         if not indices or choice.slice_index is None:
             return LevelResult(choice)
         own = {index: masks[index] for index in indices}
+        if choice.height_mm is not None:
+            own = {index: self._without_arms(index, mask) for index, mask in own.items()}
         hu, labels = self.volume.hu[list(indices)], np.stack(list(own.values()))
         slices = LevelSlices(
             choice.level,
@@ -76,7 +86,8 @@ class LevelMeasurer:
         measured = measure_tissues(hu, labels, self.tissues, self.volume.pixel_area_mm2)
         measured = self._with_volumes(measured, labels, indices, choice)
         subject = self.scan.subject
-        quantities = derive(slices, measured, subject)
+        bone = trabecular_quantity(slices, self.volume, choice.slice_index)
+        quantities = derive(slices, measured, subject, bone)
         flags = quality_flags(self.tissues, measured, quantities, self.scan.acquisition)
         return LevelResult(
             choice,
@@ -95,6 +106,13 @@ class LevelMeasurer:
             ),
         )
 
+    def _range_mm(self, choice: SliceChoice) -> float:
+        return self.range_mm if choice.height_mm is None else choice.height_mm
+
+    def _without_arms(self, index: int, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        trunk = trunk_mask(self.volume.hu[index], mask, self.volume.pixel_spacing_mm)
+        return np.where(trunk, mask, np.uint8(BACKGROUND_LABEL))
+
     def _with_volumes(
         self,
         measured: dict[str, Measurement],
@@ -103,9 +121,10 @@ class LevelMeasurer:
         choice: SliceChoice,
     ) -> dict[str, Measurement]:
         """Return the measurements with volumes over the range, if there is one and it is seen."""
-        if self.range_mm <= 0 or choice.z_mm is None:
+        range_mm = self._range_mm(choice)
+        if range_mm <= 0 or choice.z_mm is None:
             return measured
-        low_mm, high_mm = choice.z_mm - self.range_mm / 2, choice.z_mm + self.range_mm / 2
+        low_mm, high_mm = choice.z_mm - range_mm / 2, choice.z_mm + range_mm / 2
         heights_mm = slice_heights_mm(self.volume.slice_z_mm, indices, low_mm, high_mm)
         if heights_mm is None:
             return measured

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.between import between_levels, check_between
 from bodycomp.analysis.coarse_to_fine import ScoreSlices
 from bodycomp.analysis.level_measuring import LevelMeasurer
 from bodycomp.analysis.level_verdict import ChoiceOptions
@@ -99,6 +100,7 @@ class AnalysisOptions:
         choice: When a level counts as found. Scale and calibrations are taken from the model.
         intervals: Segment moved copies of the slices, too, for an interval of each area.
         references: What values are compared with, beside each other; those that ship by default.
+        between: Two levels, all between which is measured, too; None for levels alone.
         score_all: Score every slice, rather than some first and then those where a level can be.
     """
 
@@ -107,6 +109,7 @@ class AnalysisOptions:
     score_all: bool = False
     intervals: bool = False
     references: tuple[ReferenceTable, ...] = field(default_factory=shipped_references)
+    between: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.range_mm) and self.range_mm >= 0):
@@ -123,6 +126,10 @@ class Analyzer:
     scorer: SliceScorer
     segmenter: Segmenter
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
+
+    def __post_init__(self) -> None:
+        if self.options.between is not None:
+            check_between(self.options.between, self.scorer.levels)
 
     @property
     def caution(self) -> str:
@@ -149,6 +156,8 @@ class Analyzer:
         members = members or MemberScores(self.scorer, volume, progress)
         choices = find_levels(self.scorer, volume, score or members, self.options)
         choices = tuple(members.placed(choice, column) for column, choice in enumerate(choices))
+        if self.options.between is not None:
+            choices = (*choices, between_levels(choices, self.options.between, volume))
         measurer = LevelMeasurer(
             scan,
             tuple(tissues),
@@ -165,7 +174,12 @@ class Analyzer:
         known = getattr(self.segmenter, "area_intervals", None)
         levels = [with_prediction_intervals(each, known, self.scorer.digest) for each in levels]
         if self.options.intervals:
-            levels = [with_intervals(each, self.segmenter, volume, tissues) for each in levels]
+            levels = [
+                with_intervals(each, self.segmenter, volume, tissues)
+                if each.choice.height_mm is None  # of a hundred slices it would take minutes
+                else each
+                for each in levels
+            ]
         return SeriesResult(
             tissues=tissues,
             levels=tuple(levels),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bodycomp.anatomy import Tissue
+from bodycomp.quantities import CUT_OFFS, TRABECULAR_KEY
 from bodycomp.results import MODEL_CAUTION_KEY, Measurement, QualityFlag, Quantity
 from bodycomp.subject import Acquisition
 
@@ -32,6 +33,10 @@ _MUSCLE_DENSITY: Final = (
     "normal_attenuation_muscle_area_cm2",
     "skeletal_muscle_gauge_cm2_hu_m2",
     "low_muscle_attenuation_martin_2013",
+)
+_BONE: Final = (
+    TRABECULAR_KEY,
+    *(cut_off.key for cut_off in CUT_OFFS if cut_off.quantity == TRABECULAR_KEY),
 )
 _SPREAD: Final = (
     "muscle_sd_hu",
@@ -67,7 +72,7 @@ METAL: Final = FlagKind(
     "metal",
     "area in cm2 of 2500 HU and more",
     0.05,
-    ("muscle_", "subcutaneous_fat_", "visceral_fat_", *_SPREAD[2:]),
+    ("muscle_", "subcutaneous_fat_", "visceral_fat_", *_SPREAD[2:], *_BONE),
 )
 UNUSUAL_DENSITY: Final = FlagKind(
     "unusual_density", "share of a tissue's pixels inside its HU range, below", 0.8, ()
@@ -86,13 +91,13 @@ TUBE_VOLTAGE: Final = FlagKind(
     "tube_voltage",
     "kVp differs from 120, for which HU ranges and cut-offs were found, by more than",
     5.0,
-    (*_MUSCLE_DENSITY, "subcutaneous_fat_mean_hu", "visceral_fat_mean_hu"),
+    (*_MUSCLE_DENSITY, "subcutaneous_fat_mean_hu", "visceral_fat_mean_hu", *_BONE),
 )
 CONTRAST_AGENT: Final = FlagKind(
     "contrast_agent",
     "the files name a contrast agent, or attenuation of the aorta in HU",
     80.0,
-    _MUSCLE_DENSITY,
+    (*_MUSCLE_DENSITY, *_BONE),
 )
 """Without agent no blood of 166 people was denser than 70 HU, whatever their haematocrit (Black et
 al., AJNR Am J Neuroradiol 32:1354, 2011)."""

@@ -17,7 +17,7 @@ from bodycomp.study.options import AnalyzeOptions
 if TYPE_CHECKING:
     from bodycomp.analysis.pipeline import Analyzer
 
-_LOADING: Final = ("range_mm", "full", "intervals", "device", "engine", "references")
+_LOADING: Final = (*("range_mm", "between", "full", "intervals", "device", "engine", "references"),)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,7 +89,7 @@ def load_models(folder: PathLike | None = None, **options: Any) -> Models:
     Raises:
         InputNotFoundError: The folder is not there.
         ModelError: A model is missing or cannot be used.
-        UsageError: The device is not there, or the range is negative.
+        UsageError: The device is not there, the range is negative, or a level is unknown.
     """
     from bodycomp.analysis.loading import load_analyzer
     from bodycomp.analysis.pipeline import AnalysisOptions
@@ -98,6 +98,7 @@ def load_models(folder: PathLike | None = None, **options: Any) -> Models:
     found = values_from(load_models, AnalyzeOptions, options, _LOADING)
     analysis = AnalysisOptions(
         range_mm=found["range_mm"],
+        between=found["between"],
         score_all=found["full"],
         intervals=found["intervals"],
         references=references_with(found["references"]),

@@ -121,7 +121,7 @@ def strata_of(
 
 
 def _contrast_reason(table: ReferenceTable, *, has_agent: bool) -> str:
-    if table.contrast not in (NO_AGENT, AGENT):
+    if not table.contrast:
         return "attenuation depends on contrast agent, which the reference does not state"
     if table.contrast == NO_AGENT and has_agent:
         return "the reference is of scans without contrast agent"
@@ -193,6 +193,10 @@ def _within(
     start = f"{min(known[0]):g}{' to' if high else ' and more'}" if low else ""
     end = f"below {max(known[1]):g}" if high else ""
     who = " ".join(filter(None, (start, end)))
+    too_low = all(low is not None and value < low for low, _ in bounds)
+    too_high = all(high is not None and value >= high for _, high in bounds)
+    if not (found or too_low or too_high):
+        return f"the reference has no people of {value:.3g} {unit}"
     return found or f"the reference is of people of {who} {unit}, not of {value:.3g}"
 
 

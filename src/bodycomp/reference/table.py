@@ -22,7 +22,8 @@ COLUMN_PREFIX: Final = "ref_"
 
 NO_AGENT: Final = "none"
 AGENT: Final = "agent"
-CONTRASTS: Final = (NO_AGENT, AGENT)
+EITHER: Final = "either"
+CONTRASTS: Final = (NO_AGENT, AGENT, EITHER)
 
 _HINT: Final = "Name a file that 'bodycomp reference fit' wrote."
 
@@ -100,7 +101,8 @@ class ReferenceTable:
         source, table: Citation, and where in it the values stand; how own curves were fitted.
         population, n, ages, bmi: Who they are, as it is stated; empty where it is not.
         scanner, contrast_words: How they were scanned, likewise.
-        contrast: ``none`` or ``agent`` where that is known; attenuation is compared only then.
+        contrast: ``none``, ``agent`` or ``either`` where that is known; attenuation is compared
+            only then.
         limit_key, limit_words: What limits are, in a column's name and for people.
         note: What else is to be known of them.
     """
@@ -123,7 +125,7 @@ class ReferenceTable:
 
     def __post_init__(self) -> None:
         _expect(bool(re.fullmatch(r"[a-z][a-z0-9_]*", self.key)), "a key of a..z, 0..9", self.key)
-        _expect(self.contrast in ("", *CONTRASTS), "contrast none or agent", self.contrast)
+        _expect(self.contrast in ("", *CONTRASTS), "contrast none, agent or either", self.contrast)
         _expect(bool(self.strata), "strata", self.strata)
         for quantity in self.quantities:
             kinds = {each.limit is None for each in self.strata if each.quantity == quantity}

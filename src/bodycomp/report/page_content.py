@@ -165,6 +165,7 @@ TISSUE_FIELDS: Final = (
     ("median_hu", "Median", "HU", 0),
     ("sd_hu", "SD", "HU", 0),
     ("hu_range_area_cm2", "In HU range", "cm²", 1),
+    ("volume_ml", "Volume", "mL", 0),
     ("border_fraction", "At edge", "", 2),
 )
 """Column without its tissue, heading, unit, decimals: the table of one case, without those that are

@@ -37,7 +37,7 @@ def write_result_json(path: Path, key: SeriesKey, scan: Scan, result: SeriesResu
 
 _CHOICE: Final = (
     *("level", "status", "reason", "z_mm", "slice_index", "crossings", "confidence"),
-    *("confidence_basis", "slope_ratio"),
+    *("confidence_basis", "slope_ratio", "height_mm"),
 )
 
 

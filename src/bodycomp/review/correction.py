@@ -101,6 +101,11 @@ class Corrector:
                     hint="Say where it lies, with --slice or --z-mm.",
                 )
             return now
+        if now.height_mm is not None:
+            raise ReviewError(
+                f"{change.case} lies between two levels: expected one of these to be moved",
+                hint="Move it with --level, then analyze again.",
+            )
         if not 0 <= index < len(volume):
             raise ReviewError(
                 f"{change.case}: expected a slice from 0 to {len(volume) - 1}, found {index}"
@@ -287,6 +292,7 @@ def recorded_choice(path: Path, row: Mapping[str, Cell], z_mm: NDArray[np.float6
             confidence_basis=str(row.get("confidence_basis") or ""),
             slope_ratio=level["slope_ratio"] if row["confidence"] is not None else None,
             scored=None if scored.all() else scored,
+            height_mm=level.get("height_mm"),
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise OutputError(

@@ -77,6 +77,13 @@ class AnalyzeOptions:
         help="average over the slices within this height in mm, centred on the level (default "
         "{default}: the nearest slice alone)",
     )
+    between: tuple[str, str] | None = option(
+        None,
+        "--between",
+        metavar="LEVEL LEVEL",
+        help="measure all between these two levels, too, such as L1 L5: volumes, without arms; a "
+        "row L1-L5 beside those of the levels",
+    )
     all_series: bool = option(
         False, "--all-series", help="measure every series of a study, not only the best one"
     )

@@ -98,7 +98,7 @@ def _write_previews(folder: Path, key: SeriesKey, scan: Scan, result: SeriesResu
 
 def _write_labels(path: Path, volume: Volume, result: SeriesResult) -> tuple[str, ...]:
     """Write the masks of all levels as one label map; return why it could not be written."""
-    masks = {index: mask for level in result.levels for index, mask in level.masks.items()}
+    masks = result.masks
     if not masks:
         return ()
     labels = np.zeros(volume.hu.shape, dtype=np.uint8)
@@ -178,9 +178,8 @@ def _write_tags(folder: Path, measured: MeasuredSeries) -> None:
     scan = measured.scan
     files = [file.path.name for file in scan.slices]
     is_named = isinstance(measured.identity, KeptIdentity) and len(set(files)) == len(files)
-    masks = {n: mask for level in measured.result.levels for n, mask in level.masks.items()}
     folder.mkdir()
-    for index, mask in masks.items():
+    for index, mask in measured.result.masks.items():
         name = files[index] if is_named else f"slice-{index:06d}"
         tag = tag_of_slice(scan.volume, index, mask, scan.acquisition.slice_thickness_mm)
         write_tag(folder / f"{name}{TAG_SUFFIX}", tag)

@@ -109,7 +109,10 @@ def _analyze_inputs(
     references = references_with(options.references)  # before models, which take longer to load
     if analyzer is None:
         analysis = AnalysisOptions(
-            range_mm=options.range_mm, score_all=options.full, intervals=options.intervals
+            range_mm=options.range_mm,
+            score_all=options.full,
+            intervals=options.intervals,
+            between=options.between,
         )
         analyzer = load_analyzer(
             options.models_dir, device=options.device, options=analysis, engine=options.engine

@@ -73,6 +73,7 @@ _OWN_VALUES: Final = {
     "skeletal_muscle_gauge_cm2_hu_m2": "SMG",
     "body_area_cm2": "BODY-AREA",
     "aortic_hu": "AORTIC-HU",
+    "trabecular_hu": "TRABECULAR-HU",
     "noise_hu": "NOISE-HU",
     "metal_area_cm2": "METAL-AREA",
     "outside_body_area_cm2": "OUTSIDE-AREA",

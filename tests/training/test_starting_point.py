@@ -43,6 +43,16 @@ def test_a_model_that_ships_brings_its_network(ships, tiny_unet):
         assert torch.equal(ours, theirs)
 
 
+def test_a_densenet_that_ships_brings_its_network(ships, tiny_densenet):
+    left_open = dict.fromkeys(
+        ("nb_blocks", "nb_layers_per_block", "nb_initial_filters", "growth_rate")
+    )
+    task = task_for(tiny_densenet(load_weights="default", **left_open))
+    assert task.card().config == read_card(ships / "slice-selection").config
+    with pytest.raises(UsageError, match="omit_batch_norm"):
+        task_for(tiny_densenet(load_weights="default", omit_batch_norm=True, **left_open))
+
+
 def test_what_was_found_out_about_a_model_is_not_said_of_the_one_that_starts_from_it(
     ships, tiny_densenet
 ):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bodycomp.anatomy import Tissue, tissue_by_key, tissues_for
 from bodycomp.errors import UsageError
-from bodycomp.networks.keras_options import KerasOptions
+from bodycomp.networks.keras.options import KerasOptions
 from bodycomp.options import declare, nested, option
 from bodycomp.report.page_options import PageOptions
 from bodycomp.validation.options import ValidationOptions

@@ -12,8 +12,8 @@ from torch import nn
 from bodycomp.anatomy import Tissue
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks.card import ModelCard, Task
-from bodycomp.networks.keras import load_keras
-from bodycomp.networks.keras_options import KerasOptions
+from bodycomp.networks.keras.load import load_keras
+from bodycomp.networks.keras.options import KerasOptions
 from bodycomp.networks.model import Model, build_network, network_with_weights
 from bodycomp.networks.model_folder import (
     CARD_NAME,

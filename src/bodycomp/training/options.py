@@ -32,15 +32,6 @@ Networks = Mapping[str, Mapping[str, Any]]
 """Architecture -> its options, each with its default."""
 
 
-def batch_size_of(text: str) -> int:
-    """Read a batch size: a positive number, or ``auto``."""
-    if text == "auto":
-        return AUTO_BATCH_SIZE
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"expected a positive number or auto, found {text!r}")
-    return int(text)
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """What both trainings share; each option is described beside its field.

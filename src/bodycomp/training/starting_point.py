@@ -54,7 +54,8 @@ def _with_shipped_network(options: RunOptions) -> RunOptions:
     plain = options.networks[options.arch]
     asked = {"arch": options.arch} if options.arch != next(iter(options.networks)) else {}
     asked |= {k: v for k, v in options.network_values().items() if v != plain[k]}
-    theirs = {"arch": card.architecture} | dict(card.config)
+    config = _config_of_options(card)
+    theirs = {"arch": card.architecture} | config
     for name, value in asked.items():
         if theirs.get(name) != value:
             raise UsageError(
@@ -64,14 +65,22 @@ def _with_shipped_network(options: RunOptions) -> RunOptions:
                 "is that of the model.",
             )
     others = {name: None for values in options.networks.values() for name in values}
-    own = {name: card.config[name] for name in options.networks[card.architecture]}
-    values = others | own | {"arch": card.architecture, "activation": card.config["activation"]}
+    own = {name: config[name] for name in options.networks[card.architecture]}
+    values = others | own | {"arch": card.architecture, "activation": config["activation"]}
     if isinstance(options, SegmentationOptions):
         values |= {"hu_ranges": card.hu_ranges, "copies": card.copies}
         values |= _fine_tuning(options)
     if isinstance(options, SliceSelectionOptions):
         values["threshold"] = card.target_scale_mm
     return replace(options, **values)
+
+
+def _config_of_options(card: ModelCard) -> dict[str, Any]:
+    """Return a network's config under the names that the options of a training have."""
+    config = dict(card.config)
+    if "batch_norm" in config:
+        config["omit_batch_norm"] = not config.pop("batch_norm")
+    return config
 
 
 FINE_TUNING: Final[Mapping[str, Any]] = {"learning_rate": 1e-4, "norms": "frozen"}

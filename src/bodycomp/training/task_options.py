@@ -22,7 +22,7 @@ from bodycomp.networks.names import (
     UNET,
 )
 from bodycomp.options import Record, default_text, option
-from bodycomp.training.options import Networks, RunOptions, batch_size_of
+from bodycomp.training.options import AUTO_BATCH_SIZE, Networks, RunOptions
 
 IMAGE_MULTIPLE: Final = 32
 """All networks halve rows and columns at most five times."""
@@ -55,11 +55,20 @@ SLICE_SELECTION_NETWORKS: Final[Networks] = {
 }
 
 
+def _batch_size_of(text: str) -> int:
+    """Read a batch size: a positive number, or ``auto``."""
+    if text == "auto":
+        return AUTO_BATCH_SIZE
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"expected a positive number or auto, found {text!r}")
+    return int(text)
+
+
 def _batch_size(default: int, note: str = "") -> int:
     return option(
         default,
         "--batch_size -b",
-        parse=batch_size_of,
+        parse=_batch_size_of,
         at_least=0,
         help=f"slices per optimiser step, all devices together (default {{default}}{note}); auto: "
         "the largest that memory holds, by trial steps, up to 256",

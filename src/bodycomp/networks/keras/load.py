@@ -25,7 +25,7 @@ from bodycomp.level_names import check_levels
 from bodycomp.networks.card import ModelCard, Task
 from bodycomp.networks.card_description import KIND_WORDS, UNKNOWN_DATA, ModelDescription
 from bodycomp.networks.densenet import DenseNetConfig, legacy_activations
-from bodycomp.networks.keras_architecture import (
+from bodycomp.networks.keras.architecture import (
     densenet_of_kernels,
     densenet_steps,
     in_keras_order,
@@ -33,8 +33,8 @@ from bodycomp.networks.keras_architecture import (
     unet_of_kernels,
     unet_steps,
 )
-from bodycomp.networks.keras_file import KerasFile, KerasLayer, read_keras_file
-from bodycomp.networks.keras_options import KerasOptions
+from bodycomp.networks.keras.file import KerasFile, KerasLayer, read_keras_file
+from bodycomp.networks.keras.options import KerasOptions
 from bodycomp.networks.layers import check_activation
 from bodycomp.networks.model import Model, build_network, network_with_weights
 from bodycomp.networks.names import DENSENET, UNET

@@ -1,0 +1,1 @@
+"""Models of the earlier Keras implementation, read without Keras."""

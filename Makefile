@@ -38,8 +38,10 @@ models: $(READY)
 	$(BIN)/python -m default_models $(MODELS) --install $(if $(REAL),--real $(REAL))
 
 # Another order at every run; one order in continuous integration, so that a failure repeats.
+# Bytecode is kept, whatever the environment asks: tests start many processes.
 test: $(READY) programs
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(if $(CI),--randomly-seed=345579892)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder \
+		$(if $(CI),--randomly-seed=345579892)
 
 # Chromium, Orthanc and dicom3tools; PROGRAMS=--required makes a missing one an error.
 programs:

@@ -16,11 +16,15 @@ os.environ["BODYCOMP_CACHE"] = _cache.name
 # Tensors in tests are small, and threads that wait for each other on a busy machine cost most.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The same examples in every run of continuous integration; new ones at every run elsewhere. A busy
-# machine breaks any deadline of an example, which says nothing of what is tested.
-settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+# The same examples in every run of continuous integration; new ones at every run elsewhere, so that
+# few at a time do. A busy machine breaks any deadline of an example, which says nothing of what is
+# tested.
+settings.register_profile("here", deadline=None, max_examples=40)
+settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+MANY_TESTS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +32,22 @@ def _seeded_torch():
     """Seed PyTorch's generator for every test; pytest-randomly does so for the others."""
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
+
+
+def pytest_collection_modifyitems(items):
+    """Run a file's tests in one process, as those of the browser; what takes long comes first.
+
+    A process that ends with a long file would keep the other one waiting.
+    """
+    files = Counter(item.path for item in items)
+    long = {path for path, count in files.items() if count >= MANY_TESTS}
+    long |= {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            file = item.nodeid.partition("::")[0]
+            group = "browser" if "chromium" in getattr(item, "fixturenames", ()) else file
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_terminal_summary(terminalreporter):

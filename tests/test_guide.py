@@ -25,6 +25,7 @@ from support.annotation_files import (
     slice_outlines,
 )
 from support.no_pictures import leave_pictures_out
+from support.small_slices import make_slices_small
 
 pytestmark = pytest.mark.slow
 
@@ -152,6 +153,7 @@ def test_the_guide_leads_to_a_training(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     leave_pictures_out(monkeypatch.setattr)
+    make_slices_small(monkeypatch.setattr)
     arrange(patients)
     last = ("Check", "Look", "Train") if heading == "3D Slicer" else ("Check",)
     steps = commands(heading, *last)

@@ -18,6 +18,7 @@ from bodycomp.data.manifest import read_manifest
 from bodycomp.errors import CasesError, InputNotFoundError, OutputError, UsageError
 from support.no_pictures import leave_pictures_out
 from support.public_sets import saros_case, saros_row, table
+from support.small_slices import make_slices_small
 
 PAGE = (Path(__file__).parents[2] / "docs" / "public-data.md").read_text(encoding="utf-8")
 SPLITS = ("fold-1", "fold-2", "fold-3", "fold-4", "fold-5", "test")
@@ -83,6 +84,7 @@ def test_from_the_download_to_the_table(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     leave_pictures_out(monkeypatch.setattr)
+    make_slices_small(monkeypatch.setattr)
     monkeypatch.chdir(tmp_path)
     Path("saros").symlink_to(saros)
     estimate, command = commands()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,20 @@ from bodycomp.cohort.level_set import (
     level_series,
     write_level_set,
 )
+from bodycomp.data.samples import LevelSample
 from bodycomp.data.slice_set import open_slice_split
 
 SHORT = 3
 """A patient of seed 3 without L3, whose series is short."""
 
 
+@cache
+def short_series() -> list[LevelSample]:
+    return list(level_series(3, SHORT))
+
+
 def test_a_series_goes_from_feet_to_head_and_knows_all_levels() -> None:
-    samples = list(level_series(3, SHORT))
+    samples = short_series()
     offsets = np.array([[s.offsets_mm[level] for level in FINDER_LEVELS] for s in samples])
     assert all(sample.gray.shape == FINDER_SIZE for sample in samples)
     assert np.all(np.diff(offsets, axis=0) >= 3.49)
@@ -30,8 +37,8 @@ def test_a_series_goes_from_feet_to_head_and_knows_all_levels() -> None:
 
 
 def test_the_same_seed_gives_the_same_slices() -> None:
-    first, second = list(level_series(3, SHORT)), list(level_series(3, SHORT))
-    assert all(np.array_equal(a.gray, b.gray) for a, b in zip(first, second, strict=True))
+    again = level_series(3, SHORT)
+    assert all(np.array_equal(a.gray, b.gray) for a, b in zip(short_series(), again, strict=True))
 
 
 def test_a_set_can_be_made_in_parts(tmp_path: Path) -> None:
@@ -40,7 +47,7 @@ def test_a_set_can_be_made_in_parts(tmp_path: Path) -> None:
     assert split is not None
     assert len(split) == count
     assert set(split.series or ()) == {f"train-{SHORT:05d}"}
-    expected = [sample.offsets_mm["L3"] for sample in level_series(3, SHORT)]
+    expected = [sample.offsets_mm["L3"] for sample in short_series()]
     assert split.offsets_mm[:, FINDER_LEVELS.index("L3")].tolist() == pytest.approx(expected)
 
 

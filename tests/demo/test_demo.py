@@ -15,7 +15,7 @@ def test_the_demo_runs_through_and_leaves_what_it_promises(
     out = tmp_path / "demo"
     few_slices = "113"
     patients = ("1", "1", "1")
-    command = ["demo", str(out), "--seed", few_slices, "--minutes", "0.1", "--patients", *patients]
+    command = ["demo", str(out), "--seed", few_slices, "--minutes", "0.03", "--patients", *patients]
     assert main(command) == 0
     for network in ("segmentation", "slice-selection"):
         run = out / "models" / network

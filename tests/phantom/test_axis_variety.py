@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from bodycomp.phantom.skeleton.axis_variety import AxisVariety, axis_variety
 from bodycomp.phantom.skeleton.levels import SpineCurve
 
 
-def curves(anatomy: PhantomAnatomy, count: int = 300) -> list[SpineCurve]:
-    return [SpineCurve(sample_patient(2, index, anatomy)) for index in range(count)]
+@cache
+def curves(anatomy: PhantomAnatomy) -> list[SpineCurve]:
+    return [SpineCurve(sample_patient(2, index, anatomy)) for index in range(300)]
 
 
 def test_standard_patients_have_the_average_axis() -> None:

@@ -9,6 +9,7 @@ from bodycomp.nifti import write_nifti_labels, write_nifti_volume
 from support.annotation_files import small_phantom
 from support.factories import make_segmentation_set
 from support.no_pictures import leave_pictures_out
+from support.small_slices import make_slices_small
 
 PATIENTS = 4
 TINY = {"compression_channels": (2, 4), "decompression_channels": (2,)}
@@ -42,6 +43,7 @@ def test_the_loop_runs_from_unannotated_scans_to_the_next_suggestions(
     cohort, tmp_path, monkeypatch
 ):
     leave_pictures_out(monkeypatch.setattr)
+    make_slices_small(monkeypatch.setattr)
     torsos = make_segmentation_set(tmp_path / "torsos", {"train": 4, "val": 2})
     shared = {"epochs": 1, "batch_size": 2, "gpus": 0, **TINY}
     model = bodycomp.train_segmentation(torsos, tmp_path / "first", name="segmentation", **shared)

@@ -20,6 +20,7 @@ from bodycomp.anatomy import (
     VISCERAL_FAT,
     Tissue,
 )
+from bodycomp.data import writers
 from bodycomp.data.writers import SegmentationWriter, SliceWriter
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE
@@ -107,7 +108,7 @@ def make_segmentation_set(
     for split, count in counts.items():
         with SegmentationWriter(folder, split) as writer:
             for _ in range(count):
-                writer.append(*torso_slice(rng, tissues=tissues))
+                writer.append(*torso_slice(rng, writers.SEGMENTATION_SIZE, tissues))
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,21 @@ import torch
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 from support.factories import make_segmentation_set, make_slice_set
 from support.no_pictures import leave_pictures_out
+from support.small_slices import make_slices_small
+
+COUNTS = {"train": 5, "val": 3, "test": 2}
 
 
 @pytest.fixture(scope="session")
 def segmentation_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_segmentation_set(
-        tmp_path_factory.mktemp("segmentation"), {"train": 5, "val": 3, "test": 2}
-    )
+    return make_segmentation_set(tmp_path_factory.mktemp("segmentation"), COUNTS)
+
+
+@pytest.fixture(scope="session")
+def small_segmentation_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        make_slices_small(monkeypatch.setattr)
+        return make_segmentation_set(tmp_path_factory.mktemp("small"), COUNTS)
 
 
 @pytest.fixture(scope="session")
@@ -52,21 +61,27 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
-def tiny_unet(segmentation_set: Path, tmp_path: Path):
-    def options(**changes) -> SegmentationOptions:
-        values = {
-            "data_dir": segmentation_set,
-            "output_dir": tmp_path / "runs",
-            "name": "run",
-            "epochs": 2,
-            "batch_size": 2,
-            "compression_channels": (2, 4),
-            "decompression_channels": (2,),
-        }
-        return SegmentationOptions(**(values | changes))
+def unet_options(**changes) -> SegmentationOptions:
+    values = {
+        "name": "run",
+        "epochs": 2,
+        "batch_size": 2,
+        "compression_channels": (2, 4),
+        "decompression_channels": (2,),
+    }
+    return SegmentationOptions(**(values | changes))
 
-    return options
+
+@pytest.fixture
+def tiny_unet(small_segmentation_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_slices_small(monkeypatch.setattr)
+    return partial(unet_options, data_dir=small_segmentation_set, output_dir=tmp_path / "runs")
+
+
+@pytest.fixture
+def tiny_unet_512(segmentation_set: Path, tmp_path: Path):
+    """Slices of the usual size, for memory and for trainings in other processes."""
+    return partial(unet_options, data_dir=segmentation_set, output_dir=tmp_path / "runs")
 
 
 @pytest.fixture
@@ -79,6 +94,7 @@ def tiny_densenet(slice_set: Path, tmp_path: Path):
             "epochs": 3,
             "batch_size": 4,
             "levels": ("L3", "T8"),
+            "image_size": 64,
             "nb_blocks": 2,
             "nb_layers_per_block": 1,
             "nb_initial_filters": 4,

@@ -39,6 +39,7 @@ def test_a_resnet_is_trained_named_and_run(slice_set, tmp_path):
     assert NetworkSliceScorer(model, device="cpu").levels == ("T8",)
 
 
+@pytest.mark.xdist_group("cohort")
 def test_a_network_on_projections_is_trained_drawn_calibrated_and_run(cohort, tmp_path):
     options = SliceSelectionOptions(
         data_dir=cohort / "slice-selection",

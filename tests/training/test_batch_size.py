@@ -23,9 +23,9 @@ FEATURE_MAP_BYTES = 16 * 512 * 512 * 2
 
 
 @pytest.fixture
-def trials(tiny_unet):
+def trials(tiny_unet_512):
     """A network whose memory for a slice of 512 x 512 pixels stands out of the noise."""
-    options = tiny_unet(compression_channels=(16, 16), decompression_channels=(16,), gpus=0)
+    options = tiny_unet_512(compression_channels=(16, 16), decompression_channels=(16,), gpus=0)
     task = SegmentationTask(options)
     network, card = starting_network(task)
     splits = task.splits(card.preprocessing)

@@ -13,9 +13,9 @@ from bodycomp.training.steps.batch_loader import make_loader, mapped_files
 
 
 def test_a_file_that_is_cut_or_removed_is_noticed_before_it_is_read(
-    tiny_unet, segmentation_set, tmp_path
+    tiny_unet, small_segmentation_set, tmp_path
 ):
-    data = shutil.copytree(segmentation_set, tmp_path / "data")
+    data = shutil.copytree(small_segmentation_set, tmp_path / "data")
     task = SegmentationTask(tiny_unet(data_dir=data))
     train = task.splits(task.card().preprocessing).train
     path = data / "train_images.npy"

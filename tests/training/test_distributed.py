@@ -59,7 +59,7 @@ def test_two_processes_train_as_one(tiny_densenet):
     assert "2 processes" in manifest["device"]
 
 
-def test_two_processes_share_the_statistics_of_batch_norm(tiny_unet):
+def test_two_processes_share_the_statistics_of_batch_norm(tiny_unet_512):
     """One batch has one sample for two processes: one of them takes part with weight 0.
 
     AdamW would hide the agreement: it makes full steps of the rounding noise that is the gradient
@@ -67,7 +67,7 @@ def test_two_processes_share_the_statistics_of_batch_norm(tiny_unet):
     """
     changes = {"gpus": 0, "augmentation": False, "batch_size": 2, "epochs": 1, "precision": "32"}
     changes |= {"optimizer": "sgd", "learning_rate": 0.05}
-    one = train_segmentation(tiny_unet(name="one", **changes))
-    two = train_segmentation(tiny_unet(name="two", processes=2, **changes))
+    one = train_segmentation(tiny_unet_512(name="one", **changes))
+    two = train_segmentation(tiny_unet_512(name="two", processes=2, **changes))
     # One process has the fused kernels, two have plain layers: rounding differs more.
     assert_equal_within_rounding(one, two, absolute=1e-4)

@@ -23,12 +23,12 @@ from bodycomp.training.steps.training import Training
 
 
 @pytest.fixture
-def partial_set(segmentation_set, tmp_path):
+def partial_set(small_segmentation_set, tmp_path):
     """Half of every mask, and all of sample 1 of each split, is not annotated."""
-    folder = shutil.copytree(segmentation_set, tmp_path / "set")
+    folder = shutil.copytree(small_segmentation_set, tmp_path / "set")
     for split in ("train", "val", "test"):
         masks = np.load(masks_path(folder, split), mmap_mode="r+")
-        masks[:, 256:], masks[1] = NOT_ANNOTATED_LABEL, NOT_ANNOTATED_LABEL
+        masks[:, masks.shape[1] // 2 :], masks[1] = NOT_ANNOTATED_LABEL, NOT_ANNOTATED_LABEL
         masks.flush()
     declare_labels(folder, not_annotated=True)
     return folder

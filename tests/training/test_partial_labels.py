@@ -22,9 +22,9 @@ ALL = ("muscle", *FATS)
 
 
 @pytest.fixture
-def fats_without_muscle(segmentation_set, tmp_path):
+def fats_without_muscle(small_segmentation_set, tmp_path):
     """A set whose first samples of each split hold fats, and were not labeled for muscle."""
-    folder, labeled = shutil.copytree(segmentation_set, tmp_path / "set"), {}
+    folder, labeled = shutil.copytree(small_segmentation_set, tmp_path / "set"), {}
     for split in ("train", "val", "test"):
         masks = np.load(masks_path(folder, split), mmap_mode="r+")
         masks[0][masks[0] == MUSCLE.label] = 0

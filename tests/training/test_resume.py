@@ -47,7 +47,16 @@ def densenet_arguments(options) -> list[str]:
     return [
         *(options.data_dir, options.output_dir, "-a", options.name, "-L", "L3", "T8"),
         *("-e", options.epochs, "-b", options.batch_size, "--nb_blocks", 2),
-        *("--nb_layers_per_block", 1, "--nb_initial_filters", 4, "--growth_rate", 4),
+        *(
+            "--nb_layers_per_block",
+            1,
+            "--nb_initial_filters",
+            4,
+            "--growth_rate",
+            4,
+            "--image_size",
+            options.image_size,
+        ),
     ]
 
 
@@ -81,8 +90,8 @@ def exit_state(run: Path) -> str:
 
 
 @pytest.mark.slow
-def test_segmentation_killed_in_an_epoch_ends_as_if_it_never_was(tiny_unet, run_python):
-    options = tiny_unet(name="killed")
+def test_segmentation_killed_in_an_epoch_ends_as_if_it_never_was(tiny_unet_512, run_python):
+    options = tiny_unet_512(name="killed")
     done = run_python(
         SIGNAL_IN_STEP, "segmentation", 4, int(signal.SIGKILL), *unet_arguments(options)
     )
@@ -92,7 +101,7 @@ def test_segmentation_killed_in_an_epoch_ends_as_if_it_never_was(tiny_unet, run_
     assert len(read_rows(killed)) == 1  # killed in the second of two epochs
     train_segmentation(replace(options, resume=True))
     assert exit_state(killed) == "finished"
-    assert_same_run(killed, train_segmentation(tiny_unet(name="whole")))
+    assert_same_run(killed, train_segmentation(tiny_unet_512(name="whole")))
 
 
 @pytest.mark.slow

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
+from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, THORACIC_TISSUES, VISCERAL_FAT
 from bodycomp.data import issues as issues_module
 from bodycomp.data.issues import raise_for_errors
 from bodycomp.data.layout import images_path, masks_path
 from bodycomp.errors import TrainingSetError
+from bodycomp.validation.check_masks import check_masks
 from bodycomp.validation.segmentation import check_segmentation_set
+from bodycomp.validation.segmentation_facts import describe_sample
 from support.factories import make_segmentation_set, torso_slice
 
 
@@ -37,6 +39,19 @@ def test_a_good_set_has_no_issues(good_set):
     seen = []
     assert check(good_set, progress=lambda done, total: seen.append((done, total))) == ()
     assert seen[-1] == (5, 5)
+
+
+@pytest.mark.parametrize(("swapped", "codes"), [(False, set()), (True, {"fats-swapped"})])
+def test_flanks_that_a_narrow_field_cuts_off_are_no_swapped_fats(swapped, codes):
+    hu, labels = torso_slice(np.random.default_rng(0))
+    labels[labels == MUSCLE.label] = VISCERAL_FAT.label
+    if swapped:
+        labels = np.array([0, 1, 3, 2], np.uint8)[labels]
+    else:  # the left half, as no more than a few rows of a whole body begin inside
+        hu, labels = (np.roll(each, -250, axis=1) for each in (hu, labels))
+    facts, _ = describe_sample(hu, labels, (-1000.0, 100.0))
+    issues = check_masks("train", np.array([facts]), ABDOMINAL_TISSUES)
+    assert {issue.code for issue in issues} & {"fats-swapped"} == codes
 
 
 def test_a_good_thoracic_set_has_no_issues(tmp_path):

@@ -90,6 +90,10 @@ RIM_PIXELS: Final = 120
 """Phantom masks have up to 29, interpolated ones several hundred."""
 
 OUTERMOST_SHARE: Final = 0.6
+INNERMOST_SHARE: Final = 0.05
+"""Of rows that begin with visceral and with subcutaneous fat where the two are swapped. Where a
+narrow field cuts flanks off, many begin with visceral fat, too, but others with subcutaneous."""
+
 USUAL_SHARE: Final = 0.9
 
 
@@ -174,10 +178,9 @@ def _missing(sample: np.void, usual: Sequence[Tissue]) -> Iterator[_Broken]:
 
 
 def _edges(sample: np.void, labeled: int) -> Iterator[_Broken]:
-    outermost = sample["outermost"].astype(int)
-    share = outermost[VISCERAL_FAT.label - 1] / max(1, outermost.sum())
-    has_both = all(sample["pixels"][fat.label - 1] for fat in (SUBCUTANEOUS_FAT, VISCERAL_FAT))
-    if has_both and share > OUTERMOST_SHARE:
+    fats = [tissue.label - 1 for tissue in (SUBCUTANEOUS_FAT, VISCERAL_FAT)]
+    inner, share = sample["outermost"][fats] / max(1, int(sample["outermost"].sum()))
+    if sample["pixels"][fats].all() and share > OUTERMOST_SHARE and inner < INNERMOST_SHARE:
         message = (
             "expected subcutaneous fat (2) around visceral fat (3), "
             f"found visceral fat outermost in {share:.0%} of the rows"

@@ -54,15 +54,16 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         if durable:
-            _flush_to_disk(temporary)
+            flush_to_disk(temporary)
         temporary.replace(path)
         if durable:
-            _flush_to_disk(path.parent)
+            flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Have a file's content, or a folder's names, on the disk when this returns."""
     if path.is_dir() and os.name == "nt":  # Windows cannot
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -75,7 +76,7 @@ def _flush_to_disk(path: Path) -> None:
 def flush_folder(folder: Path) -> None:
     """Have a folder and all of its content on the disk when this returns."""
     for entry in (*folder.rglob("*"), folder):
-        _flush_to_disk(entry)
+        flush_to_disk(entry)
 
 
 def duplicate(source: Path, target: Path) -> None:
@@ -176,7 +177,7 @@ def atomic_folder(path: Path, *, overwrite: bool = False, durable: bool = False)
         else:
             temporary.rename(path)
         if durable:
-            _flush_to_disk(path.parent)
+            flush_to_disk(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

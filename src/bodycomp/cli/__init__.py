@@ -39,6 +39,7 @@ COMMANDS = {
     "card": "show what a model is for, how good it is and where it fails",
     "pull": "copy studies from an image archive into a folder to analyze",
     "analyze": "measure DICOM, NIfTI or NRRD with trained models",
+    "serve": "be a DICOM node: receive CT, measure it, send the results back",
     "report": "make a page of the results of a run, to look at and to review",
     "redcap": "write the results of a run for REDCap, with the data dictionary",
     "review": "apply what people said of results",

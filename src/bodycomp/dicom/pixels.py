@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, JPEGExtended12Bit
+from pydicom.uid import UID, AllTransferSyntaxes, JPEGExtended12Bit
 from scipy import ndimage
 
 from bodycomp.dicom.file_header import open_dicom
@@ -39,6 +39,13 @@ def why_not_decodable(transfer_syntax_uid: str, bits_stored: int) -> str | None:
     if not available or (syntax == JPEGExtended12Bit and bits_stored > 8):
         return f"no decoder for {name} with {bits_stored} bits"
     return None
+
+
+def readable_syntaxes() -> tuple[str, ...]:
+    """Return the transfer syntaxes of which CT can be decoded, in the order of their UIDs."""
+    return tuple(
+        str(syntax) for syntax in AllTransferSyntaxes if why_not_decodable(syntax, 16) is None
+    )
 
 
 def is_integral(slope_hu: float, intercept_hu: float) -> bool:

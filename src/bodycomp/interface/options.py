@@ -163,3 +163,21 @@ class CacheOptions:
         help="the cache's folder (default: $BODYCOMP_CACHE, else bodycomp/slices in the user's "
         "cache folder)",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """Which node."""
+
+    config: Path = field(
+        metadata=declare("CONFIG", help="configuration of the node, TOML (docs/serve.md)")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryOptions(NodeOptions):
+    """Which studies of a node."""
+
+    studies: tuple[str, ...] = field(
+        default=(), metadata=declare("STUDY", help="names of studies; none for all set aside")
+    )

@@ -34,6 +34,11 @@ def write_page(path: Path, template: str, context: Mapping[str, Any]) -> None:
         file.writelines(pieces)
 
 
+def render_page(source: str, context: Mapping[str, Any]) -> str:
+    """Return the page that a template's text makes; it may include those beside this module."""
+    return _environment().from_string(source).render(version=__version__, **context)
+
+
 def inline(*templates: str) -> Markup:
     """Return style sheets or scripts, one after the other, as the content of one element."""
     environment = _environment()

@@ -108,15 +108,7 @@ def _analyze_inputs(
         check_fhir()
     references = references_with(options.references)  # before models, which take longer to load
     if analyzer is None:
-        analysis = AnalysisOptions(
-            range_mm=options.range_mm,
-            score_all=options.full,
-            intervals=options.intervals,
-            between=options.between,
-        )
-        analyzer = load_analyzer(
-            options.models_dir, device=options.device, options=analysis, engine=options.engine
-        )
+        analyzer = analyzer_of(options)
     if options.references:
         analysis = replace(analyzer.options, references=references)
         analyzer = replace(analyzer, options=analysis)
@@ -142,6 +134,23 @@ def _analyze_inputs(
         except (BodycompError, OSError) as error:
             _LOG.warning("%s is not written (%s)", REPORT_NAME, error)
     return report
+
+
+def analyzer_of(options: AnalyzeOptions) -> Analyzer:
+    """Load the models that options name, to be run as they say.
+
+    Raises:
+        InputNotFoundError, ModelError, UsageError: As ``analyze_inputs``.
+    """
+    analysis = AnalysisOptions(
+        range_mm=options.range_mm,
+        score_all=options.full,
+        intervals=options.intervals,
+        between=options.between,
+    )
+    return load_analyzer(
+        options.models_dir, device=options.device, options=analysis, engine=options.engine
+    )
 
 
 def _prepare_folder(

@@ -1,0 +1,1 @@
+"""A DICOM node: receives CT, measures it, and sends the results back."""

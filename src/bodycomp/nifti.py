@@ -90,10 +90,13 @@ def _write(path: Path, volume: Volume, values: NDArray[Any], fill: float) -> Non
     if not path.name.endswith(_SUFFIXES):
         raise OutputError(f"expected a name that ends in .nii or .nii.gz, found {path.name}")
     planes, spacing_mm = _regular_planes(volume)
-    grid = np.full((*values.shape[:0:-1], planes[-1] + 1), fill, dtype=values.dtype)
-    grid[:, :, planes] = values.transpose(2, 1, 0)
+    grid = values
+    if len(planes) <= planes[-1]:
+        grid = np.full((planes[-1] + 1, *values.shape[1:]), fill, dtype=values.dtype)
+        grid[planes] = values
     affine = RAS_TO_LPS @ Grid.of_volume(volume, spacing_mm).affine
-    image: Any = nib.Nifti1Image(grid, affine)  # type: ignore[no-untyped-call] # nibabel's own
+    # As a view, columns first: a file holds voxels in the order in which a volume has them.
+    image: Any = nib.Nifti1Image(grid.T, affine)  # type: ignore[no-untyped-call] # nibabel's own
     image.header.set_xyzt_units("mm")
     # A quaternion cannot shear, as the slices of a tilted gantry are sheared: no qform then.
     image.set_qform(affine, code="scanner" if volume.stack_direction is None else "unknown")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Final
 
 from bodycomp.storage import atomic_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DPI: Final = 110
 INK: Final = "#1c2530"
@@ -22,18 +23,14 @@ SERIES_COLORS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "
 
 def new_figure(width_in: float, height_in: float, *, constrained: bool = False) -> Figure:
     """Return an empty figure of that size in inches."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - half a second; sheets need colors alone
+
     return Figure(
         figsize=(width_in, height_in),
         dpi=DPI,
         facecolor="white",
         layout="constrained" if constrained else None,
     )
-
-
-def place_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Add axes at a place given in inches from the figure's lower left corner."""
-    across, up = figure.get_size_inches()
-    return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
 def plain_style(axes: Axes) -> None:

@@ -9,28 +9,15 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
+from PIL import Image
 
 from bodycomp.anatomy import Tissue
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
-from bodycomp.imaging.window import Window
-from bodycomp.report.canvas import (
-    ACCENT,
-    ALERT,
-    FAINT,
-    INK,
-    QUIET,
-    new_figure,
-    picture_style,
-    place_axes,
-    plain_style,
-    save_figure,
-)
+from bodycomp.report.canvas import ACCENT, ALERT, FAINT, INK, QUIET
 from bodycomp.report.overlay import color_mask, hex_color
+from bodycomp.report.sheet import Box, Plot, Sheet, pixels_of, view_of
 from bodycomp.report.volume_views import (
     CORONAL_WINDOW,
     SAGITTAL_WINDOW,
@@ -42,7 +29,6 @@ from bodycomp.results import (
     MODEL_CAUTION_KEY,
     LevelResult,
     LevelStatus,
-    Measurement,
     SeriesResult,
     SliceChoice,
     zero_crossings_mm,
@@ -54,6 +40,7 @@ TOP_ROW = (4.6, 3.65)
 """Bottom and height in inches of the row that shares the z axis."""
 BOTTOM_ROW = (0.3, 3.45)
 SLICE_WIDTH_IN = 4.45
+MARK = "#35e0d4"
 CAUTION_WIDTH: Final = 84
 """Characters of a line beside the headline."""
 
@@ -79,40 +66,38 @@ def write_preview(
     A level that was not found is shown with the curve and the reason. ``views`` are those of
     ``coronal_and_sagittal``, if they are there already.
     """
-    figure = new_figure(WIDTH_IN, HEIGHT_IN)
-    _draw_header(figure, volume, level, text or PreviewText())
+    sheet = Sheet(WIDTH_IN, HEIGHT_IN)
+    _draw_header(sheet, volume, level, text or PreviewText())
     z_mm = volume.slice_z_mm
-    _draw_top_row(figure, views or coronal_and_sagittal(volume), z_mm, result, level)
-    bottom, height = BOTTOM_ROW
+    _draw_top_row(sheet, views or coronal_and_sagittal(volume), z_mm, result, level)
     shown = level.choice.slice_index
     if level.choice.status is LevelStatus.FOUND and shown is not None:
-        _draw_slices(figure, volume, result, level, shown)
+        _draw_slices(sheet, volume, result, level, shown)
         left = MARGIN_IN + 2 * (SLICE_WIDTH_IN + GAP_IN) + 0.15
-        table = place_axes(figure, left, bottom, WIDTH_IN - left - MARGIN_IN, height)
-        draw_measurements(table, result.tissues, level)
+        table = Box(left, BOTTOM_ROW[0], WIDTH_IN - left - MARGIN_IN, BOTTOM_ROW[1])
+        _draw_measurements(sheet, table, result.tissues, level)
     else:
-        _draw_reason(figure, volume, level)
-    save_figure(figure, path)
+        _draw_reason(sheet, volume, level)
+    sheet.save(path)
 
 
-def _draw_header(figure: Figure, volume: Volume, level: LevelResult, text: PreviewText) -> None:
+def _draw_header(sheet: Sheet, volume: Volume, level: LevelResult, text: PreviewText) -> None:
     choice = level.choice
     found = choice.status is LevelStatus.FOUND
     headline = f"{choice.level}  {choice.status.value}"
     if found and choice.z_mm is not None and choice.slice_index is not None:
         headline += f" at z = {choice.z_mm:.1f} mm, slice {choice.slice_index + 1} of {len(volume)}"
-    left, top = MARGIN_IN / WIDTH_IN, 1 - 0.2 / HEIGHT_IN
-    color = INK if found else ALERT
-    figure.text(left, top, headline, size=14, weight="bold", color=color, va="top")
+    color, top = INK if found else ALERT, HEIGHT_IN - 0.17
+    sheet.text((MARGIN_IN, top), headline, size=14, bold=True, color=color, anchor="la")
     words = "    ".join(part for part in (text.title, text.details) if part)
-    figure.text(left, top - 0.32 / HEIGHT_IN, words, size=8.5, color=QUIET, va="top")
+    sheet.text((MARGIN_IN, top - 0.34), words, color=QUIET, anchor="la")
     cautions = (flag.message for flag in level.flags if flag.key == MODEL_CAUTION_KEY)
     said = textwrap.fill("; ".join(cautions), CAUTION_WIDTH, max_lines=2, placeholder=" ...")
-    figure.text(1 - left, top, said, size=9, color=ALERT, va="top", ha="right")
+    sheet.text((WIDTH_IN - MARGIN_IN, top), said, size=9, color=ALERT, anchor="ra")
 
 
 def _draw_top_row(
-    figure: Figure,
+    sheet: Sheet,
     views: tuple[Reformat, Reformat],
     z_mm: NDArray[np.float64],
     result: SeriesResult,
@@ -127,74 +112,55 @@ def _draw_top_row(
     z_limits = (middle_mm - mm_per_in * height / 2, middle_mm + mm_per_in * height / 2)
     widths = [view.width_mm / mm_per_in for view in views]
     curve_width = WIDTH_IN - sum(widths) - 0.8 - 0.2 - GAP_IN - MARGIN_IN
-    curve = place_axes(figure, 0.8, bottom, curve_width, height)
-    draw_score_curve(curve, level.choice, z_mm, z_limits)
+    curve = Box(0.8, bottom, curve_width, height)
+    _draw_score_curve(sheet, curve, level.choice, z_mm, z_limits)
     left = 0.8 + curve_width + 0.2
     names = ("Coronal, maximum", "Sagittal, through the spine")
     for view, width, window, name in zip(
         views, widths, (CORONAL_WINDOW, SAGITTAL_WINDOW), names, strict=True
     ):
-        axes = place_axes(figure, left, bottom, width, height)
-        _draw_reformat(axes, view, window, z_limits)
-        picture_style(axes, name)
-        _draw_levels(axes, result, level)
+        box = Box(left, bottom, width, height)
+        low, high = float(view.z_edges_mm[0]), float(view.z_edges_mm[-1])
+        head_up = Image.fromarray(window.to_gray(view.even_rows()[::-1]))
+        frame_mm = (0.0, view.width_mm, high - z_limits[1], high - z_limits[0])
+        picture = view_of(head_up, (view.width_mm, high - low), frame_mm, pixels_of(box))
+        sheet.paste(picture, box, name)
+        _draw_levels(sheet, box, z_limits, result, level)
         left += width + GAP_IN
 
 
-def _draw_reformat(
-    axes: Axes, view: Reformat, window: Window, z_limits: tuple[float, float]
+def _draw_levels(
+    sheet: Sheet,
+    box: Box,
+    z_limits: tuple[float, float],
+    result: SeriesResult,
+    shown: LevelResult,
 ) -> None:
-    low, high = float(view.z_edges_mm[0]), float(view.z_edges_mm[-1])
-    axes.imshow(
-        window(view.even_rows()),
-        cmap="gray",
-        vmin=0,
-        vmax=1,
-        origin="lower",
-        extent=(0, view.width_mm, low, high),
-        aspect="auto",
-        interpolation="bilinear",
-    )
-    axes.set_xlim(0, view.width_mm)
-    axes.set_ylim(*z_limits)
-
-
-def _draw_levels(axes: Axes, result: SeriesResult, shown: LevelResult) -> None:
+    right, mm_per_in = box.left + box.width, (z_limits[1] - z_limits[0]) / box.height
     for other in result.levels:
         if other.choice.z_mm is None:
             continue
-        is_shown = other is shown
-        color, width, style = ("#35e0d4", 1.3, "-") if is_shown else ("white", 0.7, ":")
-        axes.axhline(other.choice.z_mm, color=color, linewidth=width, linestyle=style)
-        axes.annotate(
-            other.choice.level,
-            (1, other.choice.z_mm),
-            xycoords=("axes fraction", "data"),
-            xytext=(-3, 2),
-            textcoords="offset points",
-            ha="right",
-            size=8,
-            color=color,
-            weight="bold" if is_shown else "normal",
-        )
+        is_shown, name = other is shown, other.choice.level
+        color, size, dash = (MARK, 1.3, "-") if is_shown else ("white", 0.7, ":")
+        y = box.bottom + (other.choice.z_mm - z_limits[0]) / mm_per_in
+        sheet.rule((box.left, right), y, color, size, dash)
+        place = (right - 0.042, y + 0.03)
+        sheet.text(place, name, size=8, color=color, bold=is_shown, anchor="rs")
 
 
 def _draw_slices(
-    figure: Figure, volume: Volume, result: SeriesResult, level: LevelResult, shown: int
+    sheet: Sheet, volume: Volume, result: SeriesResult, level: LevelResult, shown: int
 ) -> None:
-    bottom, height = BOTTOM_ROW
     turn = OrientationTransform.from_orientation(volume.orientation)
     picture = SlicePicture.from_volume(volume, shown, level.masks[shown])
     colors = color_mask(turn.apply(level.masks[shown]), result.tissues)
     titles = (f"Slice {shown + 1}, window 40 / 400 HU", "The same with labels")
     for number, (title, overlay) in enumerate(zip(titles, (None, colors), strict=True)):
         left = MARGIN_IN + number * (SLICE_WIDTH_IN + GAP_IN)
-        axes = place_axes(figure, left, bottom, SLICE_WIDTH_IN, height)
-        picture.draw(axes, overlay)
-        picture_style(axes, title)
+        picture.draw(sheet, Box(left, BOTTOM_ROW[0], SLICE_WIDTH_IN, BOTTOM_ROW[1]), title, overlay)
 
 
-def _draw_reason(figure: Figure, volume: Volume, level: LevelResult) -> None:
+def _draw_reason(sheet: Sheet, volume: Volume, level: LevelResult) -> None:
     """Say why nothing was measured, beside slices that show what the series covers."""
     bottom, height = BOTTOM_ROW
     choice = level.choice
@@ -203,18 +169,19 @@ def _draw_reason(figure: Figure, volume: Volume, level: LevelResult) -> None:
         LevelStatus.UNCERTAIN: f"{choice.level} could not be placed with certainty",
         LevelStatus.FOUND: f"{choice.level} was found",
     }[choice.status]
-    words = place_axes(figure, MARGIN_IN, bottom, 4.0, height)
-    words.set_axis_off()
-    words.text(0, 0.72, textwrap.fill(verdict, 32), size=14, color=ALERT, weight="bold")
+    said = textwrap.wrap(verdict, 32)
+    for number, line in enumerate(reversed(said)):
+        y = bottom + 0.72 * height + 0.25 * number
+        sheet.text((MARGIN_IN, y), line, size=14, color=ALERT, bold=True)
     reason = textwrap.fill(choice.reason[:1].upper() + choice.reason[1:] + ".", 46)
-    words.text(0, 0.66, f"{reason}\n\nNothing was measured.", va="top", size=11, color=INK)
+    words = f"{reason}\n\nNothing was measured."
+    sheet.text((MARGIN_IN, bottom + 0.66 * height), words, size=11, anchor="la")
     width = (WIDTH_IN - 4.2 - 2 * MARGIN_IN - 2 * GAP_IN) / 3
     shown = (("Lowest", 0), ("Middle", len(volume) // 2), ("Highest", len(volume) - 1))
     for number, (name, index) in enumerate(shown):
         left = MARGIN_IN + 4.2 + number * (width + GAP_IN)
-        axes = place_axes(figure, left, bottom, width, height)
-        SlicePicture.from_volume(volume, index).draw(axes)
-        picture_style(axes, f"{name} slice, z = {volume.slice_z_mm[index]:.0f} mm")
+        title = f"{name} slice, z = {volume.slice_z_mm[index]:.0f} mm"
+        SlicePicture.from_volume(volume, index).draw(sheet, Box(left, bottom, width, height), title)
 
 
 BORDER_WARNING: Final = 0.01
@@ -225,34 +192,39 @@ COLUMNS: Final = (
 )
 
 
-def draw_measurements(axes: Axes, tissues: Sequence[Tissue], level: LevelResult) -> None:
+def _draw_measurements(
+    sheet: Sheet, box: Box, tissues: Sequence[Tissue], level: LevelResult
+) -> None:
     """Draw area and HU statistics per tissue, and what to keep in mind."""
-    axes.set_axis_off()
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return box.left + x * box.width, box.bottom + y * box.height
+
+    def rule(first: float, y: float) -> None:
+        sheet.rule((at(first, y)[0], box.left + box.width), at(0, y)[1], FAINT, 1)
+
     top, step = 0.88, 0.11
-    axes.text(0.8, top + 0.075, "HU", size=8.5, color=QUIET, ha="center")
-    axes.plot([0.59, 1], [top + 0.06] * 2, color=FAINT, linewidth=1)
+    sheet.text(at(0.8, top + 0.075), "HU", color=QUIET, anchor="ms")
+    rule(0.59, top + 0.06)
     for name, place in COLUMNS:
-        axes.text(place, top, name, size=8.5, color=QUIET, ha="right" if place else "left")
-    axes.plot([0, 1], [top - 0.025] * 2, color=FAINT, linewidth=1)
+        sheet.text(at(place, top), name, color=QUIET, anchor="rs" if place else "ls")
+    rule(0, top - 0.025)
     for number, tissue in enumerate(tissues):
-        measurement = level.measurements.get(tissue.key)
-        if measurement is not None:
-            _draw_row(axes, top - (number + 1) * step, tissue, measurement)
+        found = level.measurements.get(tissue.key)
+        if found is None:
+            continue
+        y = top - (number + 1) * step
+        mark = Box(*at(0, y - 0.005), 0.03 * box.width, 0.04 * box.height)
+        sheet.rectangle(mark, hex_color(tissue.color))
+        sheet.text(at(0.05, y), tissue.title, size=9)
+        numbers = (found.mean_hu, found.median_hu, found.sd_hu, found.iqr_hu)
+        words = ("" if x is None else f"{x:.0f}".replace("-", "\N{MINUS SIGN}") for x in numbers)
+        values = (f"{found.area_cm2:.1f}", *words)
+        for (_name, place), value in zip(COLUMNS[1:], values, strict=True):
+            sheet.text(at(place, y), value, size=9, anchor="rs")
     bottom = top - (len(tissues) + 1) * step - 0.03
     for number, (note, color) in enumerate(_notes(tissues, level)):
-        axes.text(0, bottom - number * 0.075, note, size=8.5, color=color)
-
-
-def _draw_row(axes: Axes, height: float, tissue: Tissue, measurement: Measurement) -> None:
-    axes.add_patch(Rectangle((0, height - 0.005), 0.03, 0.04, color=hex_color(tissue.color)))
-    axes.text(0.05, height, tissue.title, size=9, color=INK)
-    found = measurement
-    numbers = (found.mean_hu, found.median_hu, found.sd_hu, found.iqr_hu)
-    words = ("" if x is None else f"{x:.0f}".replace("-", "\N{MINUS SIGN}") for x in numbers)
-    for (_name, place), value in zip(COLUMNS[1:], (f"{found.area_cm2:.1f}", *words), strict=True):
-        axes.text(place, height, value, size=9, color=INK, ha="right")
+        sheet.text(at(0, bottom - number * 0.075), note, color=color)
 
 
 def _notes(tissues: Sequence[Tissue], level: LevelResult) -> list[tuple[str, str]]:
@@ -271,34 +243,30 @@ def _notes(tissues: Sequence[Tissue], level: LevelResult) -> list[tuple[str, str
     return notes
 
 
-def draw_score_curve(
-    axes: Axes, choice: SliceChoice, z_mm: NDArray[np.float64], z_limits: tuple[float, float]
+def _draw_score_curve(
+    sheet: Sheet,
+    box: Box,
+    choice: SliceChoice,
+    z_mm: NDArray[np.float64],
+    z_limits: tuple[float, float],
 ) -> None:
     """Draw scores, their smoothing, the curve that the level would give, and the level."""
     limit_mm = max(float(np.abs(choice.offset_mm).max()), 1.0) * 1.1
-    axes.axvline(0, color=FAINT, linewidth=1)
-    axes.plot(choice.offset_mm, z_mm, ".", color=QUIET, markersize=3.5, label="slice")
-    axes.plot(choice.smoothed_offset_mm, z_mm, color=INK, linewidth=1.2, label="smoothed")
+    plot = Plot(sheet, box, (-limit_mm, limit_mm), z_limits)
+    plot.line([0, 0], z_limits, FAINT, 1)
+    plot.dots(choice.offset_mm, z_mm, QUIET, 2.4, label="slice")
+    plot.line(choice.smoothed_offset_mm, z_mm, INK, 1.2, label="smoothed")
     if choice.z_mm is not None:
         reach_mm = float(np.abs(choice.offset_mm).max())
         expected = np.clip(z_mm - choice.z_mm, -reach_mm, reach_mm)
-        axes.plot(expected, z_mm, "--", color=ACCENT, linewidth=1, label="expected")
-        axes.axhline(choice.z_mm, color=ACCENT, linewidth=1.2)
+        plot.line(expected, z_mm, ACCENT, 1, "--", label="expected")
+        plot.line([-limit_mm, limit_mm], [choice.z_mm] * 2, ACCENT, 1.2)
     crossings = zero_crossings_mm(choice.smoothed_offset_mm.astype(np.float64), z_mm)
     if crossings.size:
-        axes.plot(
-            np.zeros_like(crossings),
-            crossings,
-            "o",
-            markerfacecolor="none",
-            markeredgecolor=ACCENT if choice.z_mm is not None else ALERT,
-            markersize=7,
-            label="rises through 0",
-        )
-    axes.set_xlim(-limit_mm, limit_mm)
-    axes.set_ylim(*z_limits)
-    axes.set_xlabel(f"estimated offset above {choice.level} (mm)")
-    axes.set_ylabel("z (mm, towards the head)")
-    axes.set_title("Slice selection", size=9, color=INK, loc="left", pad=4)
-    plain_style(axes)
-    axes.legend(loc="lower right", fontsize=7, frameon=False, labelcolor=QUIET)
+        color = ACCENT if choice.z_mm is not None else ALERT
+        plot.dots(0 * crossings, crossings, color, 7, ring=1, label="rises through 0")
+    plot.close(
+        "Slice selection",
+        f"estimated offset above {choice.level} (mm)",
+        "z (mm, towards the head)",
+    )

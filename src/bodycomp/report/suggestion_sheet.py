@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import Tissue
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
-from bodycomp.report.canvas import INK, new_figure, picture_style, place_axes, save_figure
 from bodycomp.report.overlay import color_mask, hex_color
+from bodycomp.report.sheet import Box, Sheet
 from bodycomp.report.volume_views import SlicePicture
 
 MOST_SHOWN: Final = 40
 """Suggestions of a picture; more of them would make it too large to open."""
 COLUMNS: Final = 2
 WIDTH_IN, HEIGHT_IN, MARGIN_IN, TITLE_IN, FOOT_IN = 3.4, 2.7, 0.25, 0.32, 0.5
+LEGEND_IN: Final = 1.9
 DOUBT_COLOR: Final = (255, 45, 85)
 
 
@@ -51,7 +51,7 @@ def write_suggestion_sheet(
     block_in = 2 * WIDTH_IN + MARGIN_IN
     across = COLUMNS * block_in + MARGIN_IN
     up = rows * step_in + FOOT_IN + MARGIN_IN
-    figure = new_figure(across, up)
+    sheet = Sheet(across, up)
     for number, each in enumerate(shown):
         row, column = divmod(number, COLUMNS)
         left = MARGIN_IN + column * block_in
@@ -60,20 +60,16 @@ def write_suggestion_sheet(
         picture = SlicePicture.from_volume(each.volume, 0, each.labels)
         overlays = (color_mask(turn.apply(each.labels), tissues), _doubts(turn.apply(each.doubt)))
         for place, (overlay, title) in enumerate(zip(overlays, (each.title, ""), strict=True)):
-            axes = place_axes(figure, left + place * WIDTH_IN, bottom, WIDTH_IN - 0.06, HEIGHT_IN)
-            picture.draw(axes, overlay)
-            picture_style(axes, title)
-    legend = [Patch(color=hex_color(tissue.color), label=tissue.title) for tissue in tissues]
-    legend.append(Patch(color=hex_color(DOUBT_COLOR), label="Copies or models disagree"))
-    figure.legend(
-        handles=legend,
-        loc="lower center",
-        ncols=len(legend),
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-    )
-    save_figure(figure, path)
+            box = Box(left + place * WIDTH_IN, bottom, WIDTH_IN - 0.06, HEIGHT_IN)
+            picture.draw(sheet, box, title, overlay)
+    legend = [(tissue.title, tissue.color) for tissue in tissues]
+    legend.append(("Copies or models disagree", DOUBT_COLOR))
+    left = across / 2 - LEGEND_IN * len(legend) / 2
+    for number, (words, color) in enumerate(legend):
+        x = left + number * LEGEND_IN
+        sheet.rectangle(Box(x, 0.2, 0.25, 0.09), hex_color(color))
+        sheet.text((x + 0.32, 0.2), words, size=9)
+    sheet.save(path)
 
 
 def _doubts(doubt: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.volume import Volume
 from bodycomp.imaging.window import SOFT_TISSUE, Window
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from bodycomp.report.sheet import Box, Sheet, pixels_of, view_of
 
 MARGIN_MM = 15.0
 BODY_HU = -300.0
@@ -111,11 +109,11 @@ class SlicePicture:
     """A slice ready to be drawn.
 
     Attributes:
-        gray: (row, column), 0..1, patient's right on the left, front on top.
+        gray: (row, column), soft tissue, patient's right on the left, front on top.
         frame_mm: Left, right, top and bottom of what is worth showing.
     """
 
-    gray: NDArray[np.float32]
+    gray: NDArray[np.uint8]
     row_mm: float
     column_mm: float
     frame_mm: tuple[float, float, float, float]
@@ -134,37 +132,31 @@ class SlicePicture:
         if mask is not None:
             content |= turn.apply(mask) > 0
         frame = _frame_mm(content, row_mm, column_mm)
-        return cls(SOFT_TISSUE(hu), row_mm, column_mm, frame)
+        return cls(SOFT_TISSUE.to_gray(hu), row_mm, column_mm, frame)
 
-    def draw(self, axes: Axes, overlay: NDArray[np.uint8] | None = None) -> None:
-        """Draw it in true proportions, filling the axes; ``overlay`` is RGBA in the same view."""
+    def draw(
+        self, sheet: Sheet, box: Box, title: str, overlay: NDArray[np.uint8] | None = None
+    ) -> None:
+        """Draw it in true proportions, filling a box; ``overlay`` is RGBA in the same view."""
         rows, columns = self.gray.shape
-        extent = (0.0, columns * self.column_mm, rows * self.row_mm, 0.0)
-        axes.imshow(
-            self.gray,
-            cmap="gray",
-            vmin=0,
-            vmax=1,
-            extent=extent,
-            aspect="auto",
-            interpolation="bilinear",
-        )
+        size_mm, pixels = (columns * self.column_mm, rows * self.row_mm), pixels_of(box)
+        frame_mm = self._widened(pixels)
+        picture = view_of(Image.fromarray(self.gray), size_mm, frame_mm, pixels).convert("RGB")
         if overlay is not None:
-            axes.imshow(overlay, extent=extent, aspect="auto", interpolation="nearest")
-        self._fit(axes)
-        for place, side in ((0.015, "R"), (0.965, "L")):
-            axes.text(place, 0.95, side, transform=axes.transAxes, size=8, color="white")
+            over = view_of(Image.fromarray(overlay), size_mm, frame_mm, pixels, smooth=False)
+            picture.paste(over, mask=over)
+        sheet.paste(picture, box, title)
+        top = box.bottom + 0.95 * box.height
+        sheet.text((box.left + 0.015 * box.width, top), "R", size=8, color="white")
+        sheet.text((box.left + 0.965 * box.width, top), "L", size=8, color="white")
 
-    def _fit(self, axes: Axes) -> None:
-        """Widen the frame to the shape of the axes, so that a circle stays a circle."""
-        figure = axes.figure
-        box = axes.get_position()
-        across, up = figure.get_size_inches() * (box.width, box.height)  # type: ignore[union-attr]
+    def _widened(self, pixels: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Return the frame in the proportions of a picture, so that a circle stays a circle."""
         left, right, top, bottom = self.frame_mm
-        mm_per_in = max((right - left) / across, (bottom - top) / up)
+        mm = max((right - left) / pixels[0], (bottom - top) / pixels[1]) / 2
         x, y = (left + right) / 2, (top + bottom) / 2
-        axes.set_xlim(x - mm_per_in * across / 2, x + mm_per_in * across / 2)
-        axes.set_ylim(y + mm_per_in * up / 2, y - mm_per_in * up / 2)
+        across, down = mm * pixels[0], mm * pixels[1]
+        return x - across, x + across, y - down, y + down
 
 
 def _largest_part(body: NDArray[np.bool_]) -> NDArray[np.bool_]:

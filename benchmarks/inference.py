@@ -1,8 +1,9 @@
 """Running trained networks: engines side by side, and a study from files on disk to its results.
 
 ``python -m benchmarks.inference [MODELS]`` runs it alone. Without MODELS, a folder as
-``bodycomp analyze --models`` takes it, both default networks have random weights: engines take the
-same time, but no level is found in the study and nothing segmented there.
+``bodycomp analyze --models`` takes it, or ``default`` for those that ship, both default networks of
+trainings have random weights: engines take the same time, but no level is found in the study and
+nothing segmented there. An engine that a network does not have is said to be missing.
 OpenVINO takes part where it is installed; ``bodycomp`` does not use it.
 """
 
@@ -21,17 +22,22 @@ from statistics import median
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bodycomp.analysis.loading import load_analyzer
+from bodycomp.analysis.loading import load_analyzer, model_path
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.cohort.study import study_header
 from bodycomp.dicom.write import write_ct_series
+from bodycomp.errors import UsageError
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
+from bodycomp.imaging.projection import project, slice_profiles
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import ModelCard, build_network, load_model, save_model
 from bodycomp.networks.engine import make_engine
+from bodycomp.networks.ensemble import sees_series
 from bodycomp.networks.folded import FoldedUNet
+from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.networks.unet import UNet
 from bodycomp.phantom import Torso, sample_patient, sample_scan
 from bodycomp.study.options import AnalyzeOptions
@@ -74,23 +80,36 @@ def write_random_models(folder: Path) -> Path:
 def engine_rows(models: Path, volume: Volume) -> list[tuple[str, str]]:
     """Time engines in turns, in wall and processor time, and compare what they give."""
     rows = []
-    middle = [SLICES // 2]
-    for name, preprocessing, slices in (
-        ("slice-selection", SLICE_SELECTION_PREPROCESSING, range(4, SLICES, 20)),
-        ("segmentation", SEGMENTATION_PREPROCESSING, middle),
-    ):
-        images = np.stack([preprocessing.from_hu(volume.hu[index]) for index in slices])
-        batch = torch.from_numpy(images[:, None])
-        network = load_model(models / name).network.requires_grad_(False)
-        cpu = torch.device("cpu")
-        runs: dict[str, Callable[[Tensor], Tensor]] = {
-            engine: make_engine(network, cpu, engine).run for engine in ENGINES
-        }
+    for name in (SLICE_SELECTION_FOLDER, SEGMENTATION_FOLDER):
+        model = load_model(model_path(models, name))
+        batch = _input_of(model.card, volume)
+        network = model.network.requires_grad_(False)
+        runs: dict[str, Callable[[Tensor], Tensor]] = {}
+        for engine in ENGINES:
+            try:
+                runs[engine] = make_engine(network, torch.device("cpu"), engine).run
+            except UsageError as error:
+                rows.append((f"{name}, {engine}", f"not measured: {error.message}"))
         for kind in ("f32", "bf16") if importlib.util.find_spec("openvino") else ():
             runs[f"OpenVINO {kind}"], seconds = _openvino(network, batch, kind)
             rows.append((f"{name}, OpenVINO {kind}, compiling", f"{seconds:.1f} s"))
         rows += _compare(name, runs, batch)
     return rows
+
+
+def _input_of(card: ModelCard, volume: Volume) -> Tensor:
+    """Return some slices, or the projections of the series, as the network takes them."""
+
+    def image(index: int) -> NDArray[np.float32]:
+        return card.preprocessing.from_hu(volume.hu[index])
+
+    if sees_series(card):
+        white, window = np.float32(card.preprocessing.input_max), card.preprocessing.window
+        z_mm = np.asarray(volume.slice_z_mm, np.float64)
+        views = project(lambda index: slice_profiles(image(index) / white, window), z_mm)
+        return torch.from_numpy(views[None])
+    slices = [SLICES // 2] if card.task == "segmentation" else range(4, SLICES, 20)
+    return torch.from_numpy(np.stack([image(index) for index in slices])[:, None])
 
 
 def _compare(
@@ -107,14 +126,15 @@ def _compare(
                 times[how].append((time.perf_counter() - wall, time.process_time() - cpu))
     for how, taken in times.items():
         wall, cpu = (1000 * median(column) / len(batch) for column in zip(*taken, strict=True))
-        said = f"{wall:.0f} ms a slice, {cpu:.0f} ms of processor time; "
+        what = "slice" if batch.shape[1] == 1 else "series"
+        said = f"{wall:.0f} ms a {what}, {cpu:.0f} ms of processor time; "
         said += _agreement(given[how], given["reference"])
         rows.append((f"{name}, {how}", said))
     return rows
 
 
 def _agreement(found: Tensor, reference: Tensor) -> str:
-    if found.ndim == 2:
+    if found.ndim < 4:
         return f"scores within {(found.sigmoid() - reference.sigmoid()).abs().max():.1e}"
     labels, expected = found.argmax(1), reference.argmax(1)
     areas = [(int((labels == k).sum()), int((expected == k).sum())) for k in range(1, 4)]
@@ -184,7 +204,7 @@ print(taken, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e3)
 def _study_process(worker: str, study: Path, models: Path) -> tuple[float, float, float]:
     """Return wall and processor seconds and the peak in MB."""
     with tempfile.TemporaryDirectory() as name:
-        arguments = [str(study), "--models", str(models), "--out", f"{name}/out", "--no-previews"]
+        arguments = [str(study), "--models", str(models), "--out", f"{name}/out"]
         command = [sys.executable, "-m", "bodycomp", "--quiet", "analyze", *arguments]
         if worker == "warm":
             command = [sys.executable, "-m", "benchmarks.inference", "--warm", *arguments]
@@ -207,9 +227,7 @@ def _warm(study: Path, models: Path, out: Path) -> None:
     analyzer = load_analyzer(models, device="cpu")
     for name in ("first", "second"):
         wall, cpu = time.perf_counter(), time.process_time()
-        options = AnalyzeOptions(
-            inputs=(study,), models_dir=models, out_dir=out / name, previews=False
-        )
+        options = AnalyzeOptions(inputs=(study,), models_dir=models, out_dir=out / name)
         analyze_inputs(options, analyzer=analyzer)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     print(wall, cpu)

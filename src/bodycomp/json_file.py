@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -67,9 +68,14 @@ def from_plain(kind: Any, value: Any, *, complete: bool = False) -> Any:
 def _rebuilt(kind: Any, value: Any, *, complete: bool) -> Any:
     if not isinstance(value, Mapping):
         raise TypeError(f"expected an object, found {type(value).__name__}")
-    hints, made = get_type_hints(kind), {}
+    hints, made = _hints_of(kind), {}
     for field in fields(kind):
         has_default = field.default is not MISSING or field.default_factory is not MISSING
         if field.name in value or complete or not has_default:
             made[field.name] = from_plain(hints[field.name], value[field.name], complete=complete)
     return kind(**made)
+
+
+@lru_cache(maxsize=256)
+def _hints_of(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)

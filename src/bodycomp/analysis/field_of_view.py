@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -52,10 +53,12 @@ def border_pixels(shape: tuple[int, int], radius_px: float | None) -> NDArray[np
     return touching
 
 
+@lru_cache(maxsize=4)
 def center_distance_px(shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return how far each pixel is from the middle of the image."""
+    """Return how far each pixel is from the middle of the image; not to be written to."""
     rows, columns = (np.arange(count) - (count - 1) / 2 for count in shape)
     distance: NDArray[np.float64] = np.hypot(rows[:, None], columns[None, :])
+    distance.flags.writeable = False
     return distance
 
 

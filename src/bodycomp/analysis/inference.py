@@ -8,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 from torch import Tensor
 
 from bodycomp.anatomy import MUSCLE, Tissue
@@ -129,11 +128,12 @@ class NetworkSegmenter(_LoadedNetwork):
 
         for indices, images in batches_of(image, slice_indices, self._batch_size):
             found = self._probabilities(images.to(self._engine.device))
+            together = found if len(found) == 1 else (found.mean(dim=0), *found)
             for place, index in enumerate(indices):
                 hu = field.apply(volume.hu[index]) if self.card.hu_ranges else None
                 own = [
                     labels_at_size(member[place].cpu().numpy(), field.shape, hu, self.tissues)
-                    for member in (found.mean(dim=0), *found)[: 1 if len(found) == 1 else None]
+                    for member in together
                 ]
                 masks[index], *members = (np.ascontiguousarray(field.undo(each)) for each in own)
                 if members:
@@ -188,7 +188,7 @@ def labels_at_size(
         probabilities = np.stack([resize_image(each, size) for each in probabilities])
     if hu is not None:
         probabilities, found = probabilities.copy(), probabilities.argmax(axis=0)
-        smooth = median_filter(hu, 3)
+        smooth = median_of_nine(hu)
         for tissue in tissues:
             (low, high), values = tissue.hu_range, smooth if tissue == MUSCLE else hu
             outside = (values < low) | (values > high)
@@ -197,6 +197,31 @@ def labels_at_size(
                 probabilities[tissue.label][outside] = 0
     labels: NDArray[np.uint8] = np.argmax(probabilities, axis=0).astype(np.uint8)
     return labels
+
+
+def median_of_nine(image: NDArray[Any]) -> NDArray[Any]:
+    """Return each pixel's median over 3 x 3 pixels, as ``scipy.ndimage.median_filter``.
+
+    The median of nine is that of the largest of three lows, the median of their middles and the
+    smallest of their highs (Smith, Xilinx XCell 23, 1996): a tenth of the time of a sort.
+    """
+    padded = np.pad(image, 1, mode="edge")
+    low, middle, high = _sorted_three(padded[:-2], padded[1:-1], padded[2:])
+    lows, middles, highs = (
+        [each[:, shift : shift + image.shape[1]] for shift in range(3)]
+        for each in (low, middle, high)
+    )
+    parts = (_sorted_three(*lows)[2], _sorted_three(*middles)[1], _sorted_three(*highs)[0])
+    return _sorted_three(*parts)[1]
+
+
+def _sorted_three(
+    a: NDArray[Any], b: NDArray[Any], c: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return three arrays' lowest, middle and highest values, element by element."""
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    middle = np.maximum(low, np.minimum(high, c))
+    return np.minimum(low, c), middle, np.maximum(high, c)
 
 
 DECISIVE: Final = (0.1, 0.9)

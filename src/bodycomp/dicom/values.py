@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import math
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
+
+_SHORT: Final = 64
+"""Bytes of what is worth remembering."""
 
 
 def _value(dataset: Dataset, name: str) -> Any:
     try:
-        return dataset.get(name)
+        raw: object = dataset.get_item(tag_for_keyword(name) or 0)  # typed as converted
+        if not isinstance(raw, RawDataElement) or len(raw.value or b"") > _SHORT:
+            return dataset.get(name)
+        charset = dataset.original_character_set
+        charsets = (charset,) if isinstance(charset, str) else tuple(charset)
+        known = _converted(raw._replace(value_tell=0), charsets)
+        return dataset.get(name) if known is None else known
     except Exception:  # a malformed value is a missing one, and pydicom raises any type
         return None
+
+
+@lru_cache(maxsize=4096)
+def _converted(raw: RawDataElement, charsets: tuple[str, ...]) -> Any:
+    """Return what bytes mean; most are the same in all files of a series. None if it depends."""
+    element = convert_raw_data_element(raw, encoding=list(charsets))
+    return None if " or " in element.VR or element.VR == "SQ" else element.value
 
 
 def text(dataset: Dataset, name: str) -> str:
@@ -35,7 +55,7 @@ def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None
         found = tuple(float(item) for item in values)
     except (TypeError, ValueError, OverflowError):
         return None
-    return found if len(found) == count and np.all(np.isfinite(found)) else None
+    return found if len(found) == count and all(map(math.isfinite, found)) else None
 
 
 def number(dataset: Dataset, name: str) -> float | None:

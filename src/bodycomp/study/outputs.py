@@ -7,21 +7,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from bodycomp.dicom.derived.identity import Identity, KeptIdentity
-from bodycomp.dicom.derived.measured import MeasuredSeries, save_object
-from bodycomp.dicom.derived.secondary_capture import overlay_of
-from bodycomp.dicom.derived.seg_write import segmentation_of
-from bodycomp.dicom.derived.sr_write import report_of
 from bodycomp.errors import OutputError, SeriesError
-from bodycomp.fhir.study_bundle import StudyBundle
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.report.case_view import case_name, make_case_view, write_case_view
 from bodycomp.report.overlay import blended
+from bodycomp.report.preview import PreviewText, write_preview
 from bodycomp.report.result_json import write_result_json
 from bodycomp.report.result_rows import SeriesKey
 from bodycomp.report.volume_views import coronal_and_sagittal
@@ -29,6 +25,10 @@ from bodycomp.results import SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.study.options import DicomObject
 from bodycomp.tag import TAG_SUFFIX, tag_of_slice, write_tag
+
+if TYPE_CHECKING:
+    from bodycomp.dicom.derived.measured import MeasuredSeries
+    from bodycomp.fhir.study_bundle import StudyBundle
 
 _LOG: Final = logging.getLogger(__name__)
 RESULT_NAME: Final = "results.json"
@@ -70,7 +70,9 @@ def write_series(
     Returns the scan with notes on masks, objects and resources that could not be written.
     """
     notes = _write_labels(folder / LABELS_NAME, scan.volume, result)
-    if scan.slices:
+    if scan.slices and (choice.dicom or choice.fhir):
+        from bodycomp.dicom.derived.measured import MeasuredSeries  # noqa: PLC0415 - highdicom takes a quarter of a second
+
         measured = MeasuredSeries(scan, result, choice.identity)
         notes += write_dicom_objects(folder, measured, choice.dicom)
         if bundle is not None:
@@ -85,8 +87,6 @@ def write_series(
 
 
 def _write_previews(folder: Path, key: SeriesKey, scan: Scan, result: SeriesResult) -> None:
-    from bodycomp.report.preview import PreviewText, write_preview  # noqa: PLC0415 - matplotlib takes half a second
-
     text = PreviewText(str(key), _details(scan, result))
     views = coronal_and_sagittal(scan.volume)
     for level in result.levels:
@@ -142,6 +142,8 @@ def write_dicom_objects(
     if DicomObject.TAG in kinds:
         _write_tags(folder / TAG_FOLDER, measured)
 
+    from bodycomp.dicom.derived.measured import save_object  # noqa: PLC0415 - as above
+
     def save() -> None:
         for name, make in _recipes(measured, kinds):
             save_object(make(), folder / name)
@@ -189,6 +191,10 @@ def _recipes(
     measured: MeasuredSeries, kinds: frozenset[DicomObject]
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield file names and what makes their content; the report comes after its segmentation."""
+    from bodycomp.dicom.derived.secondary_capture import overlay_of  # noqa: PLC0415 - as above
+    from bodycomp.dicom.derived.seg_write import segmentation_of  # noqa: PLC0415
+    from bodycomp.dicom.derived.sr_write import report_of  # noqa: PLC0415
+
     if DicomObject.OVERLAY in kinds:
         for level in measured.result.levels:
             if level.choice.slice_index is not None:

@@ -16,7 +16,6 @@ from bodycomp.analysis.loading import cards_of, load_analyzer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.errors import BodycompError, ImageError, ModelError, RunInterruptedError
-from bodycomp.fhir.study_bundle import check_fhir
 from bodycomp.progress import Progress, no_progress
 from bodycomp.reference.table import (
     reference_columns,
@@ -105,6 +104,8 @@ def _analyze_inputs(
     if options.parquet:
         check_parquet()
     if options.fhir:
+        from bodycomp.fhir.study_bundle import check_fhir  # noqa: PLC0415 - with highdicom
+
         check_fhir()
     references = references_with(options.references)  # before models, which take longer to load
     if analyzer is None:

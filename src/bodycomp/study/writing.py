@@ -11,10 +11,9 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from bodycomp.errors import OutputError, SeriesError
-from bodycomp.fhir.study_bundle import StudyBundle
 from bodycomp.processes import helper_processes
 from bodycomp.report.result_rows import result_rows
 from bodycomp.results import SeriesResult
@@ -25,6 +24,9 @@ from bodycomp.study.options import RefusedSeries
 from bodycomp.study.outputs import FHIR_NAME, OutputChoice, write_series
 from bodycomp.study.sources import Source
 from bodycomp.tables import Cell
+
+if TYPE_CHECKING:
+    from bodycomp.fhir.study_bundle import StudyBundle
 
 
 class ReadAhead:
@@ -161,7 +163,11 @@ class StudyFolder:
         self._place = place
         self._sources = sources
         self._choice = choice
-        self._bundle = StudyBundle() if choice.fhir else None
+        self._bundle: StudyBundle | None = None
+        if choice.fhir:
+            from bodycomp.fhir.study_bundle import StudyBundle  # noqa: PLC0415 - with highdicom
+
+            self._bundle = StudyBundle()
         self._stack = ExitStack()
         self._temporary: Path | None = None
         self._analyzed: dict[str, tuple[Mapping[str, Cell], ...]] = {}

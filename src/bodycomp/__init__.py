@@ -25,6 +25,7 @@ _MODULE_OF = {
     "apply_review": "interface.runs",
     "benchmark_saros": "interface.runs",
     "card": "interface.cards",
+    "compare": "interface.runs",
     "discover_cases": "interface.sets",
     "ensemble": "interface.sets",
     "evaluate": "interface.runs",

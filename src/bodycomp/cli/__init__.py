@@ -41,6 +41,7 @@ COMMANDS = {
     "analyze": "measure DICOM, NIfTI or NRRD with trained models",
     "serve": "be a DICOM node: receive CT, measure it, send the results back",
     "report": "make a page of the results of a run, to look at and to review",
+    "compare": "say what changed between scans of a person, and how surely",
     "redcap": "write the results of a run for REDCap, with the data dictionary",
     "review": "apply what people said of results",
     "remeasure": "measure a series anew with a corrected mask, or at another slice",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bodycomp.archive.options import PullOptions, PullReport
 from bodycomp.benchmark.options import SarosBenchmark
+from bodycomp.comparison.options import CompareOptions
 from bodycomp.demo.options import DemoOptions
 from bodycomp.errors import InputNotFoundError
 from bodycomp.evaluation.options import EvaluateOptions
@@ -26,6 +27,7 @@ from bodycomp.study.options import AnalyzeOptions, StudyReport
 from bodycomp.suggestion.options import SuggestionReport, SuggestOptions
 
 if TYPE_CHECKING:
+    from bodycomp.comparison.run import Comparison
     from bodycomp.evaluation.document import EvaluationDocument
     from bodycomp.reference.fit import FittedReference
     from bodycomp.review.apply import ReviewOutcome
@@ -155,6 +157,18 @@ def write_report(options: ReportOptions, _: Progress) -> Path:
         )
     write = write_run_page if is_run_folder(options.run_dir) else write_analysis_page
     return write(options.run_dir, options.out)
+
+
+@command(CompareOptions, {"people": "people"}, runs="runs", out="out")
+def compare(options: CompareOptions, progress: Progress) -> Comparison:
+    """Say what changed between the scans of each person, as ``bodycomp compare``.
+
+    Raises:
+        InputNotFoundError, OutputError, UsageError: As the command.
+    """
+    from bodycomp.comparison.run import compare as run
+
+    return run(options, progress)
 
 
 @command(RedcapOptions, run="run_dir")

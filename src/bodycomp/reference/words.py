@@ -11,10 +11,12 @@ from bodycomp.reference.compare import ReferenceOutcome
 from bodycomp.reference.table import ReferenceTable
 
 _MEASURED: Final = {
+    "area_cm2": ("area", "cm²"),
+    "volume_ml": ("volume", "mL"),
     "hu_range_area_cm2": ("area in its HU range", "cm²"),
     "hu_range_mean_hu": ("attenuation in its HU range", "HU"),
 }
-_UNITS: Final = {"cm2": "cm²", "cm2/m2": "cm²/m²"}
+_UNITS: Final = {"cm2": "cm²", "cm2/m2": "cm²/m²", "[hnsf'U]": "HU"}
 
 
 def quantity_words(quantity: str) -> tuple[str, str]:

@@ -43,11 +43,13 @@ class SliceImage(TypedDict):
     """One slice in the standard view, cut to the body.
 
     ``picture`` is WebP in base64, gray 0..255 over ``PICTURE_WINDOW``; ``mask``, and ``truth`` that
-    a person annotated, are labels times ``MASK_STEP`` without loss.
+    a person annotated, are labels times ``MASK_STEP`` without loss. Cases of earlier versions lack
+    ``pixel_mm``, the side of a pixel.
     """
 
     index: int
     z_mm: float
+    pixel_mm: NotRequired[float]
     picture: str
     mask: NotRequired[str]
     truth: NotRequired[str]
@@ -119,6 +121,7 @@ def slice_image(
     image = SliceImage(
         index=index,
         z_mm=float(volume.slice_z_mm[index]),
+        pixel_mm=round(framing.size_mm[0] / size[0], 4),
         picture=_webp(gray, quality=LARGE_QUALITY if large else SMALL_QUALITY),
     )
     if mask is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,6 +20,7 @@ from bodycomp.study.sources import Source
 KEY_SUFFIX: Final = ".pseudonym-key"
 _KEY_BYTES: Final = 32
 _OWNER_ONLY: Final = 0o600
+_CALENDAR_DAYS: Final = 365_250
 Row = TypeVar("Row", RefusedSeries, SeriesRow, Source)
 
 
@@ -90,10 +92,31 @@ def with_pseudonyms(work: Worklist, key: PseudonymKey) -> Worklist:
             study_pseudonym(key, study): renamed(sources)
             for study, sources in work.fallbacks.items()
         },
-        series=renamed(work.series),
+        series=tuple(_of_person(row, key) for row in renamed(work.series)),
         refused=renamed(work.refused),
         not_chosen=renamed(work.not_chosen),
     )
+
+
+def _of_person(row: SeriesRow, key: PseudonymKey) -> SeriesRow:
+    """Return a row that says whose it is and when, without naming person or date."""
+    patient_id = row.images.patient_id.strip() if row.images else ""
+    if not patient_id:
+        return row
+    date = getattr(row.images, "study_date", "")
+    return replace(row, patient=key.patient(patient_id), study_day=study_day(key, patient_id, date))
+
+
+def study_day(key: PseudonymKey, patient_id: str, date: str) -> int | None:
+    """Return a DICOM date (YYYYMMDD) as a day of the person's own calendar.
+
+    It begins up to a thousand years before, by the key. None if there is no such date.
+    """
+    try:
+        day = datetime.strptime(date, "%Y%m%d").toordinal()  # noqa: DTZ007 - a day, no time
+    except ValueError:
+        return None
+    return day + int(key.code("calendar", patient_id), 16) % _CALENDAR_DAYS
 
 
 def study_pseudonym(key: PseudonymKey, plain: str) -> str:

@@ -16,7 +16,8 @@ from bodycomp.tables import Cell, open_table
 SERIES_NAME: Final = "series.csv"
 SERIES_IDENTIFIERS: Final = ("patient_id", "study_uid", "series_uid", "series_description")
 _COLUMNS: Final = (
-    *("study", "series", "rank", "chosen", "kind", "reason", "series_number", "files", "slices"),
+    *("study", "series", "patient", "study_day", "rank", "chosen", "kind", "reason"),
+    *("series_number", "files", "slices"),
     *("coverage_mm", "slice_spacing_mm", "slice_thickness_mm", "rows", "columns", "kernel", "kvp"),
     *("contrast_phase", "image_type", "notes"),
 )
@@ -30,6 +31,9 @@ class SeriesRow:
     """What became of the images of one series: a row, which tells the rest from their headers.
 
     Attributes:
+        patient, study_day: Pseudonym of the person, and the study's day by a calendar that begins
+            on another day for each person: what lies between two days of one person is true.
+            Empty and None where the header does not say.
         rank: 1 is the best of its study; None for what cannot be measured.
         kind: The rule that refused images break, in few words.
         images: What was found; None for a volume file.
@@ -37,6 +41,8 @@ class SeriesRow:
 
     study: str
     series: str
+    patient: str = ""
+    study_day: int | None = None
     rank: int | None = None
     chosen: str = "no"
     kind: str = ""

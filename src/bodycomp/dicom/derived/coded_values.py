@@ -12,7 +12,7 @@ from typing import Final
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from bodycomp.anatomy import LEVEL_CONCEPTS, CodedConcept, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, LEVEL_CONCEPTS, CodedConcept, Tissue
 from bodycomp.dicom.derived.measured import MeasuredSeries
 from bodycomp.quantities import QUANTITIES
 from bodycomp.results import LevelResult, Measurement, QualityFlag, Quantity
@@ -149,7 +149,7 @@ def tissue_groups(measured: MeasuredSeries, level: LevelResult) -> Iterator[Code
                 level,
                 f"{tissue.title} at {level.choice.level}",
                 measured.tracking_uid(level, tissue.key),
-                _site(level.choice.level),
+                level_site(level.choice.level),
                 tissue,
                 tuple(_tissue_values(level.measurements[tissue.key], len(level.slice_indices))),
             )
@@ -161,7 +161,7 @@ def level_group(measured: MeasuredSeries, level: LevelResult) -> CodedGroup:
         level,
         f"Body composition at {level.choice.level}",
         measured.tracking_uid(level, "level"),
-        _site(level.choice.level),
+        level_site(level.choice.level),
         None,
         tuple(_quantity_values(level.quantities)),
         level.flags,
@@ -198,6 +198,27 @@ def quantity_code(key: str) -> CodedConcept:
     return CodedConcept(_OWN_VALUES[key], OWN_SCHEME, title)
 
 
+def column_code(column: str) -> tuple[Tissue | None, CodedConcept, CodedConcept]:
+    """Return tissue, code and unit of a column of results that is in a report.
+
+    Raises:
+        KeyError: None is.
+
+    >>> column_code("muscle_area_cm2")[1].meaning
+    'Area'
+    """
+    for kind in QUANTITIES:
+        if kind.key == column:
+            return None, quantity_code(column), _unit(kind.unit)
+    for tissue in ABDOMINAL_TISSUES:
+        field = column.removeprefix(f"{tissue.key}_")
+        if field == "area_cm2":
+            return tissue, _AREA, _CM2
+        if field in _TISSUE_VALUES:
+            return tissue, *_TISSUE_VALUES[field][:2]
+    raise KeyError(column)
+
+
 def flag_code(key: str) -> CodedConcept:
     """Return the code of a flag.
 
@@ -208,7 +229,8 @@ def flag_code(key: str) -> CodedConcept:
     return CodedConcept(value, OWN_SCHEME, meaning)
 
 
-def _site(level: str) -> CodedConcept:
+def level_site(level: str) -> CodedConcept:
+    """Return the vertebra of a level, or a code of our own for a level that is none."""
     if level in LEVEL_CONCEPTS:
         return LEVEL_CONCEPTS[level]
     return CodedConcept(f"LEVEL-{level}", OWN_SCHEME, f"Level {level}")

@@ -48,6 +48,10 @@ class PseudonymKey:
         """Return the pseudonym of an identifier: twelve hexadecimal digits."""
         return self._digest(kind, text).hex()[:CODE_LENGTH]
 
+    def patient(self, patient_id: str) -> str:
+        """Return what objects and tables call a person."""
+        return f"patient-{self.code('patient', patient_id)}"
+
     def uid(self, original: str) -> str:
         """Return a UID in place of ``original``, from 128 bits as UUIDs are (PS3.5 B.2)."""
         return f"2.25.{int.from_bytes(self._digest('uid', original)[:16], 'big')}"
@@ -89,7 +93,7 @@ class PseudonymIdentity:
         """Set pseudonyms and leave everything else empty."""
         for name in (*_PATIENT, *_STUDY):
             setattr(header, name, "")
-        code = f"patient-{self.key.code('patient', str(found.get('PatientID') or ''))}"
+        code = self.key.patient(str(found.get("PatientID") or ""))
         header.PatientID = header.PatientName = code
         header.PatientIdentityRemoved = "YES"
         header.DeidentificationMethod = "Pseudonyms by keyed hash; nothing else copied"

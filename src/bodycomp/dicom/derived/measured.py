@@ -34,6 +34,7 @@ SERIES: Final = {
     "labelmap": (9302, "Body composition, label map"),
     "sr": (9303, "Body composition measurements"),
     "overlay": (9304, "Body composition overlay"),
+    "comparison": (9305, "Body composition compared with earlier scans"),
 }
 """Kind of object -> number, far from those that scanners give, and description of its series."""
 

@@ -88,7 +88,7 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
         if level.quantities or level.flags
     ]
     report = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=_observer()),
+        observation_context=ObservationContext(observer_device_context=observer()),
         procedure_reported=codes.SCT.ComputedTomography,
         imaging_measurements=groups,
         title=code(REPORT_TITLE),
@@ -103,12 +103,12 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
     )
     document.CodingSchemeIdentificationSequence = [
         *getattr(document, "CodingSchemeIdentificationSequence", []),
-        _own_scheme(),
+        own_scheme(),
     ]
     return document
 
 
-def _observer() -> ObserverContext:
+def observer() -> ObserverContext:
     """Return the software as the observer; each version is a device of its own."""
     return ObserverContext(
         observer_type=codes.DCM.Device,
@@ -122,7 +122,7 @@ def _observer() -> ObserverContext:
     )
 
 
-def _own_scheme() -> Dataset:
+def own_scheme() -> Dataset:
     """Return the item of Coding Scheme Identification Sequence (PS3.3 C.12.1.1.1) of our codes."""
     item = Dataset()
     item.CodingSchemeDesignator = OWN_SCHEME
@@ -154,7 +154,7 @@ def _level_group(measured: MeasuredSeries, group: CodedGroup) -> Group:
     )
     said = sentences(group.level.references, measured.result.references)
     made[0].ContentSequence.extend(
-        _comments([*(flag.message for flag in group.flags), *map(_ascii, said)])
+        _comments([*(flag.message for flag in group.flags), *map(ascii_text, said)])
     )
     return made
 
@@ -172,10 +172,10 @@ def _comments(texts: Sequence[str]) -> list[TextContentItem]:
     return [TextContentItem(codes.DCM.Comment, text, contains) for text in texts]
 
 
-def _ascii(text: str) -> str:
+def ascii_text(text: str) -> str:
     """Return a text that every character set has: the report takes over that of its source.
 
-    >>> _ascii("48.3 cm²/m², Universität")
+    >>> ascii_text("48.3 cm²/m², Universität")
     '48.3 cm2/m2, Universitat'
     """
     plain = unicodedata.normalize("NFKD", text.replace("\N{MINUS SIGN}", "-"))

@@ -1,0 +1,1 @@
+"""Scans of one person beside each other: what changed, and how much of that could be noise."""

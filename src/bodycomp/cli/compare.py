@@ -25,7 +25,7 @@ examples:
 
 def compare(options: CompareOptions) -> int:
     """Compare, and say of how many people something was said."""
-    from bodycomp.cli.terminal import say
+    from bodycomp.cli.terminal import counted, say
     from bodycomp.interface.runs import compare as run
 
     found = run.run(options, progress=True)
@@ -34,8 +34,8 @@ def compare(options: CompareOptions) -> int:
             pairs = [pair for level in person.levels for pair in level.pairs]
             unlike = sum(any(d.is_certain for d in pair.differences) for pair in pairs)
             say(
-                f"{person.patient}: {len(person.scans)} scans, {len(pairs)} comparisons, "
-                f"{unlike} of scans that were not made alike"
+                f"{person.patient}: {counted(len(person.scans), 'scan')}, "
+                f"{counted(len(pairs), 'comparison')}, {unlike} of scans that were not made alike"
             )
     say(f"changes in {found.out}")
     return 1 if all(person.refused for person in found.people) else 0

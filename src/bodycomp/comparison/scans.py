@@ -96,7 +96,7 @@ def find_people(options: CompareOptions) -> FoundPeople:
         notes.append(f"{unknown} series left out: nothing says whose they are. {_SCANS_HINT}")
     if missing := [each for each in options.patient if each not in by_person]:
         raise InputNotFoundError(
-            f"expected the scans of {', '.join(missing)}, found {len(by_person)} other people",
+            f"expected the scans of {', '.join(missing)}, found others ({len(by_person)})",
             hint="Pseudonyms stand in the column 'patient' of series.csv. " + _SCANS_HINT,
         )
     people = {}

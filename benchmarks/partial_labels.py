@@ -31,6 +31,7 @@ from bodycomp.anatomy import (
     SUBCUTANEOUS_FAT,
     VISCERAL_FAT,
     PhantomAnatomy,
+    Tissue,
     background_or,
 )
 from bodycomp.data.augmentation import AugmentationOptions
@@ -106,8 +107,12 @@ def main(arguments: Sequence[str]) -> None:
         print(f"{way.name:26}{np.mean(found):8.4f}", *shown, f"{seconds:7.0f}", flush=True)
 
 
-def slices_of(patients: range, anatomy: PhantomAnatomy = "standard") -> Slices:
-    """Render two slices of every patient."""
+def slices_of(
+    patients: range,
+    anatomy: PhantomAnatomy = "standard",
+    tissues: Sequence[Tissue] = ABDOMINAL_TISSUES,
+) -> Slices:
+    """Render two slices of every patient, labeled for some tissues."""
     images, masks = [], []
     for patient in patients:
         torso = Torso(sample_patient(7, patient, anatomy))
@@ -115,9 +120,10 @@ def slices_of(patients: range, anatomy: PhantomAnatomy = "standard") -> Slices:
         spacing_mm = scan.pixel_spacing_mm * scan.matrix[0] / SIDE
         scan = replace(scan, matrix=(SIDE, SIDE), pixel_spacing_mm=spacing_mm)
         for offset_mm in OFFSETS_MM:
-            hu, labels = torso.render_slice(scan, torso.level_z_mm["L3"] + offset_mm)
+            z_mm = torso.level_z_mm["L3"] + offset_mm
+            hu, labels = torso.render_slice(scan, z_mm, tissues)
             images.append(hu)
-            masks.append(np.where(labels <= VISCERAL_FAT.label, labels, 0).astype(np.uint8))
+            masks.append(labels)
     numbers = np.repeat(np.array(patients), len(OFFSETS_MM))
     return np.stack(images), np.stack(masks), numbers
 
@@ -126,13 +132,15 @@ def preprocessing() -> Preprocessing:
     return replace(SEGMENTATION_PREPROCESSING, size=(SIDE, SIDE))
 
 
-def trained(slices: Slices, way: Way, steps: int, seed: int) -> torch.nn.Module:
+def trained(
+    slices: Slices, way: Way, steps: int, seed: int, config: PatchUNetConfig = NETWORK
+) -> torch.nn.Module:
     hu, masks, patients = slices
     given = np.stack([way.change(m, n) for m, n in zip(masks, patients.tolist(), strict=True)])
     images, truth = torch.from_numpy(hu)[:, None], torch.from_numpy(given)
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    network, loss = PatchUNet(NETWORK), segmentation_loss(marginal=way.marginal)
+    network, loss = PatchUNet(config), segmentation_loss(marginal=way.marginal)
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = 0.1  # Keras's 0.01 is for longer trainings
@@ -152,14 +160,16 @@ def trained(slices: Slices, way: Way, steps: int, seed: int) -> torch.nn.Module:
 
 
 @torch.no_grad()
-def evaluated(network: torch.nn.Module, slices: Slices) -> list[float]:
+def evaluated(
+    network: torch.nn.Module, slices: Slices, tissues: Sequence[Tissue] = ABDOMINAL_TISSUES
+) -> list[float]:
     """Return the Dice of each tissue over all pixels."""
     hu, masks, _ = slices
-    counts = torch.zeros(len(ABDOMINAL_TISSUES), 3, dtype=torch.float64)
+    counts = torch.zeros(len(tissues), 3, dtype=torch.float64)
     for image, mask in zip(hu, masks, strict=True):
         seen = torch.from_numpy(preprocessing().from_hu(image))[None, None]
         labels = network(seen).argmax(dim=1)
-        counts += count_pixels(labels, torch.from_numpy(mask)[None], ABDOMINAL_TISSUES)[0]
+        counts += count_pixels(labels, torch.from_numpy(mask)[None], tuple(tissues))[0]
     return [float(value) for value in dice(counts)]
 
 

@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bodycomp.networks.shipped import DEFAULT_MODELS, shipped_room
@@ -22,10 +23,14 @@ def main() -> None:
     parser.add_argument(
         "--real", type=Path, metavar="DIR", help="the scans that default_models/outlines lists"
     )
+    parser.add_argument(
+        "--groups", action="store_true", help="a model that labels groups of muscle, too"
+    )
     parser.add_argument("--small", action="store_true", help="a few patients and steps: a trial")
     parser.add_argument("--install", action="store_true", help="put the models into the package")
     arguments = parser.parse_args()
-    recipe = Recipe(arguments.out, arguments.real, *(SMALL if arguments.small else ()))
+    sizes = SMALL if arguments.small else ()
+    recipe = replace(Recipe(arguments.out, arguments.real, *sizes), groups=arguments.groups)
     for what, work in recipe.steps():
         began = time.monotonic()
         work()

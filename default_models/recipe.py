@@ -17,13 +17,14 @@ from typing import Any, Final
 import safetensors.torch
 
 import bodycomp
-from bodycomp.anatomy import PhantomAnatomy
+from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, PhantomAnatomy, Tissue
 from bodycomp.cohort.level_set import (
     FINDER_LEVELS,
     FINDER_SIZE,
     LevelSetOptions,
     write_level_set,
 )
+from bodycomp.data.label_declaration import declare_labels
 from bodycomp.data.layout import images_path, table_path
 from bodycomp.data.samples import MaskSample, mask_sample
 from bodycomp.networks.model_folder import (
@@ -88,6 +89,8 @@ class Recipe:
         patients, val_patients, test_patients: For segmentation, three slices each.
         epochs: Of the segmentation.
         level_series, level_val_series, level_test_series, level_epochs: For the level finder.
+        groups: Label groups of muscle, fat between muscles and vertebral bodies, too; then slices
+            of people, whose muscle is not divided, train the level finder alone.
     """
 
     folder: Path
@@ -100,6 +103,7 @@ class Recipe:
     level_val_series: int = 48
     level_test_series: int = 80
     level_epochs: int = 40
+    groups: bool = False
 
     def steps(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Yield what is to be done and how, in order."""
@@ -109,6 +113,11 @@ class Recipe:
         yield "level finder", self.train_levels
         yield "models to ship", self.ship
         yield "numbers of the cards", self.test
+
+    @property
+    def tissues(self) -> tuple[Tissue, ...]:
+        """What the segmentation model labels."""
+        return ALL_TISSUES if self.groups else ABDOMINAL_TISSUES
 
     @property
     def segmentation_set(self) -> Path:
@@ -149,9 +158,13 @@ class Recipe:
             numbers, is_test = range(counts[split]), split == "test"
             folder = self.test_set if is_test else self.segmentation_set
             if not images_path(folder, split).exists():
-                patients = Patients(anatomy, SEEDS[split], numbers, at_l3=is_test)
-                real = real_samples(self.real) * REAL_COPIES if split == "train" else []
+                patients = Patients(anatomy, SEEDS[split], numbers, is_test, self.tissues)
+                people = split == "train" and not self.groups
+                real = real_samples(self.real) * REAL_COPIES if people else []
                 write_split(folder, split, patients, real)
+        keys = [tissue.key for tissue in self.tissues]
+        declare_labels(self.segmentation_set, labeled={"train": keys, "val": keys})
+        declare_labels(self.test_set, labeled={"test": keys})
 
     def make_level_set(self) -> None:
         """Render whole series of varied patients, and of held-out ones to test on."""
@@ -177,6 +190,7 @@ class Recipe:
             self.segmentation_set,
             SEGMENTATION_FOLDER,
             epochs=self.epochs,
+            tissues=[tissue.key for tissue in self.tissues] if self.groups else (),
             **SEGMENTATION_OPTIONS,
         )
 

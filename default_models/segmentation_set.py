@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from bodycomp.anatomy import PhantomAnatomy
+from bodycomp.anatomy import ABDOMINAL_TISSUES, PhantomAnatomy, Tissue
 from bodycomp.data.manifest import ManifestRow, ManifestWriter, pixel_digest
 from bodycomp.data.samples import MaskSample, mask_sample
 from bodycomp.data.writers import SegmentationWriter
@@ -39,12 +39,14 @@ class Patients:
         seed: Of their cohort.
         numbers: Theirs in the cohort.
         at_l3: One slice each, at mid-L3, as models are tested; else ``SLICES`` at many levels.
+        tissues: What their masks label.
     """
 
     anatomy: PhantomAnatomy
     seed: int
     numbers: Sequence[int]
     at_l3: bool = False
+    tissues: tuple[Tissue, ...] = ABDOMINAL_TISSUES
 
     def samples(self, number: int) -> list[tuple[MaskSample, ManifestRow]]:
         """Render the slices of one patient as the segmentation network sees them."""
@@ -59,7 +61,7 @@ class Patients:
             u = float(rng.uniform(low, high))
             z_mm = float(np.interp(u, np.arange(1, len(heights) + 1), heights))
             z_mm = torso.level_z_mm["L3"] if self.at_l3 else z_mm
-            hu, labels = torso.render_slice(replace(scan, z_start_mm=z_mm), z_mm)
+            hu, labels = torso.render_slice(replace(scan, z_start_mm=z_mm), z_mm, self.tissues)
             first = (*scan.first_pixel_mm[:2], z_mm)
             volume = Volume(hu[None], spacing, np.array([z_mm]), first_pixel_mm=first)
             sample = mask_sample(volume, labels, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -18,6 +18,10 @@ class CodedConcept:
     meaning: str
 
 
+OWN_SCHEME: Final = "99BODYCOMP"
+"""Designator of our coding scheme; private ones begin with 99 (PS3.3 section 8.2)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tissue:
     """One label of a segmentation mask.
@@ -30,9 +34,12 @@ class Tissue:
         concept: SNOMED CT code of the segmented property type. Skeletal muscle is in DICOM PS3.16
             (CID 7710); its context groups for tissues (CID 7151, 7166) know fat, but not where, so
             the fats have codes of SNOMED CT itself, as TotalSegmentator and MOOSE use them. There
-            is none that says visceral alone: the title does.
+            is none that says visceral alone: the title does. Muscle groups have the codes of DICOM
+            PS3.16, and our own where none was found there.
         hu_range: Densities by which the tissue is distinguished in the body-composition
             literature, HU (Mourtzakis et al., Appl Physiol Nutr Metab 33, 2008).
+        parts: Labels of tissues that it is the sum of, beside its own label: muscle has those of
+            its groups, its own is that of muscle of no group.
     """
 
     label: int
@@ -41,6 +48,18 @@ class Tissue:
     color: tuple[int, int, int]
     concept: CodedConcept
     hu_range: tuple[int, int]
+    parts: tuple[int, ...] = ()
+
+    def of(self, labels: Any) -> Any:
+        """Return where labels, an array or a tensor, are of the tissue or a part of it.
+
+        >>> [bool(MUSCLE.of(label)) for label in (1, 2, 4)], PSOAS.of(1)
+        ([True, False, True], False)
+        """
+        found = labels == self.label
+        for part in self.parts:
+            found = found | (labels == part)
+        return found
 
 
 _MUSCLE_HU: Final = (-29, 150)
@@ -59,6 +78,7 @@ MUSCLE: Final = Tissue(
     (213, 94, 0),
     CodedConcept("127954009", "SCT", "Skeletal muscle"),
     _MUSCLE_HU,
+    parts=(4, 5, 6, 7),
 )
 SUBCUTANEOUS_FAT: Final = Tissue(
     2,
@@ -77,13 +97,81 @@ VISCERAL_FAT: Final = Tissue(
     _FAT_HU,
 )
 
+PSOAS: Final = Tissue(
+    4,
+    "psoas",
+    "Psoas",
+    (0, 114, 178),
+    CodedConcept("PSOAS", OWN_SCHEME, "Psoas muscle"),
+    _MUSCLE_HU,
+)
+ERECTOR_SPINAE: Final = Tissue(
+    5,
+    "erector_spinae",
+    "Erector spinae",
+    (204, 121, 167),
+    CodedConcept("44947003", "SCT", "Erector spinae muscle"),
+    _MUSCLE_HU,
+)
+QUADRATUS_LUMBORUM: Final = Tissue(
+    6,
+    "quadratus_lumborum",
+    "Quadratus lumborum",
+    (0, 158, 115),
+    CodedConcept("QUADRATUS-LUMB", OWN_SCHEME, "Quadratus lumborum muscle"),
+    _MUSCLE_HU,
+)
+ABDOMINAL_WALL: Final = Tissue(
+    7,
+    "abdominal_wall",
+    "Abdominal wall muscle",
+    (230, 159, 0),
+    CodedConcept("1142228004", "SCT", "Abdominal wall muscle"),
+    _MUSCLE_HU,
+)
+INTERMUSCULAR_FAT: Final = Tissue(
+    8,
+    "fat_between_muscles",
+    "Fat between muscles",
+    (150, 150, 60),
+    CodedConcept("INTERMUSC-FAT", OWN_SCHEME, "Intermuscular adipose tissue"),
+    _FAT_HU,
+)
+VERTEBRAL_BODY: Final = Tissue(
+    9,
+    "vertebral_body",
+    "Vertebral body",
+    (220, 220, 220),
+    CodedConcept("VERTEBRAL-BODY", OWN_SCHEME, "Body of vertebra"),
+    (-200, 3000),
+)
+
+MUSCLE_GROUPS: Final = (PSOAS, ERECTOR_SPINAE, QUADRATUS_LUMBORUM, ABDOMINAL_WALL)
+"""Parts of muscle: what is left of it has muscle's own label."""
+
 ABDOMINAL_TISSUES: Final = (MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT)
 """Tissues of the standard model, ordered by label."""
+
+ALL_TISSUES: Final = (
+    *ABDOMINAL_TISSUES,
+    *MUSCLE_GROUPS,
+    INTERMUSCULAR_FAT,
+    VERTEBRAL_BODY,
+)
+"""Every tissue, ordered by label. A model labels the first few of them."""
 
 THORACIC_TISSUES: Final = (MUSCLE, SUBCUTANEOUS_FAT)
 """Tissues of a thoracic model, which has no visceral fat class."""
 
-OPEN_ABOVE: Final[int] = NOT_ANNOTATED_LABEL + 1 - 2 ** len(ABDOMINAL_TISSUES)
+_BITS: Final = {
+    **{tissue.label: bit for bit, tissue in enumerate(ABDOMINAL_TISSUES)},
+    **{tissue.label: 0 for tissue in MUSCLE_GROUPS},
+    INTERMUSCULAR_FAT.label: 3,
+    VERTEBRAL_BODY.label: 4,
+}
+"""Label -> bit of ``background_or``; groups of muscle have that of muscle."""
+
+OPEN_ABOVE: Final[int] = NOT_ANNOTATED_LABEL + 1 - 2 ** (max(_BITS.values()) + 1)
 """Labels above, those of ``background_or``, leave open what a pixel is."""
 
 VERTEBRAE: Final = (
@@ -120,41 +208,57 @@ def tissues_for(*, thoracic: bool) -> tuple[Tissue, ...]:
     return THORACIC_TISSUES if thoracic else ABDOMINAL_TISSUES
 
 
+def first_tissues(keys: Sequence[str]) -> tuple[Tissue, ...]:
+    """Return the tissues of these keys, which must be the first few of ``ALL_TISSUES``.
+
+    Raises:
+        UsageError: They are not, so that their labels would not be 1, 2, ...
+    """
+    expected = [tissue.key for tissue in ALL_TISSUES]
+    if not keys or list(keys) != expected[: len(keys)]:
+        raise UsageError(
+            f"expected the first few of {' '.join(expected)}, in this order, found "
+            f"{' '.join(keys) or 'none'}",
+            hint="A model labels every tissue up to the last one that is wanted.",
+        )
+    return ALL_TISSUES[: len(keys)]
+
+
 def tissue_by_key(key: str) -> Tissue:
     """Return the tissue named ``key``.
 
     Raises:
         UsageError: No tissue has this key.
     """
-    for tissue in ABDOMINAL_TISSUES:
+    for tissue in ALL_TISSUES:
         if tissue.key == key:
             return tissue
-    known = ", ".join(tissue.key for tissue in ABDOMINAL_TISSUES)
+    known = ", ".join(tissue.key for tissue in ALL_TISSUES)
     raise UsageError(f"unknown tissue {key!r}", hint=f"Known tissues are {known}.")
 
 
 def background_or(tissues: Collection[Tissue]) -> int:
     """Return the label of pixels that are background or one of these tissues, nobody said which.
 
-    It has a bit for each tissue, so that all of them give ``NOT_ANNOTATED_LABEL``. Files hold no
-    other: a training set says which tissues were labeled, and in memory background becomes this.
+    It has a bit for each tissue, one for muscle and its groups, so that all of them give
+    ``NOT_ANNOTATED_LABEL``. Files hold no other: a training set says which tissues were labeled,
+    and in memory background becomes this.
 
-    >>> [background_or(some) for some in ((), (MUSCLE,), ABDOMINAL_TISSUES)]
-    [0, 249, 255]
+    >>> [background_or(some) for some in ((), (MUSCLE,), ABDOMINAL_TISSUES, ALL_TISSUES)]
+    [0, 225, 231, 255]
     """
     if not tissues:
         return BACKGROUND_LABEL
-    bits = sum(1 << (tissue.label - 1) for tissue in set(tissues))
-    return OPEN_ABOVE + bits
+    return OPEN_ABOVE + sum(1 << bit for bit in {_BITS[tissue.label] for tissue in tissues})
 
 
 def may_be(labels: Any, tissue: Tissue) -> Any:
     """Return where uint8 labels, an array or a tensor, leave open whether a pixel is of a tissue.
 
-    >>> may_be(249, MUSCLE), may_be(249, VISCERAL_FAT), may_be(1, MUSCLE)
+    >>> may_be(225, PSOAS), may_be(225, VISCERAL_FAT), may_be(1, MUSCLE)
     (True, False, False)
     """
-    return (labels > OPEN_ABOVE) & ((labels >> (tissue.label - 1)) & 1 == 1)
+    return (labels > OPEN_ABOVE) & ((labels >> _BITS[tissue.label]) & 1 == 1)
 
 
 PhantomAnatomy = Literal["standard", "varied", "held-out"]

@@ -13,6 +13,7 @@ MUSCLE_KEY: Final = "muscle"
 SAT_KEY: Final = "subcutaneous_fat"
 VAT_KEY: Final = "visceral_fat"
 TRABECULAR_KEY: Final = "trabecular_hu"
+PSOAS_KEYS: Final = ("psoas_right_cm2", "psoas_left_cm2", "psoas_muscle_index_cm2_m2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,30 @@ QUANTITIES: Final = (
         "skeletal muscle index x mean HU of muscle inside its range",
         "Shachar et al., Clin Cancer Res 23:658, 2017",
         (MUSCLE_KEY,),
+    ),
+    QuantityKind(
+        PSOAS_KEYS[0],
+        "Right psoas",
+        "cm2",
+        "area of psoas on the patient's right of the middle between the trunk's sides",
+        _OWN,
+        ("psoas",),
+    ),
+    QuantityKind(
+        PSOAS_KEYS[1],
+        "Left psoas",
+        "cm2",
+        "area of psoas on the patient's left of the middle between the trunk's sides",
+        _OWN,
+        ("psoas",),
+    ),
+    QuantityKind(
+        PSOAS_KEYS[2],
+        "Psoas muscle index",
+        "cm2/m2",
+        "psoas area of both sides / height squared",
+        "Hamaguchi et al., Nutrition 32:1200, 2016",
+        ("psoas",),
     ),
     QuantityKind(
         "body_area_cm2",

@@ -16,9 +16,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT
+from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT
 from bodycomp.errors import ImageError, InputNotFoundError, SeriesError
 from bodycomp.imaging.grid import Grid
+from bodycomp.imaging.label_map import folded
 from bodycomp.imaging.volume import Volume
 from bodycomp.storage import atomic_file
 
@@ -137,6 +138,7 @@ def tag_of_slice(
     thickness that of the file is the distance of the slices.
     """
     row_mm, column_mm = volume.pixel_spacing_mm
+    labels = folded(labels, ABDOMINAL_TISSUES)
     rows, columns = labels.shape
     thickness = thickness_mm or volume.slice_spacing_mm or 1.0
     first = volume.first_pixels_mm[index]

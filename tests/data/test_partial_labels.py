@@ -111,7 +111,7 @@ def test_nothing_is_written_where_there_is_nothing_to_say(tmp_path, labeled):
     ("content", "found"),
     [
         ('{"labeled": "muscle"}', 'expected tissues, found "muscle"'),
-        ('{"labeled": ["bone"]}', 'subcutaneous_fat, visceral_fat, found "bone"'),
+        ('{"labeled": ["bone"]}', 'vertebral_body, found "bone"'),
         ('{"labeled": {"training": ["muscle"]}}', 'a split of train, val, test, found "training"'),
         ('{"labeled": {"train": []}}', "expected tissues of train, found []"),
         ('{"labeled": {"train": [["muscle"], []], "val": ["muscle"]}}', "of train, sample 1"),

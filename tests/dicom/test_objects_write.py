@@ -13,8 +13,15 @@ import pytest
 from pydicom.sr.codedict import codes
 
 from bodycomp.analysis.quality_flags import FLAG_KINDS
-from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT, VISCERAL_FAT
-from bodycomp.dicom.derived.coded_values import OWN_SCHEME, flag_code, quantity_code
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    ALL_TISSUES,
+    MUSCLE,
+    OWN_SCHEME,
+    SUBCUTANEOUS_FAT,
+    VISCERAL_FAT,
+)
+from bodycomp.dicom.derived.coded_values import flag_code, quantity_code, tissue_groups
 from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.dicom.derived.measured import MeasuredSeries
 from bodycomp.dicom.derived.secondary_capture import overlay_of
@@ -378,3 +385,22 @@ def test_frames_of_an_enhanced_image_are_named_one_by_one(measured, tmp_path, ve
     path = stored(seg, tmp_path / "seg.dcm")
     labels = [frame.labels[:, :, 0].T for frame in read_seg(path).frames if frame.segment == 1]
     np.testing.assert_array_equal(labels[0], measured.result.levels[0].masks[7] == MUSCLE.label)
+
+
+def test_muscle_holds_its_groups_in_a_binary_segmentation_and_not_in_a_label_map(
+    measured, tmp_path, verify
+) -> None:
+    rng, result = np.random.default_rng(3), measured.result
+    mask = rng.integers(0, 10, measured.volume.slice_shape).astype(np.uint8)
+    tissues = {tissue.key: Measurement(1.0, 1.0, 1.0, 1.0, 1.0, 0.0) for tissue in ALL_TISSUES}
+    one = replace(result.levels[0], measurements=tissues, masks={7: mask})
+    grouped = replace(measured, result=replace(result, tissues=ALL_TISSUES, levels=(one,)))
+    seg, label_map = (segmentation_of(grouped, kind) for kind in ("seg", "labelmap"))
+    assert verify(seg) == []
+    frames = read_seg(stored(seg, tmp_path / "seg.dcm")).frames
+    muscle = next(frame for frame in frames if frame.segment == 1)
+    np.testing.assert_array_equal(muscle.labels[:, :, 0].T > 0, np.isin(mask, (1, 4, 5, 6, 7)))
+    (plane,) = read_seg(stored(label_map, tmp_path / "map.dcm")).frames
+    np.testing.assert_array_equal(plane.labels[:, :, 0].T, mask)
+    groups = {group.tissue.key for group in tissue_groups(grouped, one)}
+    assert groups == {tissue.key for tissue in ALL_TISSUES}

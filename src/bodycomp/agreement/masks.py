@@ -115,7 +115,7 @@ def compare_masks(
     agreements = {}
     every = np.zeros((2, *found.shape), np.bool_)
     for tissue in tissues:
-        pair = np.stack([found == tissue.label, true == tissue.label])
+        pair = np.stack([tissue.of(found), tissue.of(true)])
         every |= pair
         agreements[tissue.key] = _compare_regions(pair, pixel_spacing_mm, values)
     agreements[ALL_TISSUES] = _compare_regions(every, pixel_spacing_mm, values)
@@ -131,8 +131,10 @@ def _compare_partly(
 ) -> Mapping[str, MaskAgreement]:
     """Compare the annotated pixels of a slice; of whole regions only what was found is known."""
     overlaps = compare_masks(mask * known, truth * known, tissues, None)
-    labels: dict[str, tuple[int, ...]] = {tissue.key: (tissue.label,) for tissue in tissues}
-    labels[ALL_TISSUES] = tuple(tissue.label for tissue in tissues)
+    labels: dict[str, tuple[int, ...]] = {
+        tissue.key: (tissue.label, *tissue.parts) for tissue in tissues
+    }
+    labels[ALL_TISSUES] = sum(labels.values(), ())
     areas = {key: int(np.isin(mask, own).sum()) for key, own in labels.items()}
     return {
         key: replace(

@@ -16,10 +16,17 @@ from bodycomp.analysis.level_slices import LevelSlices
 from bodycomp.analysis.measurement import within_hu
 from bodycomp.analysis.skin_line import closed, tape_length_cm
 from bodycomp.analysis.trabecular import LEVELS, trabecular_hu
-from bodycomp.anatomy import BACKGROUND_LABEL, MUSCLE, SUBCUTANEOUS_FAT
+from bodycomp.anatomy import (
+    BACKGROUND_LABEL,
+    INTERMUSCULAR_FAT,
+    MUSCLE,
+    PSOAS,
+    SUBCUTANEOUS_FAT,
+)
 from bodycomp.imaging.volume import Volume
 from bodycomp.quantities import (
     MUSCLE_KEY,
+    PSOAS_KEYS,
     SAT_KEY,
     TRABECULAR_KEY,
     VAT_KEY,
@@ -92,6 +99,7 @@ def derive(
     found = {
         **_indices(measured, subject),
         **_muscle(slices),
+        **_psoas(slices, subject),
         **_body(slices),
         **_image(slices),
         "aortic_hu": _aorta(slices),
@@ -163,7 +171,7 @@ def _fat_ratio(measured: Mapping[str, Measurement]) -> Quantity:
 
 
 def _muscle(slices: LevelSlices) -> dict[str, Quantity]:
-    muscle = slices.labels == MUSCLE.label
+    muscle = MUSCLE.of(slices.labels)
     fat = np.stack(
         [
             intermuscular_fat(hu, labels, slices.pixel_spacing_mm)
@@ -176,6 +184,28 @@ def _muscle(slices: LevelSlices) -> dict[str, Quantity]:
         "intermuscular_fat_area_cm2": fat,
     }
     return {key: Quantity(slices.area_cm2(mask) / len(slices.hu)) for key, mask in masks.items()}
+
+
+def _psoas(slices: LevelSlices, subject: Subject) -> dict[str, Quantity]:
+    """Return the areas of psoas on each side of the trunk's middle, and its index."""
+    psoas = PSOAS.of(slices.labels) & within_hu(slices.hu, PSOAS.hu_range)
+    view = slices.turn.apply(slices.trunk)  # of the patient's left on the right
+    columns = np.flatnonzero(view.any(axis=0))
+    if not columns.size:
+        return dict.fromkeys(PSOAS_KEYS, Quantity(None, "no body is seen"))
+    middle = (columns[0] + columns[-1] + 1) / 2
+    on_right = np.broadcast_to(np.arange(view.shape[1]) + 0.5 < middle, view.shape)
+    right_cm2, left_cm2 = (
+        slices.area_cm2(psoas & slices.turn.undo(side)) / len(slices.hu)
+        for side in (on_right, ~on_right)
+    )
+    height_m = subject.height_m
+    index = (
+        Quantity(None, subject.height_note)
+        if height_m is None
+        else Quantity((right_cm2 + left_cm2) / height_m**2)
+    )
+    return dict(zip(PSOAS_KEYS, (Quantity(right_cm2), Quantity(left_cm2), index), strict=True))
 
 
 def _body(slices: LevelSlices) -> dict[str, Quantity]:
@@ -203,7 +233,7 @@ def _body(slices: LevelSlices) -> dict[str, Quantity]:
 def _aorta(slices: LevelSlices) -> Quantity:
     """Return the attenuation (HU) of the aorta on the level's own slice, where it stands out."""
     hu, labels, turn = slices.hu[slices.middle], slices.labels[slices.middle], slices.turn
-    muscle = hu[labels == MUSCLE.label]
+    muscle = hu[MUSCLE.of(labels)]
     if not muscle.size:
         return Quantity(None, "there is no muscle to compare vessels with")
     row_mm, column_mm = slices.pixel_spacing_mm
@@ -221,7 +251,7 @@ def trabecular_quantity(slices: LevelSlices, volume: Volume, slice_index: int) -
     """Return the attenuation (HU) of trabecular bone about the slice of a level above L5."""
     if slices.level not in LEVELS:
         return Quantity(None, f"it is measured at {', '.join(LEVELS)}")
-    muscle = slices.hu[slices.middle][slices.labels[slices.middle] == MUSCLE.label]
+    muscle = slices.hu[slices.middle][MUSCLE.of(slices.labels[slices.middle])]
     if not muscle.size:
         return Quantity(None, "there is no muscle to compare bone with")
     z_mm = float(volume.slice_z_mm[slice_index])
@@ -253,9 +283,10 @@ def intermuscular_fat(
     lies in a gap between muscle pixels into which no disc of 5 mm radius fits. What is labelled
     subcutaneous or visceral fat lies outside the fascia by the label.
     """
-    muscle = labels == MUSCLE.label
+    muscle, labeled_fat = MUSCLE.of(labels), INTERMUSCULAR_FAT.of(labels)
     gaps = closed(muscle, GAP_RADIUS_MM, pixel_spacing_mm) & (labels == BACKGROUND_LABEL)
-    fat: NDArray[np.bool_] = (muscle | gaps) & within_hu(hu, SUBCUTANEOUS_FAT.hu_range)
+    inside = muscle | gaps | labeled_fat
+    fat: NDArray[np.bool_] = inside & within_hu(hu, SUBCUTANEOUS_FAT.hu_range)
     return fat
 
 

@@ -190,7 +190,7 @@ def labels_at_size(
         probabilities, found = probabilities.copy(), probabilities.argmax(axis=0)
         smooth = median_of_nine(hu)
         for tissue in tissues:
-            (low, high), values = tissue.hu_range, smooth if tissue == MUSCLE else hu
+            (low, high), values = tissue.hu_range, smooth if MUSCLE.of(tissue.label) else hu
             outside = (values < low) | (values > high)
             own = found == tissue.label
             if (outside & own).sum() <= _MOST_OUTSIDE * own.sum():

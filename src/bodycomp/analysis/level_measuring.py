@@ -133,7 +133,7 @@ class LevelMeasurer:
         return {
             tissue.key: replace(
                 measured[tissue.key],
-                volume_ml=volume_ml((labels == tissue.label).sum(axis=(1, 2)) * cm2, heights_mm),
+                volume_ml=volume_ml(tissue.of(labels).sum(axis=(1, 2)) * cm2, heights_mm),
             )
             for tissue in self.tissues
         }

@@ -39,7 +39,7 @@ def measure(
     slices, labels = (array.reshape((-1, *array.shape[-2:])) for array in (hu, mask))
     if border is None:
         border = find_border(slices)
-    selected = labels == tissue.label
+    selected = tissue.of(labels)
     count = int(np.count_nonzero(selected))
     if count == 0:
         return Measurement(0.0, None, None, None, None, None, hu_range_area_cm2=0.0)
@@ -157,7 +157,7 @@ def area_spreads_cm2(
         variant = replace(volume, hu=moved, slice_z_mm=volume.slice_z_mm[list(indices)])
         masks = segment(variant, range(len(indices)))
         for tissue in tissues:
-            pixels = sum(np.count_nonzero(mask == tissue.label) for mask in masks.values())
+            pixels = sum(np.count_nonzero(tissue.of(mask)) for mask in masks.values())
             areas[tissue.key].append(pixels * cm2)
     return {key: (float(np.mean(each)), float(np.std(each, ddof=1))) for key, each in areas.items()}
 

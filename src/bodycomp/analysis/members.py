@@ -77,7 +77,7 @@ def with_members(
         labels = np.stack([members[index] for index in level.slice_indices])
         cm2 = volume.pixel_area_mm2 / 100 / len(labels)
         for tissue in tissues:
-            areas = (labels == tissue.label).sum(axis=(0, 2, 3)) * cm2
+            areas = tissue.of(labels).sum(axis=(0, 2, 3)) * cm2
             measured[tissue.key] = replace(
                 measured[tissue.key],
                 members_low_cm2=float(areas.min()),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bodycomp.anatomy import Tissue
+from bodycomp.anatomy import MUSCLE, MUSCLE_GROUPS, Tissue
 from bodycomp.quantities import CUT_OFFS, TRABECULAR_KEY
 from bodycomp.results import MODEL_CAUTION_KEY, Measurement, QualityFlag, Quantity
 from bodycomp.subject import Acquisition
@@ -143,7 +143,21 @@ def quality_flags(
         *_contrast_flag(acquisition, quantities.get("aortic_hu", Quantity(None)).value),
     ]
     order = [kind.key for kind in FLAG_KINDS]
+    raised = [_with_groups(flag, tissues) for flag in raised]
     return tuple(sorted(raised, key=lambda flag: order.index(flag.key)))
+
+
+def _with_groups(flag: QualityFlag, tissues: Sequence[Tissue]) -> QualityFlag:
+    """Return a flag that touches the columns of muscle's groups as those of muscle."""
+    begin = f"{MUSCLE.key}_"
+    of_groups = (
+        f"{group.key}_{column.removeprefix(begin)}"
+        for group in tissues
+        if group in MUSCLE_GROUPS
+        for column in flag.affects
+        if column.startswith(begin)
+    )
+    return replace(flag, affects=(*flag.affects, *of_groups))
 
 
 def touches_area(flags: Sequence[QualityFlag], tissue: str) -> bool:

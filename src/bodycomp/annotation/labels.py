@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, Self
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
+from bodycomp.anatomy import ALL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
 from bodycomp.errors import SeriesError, UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class LabelMapping:
         Raises:
             UsageError: No equals sign, an unknown tissue, or one label with two meanings.
         """
-        meanings = {tissue.key: tissue.label for tissue in ABDOMINAL_TISSUES}
+        meanings = {tissue.key: tissue.label for tissue in ALL_TISSUES}
         meanings |= {IGNORED: BACKGROUND_LABEL, NOT_ANNOTATED: NOT_ANNOTATED_LABEL}
         labels: dict[str, int] = {}
         for term in terms:

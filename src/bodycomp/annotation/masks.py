@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
+from bodycomp.anatomy import ALL_TISSUES, BACKGROUND_LABEL, NOT_ANNOTATED_LABEL
 from bodycomp.annotation.labels import LabelMapping, Layer, Structure
 from bodycomp.annotation.layers import read_layers
 from bodycomp.errors import SeriesError
@@ -117,7 +117,7 @@ class _Merged:
         mapping.check(self.structures[self._checked :], where)
         self._checked = len(self.structures)
         if self._clashes:
-            names = {tissue.label: tissue.key for tissue in ABDOMINAL_TISSUES}
+            names = {tissue.label: tissue.key for tissue in ALL_TISSUES}
             counted = ", ".join(
                 f"{count} of {names[one]} and {names[other]}"
                 for (one, other), count in sorted(self._clashes.items())

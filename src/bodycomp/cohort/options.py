@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bodycomp.anatomy import PHANTOM_ANATOMIES, PhantomAnatomy
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    ALL_TISSUES,
+    PHANTOM_ANATOMIES,
+    PhantomAnatomy,
+    Tissue,
+    first_tissues,
+)
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
 from bodycomp.options import check_options, declare, option
@@ -47,6 +54,13 @@ class CohortOptions:
         help="slices of a patient at most, farther apart where there would be more (default: as "
         "drawn; of varied patients up to 1,000, at 0.1 s and 0.8 MB of memory each)",
     )
+    tissues: tuple[str, ...] = option(
+        (),
+        "--tissues",
+        metavar="TISSUE",
+        help="what masks label, as for bodycomp train: the first few of "
+        f"{' '.join(tissue.key for tissue in ALL_TISSUES)} (default the first three)",
+    )
     dicom: bool = option(True, "--no-dicom", help="write the training sets and the truth alone")
     jobs: int | None = option(
         None, "--jobs -j", at_least=1, help="processes (default: one per core)"
@@ -55,6 +69,8 @@ class CohortOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.tissues:
+            first_tissues(self.tissues)
         if not any(self.splits):
             object.__setattr__(self, "splits", default_splits(self.patients))
         if min(self.splits) < 0 or sum(self.splits) != self.patients:
@@ -62,6 +78,11 @@ class CohortOptions:
                 f"expected splits that add up to {self.patients} patients, found {self.splits}",
                 hint="Give three numbers for train, val and test.",
             )
+
+    @property
+    def labeled_tissues(self) -> tuple[Tissue, ...]:
+        """What masks label."""
+        return first_tissues(self.tissues) if self.tissues else ABDOMINAL_TISSUES
 
     def split_of(self, index: int) -> str:
         """Return the split of patient ``index``: train first, then val, then test.

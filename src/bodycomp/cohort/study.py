@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, DEFAULT_LEVEL
+from bodycomp.anatomy import ABDOMINAL_TISSUES, DEFAULT_LEVEL, Tissue
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
 from bodycomp.dicom.write import write_ct_series, write_localizer
 from bodycomp.errors import InputNotFoundError
@@ -200,11 +200,13 @@ class PatientTruth:
     scan: Mapping[str, Any]
 
 
-def tissue_areas_cm2(labels: NDArray[np.uint8], volume: Volume) -> dict[str, float]:
+def tissue_areas_cm2(
+    labels: NDArray[np.uint8], volume: Volume, tissues: Sequence[Tissue] = ABDOMINAL_TISSUES
+) -> dict[str, float]:
     """Return tissue key -> area of a (row, column) mask on the volume's pixel grid."""
     return {
-        tissue.key: round(int((labels == tissue.label).sum()) * volume.pixel_area_mm2 / 100, 3)
-        for tissue in ABDOMINAL_TISSUES
+        tissue.key: round(int(tissue.of(labels).sum()) * volume.pixel_area_mm2 / 100, 3)
+        for tissue in tissues
     }
 
 

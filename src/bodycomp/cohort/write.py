@@ -30,6 +30,7 @@ from bodycomp.cohort.study import (
     write_study,
     write_truth,
 )
+from bodycomp.data.label_declaration import declare_labels
 from bodycomp.data.layout import SPLITS
 from bodycomp.data.samples import (
     LevelSample,
@@ -78,7 +79,7 @@ def make_patient(options: CohortOptions, index: int) -> PatientSamples:
     patient = sample_patient(options.seed, index, options.anatomy)
     scan = with_at_most(sample_scan(patient), options.most_slices)
     torso = Torso(patient)
-    volume, labels = torso.render(scan)
+    volume, labels = torso.render(scan, options.labeled_tissues)
     level_z_mm = {name: round(float(z), 3) for name, z in torso.level_z_mm.items()}
     header = study_header(name, patient, scan)
     files = 0
@@ -91,7 +92,7 @@ def make_patient(options: CohortOptions, index: int) -> PatientSamples:
         study_uid=header.uid("study"),
         series_uid=header.uid("series"),
         level_z_mm=level_z_mm,
-        area_cm2=tissue_areas_cm2(labels[at_level], volume),
+        area_cm2=tissue_areas_cm2(labels[at_level], volume, options.labeled_tissues),
         level_slice=at_level,
         parameters=asdict(patient),
         scan=asdict(scan),
@@ -170,6 +171,9 @@ def write_cohort(options: CohortOptions, progress: Progress = no_progress) -> Co
                 levels += len(samples.levels)
                 files += samples.dicom_files
                 progress("patients", len(rows), options.patients)
+        keys = [tissue.key for tissue in options.labeled_tissues]
+        used = {split: keys for split, count in zip(SPLITS, options.splits, strict=True) if count}
+        declare_labels(folder / SEGMENTATION_FOLDER, labeled=used)
         write_rows(folder / "cohort.csv", rows)
         if options.dicom:  # without scans there is nothing that a cases table could list
             write_cases(folder, truths)

@@ -20,7 +20,6 @@ from torch.utils.data import Dataset, get_worker_info
 from bodycomp.data.arrays import SampleFile
 from bodycomp.data.augmentation import AugmentationOptions, augment_batch
 from bodycomp.data.gray_cache import GrayFile
-from bodycomp.data.label_declaration import with_background
 from bodycomp.data.png import read_gray_png
 from bodycomp.data.segmentation_set import SegmentationSplit
 from bodycomp.data.slice_set import SliceSplit
@@ -110,9 +109,9 @@ class SegmentationDataset(SampleSet):
         masks = torch.empty((len(indices), *size), dtype=torch.uint8)
         for file, target in zip(self._files, (raw, masks), strict=True):
             file.read(indices, target.numpy())
-        if self.split.backgrounds:
+        if self.split.backgrounds or self.split.tissues:
             for mask, index in zip(masks.numpy(), indices, strict=True):
-                mask[...] = with_background(mask, self.split.backgrounds[index])
+                mask[...] = self.split.read_as(index, mask)
         return raw, masks
 
 

@@ -8,7 +8,7 @@ annotated for every tissue, and 255 is a label that a mask must not have: a mask
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +18,12 @@ from numpy.typing import NDArray
 
 from bodycomp.anatomy import (
     ABDOMINAL_TISSUES,
+    ALL_TISSUES,
     BACKGROUND_LABEL,
+    MUSCLE,
+    MUSCLE_GROUPS,
     NOT_ANNOTATED_LABEL,
+    Tissue,
     background_or,
 )
 from bodycomp.data.issues import Issue, Rule
@@ -36,7 +40,8 @@ LABELS_FILE: Final = Rule(
     "the file if every pixel is annotated for every tissue.",
 )
 
-_KEYS: Final = {tissue.key: tissue for tissue in ABDOMINAL_TISSUES}
+_KEYS: Final = {tissue.key: tissue for tissue in ALL_TISSUES}
+_USUAL: Final = tuple(tissue.key for tissue in ABDOMINAL_TISSUES)
 
 Labeled = Sequence[str] | Sequence[Sequence[str]]
 """Keys of the tissues that were labeled: in every sample of a split, or one entry a sample."""
@@ -54,26 +59,45 @@ class LabelDeclaration:
     not_annotated: bool = False
     labeled: Mapping[str, Labeled] = field(default_factory=dict)
 
-    def backgrounds(self, split: str, samples: int) -> bytes | Issue:
+    @property
+    def has_more_tissues(self) -> bool:
+        """Whether masks may hold labels of tissues beyond the usual three."""
+        entries = (entry for of in self.labeled.values() for entry in _entries(of, 1))
+        return any({*entry} - {*_USUAL} for entry in entries)
+
+    def backgrounds(
+        self, split: str, samples: int, tissues: Sequence[Tissue] = ABDOMINAL_TISSUES
+    ) -> bytes | Issue:
         """Return what the background of each sample stands for, labels of ``background_or``.
 
-        Empty if all samples of the split were labeled for all tissues; an issue if the file does
-        not say it of every sample.
+        Empty if all samples of the split were labeled for all ``tissues``; an issue if the file
+        does not say it of every sample, or if muscle was labeled where its groups were not.
         """
-        if not self.labeled:
+        if not self.labeled and {*tissues} <= {*ABDOMINAL_TISSUES}:
             return b""
-        entries = _entries(self.labeled.get(split, ()), samples)
+        of_split = self.labeled.get(split, ()) if self.labeled else _USUAL
+        entries = _entries(of_split, samples)
         if len(entries) != samples:
             return LABELS_FILE.broken(
                 LABELS_NAME,
                 f"expected the labeled tissues of {samples} samples of {split}, found "
                 f"{len(entries)}",
             )
-        found = bytes(
-            background_or([tissue for key, tissue in _KEYS.items() if key not in labeled])
-            for labeled in entries
-        )
+        groups = {tissue.key for tissue in tissues if tissue in MUSCLE_GROUPS}
+        for index, labeled in enumerate(entries):
+            if MUSCLE.key in labeled and (lacking := groups - {*labeled}):
+                return LABELS_FILE.broken(
+                    LABELS_NAME,
+                    f"expected muscle of {split}, sample {index}, to be labeled by group, found "
+                    f"no {', '.join(sorted(lacking))} among the labeled tissues",
+                )
+        found = bytes(_background(tissues, labeled) for labeled in entries)
         return found if any(found) else b""
+
+
+def _background(tissues: Sequence[Tissue], labeled: Collection[str]) -> int:
+    missing = [tissue for tissue in tissues if tissue.key not in labeled]
+    return NOT_ANNOTATED_LABEL if len(missing) == len(tissues) else background_or(missing)
 
 
 def with_background(labels: NDArray[np.uint8], background: int) -> NDArray[np.uint8]:
@@ -96,7 +120,7 @@ def declare_labels(
     """
     declared: dict[str, Any] = DECLARATION if not_annotated else {}
     entries = {split: _entries(of, 1) for split, of in (labeled or {}).items() if of}
-    if any({*entry} != {*_KEYS} for of in entries.values() for entry in of):
+    if any({*entry} != {*_USUAL} for of in entries.values() for entry in of):
         short = {s: of[0] if all(e == of[0] for e in of) else of for s, of in entries.items()}
         declared = declared | {LABELED: short}
     if declared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +10,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
 from bodycomp.data.arrays import ArrayHeader, inspect_array, map_array, open_array
 from bodycomp.data.issues import MISSING_FILE, Issue, as_error, collect, error
 from bodycomp.data.label_declaration import read_declaration, with_background
 from bodycomp.data.layout import OPTIONAL_SPLITS, images_path, masks_path
+from bodycomp.imaging.label_map import folded
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 
 SAMPLE_SHAPE: Final = (*SEGMENTATION_SIZE, 1)
@@ -25,21 +27,26 @@ class SegmentationSplit:
     """One split, mapped into memory; pickled as file names, so that workers map it anew.
 
     (N, 512, 512, 1) HU of any signed or floating type, and uint8 labels as in the file, 255 where
-    not annotated. ``backgrounds`` are those of ``LabelDeclaration``.
+    not annotated. ``backgrounds`` are those of ``LabelDeclaration``. Labels are read as those of
+    ``tissues``, where the masks may hold those of others.
     """
 
     name: str
     images: NDArray[Any]
     masks: NDArray[np.uint8]
     backgrounds: bytes = b""
+    tissues: tuple[Tissue, ...] | None = None
 
     def __len__(self) -> int:
         return int(self.images.shape[0])
 
     def labels(self, index: int) -> NDArray[np.uint8]:
         """Return (row, column) labels whose background is a tissue, too, that was not labeled."""
-        labels = self.masks[index, :, :, 0]
-        return with_background(labels, self.backgrounds[index]) if self.backgrounds else labels
+        return self.read_as(index, self.masks[index, :, :, 0])
+
+    def read_as(self, index: int, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a sample's labels of the file as ``labels`` does."""
+        return relabeled(labels, self.tissues, self.backgrounds[index] if self.backgrounds else 0)
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -63,25 +70,38 @@ class SplitHeaders:
     masks: ArrayHeader
     has_not_annotated: bool = False
     backgrounds: bytes = b""
+    tissues: tuple[Tissue, ...] | None = None
 
 
-def open_segmentation_split(data_dir: Path, split: str) -> SegmentationSplit | None:
+def relabeled(
+    labels: NDArray[np.uint8], tissues: Sequence[Tissue] | None, background: int
+) -> NDArray[np.uint8]:
+    """Return labels as those of some tissues, None for all, with a background that may be more."""
+    own = labels if tissues is None else folded(labels, tissues)
+    return with_background(own, background)
+
+
+def open_segmentation_split(
+    data_dir: Path, split: str, tissues: Sequence[Tissue] = ABDOMINAL_TISSUES
+) -> SegmentationSplit | None:
     """Map one split after checking file names, shapes and dtypes; values are not read.
+
+    Labels of other tissues are read as muscle, if they are groups of it, or else as background.
 
     None for a test split that is not there; a file that cannot be used is an error. ``bodycomp
     validate`` lists all reasons.
     """
-    headers, issues = inspect_segmentation_split(data_dir, split)
+    headers, issues = inspect_segmentation_split(data_dir, split, tissues)
     if issues:
         raise as_error(issues[0], data_dir / issues[0].where)
     if headers is None:
         return None
     arrays = map_array(headers.images), map_array(headers.masks)
-    return SegmentationSplit(split, *arrays, headers.backgrounds)
+    return SegmentationSplit(split, *arrays, headers.backgrounds, headers.tissues)
 
 
 def inspect_segmentation_split(
-    data_dir: Path, split: str
+    data_dir: Path, split: str, tissues: Sequence[Tissue] = ABDOMINAL_TISSUES
 ) -> tuple[SplitHeaders | None, tuple[Issue, ...]]:
     """Check what the files' names and headers say.
 
@@ -98,10 +118,11 @@ def inspect_segmentation_split(
         return None, errors
     if isinstance(declared, Issue):
         return None, (*errors, declared)
-    backgrounds = declared.backgrounds(split, images.shape[0]) if not errors else b""
+    backgrounds = b"" if errors else declared.backgrounds(split, images.shape[0], tissues)
     if isinstance(backgrounds, Issue):
         return None, (backgrounds,)
-    headers = SplitHeaders(images, masks, declared.not_annotated, backgrounds)
+    read_as = tuple(tissues) if declared.has_more_tissues else None
+    headers = SplitHeaders(images, masks, declared.not_annotated, backgrounds, read_as)
     return (None if errors else headers), errors
 
 

@@ -12,14 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.inference import NetworkSegmenter
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.data.arrays import read_samples
 from bodycomp.data.folds import FOLD_SPLITS, fold_folder, folds_of_training
 from bodycomp.data.issues import as_error
-from bodycomp.data.label_declaration import with_background
 from bodycomp.data.layout import SPLITS, images_path, masks_path
 from bodycomp.data.manifest import read_split_rows
-from bodycomp.data.segmentation_set import SAMPLE_SHAPE, SplitHeaders, inspect_segmentation_split
+from bodycomp.data.segmentation_set import (
+    SAMPLE_SHAPE,
+    SplitHeaders,
+    inspect_segmentation_split,
+    relabeled,
+)
 from bodycomp.digests import SHORT
 from bodycomp.errors import InputNotFoundError, TrainingSetError, UsageError
 from bodycomp.evaluation.slice_masks import SliceMasks
@@ -31,6 +35,7 @@ from bodycomp.networks.names import AUTO_ENGINE
 
 _BATCH: Final = 8
 _LABELS: Final = np.array([0, *(tissue.label for tissue in ABDOMINAL_TISSUES)])
+_ALL_LABELS: Final = np.array([0, *(tissue.label for tissue in ALL_TISSUES)])
 _SPACING_COLUMNS: Final = ("row_spacing_mm", "column_spacing_mm")
 
 
@@ -139,18 +144,19 @@ class SegmentedSet:
         )
         for index, image, mask in zip(indices, images, masks, strict=True):
             self._check(index, image, mask)
-            if self.headers.backgrounds:
-                mask[...] = with_background(mask, self.headers.backgrounds[index])
+            background = self.headers.backgrounds[index] if self.headers.backgrounds else 0
+            mask[...] = relabeled(mask, self.headers.tissues, background)
         return images if images.dtype == np.int16 else images.astype(np.float32), masks
 
     def _check(self, index: int, image: NDArray[Any], mask: NDArray[np.uint8]) -> None:
-        wrong = mask[mask > _LABELS[-1]]
+        known = _LABELS if self.headers.tissues is None else _ALL_LABELS
+        wrong = mask[mask > known[-1]]
         if self.headers.has_not_annotated:
             wrong = wrong[wrong != NOT_ANNOTATED_LABEL]
         if wrong.size:
             raise TrainingSetError(
                 f"{self.headers.masks.path}, sample {index}: expected labels "
-                f"{', '.join(map(str, _LABELS))}, found {int(wrong.max())}",
+                f"{', '.join(map(str, known))}, found {int(wrong.max())}",
                 hint="bodycomp validate lists all that is wrong with a set.",
             )
         if image.dtype.kind == "f" and not np.isfinite(image).all():
@@ -251,8 +257,10 @@ def open_segmented_folds(
     return SegmentedFolds(tuple(part for part in parts if len(part)), digest)
 
 
-def _headers(data_dir: Path, split: str) -> SplitHeaders:
-    headers, issues = inspect_segmentation_split(data_dir, split)
+def _headers(
+    data_dir: Path, split: str, tissues: Sequence[Tissue] = ABDOMINAL_TISSUES
+) -> SplitHeaders:
+    headers, issues = inspect_segmentation_split(data_dir, split, tissues)
     if issues:
         raise as_error(issues[0], data_dir / issues[0].where)
     if headers is None:
@@ -271,4 +279,6 @@ def _opened(
     segmenter = NetworkSegmenter(
         load_model(model, task="segmentation"), device=device, batch_size=_BATCH, engine=engine
     )
-    return SegmentedSet(split, headers, origins, segmenter)
+    more = {*segmenter.tissues} - {*ABDOMINAL_TISSUES}
+    own = _headers(data_dir, split, segmenter.tissues) if more else headers
+    return SegmentedSet(split, own, origins, segmenter)

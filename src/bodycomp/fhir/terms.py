@@ -6,8 +6,8 @@ import json
 import uuid
 from typing import Any, Final
 
-from bodycomp.anatomy import CodedConcept
-from bodycomp.dicom.derived.coded_values import OWN_SCHEME, OWN_SCHEME_UID
+from bodycomp.anatomy import OWN_SCHEME, CodedConcept
+from bodycomp.dicom.derived.coded_values import OWN_SCHEME_UID
 
 Element = dict[str, Any]
 """A part of a resource, or a resource, as JSON has it."""

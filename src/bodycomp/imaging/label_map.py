@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    ALL_TISSUES,
+    BACKGROUND_LABEL,
+    MUSCLE,
+    MUSCLE_GROUPS,
+    Tissue,
+)
 from bodycomp.errors import SeriesError
 from bodycomp.imaging.grid import Grid
 
@@ -78,3 +87,15 @@ def values_in(labels: LabelValues) -> list[int]:
     for plane in labels:  # bincount makes a copy eight times as large
         counts += np.bincount(plane.reshape(-1), minlength=len(counts))
     return [int(value) for value in np.flatnonzero(counts) if value]
+
+
+def folded(labels: NDArray[np.uint8], tissues: Collection[Tissue]) -> NDArray[np.uint8]:
+    """Return labels as they are for some tissues.
+
+    Groups of muscle that are none of them are muscle, fat between muscles and vertebral bodies
+    likewise background. Other labels stay.
+    """
+    table = np.arange(256, dtype=np.uint8)
+    for tissue in {*ALL_TISSUES} - {*ABDOMINAL_TISSUES, *tissues}:
+        table[tissue.label] = MUSCLE.label if tissue in MUSCLE_GROUPS else BACKGROUND_LABEL
+    return table[labels]

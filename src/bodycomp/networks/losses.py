@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, NOT_ANNOTATED_LABEL, OPEN_ABOVE, may_be
+from bodycomp.anatomy import ALL_TISSUES, NOT_ANNOTATED_LABEL, OPEN_ABOVE, may_be
 from bodycomp.errors import UsageError
 
 DICE_SMOOTH: Final = 1.0
@@ -83,7 +83,7 @@ def marginal_overlap(logits: Tensor, masks: Tensor) -> tuple[Tensor, ClassOverla
     rounding.
     """
     log_probabilities = logits.float().log_softmax(dim=1)
-    tissues = ABDOMINAL_TISSUES[: logits.shape[1] - 1]
+    tissues = ALL_TISSUES[: logits.shape[1] - 1]
     is_open = [masks > OPEN_ABOVE, *(may_be(masks, tissue) for tissue in tissues)]
     possible = torch.stack([(masks == n) | each for n, each in enumerate(is_open)], dim=1)
     marginal = log_probabilities.masked_fill(~possible, -torch.inf).logsumexp(dim=1)

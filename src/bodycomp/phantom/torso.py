@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import VISCERAL_FAT
+from bodycomp.anatomy import ABDOMINAL_TISSUES, VISCERAL_FAT, Tissue
+from bodycomp.imaging.label_map import folded
 from bodycomp.imaging.volume import Volume
 from bodycomp.phantom.acquisition.scanner import dark_bands, kernel_noise, metal_fans, shade
 from bodycomp.phantom.acquisition.surroundings import paint_arms, paint_table
@@ -86,15 +87,27 @@ class Torso:
             )
 
     def render_slice(
-        self, scan: ScanParameters, z_mm: float
+        self,
+        scan: ScanParameters,
+        z_mm: float,
+        tissues: Collection[Tissue] = ABDOMINAL_TISSUES,
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-        """Return HU and labels, both (row, column), of the slice at ``z_mm``.
+        """Return HU and labels of some tissues, both (row, column), of the slice at ``z_mm``.
 
         Labels are those of ``bodycomp.anatomy``: muscle of the trunk wall, back, pelvis and psoas;
         subcutaneous fat between skin and muscle fascia; visceral fat inside the abdominal cavity
         below the diaphragm, around the kidneys and in their sinus. Zero are skin, bone, organs,
         bowel content, fat between and within muscles, diaphragm, mediastinal fat, arms, table.
+        With ``ALL_TISSUES`` muscle is divided into its groups, the wall's being of the abdomen
+        between chest and pelvis, and fat between and within muscles and vertebral bodies, without
+        their arches, have labels.
         """
+        hu, labels = self._render(scan, z_mm)
+        return hu, folded(labels, tissues)
+
+    def _render(
+        self, scan: ScanParameters, z_mm: float
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
         u = self._curve.level_at(z_mm)
         section = self._trunk.section(u)
         canvas = self._canvas(scan, section, z_mm)
@@ -115,13 +128,15 @@ class Torso:
             self._paint_trunk(frame)
         return self._expose(canvas, scan, section, z_mm)
 
-    def render(self, scan: ScanParameters) -> tuple[Volume, NDArray[np.uint8]]:
+    def render(
+        self, scan: ScanParameters, tissues: Collection[Tissue] = ABDOMINAL_TISSUES
+    ) -> tuple[Volume, NDArray[np.uint8]]:
         """Return the whole series and its labels (slice, row, column), from feet to head."""
         z_all = scan.slice_z_mm
         hu = np.empty((len(z_all), *scan.matrix), dtype=np.int16)
         labels = np.empty(hu.shape, dtype=np.uint8)
         for index, z_mm in enumerate(z_all):
-            hu[index], labels[index] = self.render_slice(scan, float(z_mm))
+            hu[index], labels[index] = self.render_slice(scan, float(z_mm), tissues)
         spacing = (scan.pixel_spacing_mm, scan.pixel_spacing_mm)
         return Volume(hu, spacing, z_all, first_pixel_mm=scan.first_pixel_mm), labels
 

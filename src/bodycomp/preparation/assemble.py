@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES
 from bodycomp.data.arrays import read_header, read_samples
 from bodycomp.data.issues import as_error
 from bodycomp.data.label_declaration import declare_labels
@@ -95,7 +95,7 @@ def write_set(
     """Write arrays or slices of every split, what they say of labels, and the manifest."""
     counts, done = Counts(), 0
     labeled: dict[str, list[tuple[str, ...]]] = {}
-    of_rules = tuple(task.rules.tissues) if isinstance(task, MaskTask) and task.rules else _ALL
+    usual = _labeled_by(task)
     levels: tuple[str, ...] = ()
     if isinstance(task, LevelTask):
         levels = task.levels or found_levels(case.shard for case in cases)
@@ -112,12 +112,22 @@ def write_set(
                         index = counts.slices[split]
                         manifest.append(_row(case, record, sample, index, identifiers))
                         counts.add_sample(split, record, sample)
-                        labeled.setdefault(split, []).append(case.shard.case.labeled or of_rules)
+                        labeled.setdefault(split, []).append(case.shard.case.labeled or usual)
                     done += 1
                     progress(done, len(cases))
     if isinstance(task, MaskTask):
         declare_labels(folder, not_annotated=task.has_not_annotated, labeled=labeled)
     return counts
+
+
+def _labeled_by(task: PrepareTask) -> tuple[str, ...]:
+    """Return the tissues of a case that names none: the usual three, and what labels mean."""
+    if not isinstance(task, MaskTask):
+        return _ALL
+    if task.rules:
+        return tuple(task.rules.tissues)
+    meant = {*task.mapping.labels.values()} if task.mapping else set()
+    return (*_ALL, *(t.key for t in ALL_TISSUES if t.key not in _ALL and t.label in meant))
 
 
 def _writer(folder: Path, split: str, levels: Sequence[str]) -> SegmentationWriter | SliceWriter:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ALL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import CasesError, InputNotFoundError, UsageError
@@ -141,7 +141,7 @@ def _case(where: str, cells: Cells, folder: Path, faults: list[str]) -> Case:
 
 def _labeled(where: str, keys: str | list[str], faults: list[str]) -> tuple[str, ...]:
     """Return the tissues that were labeled in a case, none if all were."""
-    known = [tissue.key for tissue in ABDOMINAL_TISSUES]
+    known = [tissue.key for tissue in ALL_TISSUES]
     for key in keys:
         if key not in known:
             expected = f"{where}, column labeled: expected {', '.join(known)} or nothing"

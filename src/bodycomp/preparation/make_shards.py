@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.layers import read_layers
 from bodycomp.annotation.level_options import LevelOptions
@@ -221,7 +221,7 @@ def _mask_samples(folder: Path, source: _Source, case: Case, task: MaskTask) -> 
                     made.hu,
                     labels_digest=pixel_digest(made.labels),
                     pixels={
-                        tissue.key: int((made.labels == tissue.label).sum())
+                        tissue.key: int(tissue.of(made.labels).sum())
                         for tissue in ABDOMINAL_TISSUES
                     },
                     stored_bytes=store_mask_sample(stream, made),
@@ -237,7 +237,7 @@ def _check_labeled(case: Case, labels: NDArray[np.uint8], index: int) -> None:
     Raises:
         ImageError: It does.
     """
-    for tissue in ABDOMINAL_TISSUES if case.labeled else ():
+    for tissue in ALL_TISSUES if case.labeled else ():
         if tissue.key not in case.labeled and (labels == tissue.label).any():
             raise ImageError(
                 f"slice {index}: expected the tissues of the column labeled, "

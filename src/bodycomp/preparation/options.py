@@ -41,7 +41,8 @@ class MaskTask:
         several=True,
         convert=LabelMapping.parse,
         help="what each label of the masks means, by number or name: muscle, subcutaneous_fat, "
-        "visceral_fat, ignore (background), or not_annotated where nobody said what is there; for "
+        "visceral_fat, a tissue beyond these (docs/formats.md), ignore (background), or "
+        "not_annotated where nobody said what is there; for "
         "instance 1=muscle 'Left psoas=muscle' 9=ignore 255=not_annotated. Needed unless a YAML "
         "table says it",
     )

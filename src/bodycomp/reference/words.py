@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ALL_TISSUES
 from bodycomp.quantities import QUANTITIES
 from bodycomp.reference.compare import ReferenceOutcome
 from bodycomp.reference.table import ReferenceTable
@@ -28,7 +28,7 @@ def quantity_words(quantity: str) -> tuple[str, str]:
     for kind in QUANTITIES:
         if kind.key == quantity:
             return kind.title, _UNITS.get(kind.unit, "" if kind.unit == "1" else kind.unit)
-    for tissue in ABDOMINAL_TISSUES:
+    for tissue in ALL_TISSUES:
         field = quantity.removeprefix(f"{tissue.key}_")
         if field in _MEASURED:
             words, unit = _MEASURED[field]

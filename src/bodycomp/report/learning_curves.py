@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ALL_TISSUES
 from bodycomp.report.canvas import (
     ACCENT,
     INK,
@@ -56,7 +56,7 @@ PANELS: Final = (
 )
 COLUMNS: Final = 3
 NAMED_COLORS: Final = {"mean": INK, "val_error_mm": INK} | {
-    tissue.key: on_white(tissue) for tissue in ABDOMINAL_TISSUES
+    tissue.key: on_white(tissue) for tissue in ALL_TISSUES
 }
 _KNOWN: Final = {
     "train_loss": "training",

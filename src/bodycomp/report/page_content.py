@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, tissue_by_key
+from bodycomp.anatomy import ALL_TISSUES, tissue_by_key
 from bodycomp.quantities import CutOff, Limit, cut_offs_for, quantities_for
 from bodycomp.report.overlay import hex_color
 from bodycomp.tables import Cell
@@ -177,12 +177,12 @@ SHORT_TITLES: Final = {"subcutaneous_fat": "SAT", "visceral_fat": "VAT"}
 
 def vocabulary() -> dict[str, Any]:
     """Return what a page needs to name tissues, quantities and cut-offs."""
-    keys = tuple(tissue.key for tissue in ABDOMINAL_TISSUES)
+    keys = tuple(tissue.key for tissue in ALL_TISSUES)
     return {
         "tissues": [
             {name: getattr(tissue, name) for name in ("label", "key", "title")}
             | {"color": hex_color(tissue.color)}
-            for tissue in ABDOMINAL_TISSUES
+            for tissue in ALL_TISSUES
         ],
         "tissue_fields": [
             dict(zip(("key", "title", "unit", "digits"), each, strict=True))

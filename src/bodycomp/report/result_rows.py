@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Final
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
+from bodycomp.anatomy import ALL_TISSUES, Tissue
 from bodycomp.quantities import CUT_OFFS, cut_offs_for, quantities_for
 from bodycomp.reference.table import COLUMN_PREFIX, reference_columns
 from bodycomp.results import Correction, LevelResult, Measurement, SeriesResult
@@ -211,7 +211,7 @@ def reviewed_columns(row: Mapping[str, Cell], identifiers: tuple[str, ...]) -> t
 
 def tissues_of(row: Mapping[str, Cell]) -> tuple[Tissue, ...]:
     """Return the tissues that a row has columns for, by ascending label."""
-    return tuple(tissue for tissue in ABDOMINAL_TISSUES if f"{tissue.key}_area_cm2" in row)
+    return tuple(tissue for tissue in ALL_TISSUES if f"{tissue.key}_area_cm2" in row)
 
 
 def rejected_row(row: Mapping[str, Cell]) -> dict[str, Cell]:

@@ -59,7 +59,7 @@ def scaled_slice(case: CaseView) -> ScaledSlice | None:
         pixel_mm,
         known is None,
         tuple(
-            (tissue.title, hex_color(tissue.color), outline_path(labels == tissue.label))
+            (tissue.title, hex_color(tissue.color), outline_path(tissue.of(labels)))
             for tissue in tissues
         ),
     )

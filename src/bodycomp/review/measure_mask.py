@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bodycomp import digests
 from bodycomp.analysis.level_measuring import LevelMeasurer
-from bodycomp.anatomy import ABDOMINAL_TISSUES, VERTEBRAE, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, VERTEBRAE, Tissue
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.levels import read_levels
 from bodycomp.annotation.masks import MaskVolume, read_masks
@@ -181,7 +181,7 @@ def _tissues(options: MeasureOptions) -> tuple[Tissue, ...]:
     if not options.labels:
         return ABDOMINAL_TISSUES
     meant = set(LabelMapping.parse(options.labels).labels.values())
-    return tuple(tissue for tissue in ABDOMINAL_TISSUES if tissue.label in meant)
+    return tuple(tissue for tissue in ALL_TISSUES if tissue.label in meant)
 
 
 def _places(scan: Scan, given: GivenMask, options: MeasureOptions) -> Mapping[str, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.analysis.quality_flags import FLAG_KINDS
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ALL_TISSUES
 from bodycomp.digests import key_of
 from bodycomp.errors import InputNotFoundError
 from bodycomp.report.case_view import case_name
@@ -51,7 +51,7 @@ def write_analysis_page(out_dir: Path, path: Path | None = None) -> Path:
 
 def _content(out_dir: Path, manifest: Mapping[str, Any], cases: list[PageCase]) -> PageContent:
     settings = manifest["settings"]
-    keys = [t.key for t in ABDOMINAL_TISSUES if cases and f"{t.key}_area_cm2" in cases[0].cells]
+    keys = [t.key for t in ALL_TISSUES if cases and f"{t.key}_area_cm2" in cases[0].cells]
     refused = _rows(out_dir / REFUSED_NAME) if (out_dir / REFUSED_NAME).is_file() else []
     return PageContent(
         kind="analysis",

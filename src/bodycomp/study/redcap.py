@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.anatomy import ALL_TISSUES
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.quantities import CUT_OFFS, QUANTITIES
 from bodycomp.reference.table import COLUMN_PREFIX
@@ -135,7 +135,7 @@ def _words(name: str) -> str:
 
 
 def _section(name: str) -> str:
-    for tissue in ABDOMINAL_TISSUES:
+    for tissue in ALL_TISSUES:
         if name.startswith(f"{tissue.key}_"):
             return tissue.title
     if name.startswith(COLUMN_PREFIX):

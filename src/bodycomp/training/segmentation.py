@@ -16,7 +16,6 @@ from bodycomp.anatomy import (
     OPEN_ABOVE,
     Tissue,
     may_be,
-    tissues_for,
 )
 from bodycomp.data.datasets import SampleSet, SegmentationDataset
 from bodycomp.data.label_declaration import LabelDeclaration, read_declaration
@@ -53,7 +52,7 @@ class SegmentationTask(Task):
     @property
     def tissues(self) -> tuple[Tissue, ...]:
         """What is labelled."""
-        return tissues_for(thoracic=self.options.thoracic)
+        return self.options.labeled_tissues
 
     @cached_property
     def has_partial_labels(self) -> bool:
@@ -86,7 +85,8 @@ class SegmentationTask(Task):
             return SegmentationDataset(split, preprocessing)
 
         return Splits.opened(
-            lambda name: open_segmentation_split(self.options.data_dir, name), dataset
+            lambda name: open_segmentation_split(self.options.data_dir, name, self.tissues),
+            dataset,
         )
 
     def chosen(
@@ -215,7 +215,7 @@ def count_pixels(predicted: Tensor, truth: Tensor, tissues: tuple[Tissue, ...]) 
     is_open = (truth > OPEN_ABOVE) & known
     has_partial_labels = bool(is_open.any())
     for tissue in tissues:
-        found, real = (predicted == tissue.label) & known, truth == tissue.label
+        found, real = tissue.of(predicted) & known, tissue.of(truth)
         if has_partial_labels:
             found &= ~(is_open & may_be(truth, tissue)).any(dim=(1, 2), keepdim=True)
         counts.append(torch.stack([x.sum(dim=(1, 2)) for x in (found & real, found, real)], dim=1))

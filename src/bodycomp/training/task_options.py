@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from bodycomp.anatomy import DEFAULT_LEVEL
+from bodycomp.anatomy import ALL_TISSUES, DEFAULT_LEVEL, Tissue, first_tissues, tissues_for
 from bodycomp.errors import UsageError
 from bodycomp.level_names import check_levels
 from bodycomp.networks.names import (
@@ -140,6 +140,14 @@ class SegmentationOptions(RunOptions):
         group="the U-Net and its classes",
         help="no visceral fat: masks have the classes 0, 1, 2",
     )
+    tissues: tuple[str, ...] = option(
+        (),
+        "--tissues",
+        metavar="TISSUE",
+        help="what is labelled: the first few of "
+        f"{' '.join(tissue.key for tissue in ALL_TISSUES)} (default the first three); more need a "
+        "set that declares their labels (docs/formats.md)",
+    )
     compression_channels: tuple[int, ...] | None = _of_network(
         SEGMENTATION_NETWORKS,
         "--compression_channels -C",
@@ -183,6 +191,18 @@ class SegmentationOptions(RunOptions):
         "errors that are based on HU, such as masks that do not fit their images, are then "
         "warnings",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.thoracic and self.tissues:
+            raise UsageError("expected --thoracic_model or --tissues, found both")
+        if self.tissues:
+            first_tissues(self.tissues)
+
+    @property
+    def labeled_tissues(self) -> tuple[Tissue, ...]:
+        """What the model labels."""
+        return first_tissues(self.tissues) if self.tissues else tissues_for(thoracic=self.thoracic)
 
 
 @dataclass(frozen=True, kw_only=True)

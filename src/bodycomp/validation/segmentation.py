@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
     BACKGROUND_LABEL,
     NOT_ANNOTATED_LABEL,
     Tissue,
@@ -33,6 +34,7 @@ from bodycomp.data.label_declaration import with_background
 from bodycomp.data.layout import SPLITS
 from bodycomp.data.manifest import Manifest
 from bodycomp.data.segmentation_set import SplitHeaders, inspect_segmentation_split
+from bodycomp.imaging.label_map import folded
 from bodycomp.progress import StepProgress
 from bodycomp.validation.check_duplicates import almost_repeated, repeated_images, repeated_masks
 from bodycomp.validation.check_flips import check_flips, grouping_of
@@ -151,7 +153,7 @@ def check_segmentation_set(
     issues: list[Issue] = []
     splits: dict[str, SplitHeaders] = {}
     for split in SPLITS:
-        headers, errors = inspect_segmentation_split(data_dir, split)
+        headers, errors = inspect_segmentation_split(data_dir, split, tissues)
         issues += (error for error in errors if error not in issues)  # labels.json is the set's
         if headers is not None:
             splits[split] = headers
@@ -183,6 +185,7 @@ def _observe(gathered: Gathered, chosen: Mapping[str, frozenset[int]] | None, ch
         if chosen is not None and index not in chosen[split]:
             continue
         gathered.put_digests(split, index, image_digest=hu, labels_digest=labels)
+        labels = folded(labels, ABDOMINAL_TISSUES) if chunk.has_more_tissues else labels  # noqa: PLW2901 - of the three that rules are for
         ends = scan.lowest[offset], scan.highest[offset]
         is_known = labels.max() <= LARGEST_LABEL or np.all(
             (labels <= LARGEST_LABEL) | (labels == NOT_ANNOTATED_LABEL)

@@ -19,6 +19,7 @@ from bodycomp.data.issues import Issue, Rule, collect, sample_place
 from bodycomp.data.label_declaration import DECLARATION, LABELED
 from bodycomp.data.layout import LABELS_NAME
 from bodycomp.data.segmentation_set import SplitHeaders
+from bodycomp.imaging.label_map import folded
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE
 from bodycomp.validation.details import image_digest
 
@@ -66,7 +67,7 @@ class SplitScan:
 class Chunk:
     """Samples that were read together: split, first index, (samples, 512, 512) images and masks.
 
-    ``backgrounds`` are those of ``LabelDeclaration``, of these samples.
+    ``backgrounds`` are those of ``LabelDeclaration``, of these samples, as is ``has_more_tissues``.
     """
 
     split: str
@@ -75,6 +76,7 @@ class Chunk:
     masks: NDArray[np.uint8]
     scan: SplitScan
     backgrounds: bytes = b""
+    has_more_tissues: bool = False
 
 
 Observer = Callable[[Chunk], None]
@@ -120,6 +122,7 @@ def _scan_chunk(
     span: tuple[int, int],
 ) -> SplitScan:
     images, masks = (read_samples(each, *span) for each in (headers.images, headers.masks))
+    raw, masks = masks, masks if headers.tissues is None else folded(masks, headers.tissues)
     lowest, highest = images.min(axis=1), images.max(axis=1)  # NaN if any pixel is
     classes = (BACKGROUND_LABEL, *(tissue.label for tissue in tissues))
     scan = SplitScan(
@@ -143,8 +146,9 @@ def _scan_chunk(
             if may_be(background, tissue) and (masks[position] == tissue.label).any():
                 scan.issues.append(_unlabeled(tissue, split, span[0] + position))
     if observe is not None:
-        images, masks = (each.reshape(-1, *SEGMENTATION_SIZE) for each in (images, masks))
-        observe(Chunk(split, span[0], images, masks, scan, backgrounds))
+        images, raw = (each.reshape(-1, *SEGMENTATION_SIZE) for each in (images, raw))
+        more = headers.tissues is not None
+        observe(Chunk(split, span[0], images, raw, scan, backgrounds, more))
     return scan
 
 

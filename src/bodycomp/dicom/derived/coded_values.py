@@ -12,13 +12,16 @@ from typing import Final
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, LEVEL_CONCEPTS, CodedConcept, Tissue
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    LEVEL_CONCEPTS,
+    OWN_SCHEME,
+    CodedConcept,
+    Tissue,
+)
 from bodycomp.dicom.derived.measured import MeasuredSeries
 from bodycomp.quantities import QUANTITIES
 from bodycomp.results import LevelResult, Measurement, QualityFlag, Quantity
-
-OWN_SCHEME: Final = "99BODYCOMP"
-"""Designator of our coding scheme; private ones begin with 99 (PS3.3 section 8.2)."""
 
 OWN_SCHEME_UID: Final = "2.25.80144141297762140797317774798983626235"
 """UID of our coding scheme, from a random UUID (PS3.5 B.2)."""
@@ -71,6 +74,9 @@ _OWN_VALUES: Final = {
     "normal_attenuation_muscle_area_cm2": "NAMA",
     "intermuscular_fat_area_cm2": "IMAT",
     "skeletal_muscle_gauge_cm2_hu_m2": "SMG",
+    "psoas_right_cm2": "PSOAS-RIGHT",
+    "psoas_left_cm2": "PSOAS-LEFT",
+    "psoas_muscle_index_cm2_m2": "PMI",
     "body_area_cm2": "BODY-AREA",
     "aortic_hu": "AORTIC-HU",
     "trabecular_hu": "TRABECULAR-HU",

@@ -40,9 +40,8 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from bodycomp import __version__
-from bodycomp.anatomy import CodedConcept, Tissue
+from bodycomp.anatomy import OWN_SCHEME, CodedConcept, Tissue
 from bodycomp.dicom.derived.coded_values import (
-    OWN_SCHEME,
     REPORT_TITLE,
     column_code,
     level_site,

@@ -63,7 +63,10 @@ class Segment:
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """Return where the tissue is on a slice, None where its level was not measured."""
         labels = self.level.masks.get(index)
-        return None if labels is None else labels == self.tissue.label
+        if labels is None:
+            return None
+        where: NDArray[np.bool_] = self.tissue.of(labels)
+        return where
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,7 @@ class MeasuredSeries:
         found: list[Segment] = []
         for level in self.result.levels:
             for tissue in self.result.tissues:
-                if any(np.any(mask == tissue.label) for mask in level.masks.values()):
+                if any(np.any(tissue.of(mask)) for mask in level.masks.values()):
                     uid = self.tracking_uid(level, tissue.key)
                     found.append(Segment(len(found) + 1, level, tissue, uid))
         return tuple(found)

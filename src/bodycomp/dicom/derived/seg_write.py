@@ -86,6 +86,13 @@ def _pixels(measured: MeasuredSeries, kind: SegKind) -> NDArray[np.uint8]:
                 masks[plane, :, :, item.number - 1] = mask
     if kind == "seg":
         return masks
+    for item in measured.segments:  # a label map shows the parts of a tissue as they are
+        parts = [
+            other.number - 1
+            for other in measured.segments
+            if other.level is item.level and other.tissue.label in item.tissue.parts
+        ]
+        masks[..., item.number - 1] &= 1 - masks[..., parts].max(axis=3, initial=0)
     if np.any(masks.sum(axis=3) > 1):
         raise SeriesError(
             "two levels share a slice, which a label map cannot show",

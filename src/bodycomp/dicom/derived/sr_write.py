@@ -32,8 +32,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from bodycomp import __version__
+from bodycomp.anatomy import OWN_SCHEME
 from bodycomp.dicom.derived.coded_values import (
-    OWN_SCHEME,
     OWN_SCHEME_UID,
     QUALITY_FINDING,
     REPORT_TITLE,

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from bodycomp.anatomy import VERTEBRAL_BODY
 from bodycomp.phantom.canvas import Capsule, Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import COS, SIN, THETA, Floats, angle_index, knots, presence
@@ -157,7 +158,10 @@ def _paint_body(frame: SliceFrame, shape: Vertebra, v: float, number: int) -> No
         split = np.abs(dy + 2) / 3 + np.abs(dx) / (shape.width * 0.3)
         disc_hu = disc_hu - np.clip(1.6 - split, 0, 1) * np.float32(700 * variety.gas[worn])
     hu = disc_hu + bony * (bone - disc_hu)
-    canvas.fill(window, canvas.cover(distance), Ink(0.0), hu.astype(np.float32))
+    body = Ink(0.0, VERTEBRAL_BODY.label)
+    canvas.fill(window, canvas.cover(distance), body, hu.astype(np.float32))
+    labels = canvas.labels[window]
+    labels[(labels == VERTEBRAL_BODY.label) & (bony < 0.5)] = 0
     for lesion in variety.lesions:
         if lesion.vertebra == number:
             _paint_lesion(frame, lesion, v)
@@ -194,7 +198,7 @@ def _paint_lesion(frame: SliceFrame, lesion: Lesion, v: float) -> None:
         x = frame.section.spine_x + lesion.x * frame.scale
         y = frame.section.spine_y + lesion.y * frame.scale
         spot = Ellipse(x, y, size * frame.scale, size * 0.85 * frame.scale)
-        frame.canvas.ellipse(spot, Ink(lesion.hu), 1.0)
+        frame.canvas.ellipse(spot, Ink(lesion.hu, VERTEBRAL_BODY.label), 1.0)
 
 
 def _paint_screws(frame: SliceFrame, shapes: dict[int, Vertebra], number: float) -> None:

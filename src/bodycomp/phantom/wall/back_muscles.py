@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from bodycomp.anatomy import MUSCLE
+from bodycomp.anatomy import (
+    ERECTOR_SPINAE,
+    INTERMUSCULAR_FAT,
+    PSOAS,
+    QUADRATUS_LUMBORUM,
+    Tissue,
+)
 from bodycomp.phantom.canvas import Ink, Window
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import Floats, angle_index, knots
@@ -90,12 +96,14 @@ def _paint_erector(frame: SliceFrame, muscles: SpinalMuscles, outline: MuscleOut
     canvas.fill(
         window,
         cover * frame.grid.fascia[window],
-        Ink(0.0, MUSCLE.label),
+        Ink(0.0, ERECTOR_SPINAE.label),
         hu.astype(np.float32),
     )
 
 
-def _paint_fatty(frame: SliceFrame, outline: MuscleOutline, part: float, more_hu: float) -> None:
+def _paint_fatty(
+    frame: SliceFrame, muscle: Tissue, outline: MuscleOutline, part: float, more_hu: float
+) -> None:
     """Paint psoas or quadratus within the fascia; ``part`` is how much of the slice it is in."""
     canvas = frame.canvas
     x, y = frame.section.spine_x + outline.x, frame.section.spine_y + outline.y
@@ -108,10 +116,10 @@ def _paint_fatty(frame: SliceFrame, outline: MuscleOutline, part: float, more_hu
     cover = canvas.cover(distance) * frame.grid.fascia[window] * np.float32(part)
     share = outline.shape.fat
     if share > 0.01:
-        canvas.fill(window, cover, Ink(frame.materials.fat + 15.0))
+        canvas.fill(window, cover, Ink(frame.materials.fat + 15.0, INTERMUSCULAR_FAT.label))
         cover *= 1 - fat_in_muscle(frame, window, share)
     hu = frame.materials.muscle + more_hu - _DIFFUSE_HU * share
-    canvas.fill(window, cover, Ink(hu, MUSCLE.label))
+    canvas.fill(window, cover, Ink(hu, muscle.label))
 
 
 def paint_psoas(
@@ -132,7 +140,7 @@ def paint_psoas(
         outline = muscle_outline(
             (beside, y, wide * limit, deep * limit), shape.turned(turn_deg), side, frame.scale
         )
-        _paint_fatty(frame, outline, part, muscles.psoas_hu)
+        _paint_fatty(frame, PSOAS, outline, part, muscles.psoas_hu)
 
 
 def paint_quadrati(frame: SliceFrame, part: float) -> None:
@@ -140,4 +148,4 @@ def paint_quadrati(frame: SliceFrame, part: float) -> None:
     if part < 0.02:
         return
     for outline in frame.section.quadrati:
-        _paint_fatty(frame, outline, part, 1.0)
+        _paint_fatty(frame, QUADRATUS_LUMBORUM, outline, part, 1.0)

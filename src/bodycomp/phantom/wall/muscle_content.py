@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import MUSCLE
+from bodycomp.anatomy import INTERMUSCULAR_FAT, MUSCLE
 from bodycomp.phantom.content.content_variety import MuscleContent
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.materials import MUSCLE_HU
@@ -16,7 +16,7 @@ def grain_muscle(frame: SliceFrame) -> None:
     """Marble the muscle with streaks of fat, more in the back and by the patient's share."""
     canvas = frame.canvas
     labels = canvas.labels.reshape(-1)
-    flat = np.flatnonzero(labels == MUSCLE.label)
+    flat = np.flatnonzero(MUSCLE.of(labels))
     coarse, fine = canvas.blotch.reshape(-1).take(flat), canvas.grain.reshape(-1).take(flat)
     behind = canvas.y.reshape(-1).take(flat) - np.float32(frame.section.spine_y + 20)
     share = frame.patient.muscle_fat_fraction * (0.5 + 1.1 * np.clip(behind / 30, 0, 1))
@@ -35,7 +35,7 @@ def grain_muscle(frame: SliceFrame) -> None:
         before += content.fine_hu * fine + content.coarse_hu * coarse
         streak *= np.minimum(content.streak_gain * (0.3 + 5 * share), 1.0)
     hu[flat] = before + streak * (frame.materials.fat + 15 - before)
-    labels[flat[streak >= 0.5]] = 0
+    labels[flat[streak >= 0.5]] = INTERMUSCULAR_FAT.label
 
 
 def _group_hu(

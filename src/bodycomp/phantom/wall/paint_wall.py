@@ -6,7 +6,15 @@ from typing import Final
 
 import numpy as np
 
-from bodycomp.anatomy import MUSCLE, SUBCUTANEOUS_FAT
+from bodycomp.anatomy import (
+    ABDOMINAL_WALL,
+    ERECTOR_SPINAE,
+    INTERMUSCULAR_FAT,
+    MUSCLE,
+    PSOAS,
+    QUADRATUS_LUMBORUM,
+    SUBCUTANEOUS_FAT,
+)
 from bodycomp.phantom.canvas import Ellipse, Ink
 from bodycomp.phantom.frame import SliceFrame
 from bodycomp.phantom.shapes import DEGREES, Floats, knots, presence, superellipse
@@ -26,13 +34,15 @@ _PSOAS_Y: Final = (8, 6, 4, 1, -2, -6, -24, -48, -72, -92, -100, -100)
 _PSOAS_WIDE: Final = (2, 8, 13, 17.5, 21, 22.5, 22, 20, 18, 18, 18, 16)
 _PSOAS_DEEP: Final = (3, 11, 17, 22, 25, 25, 23, 21, 20, 19, 19, 18)
 
+FIRST_WALL_U: Final = 12.0
+"""Above, muscle of the wall is that of the chest, and of the pelvis below the iliac crest."""
 _RECTUS_DEG: Final = 38.0
 # Shares of fat in muscle below this cannot be seen.
 _SOME_FAT: Final = 0.02
 
 
 def paint_covers(frame: SliceFrame) -> None:
-    """Paint skin, subcutaneous fat with its septum, and fat between the muscles (label 0)."""
+    """Paint skin, subcutaneous fat with its septum, and fat between the muscles."""
     canvas, section, grid = frame.canvas, frame.section, frame.grid
     fat_hu = frame.materials.fat
     flat, radius, angle = grid.covers.flat, grid.covers.radius, grid.covers.angle
@@ -49,7 +59,8 @@ def paint_covers(frame: SliceFrame) -> None:
     if streaks is not None:
         fibrous = streaks.take(angle) * cover * (0.7 + 0.3 * canvas.grain.reshape(-1).take(flat))
         canvas.tint_flat(flat, np.clip(fibrous, 0.0, 0.9), 30.0)
-    canvas.fill(grid.window, grid.fascia[grid.window], Ink(fat_hu + 12.0))
+    between = Ink(fat_hu + 12.0, INTERMUSCULAR_FAT.label)
+    canvas.fill(grid.window, grid.fascia[grid.window], between)
     half = section.variety.skin.sheath_at()
     if isinstance(half, np.ndarray):
         half = half.take(angle)
@@ -72,7 +83,9 @@ def paint_sheets(frame: SliceFrame) -> None:
         share = np.where(DEGREES < _RECTUS_DEG, np.float32(rectus), np.float32(flank))
         cover *= 1 - fat_in_pixels(frame, wall.flat, share.take(angle))
     hu = frame.materials.muscle + frame.section.variety.flank.hu
-    canvas.fill_flat(wall.flat, cover, Ink(hu, MUSCLE.label))
+    last_u = frame.patient.iliac_crest_level + 1.0
+    muscle = ABDOMINAL_WALL if FIRST_WALL_U < frame.u < last_u else MUSCLE
+    canvas.fill_flat(wall.flat, cover, Ink(hu, muscle.label))
 
 
 def paint_band(frame: SliceFrame, middle: Floats, half: Floats, inks: tuple[Ink, Ink]) -> None:
@@ -101,7 +114,7 @@ def paint_back_muscles(frame: SliceFrame, trunk: Trunk) -> None:
     if muscles is not None:
         paint_erectors(frame, muscles, frame.section.erectors)
         return
-    ink = Ink(frame.materials.muscle, MUSCLE.label)
+    ink = Ink(frame.materials.muscle, ERECTOR_SPINAE.label)
     x, y = frame.section.spine_x, frame.section.spine_y
     for side in (-1.0, 1.0):
         for out, back, wide, deep in trunk.back_bellies(frame.u):
@@ -115,7 +128,7 @@ def paint_psoas_and_quadratus(frame: SliceFrame, shift_u: float) -> None:
     ``shift_u`` moves the growth of the psoas towards the feet.
     """
     size = frame.scale * frame.muscle**0.8
-    ink = Ink(frame.materials.muscle + 1.0, MUSCLE.label)
+    hu = frame.materials.muscle + 1.0
     x0, y0, u = frame.section.spine_x, frame.section.spine_y, frame.u
     wide = knots(u - shift_u, _PSOAS_U, _PSOAS_WIDE) * size
     deep = knots(u - shift_u, _PSOAS_U, _PSOAS_DEEP) * size
@@ -132,9 +145,9 @@ def paint_psoas_and_quadratus(frame: SliceFrame, shift_u: float) -> None:
     middle, behind, flat, thin = quadratus_place(u, frame.scale, size)
     for side in (-1.0, 1.0):
         psoas = Ellipse(x0 + side * out, y0 + back, wide, deep, side * turn)
-        frame.canvas.ellipse(psoas, ink, 0.0, part)
+        frame.canvas.ellipse(psoas, Ink(hu, PSOAS.label), 0.0, part)
         quadratus = Ellipse(x0 + side * middle, y0 + behind, flat, thin, side * 14.0)
-        frame.canvas.ellipse(quadratus, ink, 0.0, shown)
+        frame.canvas.ellipse(quadratus, Ink(hu, QUADRATUS_LUMBORUM.label), 0.0, shown)
 
 
 def paint_crura(frame: SliceFrame) -> None:

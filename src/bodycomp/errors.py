@@ -15,6 +15,7 @@
     |-- TrainingError         a training that cannot continue
     |-- ArchiveError          an image archive fails or refuses what it is asked
     |   `-- ArchiveUnreachableError  it cannot be reached, or does not let us in
+    |-- ClusterError          a cluster that cannot be reached, was lost, or cannot do the work
     `-- RunInterruptedError   Ctrl-C or SIGTERM ended the work in good order
 
 A message says what was expected, what was found and where; ``hint`` says what to do.
@@ -90,6 +91,10 @@ class ArchiveError(BodycompError):
 
 class ArchiveUnreachableError(ArchiveError):
     """An image archive cannot be reached, or does not let us in."""
+
+
+class ClusterError(BodycompError):
+    """A cluster cannot be reached, was lost, or its machines cannot do the work."""
 
 
 class RunInterruptedError(BodycompError):

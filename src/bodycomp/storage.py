@@ -169,17 +169,22 @@ def atomic_folder(path: Path, *, overwrite: bool = False, durable: bool = False)
         yield temporary
         if durable:
             flush_folder(temporary)
-        if path.exists():
-            previous = _temporary_name(path)
-            path.rename(previous)
-            temporary.rename(path)
-            shutil.rmtree(previous)
-        else:
-            temporary.rename(path)
-        if durable:
-            flush_to_disk(path.parent)
+        replace_folder(temporary, path, durable=durable)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(finished: Path, path: Path, *, durable: bool) -> None:
+    """Give a finished folder the name ``path``, in place of one that is there."""
+    if path.exists():
+        previous = _temporary_name(path)
+        path.rename(previous)
+        finished.rename(path)
+        shutil.rmtree(previous)
+    else:
+        finished.rename(path)
+    if durable:
+        flush_to_disk(path.parent)
 
 
 def refuse_existing(path: Path, *, overwrite: bool = False) -> None:

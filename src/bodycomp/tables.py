@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
@@ -20,6 +21,8 @@ DECIMALS: Final = 4
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that spreadsheets calculate (OWASP, CSV injection)."""
 _GUARD: Final = "'"
+_ROWS_AT_ONCE: Final = 1000
+"""Rows for Parquet that are held as Python's own values."""
 
 
 class CsvTable:
@@ -101,10 +104,19 @@ def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str
     check_parquet()
     arrow = importlib.import_module("pyarrow")
     parquet = importlib.import_module("pyarrow.parquet")
-    kept = list(rows)
-    table = arrow.table({name: [row.get(name) for row in kept] for name in columns})
+    parts = [
+        arrow.table({name: [row.get(name) for row in part] for name in columns})
+        for part in _batches(rows)
+    ] or [arrow.table({name: [] for name in columns})]
+    table = arrow.concat_tables(parts, promote_options="permissive").combine_chunks()
     with atomic_file(path) as temporary:
         parquet.write_table(table, temporary)
+
+
+def _batches(rows: Iterable[Mapping[str, Cell]]) -> Iterator[list[Mapping[str, Cell]]]:
+    waiting = iter(rows)
+    while part := list(islice(waiting, _ROWS_AT_ONCE)):
+        yield part
 
 
 def guarded(text: str) -> str:

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from bodycomp.analysis.loading import AnalyzerLoader
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import UsageError
-from bodycomp.evaluation.case_run import CaseEvaluator, CaseKeeper
+from bodycomp.evaluation.case_run import CaseEvaluator, CaseTask, evaluate_all
 from bodycomp.evaluation.level_rows import name_series
 from bodycomp.evaluation.options import EvaluateOptions, Truths
 from bodycomp.evaluation.run import read_patient_table
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.preparation.cases import read_cases
+from bodycomp.processes import ProcessWorkers
 from bodycomp.study.options import AnalyzeOptions
 from bodycomp.study.patients import PatientTable, read_patients
 from bodycomp.study.run import analyze_inputs
@@ -84,10 +86,12 @@ def evaluated(folder: Path, table: Path, patients: PatientTable) -> dict[str, ob
     cases = read_cases(table).cases
     names = name_series([case.patient for case in cases], identifiers=False)
     (folder / "views").mkdir()
-    keeper = CaseKeeper(folder / "views")
-    evaluator = CaseEvaluator([analyzer()], patients=patients, keeper=keeper)
-    evaluator.run(list(zip(cases, names, strict=True)), lambda _: None)
-    (cells,) = [case.cells for case in keeper.cases if case.cells["level"] == "L3"]
+    evaluator = CaseEvaluator(
+        (AnalyzerLoader(analyzer),), patients=patients, views=folder / "views"
+    )
+    tasks = [CaseTask(0, case, own) for case, own in zip(cases, names, strict=True)]
+    (found,) = evaluate_all(evaluator, tasks, ProcessWorkers(1), lambda _: None).cases
+    (cells,) = [page.cells for page in found.pages if page.cells["level"] == "L3"]
     return dict(cells)
 
 

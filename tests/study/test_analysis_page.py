@@ -8,6 +8,7 @@ import pytest
 
 from bodycomp.cli import main
 from bodycomp.dicom.write import write_ct_series
+from bodycomp.study import analysis_page
 from bodycomp.study.analysis_page import write_analysis_page
 from support.reviewed_runs import make_run
 from test_study import ANALYZER, HEADER, analyze, ct
@@ -82,3 +83,25 @@ def test_a_corrected_case_is_shown_as_it_counts(tmp_path):
     text = (run.out / "report.html").read_text("utf-8")
     assert "People corrected 1 of the cases" in text
     assert text.count('"slices":[') == 2
+
+
+def test_many_cases_go_on_several_pages_worst_first(results, monkeypatch):
+    table = results / "results.csv"
+    first, second = (row["study"] for row in page_data(results / "report.html")["rows"])
+    lines = table.read_text("utf-8").splitlines()
+    (place,) = (n for n, line in enumerate(lines) if line.startswith(second))
+    lines[place] = lines[place].replace(",found,", ',uncertain,"two\nlines, quoted"', 1)
+    table.write_text("\n".join(lines) + "\n", "utf-8")
+    monkeypatch.setattr(analysis_page, "CASES_OF_A_PAGE", 1)
+    write_analysis_page(results)
+    pages = [results / "report.html", results / "report-002.html"]
+    shown = [page_data(page) for page in pages]
+    assert [[row["study"] for row in data["rows"]] for data in shown] == [[second], [first]]
+    assert shown[0]["run"] != shown[1]["run"]
+    for page, other in zip(pages, reversed(pages), strict=True):
+        text = page.read_text("utf-8")
+        assert f'<a href="{other.name}">' in text
+        assert "<b>1 of 2</b>" in text  # counts are of the whole run
+    monkeypatch.undo()
+    write_analysis_page(results)
+    assert not pages[1].exists()

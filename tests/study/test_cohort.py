@@ -68,6 +68,17 @@ def test_reading_ahead_and_writing_behind_change_nothing(cohort) -> None:
     assert differences(cohort.parent / "in turn", cohort.parent / "overlapped") == []
 
 
+def test_a_report_reads_its_rows_from_the_run_and_from_no_other(cohort) -> None:
+    report = analyze(cohort, "out")
+    rows = [row for series in report.analyzed for row in series.rows]
+    assert [row["study"] for row in rows] == [
+        row["study"] for row in table(cohort.parent / "out" / "results.csv")
+    ]
+    (cohort.parent / "out" / JOURNAL_NAME).write_bytes(b"{}\n")
+    with pytest.raises(OutputError, match="expected the record of study-"):
+        _ = report.analyzed[0].rows
+
+
 def test_manifest_tells_settings_counts_and_end(cohort) -> None:
     analyze(cohort, "out")
     document = manifest(cohort, "out")

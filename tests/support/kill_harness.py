@@ -21,6 +21,7 @@ import numpy as np
 from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
+from bodycomp.progress import Progress, no_progress
 from bodycomp.study.options import AnalyzeOptions, DicomObject
 from support.stand_ins import BodyIsMuscle, LevelAt
 
@@ -42,7 +43,9 @@ def make_cohort(folder: Path, studies: int) -> None:
                 path.write_bytes(path.read_bytes()[:-900])
 
 
-def analyze(cohort: Path, out: Path, key: Path) -> None:
+def analyze(
+    cohort: Path, out: Path, key: Path, cluster: str = "", progress: Progress = no_progress
+) -> None:
     """Analyse a cohort, going on where an earlier process stopped."""
     # Processes that read ahead import this file, too, and need no networks.
     from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer  # noqa: PLC0415
@@ -55,10 +58,13 @@ def analyze(cohort: Path, out: Path, key: Path) -> None:
         pseudonym_key=key,
         resume=True,
         workers=1,
+        cluster=cluster,
         previews=False,
+        report=False,
         dicom=frozenset({DicomObject.SEG}),
     )
-    analyze_inputs(options, analyzer=Analyzer(LevelAt(), BodyIsMuscle(), AnalysisOptions()))
+    analyzer = Analyzer(LevelAt(), BodyIsMuscle(), AnalysisOptions())
+    analyze_inputs(options, progress, analyzer=analyzer)
 
 
 def start(cohort: Path, out: Path, key: Path) -> subprocess.Popen:

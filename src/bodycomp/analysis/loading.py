@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer
-from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
+from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer, Network
 from bodycomp.analysis.series_scorer import slice_scorer
+from bodycomp.anatomy import Tissue
 from bodycomp.digests import SHORT
 from bodycomp.errors import InputNotFoundError, ModelError
 from bodycomp.networks import shipped
@@ -16,6 +21,8 @@ from bodycomp.networks.checkpoint import Model, Task, load_model
 from bodycomp.networks.model_folder import find_in_pair
 from bodycomp.networks.names import AUTO_ENGINE
 from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
+from bodycomp.processes import Work, Workers
+from bodycomp.reference.table import ReferenceTable
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +73,82 @@ def load_slice_scorer(
     return slice_scorer(model, device=device, engine=engine)
 
 
-def cards_of(analyzer: Analyzer) -> dict[str, dict[str, Any]]:
-    """Return role -> content of the model's card, with the digest; only for trained networks."""
-    networks = {"slice_selection": analyzer.scorer, "segmentation": analyzer.segmenter}
-    return {
-        role: network.card.to_dict() | {"digest": network.digest}
-        for role, network in networks.items()
-        if isinstance(network, NetworkSliceScorer | NetworkSegmenter)
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a run says of its models, without the networks; by role of the model, but tissues.
+
+    ``engines`` are how networks run, on which the last digits depend; ``references`` what values
+    are compared with. Cards are those of trained networks, with their digests.
+    """
+
+    digests: Mapping[str, str]
+    engines: Mapping[str, str]
+    tissues: tuple[Tissue, ...]
+    references: tuple[ReferenceTable, ...] = field(repr=False)
+    cards: Mapping[str, Mapping[str, Any]] = field(repr=False)
+
+
+def facts_of(analyzer: Analyzer) -> ModelFacts:
+    """Return what a run says of the models of an analyzer."""
+    networks: dict[str, Network] = {
+        "slice_selection": analyzer.scorer,
+        "segmentation": analyzer.segmenter,
     }
+    return ModelFacts(
+        digests={role: network.digest for role, network in networks.items()},
+        engines={role: network.runs_as for role, network in networks.items()},
+        tissues=analyzer.segmenter.tissues,
+        references=analyzer.options.references,
+        cards={
+            role: network.card.to_dict() | {"digest": network.digest}
+            for role, network in networks.items()
+            if isinstance(network, NetworkSliceScorer | NetworkSegmenter)
+        },
+    )
+
+
+@dataclass(frozen=True)
+class AnalyzerLoader:
+    """Loads an analyzer once in every process that asks for it, wherever it was sent.
+
+    Attributes:
+        load: Loads it; it is pickled where another process asks.
+        expected: What the run says of its models; another process must have the same.
+    """
+
+    load: Callable[[], Analyzer] = field(compare=False, repr=False)
+    expected: ModelFacts | None = field(default=None, compare=False, repr=False)
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __call__(self) -> Analyzer:
+        """Return the analyzer.
+
+        Raises:
+            ModelError: It is not what the run expects; or as ``load_analyzer``.
+        """
+        return _loaded(self)
+
+    def facts(self, workers: Workers) -> ModelFacts:
+        """Return what one of the workers finds the models to be."""
+        work = Work(_facts, lambda _: ())
+        return next(facts for _, facts in workers.results(work, [self]))
+
+
+def _facts(loader: AnalyzerLoader) -> ModelFacts:
+    return facts_of(loader())
+
+
+@lru_cache(maxsize=2)  # the two that an evaluation may compare
+def _loaded(loader: AnalyzerLoader) -> Analyzer:
+    analyzer = loader.load()
+    found, expected = facts_of(analyzer), loader.expected
+    if expected and (found.digests, found.engines) != (expected.digests, expected.engines):
+        raise ModelError(
+            f"expected the models {expected.digests}, run as {expected.engines}, on every worker, "
+            f"found {found.digests}, run as {found.engines}",
+            hint="Machines that differ need one --engine and one --device for all of them.",
+        )
+    return analyzer
 
 
 def load_segmenter(

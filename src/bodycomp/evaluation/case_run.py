@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bodycomp.analysis.loading import AnalyzerLoader
 from bodycomp.analysis.members import MemberScores
 from bodycomp.analysis.pipeline import Analyzer
 from bodycomp.anatomy import NOT_ANNOTATED_LABEL
@@ -25,6 +26,7 @@ from bodycomp.evaluation.options import AnnotationFormat
 from bodycomp.imaging.volume import Volume
 from bodycomp.preparation.cases import Case
 from bodycomp.preparation.refusals import RefusedCase, all_refused, refusal
+from bodycomp.processes import Work, Workers
 from bodycomp.report.case_view import CaseTruth, case_name, make_case_view, write_case_view
 from bodycomp.report.page_content import PageCase
 from bodycomp.report.result_rows import SeriesKey
@@ -32,7 +34,6 @@ from bodycomp.report.volume_views import coronal_and_sagittal
 from bodycomp.results import LevelResult, SeriesResult
 from bodycomp.scan import Scan
 from bodycomp.study.patients import PatientTable
-from bodycomp.subject import Subject
 from bodycomp.tables import Cell
 
 SERIES: Final = "scan"
@@ -44,7 +45,8 @@ class CaseOutcome:
     """What came of one case: rows of levels and tissues of each pair of models.
 
     ``where`` is its row of the table, ``facts`` are of the columns that subgroups are made by.
-    ``without_mask`` are levels in the scan without a mask within 5 mm, where masks are given.
+    ``without_mask`` are levels in the scan without a mask within 5 mm, where masks are given;
+    ``pages`` are its levels on the page.
     """
 
     where: str
@@ -55,6 +57,7 @@ class CaseOutcome:
     digest: str
     without_mask: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    pages: tuple[PageCase, ...] = ()
 
     def cells(self, groups: Mapping[str, str]) -> Mapping[str, Cell]:
         """Return a row of ``cases.csv``: where it stands in the user's table, and its subgroups."""
@@ -88,27 +91,30 @@ class CaseOutcomes:
         return [level for case in self.cases for level in case.without_mask]
 
 
-class CaseKeeper:
-    """Keeps every level of every case whose place is known until the page is written."""
+@dataclass(frozen=True, slots=True)
+class CaseTask:
+    """A case to evaluate, its number and its names."""
 
-    def __init__(self, folder: Path) -> None:
-        self.cases: list[PageCase] = []
-        self._folder = folder
+    number: int
+    case: Case
+    names: SeriesNames
 
-    def keep(self, outcome: CaseOutcome, case: AnnotatedCase, result: SeriesResult) -> None:
-        """Keep one case while its scan is in memory."""
-        key = SeriesKey(outcome.names.case, SERIES)
-        views = coronal_and_sagittal(case.scan.volume)
-        number = len(self.cases)
-        for level, row in zip(result.levels, outcome.levels[0], strict=True):
-            if row.is_present is None or not (row.is_present or row.is_found):
-                continue
-            view = make_case_view(case.scan, result, level, key, _truth(case, level), views)
-            own = [t for t in outcome.tissues[0] if t.level == row.level]
-            cells = view["cells"] = {**view["cells"], **_cells(row, own)}
-            path = self._folder / f"{number}-{case_name(row.level)}"
-            write_case_view(path, view)
-            self.cases.append(PageCase(cells, path))
+
+def _keep(
+    folder: Path, number: int, outcome: CaseOutcome, case: AnnotatedCase, result: SeriesResult
+) -> Iterator[PageCase]:
+    """Keep every level whose place is known, for the page, while the scan is in memory."""
+    key = SeriesKey(outcome.names.case, SERIES)
+    views = coronal_and_sagittal(case.scan.volume)
+    for level, row in zip(result.levels, outcome.levels[0], strict=True):
+        if row.is_present is None or not (row.is_present or row.is_found):
+            continue
+        view = make_case_view(case.scan, result, level, key, _truth(case, level), views)
+        own = [t for t in outcome.tissues[0] if t.level == row.level]
+        cells = view["cells"] = {**view["cells"], **_cells(row, own)}
+        path = folder / f"{number}-{case_name(row.level)}"
+        write_case_view(path, view)
+        yield PageCase(cells, path)
 
 
 def _cells(row: LevelRow, tissues: list[TissueRow]) -> Mapping[str, Cell]:
@@ -142,44 +148,42 @@ def _truth(case: AnnotatedCase, level: LevelResult) -> CaseTruth:
 
 @dataclass(frozen=True, eq=False)
 class CaseEvaluator:
-    """Evaluates cases one by one.
+    """Evaluates cases one by one, here or on a worker.
 
-    The first of the ``analyzers`` is the pair of models that is evaluated, and what it says goes to
-    the ``keeper``; ``patients`` gives heights, weights and sexes where the files do not.
+    The first of the ``loaders`` gives the pair of models that is evaluated; what it says of cases
+    is kept in the folder ``views``; ``patients`` gives heights, weights and sexes where the files
+    do not.
     """
 
-    analyzers: Sequence[Analyzer]
+    loaders: tuple[AnalyzerLoader, ...]
     form: AnnotationFormat = field(default_factory=AnnotationFormat)
     patients: PatientTable = field(default_factory=PatientTable)
     fact_names: tuple[str, ...] = ()
-    keeper: CaseKeeper | None = None
+    views: Path | None = None
 
-    def run(
-        self, cases: Sequence[tuple[Case, SeriesNames]], done: Callable[[int], None]
-    ) -> CaseOutcomes:
-        """Evaluate all cases; one that cannot be read is refused, and the others are evaluated.
+    def __call__(self, task: CaseTask) -> CaseOutcome | RefusedCase:
+        """Evaluate a case; one that cannot be read is refused.
 
         Raises:
             ModelError: A network gave something other than numbers.
-            CasesError: Every case is refused.
         """
-        outcomes, refused = [], []
-        for case, names in cases:
-            try:
-                outcomes.append(self._evaluate(case, names))
-            except ModelError:
-                raise  # not the fault of this case
-            except Exception as error:  # a damaged file can make any library raise anything
-                refused.append(replace(refusal(case, error), patient=names.patient))
-            done(1)
-        if not outcomes:
-            raise all_refused(refused)
-        return CaseOutcomes(tuple(outcomes), tuple(refused))
+        try:
+            return self._evaluate(task)
+        except ModelError:
+            raise  # not the fault of this case
+        except Exception as error:  # a damaged file can make any library raise anything
+            return replace(refusal(task.case, error), patient=task.names.patient)
 
-    def _evaluate(self, case: Case, names: SeriesNames) -> CaseOutcome:
+    def paths(self, task: CaseTask) -> tuple[Path, ...]:
+        """Return what a worker must see."""
+        return (task.case.scan, *([] if self.views is None else [self.views]))
+
+    def _evaluate(self, task: CaseTask) -> CaseOutcome:
+        case, names = task.case, task.names
         read = read_case(case, self.form)
-        read = replace(read, scan=replace(read.scan, subject=self._subject(case, read.scan)))
-        results = [self._analyze(analyzer, read, names) for analyzer in self.analyzers]
+        subject = self.patients.complete(_keys(case, read.scan), read.scan.subject)
+        read = replace(read, scan=replace(read.scan, subject=subject))
+        results = [self._analyze(load(), read, names) for load in self.loaders]
         levels = {row.level for _, rows, _ in results for row in rows if row.is_present}
         has_masks = read.masks is not None
         outcome = CaseOutcome(
@@ -194,19 +198,10 @@ class CaseEvaluator:
             ),
             notes=read.scan.notes,
         )
-        if self.keeper is not None:
-            self.keeper.keep(outcome, read, results[0][0])
-        return outcome
-
-    def _subject(self, case: Case, scan: Scan) -> Subject:
-        """Return the subject with what the table of patients says, as ``analyze`` has it.
-
-        Where a file has no Patient ID, its patient is known by the code of the cases table.
-        """
-        patient = scan.patient_id.strip() or case.patient
-        return self.patients.complete(
-            {"study_uid": scan.study_uid, "patient_id": patient}, scan.subject
-        )
+        if self.views is None:
+            return outcome
+        kept = _keep(self.views, task.number, outcome, read, results[0][0])
+        return replace(outcome, pages=tuple(kept))
 
     @staticmethod
     def _analyze(
@@ -228,6 +223,39 @@ class CaseEvaluator:
             for row in tissue_rows(names, case, found, analyzer.segmenter, masks)
         ]
         return result, tuple(levels), tuple(tissues)
+
+
+def _keys(case: Case, scan: Scan) -> Mapping[str, str]:
+    """Return what a table of patients may know the case by, as ``analyze`` has it.
+
+    Where a file has no Patient ID, its patient is known by the code of the cases table.
+    """
+    patient = scan.patient_id.strip() or case.patient
+    return {"study_uid": scan.study_uid, "patient_id": patient}
+
+
+def evaluate_all(
+    evaluator: CaseEvaluator,
+    tasks: Sequence[CaseTask],
+    workers: Workers,
+    done: Callable[[int], None],
+) -> CaseOutcomes:
+    """Evaluate all cases; one that cannot be read is refused, and the others are evaluated.
+
+    Raises:
+        ModelError: A network gave something other than numbers.
+        CasesError: Every case is refused.
+    """
+    found: dict[int, CaseOutcome | RefusedCase] = {}
+    for task, outcome in workers.results(Work(evaluator, evaluator.paths), tasks):
+        found[task.number] = outcome
+        done(1)
+    ordered = [found[task.number] for task in tasks]
+    outcomes = [each for each in ordered if isinstance(each, CaseOutcome)]
+    refused = [each for each in ordered if isinstance(each, RefusedCase)]
+    if not outcomes:
+        raise all_refused(refused)
+    return CaseOutcomes(tuple(outcomes), tuple(refused))
 
 
 def _masks_at_true_levels(

@@ -8,6 +8,7 @@ from typing import Final
 
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.level_options import LevelOptions
+from bodycomp.cluster import cluster_option
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
 from bodycomp.networks.names import AUTO_ENGINE, ENGINES
@@ -189,6 +190,7 @@ class EvaluateOptions:
         "auto", "--device", group="more", help="auto, cpu, cuda or cuda:1 (default {default})"
     )
     engine: str = option(AUTO_ENGINE, "--engine", choices=ENGINES, help="how networks are run")
+    cluster: str = cluster_option()
     identifiers: bool = option(
         False,
         "--keep-identifiers",
@@ -212,6 +214,11 @@ class EvaluateOptions:
             raise UsageError(
                 "expected --cases with --by, found none",
                 hint="Subgroups are made of the columns of a cases table.",
+            )
+        if self.cluster and self.truths.cases is None:
+            raise UsageError(
+                "expected --cases with --cluster, found none",
+                hint="Scans of a cases table are spread over a cluster; sets are evaluated here.",
             )
         if self.patients is not None and self.truths.cases is None:
             raise UsageError(

@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bodycomp.analysis.loading import load_analyzer
+from bodycomp.analysis.loading import AnalyzerLoader, load_analyzer
 from bodycomp.analysis.pipeline import Analyzer
+from bodycomp.cluster import opened_workers
 from bodycomp.digests import text_digest
 from bodycomp.errors import RunInterruptedError, UsageError
 from bodycomp.evaluation.area_intervals import AreaCase, add_intervals
-from bodycomp.evaluation.case_run import CaseEvaluator, CaseKeeper, CaseOutcomes
+from bodycomp.evaluation.case_run import CaseEvaluator, CaseOutcomes, CaseTask, evaluate_all
 from bodycomp.evaluation.document import (
     CASES_CSV,
     EVALUATION_NAME,
@@ -34,6 +35,7 @@ from bodycomp.evaluation.subgroups import SubgroupColumn, groups_of, subgroups_s
 from bodycomp.preparation.cases import Case, read_cases
 from bodycomp.preparation.splits import check_columns
 from bodycomp.progress import Progress
+from bodycomp.report.page_content import PageCase
 from bodycomp.signals import SignalWatch
 from bodycomp.storage import atomic_folder, refuse_other, remove_interrupted
 from bodycomp.study.patients import PatientTable, read_patients
@@ -50,31 +52,40 @@ def evaluate_cases(
     progress: Progress,
     document: EvaluationDocument,
     load: LoadAnalyzer = load_analyzer,
-    keeper: CaseKeeper | None = None,
-) -> None:
-    """Evaluate on a cases table."""
+    views: Path | None = None,
+) -> list[PageCase]:
+    """Evaluate on a cases table; return its levels for the page, kept in the folder ``views``."""
     truths = options.truths
     if truths.cases is None or options.models is None:
-        return
+        return []
     table = read_cases(truths.cases)
     names = name_series([case.patient for case in table.cases], identifiers=options.identifiers)
     cases, split = _of_split(list(zip(table.cases, names, strict=True)), truths)
     columns = [SubgroupColumn.parse(text) for text in options.by]
     check_columns([column.column for column in columns], table, "make subgroups by")
-    analyzers = [
-        load(models, device=options.device, engine=options.engine)
+    loaders = tuple(
+        AnalyzerLoader(partial(load, models, device=options.device, engine=options.engine))
         for models in (options.models, options.against)
         if models
-    ]
+    )
     step = count_steps(progress, STAGE, len(cases))
     step(0)
     form = options.form
     form = form if form.mapping is not None else replace(form, mapping=table.labels)
     patients = read_patient_table(options.patients)
-    facts = tuple(column.column for column in columns)
-    outcomes = CaseEvaluator(analyzers, form, patients, facts, keeper).run(cases, step)
-    document.add_digests("slice_selection", tuple(a.scorer.digest for a in analyzers))
-    document.add_digests("segmentation", tuple(a.segmenter.digest for a in analyzers))
+    with opened_workers(options.cluster, 1) as workers:
+        models = [loader.facts(workers) for loader in loaders]
+        evaluator = CaseEvaluator(
+            tuple(replace(each, expected=own) for each, own in zip(loaders, models, strict=True)),
+            form,
+            patients,
+            tuple(column.column for column in columns),
+            views,
+        )
+        tasks = [CaseTask(number, *each) for number, each in enumerate(cases)]
+        outcomes = evaluate_all(evaluator, tasks, workers, step)
+    for role in ("slice_selection", "segmentation"):
+        document.add_digests(role, tuple(facts.digests[role] for facts in models))
     document.warn_of_split(split)
     _add(document, outcomes, split, options.bootstrap)
     if columns:
@@ -85,6 +96,7 @@ def evaluate_cases(
         case.cells({column: own[index] for column, own in groups.items()})
         for index, case in enumerate(outcomes.cases)
     ]
+    return [page for case in outcomes.cases for page in case.pages]
 
 
 def _add(
@@ -174,11 +186,10 @@ def evaluate(
         evaluate_slice_set(options, progress, document)
         views = folder / VIEWS_FOLDER
         views.mkdir()
-        keeper = CaseKeeper(views)
-        evaluate_cases(options, progress, document, load, keeper)
+        pages = evaluate_cases(options, progress, document, load, views)
         content = write_evaluation(folder, document, options.bootstrap)
         if options.models is not None and options.truths.cases is not None:
-            write_evaluation_page(folder / PAGE_NAME, content, keeper.cases, options.models)
+            write_evaluation_page(folder / PAGE_NAME, content, pages, options.models)
         shutil.rmtree(views)
     return document
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +51,7 @@ from bodycomp.preparation.shards import (
     ShardSample,
     store_mask_sample,
 )
-from bodycomp.processes import helper_processes
+from bodycomp.processes import Work, Workers
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.scan import Scan
 from bodycomp.storage import atomic_folder
@@ -64,33 +62,24 @@ LEVEL_SAMPLE_BYTES: Final = 60_000
 
 
 def make_shards(
-    shards: Sequence[Shard], task: PrepareTask, processes: int
+    shards: Sequence[Shard], task: PrepareTask, workers: Workers
 ) -> Iterator[RefusedCase | None]:
     """Make shards, yielding for each, in any order, why its case is refused; None if finished.
 
     Raises:
+        ClusterError: The cluster was lost, or cannot do the work.
         OutputError: The disk is full, or a process was ended from outside.
     """
-    if min(processes, len(shards)) <= 1:
-        yield from (make_shard(shard, task) for shard in shards)
-        return
-    others = set(multiprocessing.active_children())
-    pool = helper_processes(processes)
-    done = False
+    work = Work(
+        partial(make_shard, task=task), lambda shard: (shard.folder.parent, shard.case.scan)
+    )
     try:
-        futures = [pool.submit(make_shard, shard, task) for shard in shards]
-        yield from (future.result() for future in as_completed(futures))
-        done = True
+        yield from (found for _, found in workers.results(work, shards))
     except BrokenProcessPool as error:
         raise OutputError(
             "a process was ended from outside, most likely because memory ran out",
             hint="Try fewer --jobs; what is finished is kept, and the same command resumes.",
         ) from error
-    finally:
-        if not done:  # an unfinished case is made again anyway: nobody shall wait for it
-            for child in set(multiprocessing.active_children()) - others:
-                child.terminate()
-        pool.shutdown(wait=done, cancel_futures=True)
 
 
 def make_shard(shard: Shard, task: PrepareTask) -> RefusedCase | None:
@@ -101,9 +90,11 @@ def make_shard(shard: Shard, task: PrepareTask) -> RefusedCase | None:
     """
     try:
         _make(shard, task)
-    except OutputError:
-        raise
     except Exception as error:  # a damaged file can make any library raise anything
+        if shard.is_finished():  # by another worker, which had the case before and was not lost
+            return None
+        if isinstance(error, OutputError):
+            raise
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full(shard.folder.parent) from error
         return refusal(shard.case, error)

@@ -11,6 +11,7 @@ from bodycomp.anatomy import DEFAULT_LEVEL
 from bodycomp.annotation.labels import LabelMapping
 from bodycomp.annotation.level_options import LevelOptions
 from bodycomp.annotation.tissue_rules import TissueRules
+from bodycomp.cluster import cluster_option
 from bodycomp.data.sampling_options import LevelSampling, MaskSampling
 from bodycomp.errors import UsageError
 from bodycomp.level_names import check_levels
@@ -169,6 +170,7 @@ class PrepareOptions:
     task: PrepareTask = field(metadata=nested(MaskTask))
     split: SplitOptions = field(default_factory=SplitOptions, metadata=nested(SplitOptions))
     jobs: int | None = jobs_option()
+    cluster: str = cluster_option()
     identifiers: bool = option(
         False,
         "--keep-identifiers",

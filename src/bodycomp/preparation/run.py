@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from bodycomp.cluster import opened_workers
 from bodycomp.errors import CasesError, RunInterruptedError, SliceCountError, UsageError
 from bodycomp.preparation.assemble import Counts, needed_bytes, verify_set, write_set
 from bodycomp.preparation.cases import Case, CasesTable, read_cases
@@ -174,12 +175,13 @@ def _make_all(
     progress("cases", done, len(shards))
     refused: dict[str, RefusedCase] = {}
     processes = options.jobs or len(os.sched_getaffinity(0))
-    for refusal in make_shards(waiting, options.task, processes):
-        done += 1
-        if refusal is not None:
-            refused[refusal.where] = refusal
-            _LOG.warning("%s is refused: %s", refusal.where, refusal.reason)
-        progress("cases", done, len(shards))
+    with opened_workers(options.cluster, min(processes, len(waiting))) as workers:
+        for refusal in make_shards(waiting, options.task, workers):
+            done += 1
+            if refusal is not None:
+                refused[refusal.where] = refusal
+                _LOG.warning("%s is refused: %s", refusal.where, refusal.reason)
+            progress("cases", done, len(shards))
     finished = [shard for shard in shards if shard.case.where not in refused]
     return finished, [refused[s.case.where] for s in shards if s.case.where in refused], reused
 

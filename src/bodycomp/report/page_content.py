@@ -128,6 +128,7 @@ class PageContent:
         columns: Of the table; those of an analysis if empty.
         order: Column by which the table is sorted first: cases without a value, then the largest.
         flag_rules: Key of a quality flag -> when it is raised, in words.
+        pages: Files of all pages where the cases take several; ``page`` is this one's number.
     """
 
     kind: PageKind
@@ -144,6 +145,8 @@ class PageContent:
     evaluation: Mapping[str, Any] | None = None
     flag_rules: Mapping[str, str] = field(default_factory=dict)
     notices: Sequence[str] = ()
+    pages: Sequence[str] = ()
+    page: int = 1
 
 
 _UNITS: Final = {

@@ -11,10 +11,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import IO, Any, Final, Generic, Protocol, Self, TypeVar
 
+from bodycomp.errors import OutputError
 from bodycomp.storage import lock_file
 from bodycomp.study.options import (
     PARQUET_NAME,
@@ -97,17 +98,49 @@ class StudyRecord:
             raise ValueError("damaged record") from error
 
 
+class StoredRecords(Mapping[str, Record]):
+    """Key -> its last record, read when asked for: memory holds places in the file alone."""
+
+    def __init__(self, path: Path, kind: type[Record]) -> None:
+        self._path = path
+        self._kind = kind
+        self._places: dict[str, tuple[int, int]] = {}
+
+    def note(self, key: str, start: int, length: int) -> None:
+        """Note where the last record of a key is."""
+        self._places[key] = start, length
+
+    def __getitem__(self, key: str) -> Record:
+        start, length = self._places[key]
+        with self._path.open("rb") as file:
+            file.seek(start)
+            line = file.read(length)
+        try:
+            record = self._kind.from_line(line)
+            if record.key == key:
+                return record
+        except ValueError:
+            pass
+        raise OutputError(f"{self._path}: expected the record of {key}, found another one")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 class Journal(Generic[Record]):
     """An open journal; the file is locked, so that two runs never share a folder.
 
     Attributes:
-        records: Key -> its last record, as found when it was opened.
+        records: Key -> its last record, those of an earlier run included.
     """
 
-    def __init__(self, file: IO[bytes], kind: type[Record]) -> None:
+    def __init__(self, file: IO[bytes], path: Path, kind: type[Record]) -> None:
         self._file = file
-        self.records: dict[str, Record] = {}
-        end = 0
+        self.records = StoredRecords(path, kind)
+        self._end = 0
         for line in file:
             try:
                 record = kind.from_line(line)
@@ -115,16 +148,21 @@ class Journal(Generic[Record]):
                 break
             if not line.endswith(b"\n"):
                 break
-            self.records[record.key] = record
-            end += len(line)
-        file.truncate(end)
-        file.seek(end)
+            self._note(record, line)
+        file.truncate(self._end)
+        file.seek(self._end)
 
     def append(self, record: Record) -> None:
         """Add a record; it is on the disk when this returns."""
-        self._file.write(record.to_line())
+        line = record.to_line()
+        self._file.write(line)
         self._file.flush()
         os.fsync(self._file.fileno())
+        self._note(record, line)
+
+    def _note(self, record: Record, line: bytes) -> None:
+        self.records.note(record.key, self._end, len(line))
+        self._end += len(line)
 
 
 @contextmanager
@@ -137,7 +175,7 @@ def open_journal(path: Path, kind: type[Record]) -> Iterator[Journal[Record]]:
     path.touch()
     with path.open("r+b") as file:
         lock_file(file, path.parent)
-        yield Journal(file, kind)
+        yield Journal(file, path, kind)
 
 
 def refuse_running(path: Path) -> None:
@@ -174,10 +212,19 @@ class Ledger:
         self._work = work
         self._journal = journal
         self._planned = planned_series(work)
-        self._records = {
-            study: record for study, record in journal.records.items() if self._holds(record)
-        }
-        self.resumed = sum(study in self._planned for study in self._records)
+        self._finished: dict[str, None] = {}
+        self._in_place: set[tuple[str, str]] = set()
+        for record in journal.records.values():
+            if self._holds(record):
+                self._note(record)
+        self.resumed = sum(study in self._planned for study in self._finished)
+
+    def _note(self, record: StudyRecord) -> None:
+        """Note a study, and series that were tried in place of those that were planned."""
+        self._finished[record.study] = None
+        tried = (*record.analyzed, *(item.series for item in record.refused))
+        planned = set(record.sources)
+        self._in_place |= {(record.study, name) for name in tried if name not in planned}
 
     def _holds(self, record: StudyRecord) -> bool:
         """Whether a record counts: its study is asked for as it was, and its results are there.
@@ -191,7 +238,7 @@ class Ledger:
 
     def is_finished(self, study: str) -> bool:
         """Whether a study needs no more work."""
-        return study in self._records
+        return study in self._finished
 
     @contextmanager
     def tables(self) -> Iterator[None]:
@@ -211,7 +258,7 @@ class Ledger:
     def add(self, record: StudyRecord) -> None:
         """Note that a study is finished; its folder must be on the disk already."""
         self._journal.append(record)
-        self._records[record.study] = record
+        self._note(record)
         for row in chain.from_iterable(record.analyzed.values()):
             self._results.append(row)
         for refusal in record.refused:
@@ -228,44 +275,43 @@ class Ledger:
 
     def series_rows(self) -> Iterator[SeriesRow]:
         """Yield the rows of ``series.csv``, as far as is known of each series."""
-        for row in self._work.series:
-            record = self._records.get(row.study)
-            yield row if record is None else _settled_row(row, record)
+        for study, rows in groupby(self._work.series, key=lambda row: row.study):
+            record = self._journal.records[study] if study in self._finished else None
+            yield from (row if record is None else _settled_row(row, record) for row in rows)
 
     def not_chosen(self) -> tuple[RefusedSeries, ...]:
         """Return the series that were left alone; not those tried in place of better ones."""
-        tried = {
-            (record.study, series)
-            for record in self._records.values()
-            for series in (*record.analyzed, *(item.series for item in record.refused))
-        }
         return tuple(
-            item for item in self._work.not_chosen if (item.study, item.series) not in tried
+            item
+            for item in self._work.not_chosen
+            if (item.study, item.series) not in self._in_place
         )
 
     def _refused_rows(self) -> Iterable[Mapping[str, Cell]]:
         found = (refusal for record in self._in_order() for refusal in record.refused)
         known = chain(self._work.refused, self.not_chosen())
-        return [asdict(refusal) for refusal in chain(known, found)]
+        return (asdict(refusal) for refusal in chain(known, found))
 
-    def _in_order(self) -> list[StudyRecord]:
-        gone = [study for study in self._records if study not in self._planned]
-        order = (*self._planned, *gone)
-        return [self._records[study] for study in order if study in self._records]
+    def _in_order(self) -> Iterator[StudyRecord]:
+        gone = (study for study in self._finished if study not in self._planned)
+        for study in (*self._planned, *gone):
+            if study in self._finished:
+                yield self._journal.records[study]
 
     def report(self) -> StudyReport:
         """Return what the run did, with what was finished before it was resumed."""
         fallbacks = chain.from_iterable(self._work.fallbacks.values())
         uids = {source.study: source.study_uid for source in (*self._work.sources, *fallbacks)}
-        records, work, out = self._in_order(), self._work, self._out_dir
-        analyzed = [
-            AnalyzedSeries(study, series, out / study / series, tuple(rows), uids.get(study, ""))
-            for study, record in ((each.study, each) for each in records)
-            for series, rows in record.analyzed.items()
-        ]
-        refused = (*work.refused, *(item for record in records for item in record.refused))
+        work, out = self._work, self._out_dir
+        analyzed: list[AnalyzedSeries] = []
+        refused = list(work.refused)
+        for record in self._in_order():
+            refused += record.refused
+            for series in record.analyzed:
+                place, uid = out / record.study / series, uids.get(record.study, "")
+                analyzed.append(AnalyzedSeries(place, self._journal.records, uid))
         counts = (work.file_count, work.unreadable_count, self.resumed)
-        return StudyReport(tuple(analyzed), refused, self.not_chosen(), out, *counts)
+        return StudyReport(tuple(analyzed), tuple(refused), self.not_chosen(), out, *counts)
 
 
 def planned_series(work: Worklist) -> dict[str, tuple[str, ...]]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
+from bodycomp.cluster import cluster_option
 from bodycomp.errors import UsageError
 from bodycomp.networks.names import AUTO_ENGINE, ENGINES
 from bodycomp.options import Record, check_options, declare, option
@@ -170,6 +171,7 @@ class AnalyzeOptions:
         help="processes that read ahead while the networks work; each holds one volume (default "
         "{default}; 0 reads, measures and writes in turn)",
     )
+    cluster: str = cluster_option()
     previews: bool = option(
         True,
         "--no-previews",
@@ -219,21 +221,46 @@ class AnalyzeOptions:
             )
 
 
+class KnownStudy(Protocol):
+    """What is known of a study in the end."""
+
+    @property
+    def analyzed(self) -> Mapping[str, tuple[Mapping[str, Cell], ...]]:
+        """Series -> its rows of ``results.csv``."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnalyzedSeries:
     """One series that was analyzed, under pseudonyms.
 
     Attributes:
         folder: Its results.json, previews and masks.
-        rows: Its rows of ``results.csv``, one per level.
+        records: Study -> what the run noted of it.
         study_uid: Empty for NIfTI; identifying, so left out of ``repr``.
     """
 
-    study: str
-    series: str
     folder: Path
-    rows: tuple[Mapping[str, Cell], ...] = field(repr=False)
+    records: Mapping[str, KnownStudy] = field(repr=False)
     study_uid: str = field(default="", repr=False)
+
+    @property
+    def study(self) -> str:
+        """Pseudonym of its study."""
+        return self.folder.parent.name
+
+    @property
+    def series(self) -> str:
+        """Its pseudonym."""
+        return self.folder.name
+
+    @property
+    def rows(self) -> tuple[Mapping[str, Cell], ...]:
+        """Its rows of ``results.csv``, one per level; read from the disk each time.
+
+        Raises:
+            OutputError: The results were replaced by others.
+        """
+        return self.records[self.study].analyzed[self.series]
 
 
 @dataclass(frozen=True, slots=True)

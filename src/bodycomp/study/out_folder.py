@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ HISTORY_NAME: Final = "reviews.jsonl"
 REVIEWED_NAME: Final = "reviewed.csv"
 REDCAP_NAME: Final = "redcap.csv"
 REDCAP_DICTIONARY_NAME: Final = "redcap-dictionary.csv"
+FURTHER_PAGES: Final = f"{Path(REPORT_NAME).stem}-[0-9][0-9][0-9]*.html"
 CORRECTED_NAME: Final = "corrected"
 """What people said, the results with it, and the folder of corrected levels in that of a series;
 the room ``review`` writes them, a run keeps them and its page shows them."""
@@ -83,9 +85,22 @@ def held_folder(out: Path) -> Iterator[None]:
             out.rmdir()
 
 
+@contextmanager
+def staging_folder(out: Path) -> Iterator[Path]:
+    """Yield a hidden folder in the output folder for what workers have finished, and remove it."""
+    folder = out / f".workers.{uuid.uuid4().hex[:8]}.part"  # as what ``remove_leftovers`` removes
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_earlier_results(out: Path) -> None:
     """Remove what an earlier run left in the output folder, and nothing else."""
     for name in _FILES:
         (out / name).unlink(missing_ok=True)
+    for page in out.glob(FURTHER_PAGES):
+        page.unlink()
     for folder in (*out.glob(f"{STUDY_PREFIX}*"), *out.glob(REFERENCES_FOLDER)):
         shutil.rmtree(folder)

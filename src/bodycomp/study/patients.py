@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,11 @@ class PatientTable:
     """Subjects by (column, value) that identify them."""
 
     rows: Mapping[tuple[str, str], Subject] = field(default_factory=dict, repr=False)
+
+    def only(self, keys: Iterable[Mapping[str, str]]) -> PatientTable:
+        """Return the part of the table that says anything of series known by these keys."""
+        asked = {(column, known.get(column, "")) for known in keys for column in KEY_COLUMNS}
+        return PatientTable({key: self.rows[key] for key in asked if key in self.rows})
 
     def complete(self, keys: Mapping[str, str], subject: Subject) -> Subject:
         """Return a subject with what the table says in place of what the files say.

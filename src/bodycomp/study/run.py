@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,10 +12,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from bodycomp.analysis.loading import cards_of, load_analyzer
+from bodycomp.analysis.loading import AnalyzerLoader, ModelFacts, load_analyzer
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
+from bodycomp.cluster import opened_workers
 from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
-from bodycomp.errors import BodycompError, ImageError, ModelError, RunInterruptedError
+from bodycomp.errors import BodycompError, RunInterruptedError
+from bodycomp.networks.shipped import models_dir
+from bodycomp.processes import Work, Workers
 from bodycomp.progress import Progress, no_progress
 from bodycomp.reference.table import (
     reference_columns,
@@ -24,12 +27,11 @@ from bodycomp.reference.table import (
     write_reference,
 )
 from bodycomp.report.result_rows import result_columns
-from bodycomp.results import SeriesResult
-from bodycomp.scan import Scan
 from bodycomp.signals import SignalWatch
 from bodycomp.study.analysis_page import write_analysis_page
 from bodycomp.study.inputs import read_input_list
 from bodycomp.study.journal import JOURNAL_NAME, Ledger, StudyRecord, open_journal
+from bodycomp.study.measuring import StageStudy, StudyMeasurer, StudyTask
 from bodycomp.study.options import (
     REFERENCES_FOLDER,
     REFUSED_NAME,
@@ -37,7 +39,12 @@ from bodycomp.study.options import (
     AnalyzeOptions,
     StudyReport,
 )
-from bodycomp.study.out_folder import clear_up, held_folder, remove_earlier_results
+from bodycomp.study.out_folder import (
+    clear_up,
+    held_folder,
+    remove_earlier_results,
+    staging_folder,
+)
 from bodycomp.study.outputs import OutputChoice
 from bodycomp.study.patients import PatientTable, read_patients
 from bodycomp.study.pseudonyms import read_or_make_key, with_pseudonyms
@@ -51,7 +58,7 @@ from bodycomp.study.run_manifest import (
 from bodycomp.study.search import Worklist, opened_work
 from bodycomp.study.series_table import SERIES_NAME, write_series_table
 from bodycomp.study.sources import IDENTIFIER_COLUMNS, Source
-from bodycomp.study.writing import Behind, ReadAhead, StudyFolder
+from bodycomp.study.writing import Behind, ReadAhead
 from bodycomp.tables import check_parquet
 
 _LOG: Final = logging.getLogger(__name__)
@@ -107,34 +114,46 @@ def _analyze_inputs(
         from bodycomp.fhir.study_bundle import check_fhir  # noqa: PLC0415 - with highdicom
 
         check_fhir()
-    references = references_with(options.references)  # before models, which take longer to load
-    if analyzer is None:
-        analyzer = analyzer_of(options)
-    if options.references:
-        analysis = replace(analyzer.options, references=references)
-        analyzer = replace(analyzer, options=analysis)
+    loader = AnalyzerLoader(_loading(options, analyzer))
     patients = read_patients(options.patients) if options.patients else PatientTable()
-    with opened_work(options, progress) as found:
-        key = read_or_make_key(options.out_dir, options.pseudonym_key)
-        work = with_pseudonyms(found, key)
-        manifest = _prepare_folder(options, analyzer, key, resuming=resuming)
-        identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
-        choice = OutputChoice(options.dicom, identity, options.previews, options.fhir)
-        identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
-        tissues = analyzer.segmenter.tissues
-        keys = [tissue.key for tissue in tissues]
-        compared = reference_columns(analyzer.options.references, keys)
-        columns = result_columns(tissues, identifiers, compared)
-        with open_journal(options.out_dir / JOURNAL_NAME, StudyRecord) as journal:
-            ledger = Ledger(options.out_dir, columns, work, journal)
-            run = _Run(options, analyzer, ledger, choice, patients, progress)
-            report = _recorded(run, work, manifest)
+    with opened_workers(options.cluster, 1) as workers:
+        models = loader.facts(workers)
+        loader = replace(loader, expected=models)
+        with opened_work(options, progress) as found:
+            key = read_or_make_key(options.out_dir, options.pseudonym_key)
+            work = with_pseudonyms(found, key)
+            manifest = _prepare_folder(options, models, key, resuming=resuming)
+            identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
+            choice = OutputChoice(options.dicom, identity, options.previews, options.fhir)
+            identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
+            keys = [tissue.key for tissue in models.tissues]
+            compared = reference_columns(models.references, keys)
+            columns = result_columns(models.tissues, identifiers, compared)
+            with open_journal(options.out_dir / JOURNAL_NAME, StudyRecord) as journal:
+                ledger = Ledger(options.out_dir, columns, work, journal)
+                run = _Run(options, loader, ledger, choice, patients, progress)
+                report = _recorded(run, work, manifest, workers)
     if options.report:
         try:  # a measured run is none the worse where its page fails
             write_analysis_page(options.out_dir)
         except (BodycompError, OSError) as error:
             _LOG.warning("%s is not written (%s)", REPORT_NAME, error)
     return report
+
+
+def _loading(options: AnalyzeOptions, analyzer: Analyzer | None) -> Callable[[], Analyzer]:
+    """Return what loads the analyzer, in this process or another one."""
+    if analyzer is None:
+        place = models_dir(options.models_dir)  # where this process finds them
+        return partial(analyzer_of, replace(options, inputs=(place,), models_dir=place))
+    if options.references:
+        analysis = replace(analyzer.options, references=references_with(options.references))
+        analyzer = replace(analyzer, options=analysis)
+    return partial(_given, analyzer)
+
+
+def _given(analyzer: Analyzer) -> Analyzer:
+    return analyzer
 
 
 def analyzer_of(options: AnalyzeOptions) -> Analyzer:
@@ -148,6 +167,7 @@ def analyzer_of(options: AnalyzeOptions) -> Analyzer:
         score_all=options.full,
         intervals=options.intervals,
         between=options.between,
+        references=references_with(options.references),
     )
     return load_analyzer(
         options.models_dir, device=options.device, options=analysis, engine=options.engine
@@ -155,31 +175,31 @@ def analyzer_of(options: AnalyzeOptions) -> Analyzer:
 
 
 def _prepare_folder(
-    options: AnalyzeOptions, analyzer: Analyzer, key: PseudonymKey, *, resuming: bool
+    options: AnalyzeOptions, models: ModelFacts, key: PseudonymKey, *, resuming: bool
 ) -> RunManifest:
     """Make or clear the output folder and begin the manifest there."""
     out = options.out_dir
-    settings = settings_of(options, analyzer, key.code("key", ""))
-    manifest = RunManifest(out / MANIFEST_NAME, settings, options_of(options), cards_of(analyzer))
+    settings = settings_of(options, models, key.code("key", ""))
+    manifest = RunManifest(out / MANIFEST_NAME, settings, options_of(options), models.cards)
     if resuming:
         manifest.check_same_settings()
     if options.overwrite:
         remove_earlier_results(out)
     out.mkdir(parents=True, exist_ok=True)
     manifest.write(RunState.RUNNING, {})  # first of all files: no run is resumed without it
-    given = [each for each in analyzer.options.references if each not in shipped_references()]
+    given = [each for each in models.references if each not in shipped_references()]
     for table in given:
         (out / REFERENCES_FOLDER).mkdir(exist_ok=True)
         write_reference(out / REFERENCES_FOLDER / f"{table.key}.json", table)
     return manifest
 
 
-def _recorded(run: _Run, work: Worklist, manifest: RunManifest) -> StudyReport:
+def _recorded(run: _Run, work: Worklist, manifest: RunManifest, workers: Workers) -> StudyReport:
     """Run, with a manifest that says how it went, and a table of series as planned and as done."""
     state = RunState.FAILED
     run.write_series()
     try:
-        report = run.run(work)
+        report = run.run(work, workers)
     except KeyboardInterrupt:
         state = RunState.INTERRUPTED
         raise
@@ -204,10 +224,10 @@ def _recorded(run: _Run, work: Worklist, manifest: RunManifest) -> StudyReport:
 
 @dataclass
 class _Run:
-    """One pass over a worklist: read ahead, analyze here, write behind."""
+    """One pass over a worklist."""
 
     options: AnalyzeOptions
-    analyzer: Analyzer
+    loader: AnalyzerLoader
     ledger: Ledger
     choice: OutputChoice
     patients: PatientTable
@@ -218,71 +238,58 @@ class _Run:
         path, identifiers = self.options.out_dir / SERIES_NAME, self.options.identifiers
         write_series_table(path, self.ledger.series_rows(), identifiers=identifiers)
 
-    def run(self, work: Worklist) -> StudyReport:
+    def run(self, work: Worklist, workers: Workers) -> StudyReport:
         """Analyze what is not finished yet and return the report."""
         sources = [item for item in work.sources if not self.ledger.is_finished(item.study)]
         self._done, self._total = len(work.sources) - len(sources), len(work.sources)
-        workers = self.options.workers
-        with ExitStack() as stack:
-            stack.enter_context(self.ledger.tables())
-            self._ahead = stack.enter_context(ReadAhead(sources, workers))
-            self._behind = stack.enter_context(Behind(threaded=workers > 0 and len(sources) > 1))
-            for study, members in groupby(sources, key=lambda source: source.study):
-                self._study(study, list(members), work.fallbacks.get(study, ()))
+        with self.ledger.tables():
+            if self.options.cluster:
+                self._spread(self._tasks(sources, work), workers)
+            else:
+                self._pipeline(self._tasks(sources, work), sources)
         if self.options.parquet:
             self.ledger.write_parquet()
         return self.ledger.report()
 
-    def _study(self, study: str, sources: Sequence[Source], fallbacks: Sequence[Source]) -> None:
-        """Analyse one study; its fallbacks are tried where none of its series can be analysed."""
-        names = tuple(source.series for source in sources)
-        folder = StudyFolder(self.options.out_dir / study, names, self.choice)
-        try:
-            analyzed = sum([self._series(folder, source) for source in self._counted(sources)])
-            for source in () if analyzed else fallbacks:
-                if self._series(folder, source):
-                    break
-            self._behind.submit(partial(self._finish, folder))
-        except BaseException:
-            self._behind.abandon(folder)
-            raise
+    def _tasks(self, sources: Sequence[Source], work: Worklist) -> Iterator[StudyTask]:
+        for study, members in groupby(sources, key=lambda source: source.study):
+            own, fallbacks = tuple(members), work.fallbacks.get(study, ())
+            keys = (source.patient_keys for source in (*own, *fallbacks))
+            yield StudyTask(study, own, fallbacks, self.patients.only(keys))
 
-    def _counted(self, sources: Sequence[Source]) -> Iterator[Source]:
-        for source in sources:
-            yield source
-            self._done += 1
-            self.progress("series", self._done, self._total)
+    def _pipeline(self, tasks: Iterator[StudyTask], sources: Sequence[Source]) -> None:
+        """Read ahead in processes, analyze here, write behind in a thread."""
+        workers = self.options.workers
+        with ExitStack() as stack:
+            ahead = ReadAhead(sources, min(workers, max(len(sources) - 1, 0)))
+            behind = Behind(threaded=workers > 0 and len(sources) > 1)
+            measurer = StudyMeasurer(
+                self.loader(),
+                self.choice,
+                stack.enter_context(ahead),
+                stack.enter_context(behind),
+                self.progress,
+                self._count,
+            )
+            for task in tasks:
+                measurer.measure(task, self.options.out_dir / task.study, self._add)
 
-    def _finish(self, folder: StudyFolder) -> None:
-        self.ledger.add(folder.close())
+    def _spread(self, tasks: Iterator[StudyTask], workers: Workers) -> None:
+        """Have workers measure studies; their results get their names here."""
+        out = self.options.out_dir
+        with staging_folder(out) as stage:
+            measure = StageStudy(self.loader, self.choice, stage)
+            work = Work(measure, measure.paths, alone=replace(measure, apart=True))
+            for task, staged in workers.results(work, tasks):
+                self._add(staged.publish(out))
+                for _ in task.sources:
+                    self._count()
 
-    def _series(self, folder: StudyFolder, source: Source) -> bool:
-        """Load and analyse one series; a refusal, and False, if that is impossible."""
-        try:
-            scan, result = self._analyze(source)
-        except ModelError:
-            raise  # not the fault of this series
-        except ImageError as error:
-            reason = f"{error.message}. {error.hint}" if error.hint else error.message
-            self._refuse(folder, source, "not readable", reason)
-        except (BodycompError, OSError) as error:
-            reason = f"{type(error).__name__}: reading failed"
-            self._refuse(folder, source, "not readable", reason)
-        except Exception as error:
-            # Whatever a strange file provokes must not cost the other series their results.
-            _LOG.debug("unexpected fault", exc_info=True)
-            reason = f"unexpected {type(error).__name__}; see --debug"
-            self._refuse(folder, source, "fault", reason)
-        else:
-            self._behind.submit(partial(folder.add, source, scan, result))
-            return True
-        return False
+    def _count(self) -> None:
+        self._done += 1
+        self.progress("series", self._done, self._total)
 
-    def _analyze(self, source: Source) -> tuple[Scan, SeriesResult]:
-        scan = self._ahead.take(source)
-        scan = replace(scan, subject=self.patients.complete(source.patient_keys, scan.subject))
-        return scan, self.analyzer.analyze(scan, self.progress)
-
-    def _refuse(self, folder: StudyFolder, source: Source, kind: str, reason: str) -> None:
-        _LOG.warning("%s is refused; %s says why", source.series, REFUSED_NAME)
-        self._behind.submit(partial(folder.refuse, source, kind, reason))
+    def _add(self, record: StudyRecord) -> None:
+        for refused in record.refused:
+            _LOG.warning("%s is refused; %s says why", refused.series, REFUSED_NAME)
+        self.ledger.add(record)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp import __version__
-from bodycomp.analysis.pipeline import Analyzer, Segmenter, SliceScorer
+from bodycomp.analysis.loading import ModelFacts
 from bodycomp.digests import SHORT, file_digest
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.json_file import write_json
@@ -120,17 +120,13 @@ def read_run_manifest(path: Path) -> Mapping[str, Any]:
 
 
 def settings_of(
-    options: AnalyzeOptions, analyzer: Analyzer, key_fingerprint: str
+    options: AnalyzeOptions, models: ModelFacts, key_fingerprint: str
 ) -> dict[str, Any]:
     """Return what results depend on beside the inputs."""
-    networks: dict[str, SliceScorer | Segmenter] = {
-        "slice_selection": analyzer.scorer,
-        "segmentation": analyzer.segmenter,
-    }
     return {
         "version": __version__,
-        "models": {name: network.digest for name, network in networks.items()},
-        "engines": {name: network.runs_as for name, network in networks.items()},
+        "models": dict(models.digests),
+        "engines": dict(models.engines),
         **recorded(options, Record.SETTING),
         "patients": None if options.patients is None else file_digest(options.patients, SHORT),
         "references": [file_digest(each, SHORT) for each in options.references] or None,

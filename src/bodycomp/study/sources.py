@@ -74,6 +74,12 @@ class Source:
         return RefusedSeries(*names, kind, reason, self.file_count)
 
     @property
+    def first_file(self) -> Path:
+        """Of the series, or the volume file."""
+        origin = self.origin
+        return origin.slices[0].path if isinstance(origin, CandidateSeries) else origin
+
+    @property
     def study_uid(self) -> str:
         """Of the DICOM study; empty for volume files."""
         return self.origin.study_uid if isinstance(self.origin, CandidateSeries) else ""

@@ -37,7 +37,7 @@ class ReadAhead:
     """
 
     def __init__(self, sources: Sequence[Source], workers: int) -> None:
-        self._workers = min(workers, max(len(sources) - 1, 0))
+        self._workers = workers
         self._waiting: Iterator[Source] = iter(sources)
         self._running: dict[int, Future[Scan]] = {}
         self._others = set(multiprocessing.active_children())

@@ -23,6 +23,7 @@ from support.public_sets import (
     totalsegmentator_case,
     verse_case,
 )
+from support.small_slices import make_slices_small
 
 PAGE = (Path(__file__).parents[1] / "docs" / "public-data.md").read_text(encoding="utf-8")
 QUICK = {
@@ -48,6 +49,12 @@ def run(heading: str) -> None:
         assert main([*words, *quick.split()]) == 0, said
 
 
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_pictures_out(monkeypatch.setattr)
+    make_slices_small(monkeypatch.setattr)
+
+
 @pytest.fixture
 def saros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -66,8 +73,7 @@ def saros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_from_saros_to_a_training(saros: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    leave_pictures_out(monkeypatch.setattr)
+def test_from_saros_to_a_training(saros: Path) -> None:
     run("SAROS")
     run_folder = saros / "models" / "saros"
     assert (run_folder / "test_metrics.json").exists()
@@ -110,7 +116,6 @@ def test_from_totalsegmentator_to_a_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    leave_pictures_out(monkeypatch.setattr)
     splits = {"s0000": "train", "s0001": "val"}
     for number, name in enumerate(splits):
         totalsegmentator_case(Path("totalsegmentator", name), number)
@@ -123,7 +128,6 @@ def test_from_totalsegmentator_to_a_training(
 @pytest.mark.slow
 def test_from_verse_to_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    leave_pictures_out(monkeypatch.setattr)
     for number, split in enumerate(("training", "validation", "test")):
         verse_case(Path("verse"), f"dataset-verse19{split}", f"sub-verse{number:03d}", number)
     run("VerSe")

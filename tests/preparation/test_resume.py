@@ -19,14 +19,14 @@ from pathlib import Path
 from support.annotated_cases import TASKS, options_of
 from bodycomp.preparation.run import prepare
 
-table, out, name, stage, count, number = sys.argv[1:]
+table, out, name, stage, count, number, jobs = sys.argv[1:]
 
 def progress(now, done, total):
     if (now, done) == (stage, int(count)):
         os.kill(os.getpid(), int(number))
 
 if __name__ == "__main__":
-    prepare(options_of(Path(table), Path(out), name, jobs=2), progress)
+    prepare(options_of(Path(table), Path(out), name, int(jobs)), progress)
 """
 
 
@@ -56,27 +56,27 @@ def whole(table: Path) -> dict[str, dict[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "moment"),
+    ("name", "jobs", "moment"),
     [
-        ("masks", ("cases", 0, signal.SIGKILL)),
-        ("masks", ("cases", 2, signal.SIGKILL)),
-        ("masks", ("writing", 1, signal.SIGKILL)),
-        ("masks", ("checking", 3, signal.SIGKILL)),
-        ("levels", ("cases", 1, signal.SIGKILL)),
-        ("levels", ("writing", 2, signal.SIGKILL)),
-        ("masks", ("cases", 1, signal.SIGINT)),
-        ("levels", ("checking", 1, signal.SIGTERM)),
+        ("masks", 1, ("cases", 0, signal.SIGKILL)),
+        ("masks", 2, ("cases", 2, signal.SIGKILL)),
+        ("masks", 1, ("writing", 1, signal.SIGKILL)),
+        ("masks", 1, ("checking", 3, signal.SIGKILL)),
+        ("levels", 1, ("cases", 1, signal.SIGKILL)),
+        ("levels", 1, ("writing", 2, signal.SIGKILL)),
+        ("masks", 2, ("cases", 1, signal.SIGINT)),
+        ("levels", 1, ("checking", 1, signal.SIGTERM)),
     ],
 )
 def test_the_same_bytes_after_a_kill(
-    name: str, moment: tuple[str, int, int], table: Path, whole: dict, tmp_path: Path
+    name: str, jobs: int, moment: tuple[str, int, int], table: Path, whole: dict, tmp_path: Path
 ) -> None:
     stage, count, number = moment
     out = tmp_path / "set"
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     done = subprocess.run(
-        [sys.executable, script, table, out, name, stage, str(count), str(int(number))],
+        [sys.executable, script, table, out, name, stage, str(count), str(int(number)), str(jobs)],
         env={"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

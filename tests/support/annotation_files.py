@@ -10,7 +10,9 @@ import itertools
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,6 +62,11 @@ def small_phantom(
     slices: int = 12, matrix: int = 128, seed: int = 5
 ) -> tuple[Volume, NDArray[np.uint8]]:
     """A phantom about L3 on coarse pixels, 5 mm apart, with its true labels."""
+    return deepcopy(_rendered(slices, matrix, seed))
+
+
+@cache
+def _rendered(slices: int, matrix: int, seed: int) -> tuple[Volume, NDArray[np.uint8]]:
     patient = sample_patient(seed, 0)
     scan = sample_scan(patient)
     torso = Torso(patient)

@@ -97,6 +97,7 @@ def arrange(fault: dict) -> Callable[[], int]:
         at_step(0, lambda _: limit_memory(fault["megabytes"]))
     acts = {
         "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+        "signal": lambda _: os.kill(os.getpid(), fault["number"]),
         "worker": kill_worker,
         "helper": kill_helper,
         "poison": poison,

@@ -84,7 +84,8 @@ def command(data: Path, output: Path, *more: str) -> list[str]:
     return [
         *("train", "slice-selection", str(data), str(output), "-L", "L3", "T8", "-b", "4"),
         *("--nb_blocks", "2", "--nb_layers_per_block", "1", "--nb_initial_filters", "4"),
-        *("--growth_rate", "4", "-g", "0", "--precision", "32", "--omit_batch_norm", *more),
+        *("--growth_rate", "4", "-g", "0", "--precision", "32", "--omit_batch_norm"),
+        *("--image_size", "64", *more),
     ]
 
 
@@ -146,22 +147,20 @@ def test_torchrun_trains_as_one_process_and_names_the_run_once(slice_set, tmp_pa
 
 
 @pytest.mark.slow
-def test_slurm_tasks_end_resumably_when_one_gets_sigterm(slice_set, tmp_path):
+def test_slurm_tasks_end_resumably_when_one_gets_sigterm_and_refuse_once(slice_set, tmp_path):
+    (tmp_path / "there").mkdir()
     arguments = command(slice_set, tmp_path, "-e", "3", "-a", "run")
-    interrupted, resumed = srun(arguments, [*arguments, "--resume"], change=SIGNAL_IN_ONE_TASK)
+    interrupted, resumed, refused, bad = srun(
+        arguments,
+        [*arguments, "--resume"],
+        command(slice_set, tmp_path, "-a", "there"),
+        command(tmp_path, tmp_path / "out", "-a", "run"),  # found by the first task alone
+        change=SIGNAL_IN_ONE_TASK,
+    )
     assert [code for code, _ in interrupted] == [128 + signal.SIGTERM] * 2, interrupted
     assert [code for code, _ in resumed] == [0, 0], resumed
     with (tmp_path / "run" / "metrics.csv").open(encoding="utf-8") as stream:
         assert [row["epoch"] for row in csv.DictReader(stream)] == ["0", "1", "2"]
-
-
-@pytest.mark.slow
-def test_a_refusal_ends_all_tasks_and_is_told_once(slice_set, tmp_path):
-    (tmp_path / "run").mkdir()
-    refused, bad = srun(
-        command(slice_set, tmp_path, "-a", "run"),
-        command(tmp_path, tmp_path / "out", "-a", "run"),  # found by the first task alone
-    )
     assert [code for code, _ in refused] == [1, 1], refused
     assert "a run of this name exists" in refused[0][1]
     assert "process 1 ends because process 0 failed" in refused[1][1]

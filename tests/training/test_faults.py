@@ -6,6 +6,7 @@ one must end with the same weights as one that nothing happened to.
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -34,6 +35,11 @@ HERE = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPA
 KILLS_APART = 10
 """Of a training's writes this one and its multiples are forestalled by SIGKILL, from another first
 one in every run; all of them take too long here."""
+
+
+INTERRUPTIONS = {"ctrl-c": (signal.SIGINT, 130, 4), "sigterm": (signal.SIGTERM, 143, 5)}
+"""Signal, exit code, and step: 4 lies within an epoch, 5 is the last of one, whose evaluation is
+put off as well."""
 
 
 @dataclass
@@ -150,6 +156,16 @@ def done(tmp_path_factory: pytest.TempPathFactory, slices: Path, small_disk: Pat
     repair = [[copy, images]]
     plans.add("cut resumed", unet(data, runs, "cut", "--resume"), repair=repair)
     plans.add("unet", unet(data, runs, "unet"))
+    plans.add("killed unet", unet(data, runs, "killed unet"), kind="kill")
+    plans.add("killed unet resumed", unet(data, runs, "killed unet", "--resume"))
+    three = ("-e", 3)
+    plans.add("three", densenet(slices, runs, "three", *three))
+    for name, (number, _, step) in INTERRUPTIONS.items():
+        interrupted = densenet(slices, runs, name, *three)
+        plans.add(name, interrupted, kind="signal", number=int(number), step=step)
+        last = runs / name / "checkpoints" / "last.ckpt"
+        keep = [[last, runs / f"{name}.ckpt"]]
+        plans.add(f"{name} resumed", [*interrupted, "--resume"], repair=keep)
     plans.add(
         "cut2",
         unet(data, runs, "cut2", "--num_workers", 1),
@@ -179,6 +195,50 @@ def assert_same(run: Path, other: Path) -> None:
     assert states[0]["bodycomp"]["step"] == states[1]["bodycomp"]["step"]
     for name, weight in states[0]["state_dict"].items():
         assert torch.equal(weight, states[1]["state_dict"][name]), name
+
+
+def read_rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    return [
+        {k: v for k, v in row.items() if k not in {"images_per_s", "elapsed_s"}} for row in rows
+    ]
+
+
+def assert_same_run(run: Path, other: Path) -> None:
+    """The same average, optimiser and metrics, too, bit for bit."""
+    assert_same(run, other)
+    states = [
+        torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (run, other)
+    ]
+    for name, average in states[0]["bodycomp_average"].items():
+        assert torch.equal(average, states[1]["bodycomp_average"][name]), name
+    moments = [state["optimizer_states"][0]["state"] for state in states]
+    assert moments[0].keys() == moments[1].keys()
+    for key, values in moments[0].items():
+        for name, value in values.items():
+            assert torch.equal(value, moments[1][key][name]), (key, name)
+    assert read_rows(run) == read_rows(other)
+
+
+def test_segmentation_killed_in_an_epoch_ends_as_if_it_never_was(done: Plans) -> None:
+    killed, resumed = done.results["killed unet"], done.results["killed unet resumed"]
+    assert killed["code"] == -signal.SIGKILL
+    assert killed["manifest"]["exit_state"] == "running"
+    assert resumed["manifest"]["exit_state"] == "finished"
+    assert "epoch 0/1" not in resumed["said"]  # killed in the second of two epochs
+    assert_same_run(done.folder("killed unet"), done.folder("unet"))
+
+
+@pytest.mark.parametrize("name", INTERRUPTIONS)
+def test_slice_selection_interrupted_in_good_order(done: Plans, name: str) -> None:
+    _, code, step = INTERRUPTIONS[name]
+    assert done.results[name]["code"] == code
+    assert "--resume" in done.results[name]["said"]
+    assert done.results[name]["manifest"]["exit_state"] == "interrupted"
+    checkpoint = torch.load(done.runs / f"{name}.ckpt", weights_only=True)
+    assert checkpoint["bodycomp"]["step"] == step + 1  # the running step was finished
+    assert_same_run(done.folder(name), done.folder("three"))
 
 
 def test_killed_at_any_moment(done: Plans, slices: Path) -> None:

@@ -68,7 +68,12 @@ def test_a_set_whose_masks_are_turned_or_moved_is_refused(mask_set, tmp_path, ch
     rewrite(folder, masks_path, change)
     with pytest.raises(TrainingSetError, match="expected a mask that fits its image"):
         checked(segmentation(folder))
-    with pytest.raises(TrainingSetError):
+
+
+def test_a_dry_run_looks_as_closely(mask_set, tmp_path):
+    folder = shutil.copytree(mask_set, tmp_path / "set")
+    rewrite(folder, masks_path, TURNS["mirrored"])
+    with pytest.raises(TrainingSetError, match="expected a mask that fits its image"):
         dry_run(segmentation(folder))
     assert not (folder / "runs").exists()
 

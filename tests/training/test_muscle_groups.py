@@ -19,16 +19,18 @@ SPLITS = ("train", "val", "test")
 
 
 @pytest.fixture
-def grouped(segmentation_set, tmp_path):
+def grouped(small_segmentation_set, tmp_path):
     """A set whose muscle is divided into groups by columns, with some fat and bone beside it."""
-    folder = shutil.copytree(segmentation_set, tmp_path / "set")
+    folder = shutil.copytree(small_segmentation_set, tmp_path / "set")
     for split in SPLITS:
         masks = np.load(masks_path(folder, split), mmap_mode="r+")
-        columns = np.broadcast_to(np.arange(512)[None, None, :, None] // 128, masks.shape)
+        side = masks.shape[2]
+        columns = np.broadcast_to(4 * np.arange(side)[None, None, :, None] // side, masks.shape)
         is_muscle = masks == MUSCLE.label
         masks[is_muscle] = (4 + columns)[is_muscle]
-        masks[:, 250:260, 250:260] = 8
-        masks[:, 260:270, 250:260] = 9
+        middle = slice(side // 2, side // 2 + 4)
+        masks[:, middle, middle] = 8
+        masks[:, side // 2 + 4 : side // 2 + 8, middle] = 9
         masks.flush()
     declare_labels(folder, labeled=dict.fromkeys(SPLITS, KEYS))
     return folder
@@ -42,19 +44,19 @@ def test_a_model_learns_what_the_set_declares(tiny_unet, grouped):
     assert load_model(run / "model").card.tissues == ALL_TISSUES
 
 
-def test_three_tissues_are_trained_on_the_same_set(tiny_unet, grouped, segmentation_set):
-    task, plain = (task_for(tiny_unet(data_dir=data)) for data in (grouped, segmentation_set))
+def test_three_tissues_are_trained_on_the_same_set(tiny_unet, grouped, small_segmentation_set):
+    task, plain = (task_for(tiny_unet(data_dir=data)) for data in (grouped, small_segmentation_set))
     size = task.card().preprocessing
     masks, before = (one.whole_splits(size).train[0][1].numpy() for one in (task, plain))
     assert set(np.unique(masks)) == {0, 1, 2, 3}
-    assert ((masks != before).mean()) < 0.01  # where fat and bone were put over other tissues
+    assert (masks != before).sum() <= 32  # where fat and bone were put over other tissues
     first = task_for(tiny_unet(data_dir=grouped, tissues=KEYS[:4]))
     assert set(np.unique(first.whole_splits(size).train[0][1])) == {0, 1, 2, 3, 4}
 
 
-def test_a_set_without_groups_is_refused(tiny_unet, segmentation_set, grouped):
+def test_a_set_without_groups_is_refused(tiny_unet, small_segmentation_set, grouped):
     with pytest.raises(TrainingSetError, match="muscle of train, sample 0, to be labeled by group"):
-        train_segmentation(tiny_unet(data_dir=segmentation_set, tissues=KEYS))
+        train_segmentation(tiny_unet(data_dir=small_segmentation_set, tissues=KEYS))
     declare_labels(grouped, labeled=dict.fromkeys(SPLITS, (*KEYS[:3], "psoas")))
     with pytest.raises(TrainingSetError, match="no erector_spinae among the labeled tissues"):
         train_segmentation(tiny_unet(data_dir=grouped, tissues=KEYS[:5]))

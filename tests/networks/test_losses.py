@@ -266,3 +266,17 @@ def test_losses_are_exact_in_any_type_and_layout(name, classes, dtype):
         expected.backward()
         error = (logits.grad.double() - exact.grad).norm() / exact.grad.norm()
         assert float(error) < (1e-5 if dtype == torch.float32 else 4e-3)
+
+
+def test_of_more_tissues_half_of_the_loss_is_that_of_the_three_summed():
+    generator = torch.Generator().manual_seed(5)
+    masks = torch.randint(0, 10, (2, 16, 16), generator=generator).to(torch.uint8)
+    logits = torch.randn(2, 10, 16, 16, generator=generator)
+    parts = ((0, 8, 9), (1, 4, 5, 6, 7), (2,), (3,))
+    summed = torch.stack([logits.softmax(dim=1)[:, own].sum(dim=1) for own in parts], dim=1).log()
+    coarse = sum(n * torch.isin(masks, torch.tensor(own)) for n, own in enumerate(parts))
+    expected = (
+        losses.dice_cross_entropy(logits, masks)
+        + losses.dice_cross_entropy(summed, coarse.to(torch.uint8))
+    ) / 2
+    torch.testing.assert_close(segmentation_loss()(logits, masks), expected)

@@ -13,12 +13,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's documentation uses
 from torch import Tensor
 
-from bodycomp.anatomy import ALL_TISSUES, NOT_ANNOTATED_LABEL, OPEN_ABOVE, may_be
+from bodycomp.anatomy import (
+    ABDOMINAL_TISSUES,
+    ALL_TISSUES,
+    NOT_ANNOTATED_LABEL,
+    OPEN_ABOVE,
+    may_be,
+)
 from bodycomp.errors import UsageError
+from bodycomp.imaging.label_map import folded
 
 DICE_SMOOTH: Final = 1.0
 """Pixels added to both sides of the Dice quotient, so that an absent class scores 1."""
@@ -169,9 +177,30 @@ _SLICE_SELECTION: Final[dict[str, Loss]] = {
 def segmentation_loss(name: str = "dice_cross_entropy", *, marginal: bool = False) -> Loss:
     """Return the loss called ``name`` (``names.SEGMENTATION_LOSSES``) of logits and masks.
 
-    ``marginal`` for sets with samples that were labeled for some tissues only.
+    ``marginal`` for sets with samples that were labeled for some tissues only. Of more than three
+    tissues it is the mean of the loss of all and of that of the three, groups of muscle summed, so
+    that what divides muscle does not take from muscle.
     """
-    return _named(_MARGINAL if marginal else _SEGMENTATION, name)
+    loss = _named(_MARGINAL if marginal else _SEGMENTATION, name)
+
+    def of_both(logits: Tensor, masks: Tensor) -> Tensor:
+        if logits.shape[1] <= 1 + len(ABDOMINAL_TISSUES):
+            return loss(logits, masks)
+        return 0.5 * (loss(logits, masks) + loss(*of_three(logits, masks)))
+
+    return of_both
+
+
+def of_three(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits and masks of background and the three tissues, by those of more.
+
+    The softmax of the logits is the sum of the probabilities of what becomes one.
+    """
+    classes = torch.from_numpy(folded(np.arange(256, dtype=np.uint8), ABDOMINAL_TISSUES))
+    parts = classes[: logits.shape[1]].tolist()
+    own = [[n for n, part in enumerate(parts) if part == label] for label in range(4)]
+    coarse = [logits[:, among].float().logsumexp(dim=1) for among in own]
+    return torch.stack(coarse, dim=1), classes.to(masks.device)[masks.long()]
 
 
 def slice_selection_loss(name: str = "cross_entropy") -> Loss:

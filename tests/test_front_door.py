@@ -17,9 +17,9 @@ NAMES = [
     "benchmark_saros", "card", "compare",
     "discover_cases", "ensemble", "evaluate", "fit_reference",
     "import_keras", "list_models", "load_models",
-    "measure", "prepare_nnunet", "prepare_saros", "prepare_segmentation",
+    "measure", "prepare_from_review", "prepare_nnunet", "prepare_saros", "prepare_segmentation",
     "prepare_slice_selection", "prepare_tag", "prepare_totalsegmentator", "prepare_verse",
-    "pull", "read_scan", "remeasure", "show", "suggest", "train_segmentation",
+    "pull", "read_scan", "reader_agreement", "remeasure", "show", "suggest", "train_segmentation",
     "train_slice_selection", "validate", "write_phantom", "write_redcap", "write_report",
 ]  # fmt: skip
 PAGE = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from bodycomp.interface.runs import evaluate as evaluate
 from bodycomp.interface.runs import fit_reference as fit_reference
 from bodycomp.interface.runs import measure as measure
 from bodycomp.interface.runs import pull as pull
+from bodycomp.interface.runs import reader_agreement as reader_agreement
 from bodycomp.interface.runs import remeasure as remeasure
 from bodycomp.interface.runs import suggest as suggest
 from bodycomp.interface.runs import write_redcap as write_redcap
@@ -20,6 +21,7 @@ from bodycomp.interface.runs import write_report as write_report
 from bodycomp.interface.sets import discover_cases as discover_cases
 from bodycomp.interface.sets import ensemble as ensemble
 from bodycomp.interface.sets import import_keras as import_keras
+from bodycomp.interface.sets import prepare_from_review as prepare_from_review
 from bodycomp.interface.sets import prepare_nnunet as prepare_nnunet
 from bodycomp.interface.sets import prepare_saros as prepare_saros
 from bodycomp.interface.sets import prepare_segmentation as prepare_segmentation

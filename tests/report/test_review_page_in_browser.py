@@ -12,7 +12,8 @@ from bodycomp.review.review_csv import read_review
 from support.report_pages import HOSTILE, page_content
 
 COLUMNS = (
-    "study,series,level,verdict,comment,moved_to_slice,reviewer,reviewed_at,slice_index,models"
+    "study,series,level,verdict,comment,moved_to_slice,reviewer,reviewed_at,slice_index,models,"
+    "masks,masks_from"
 )
 
 

@@ -213,7 +213,7 @@ def test_moves_wait_for_the_scans_if_asked(run):
 
 def test_a_rejected_case_is_not_measured_wherever_it_was_moved(run):
     outcome = run.apply(run.review_row(verdict="reject", moved_to_slice=20), inputs=())
-    assert (outcome.rejected_moves, outcome.moved, run.row()["status"]) == (1, 0, "rejected")
+    assert (outcome.rejected_changes, outcome.moved, run.row()["status"]) == (1, 0, "rejected")
     accepted = run.review_row(verdict="accept", moved_to_slice=20, reviewed_at=LATER)
     assert run.apply(accepted).moved == 1
     assert (run.row()["slice_index"], run.row()["status"]) == ("20", "found")

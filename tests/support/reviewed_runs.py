@@ -159,14 +159,16 @@ def make_run(
     patients: int = 2,
     analysis: AnalysisOptions | None = None,
     patients_table: Path | None = None,
+    volumes: Sequence[Volume] = (),
     **options,
 ) -> Run:
-    """Write patients as DICOM and analyse them."""
-    for number in range(patients):
+    """Write patients as DICOM and analyse them; without ``volumes`` they are widening ones."""
+    volumes = volumes or [widening(number) for number in range(patients)]
+    for number, volume in enumerate(volumes):
         header = SeriesHeader(
             seed=f"patient {number}", patient_id=f"SECRET-{number}", patient_name="Doe^Jane"
         )
-        write_ct_series(place / "in" / f"{number}", widening(number), header)
+        write_ct_series(place / "in" / f"{number}", volume, header)
     analysis = analysis or AnalysisOptions()
     analyzer = Analyzer(LevelsAt(levels or {"L3": 61.0}), ByDensity(), analysis)
     given = AnalyzeOptions(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.cli.option_parser import Command, CommandGroup
 from bodycomp.cli.prepare_sources import SOURCES, RefusalOptions, quiet_searches
 from bodycomp.interface.options import DiscoverOptions
 from bodycomp.preparation.options import LevelTask, MaskTask, PrepareOptions
+from bodycomp.review.options import FromReviewOptions
 
 DESCRIPTION = """\
 Make a training set from annotated scans: 'segmentation' from annotated tissues, 'slice-selection'
@@ -67,6 +69,14 @@ before you use it, above all at the patients' codes: they are taken from the DIC
 from folders and file names."""
 
 
+FROM_REVIEW_DESCRIPTION = """\
+Write a cases table of a run that people reviewed: masks that they corrected or accepted, and levels
+that they moved or accepted. What they rejected, and what nobody looked at, is left out.
+
+The scans are those that were measured, in folders or files. The table holds patient IDs and paths:
+keep it where the scans may be kept. Sets that are made of it have pseudonyms."""
+
+
 def run(options: PrepareOptions, after: RefusalOptions) -> int:
     """Prepare a set, report what came of it, and fail if cases are missing."""
     from bodycomp.cli.prepare_summary import print_summary
@@ -96,6 +106,22 @@ def run_discover(options: DiscoverOptions) -> int:
     return 0
 
 
+def run_from_review(options: FromReviewOptions) -> int:
+    """Write the cases of a reviewed run and say what to do with them."""
+    from bodycomp.cli.terminal import say
+    from bodycomp.interface.sets import prepare_from_review
+
+    made = prepare_from_review.run(options, progress=True)
+    labels = " ".join(f"{tissue.label}={tissue.key}" for tissue in ABDOMINAL_TISSUES)
+    say(f"series with masks: {made.masks}, with levels: {made.levels}; {made.table}")
+    say("Then type")
+    if made.masks:
+        say(f"  bodycomp prepare segmentation {made.table} SET --labels {labels}")
+    if made.levels:
+        say(f"  bodycomp prepare slice-selection {made.table} SET")
+    return 0
+
+
 def _preparing(task: type[MaskTask | LevelTask], description: str) -> tuple[str, Command]:
     return description.split("\n\n", maxsplit=1)[0], Command(
         options=(PrepareOptions, RefusalOptions),
@@ -113,6 +139,14 @@ COMMAND = CommandGroup(
         "discover": (
             "draft a cases table from a folder of scans and annotations",
             Command(options=(DiscoverOptions,), run=run_discover, description=DISCOVER_DESCRIPTION),
+        ),
+        "from-review": (
+            "write a cases table of what people corrected and accepted in a review",
+            Command(
+                options=(FromReviewOptions,),
+                run=run_from_review,
+                description=FROM_REVIEW_DESCRIPTION,
+            ),
         ),
         **SOURCES,
     },

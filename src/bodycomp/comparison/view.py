@@ -163,7 +163,7 @@ def _slice(
         "y": round((frame_mm[1] - found.size_mm[1]) / 2, 1),
         "width": round(found.size_mm[0], 1),
         "height": round(found.size_mm[1], 1),
-        "pixel": round(found.pixel_mm, 4),
+        "pixel": " ".join(f"{side_mm:.4f}" for side_mm in found.pixel_mm),
         "outlines": found.outlines,
     }
 

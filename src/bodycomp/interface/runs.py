@@ -21,7 +21,12 @@ from bodycomp.interface.options import RedcapOptions, ReportOptions
 from bodycomp.progress import Progress
 from bodycomp.reading.read_scan import read_scan
 from bodycomp.reference.options import FitOptions
-from bodycomp.review.options import MeasureOptions, RemeasureOptions, ReviewOptions
+from bodycomp.review.options import (
+    AgreementOptions,
+    MeasureOptions,
+    RemeasureOptions,
+    ReviewOptions,
+)
 from bodycomp.scan import Scan
 from bodycomp.study.options import AnalyzeOptions, StudyReport
 from bodycomp.suggestion.options import SuggestionReport, SuggestOptions
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from bodycomp.evaluation.document import EvaluationDocument
     from bodycomp.reference.fit import FittedReference
     from bodycomp.review.apply import ReviewOutcome
+    from bodycomp.review.readers import ReaderPair
     from bodycomp.review.remeasure import Remeasured
 
 _SERIES = {"search": "reading headers", "series": "series"}
@@ -195,6 +201,41 @@ def apply_review(options: ReviewOptions, progress: Progress) -> ReviewOutcome:
     from bodycomp.review.apply import apply_review as run
 
     return run(options, progress)
+
+
+@command(AgreementOptions, {"segmentation": "slices with masks"}, out="out_dir", reviews="reviews")
+def reader_agreement(
+    options: AgreementOptions, progress: Progress
+) -> Sequence[tuple[ReaderPair, EvaluationDocument | None]]:
+    """Compare readers with one another and the networks, as ``bodycomp review agreement``.
+
+    Returns each pair, and the evaluation of the masks of both, None without any.
+
+    Raises:
+        InputNotFoundError, OutputError, ReviewError: As the command.
+    """
+    from bodycomp.evaluation.options import Truths
+    from bodycomp.evaluation.run import evaluate as run
+    from bodycomp.json_file import write_json
+    from bodycomp.review.readers import compare_readers
+    from bodycomp.storage import refuse_existing
+    from bodycomp.study.measured_run import opened_run
+
+    refuse_existing(options.folder, overwrite=False)
+    with opened_run(options.out_dir) as measured:
+        pairs = compare_readers(measured, options.reviews, options.folder)
+    found: list[tuple[ReaderPair, EvaluationDocument | None]] = []
+    for pair in pairs:
+        document = None
+        if pair.masks:
+            masks, truth = pair.masks
+            truths = Truths(masks=masks, truth=truth)
+            out = options.folder / pair.name
+            document = run(EvaluateOptions(out=out, truths=truths), progress)
+        found.append((pair, document))
+    options.folder.mkdir(exist_ok=True)
+    write_json(options.folder / "readers.json", [pair.document() for pair in pairs])
+    return found
 
 
 @command(RemeasureOptions, _SERIES, out="out_dir", inputs="inputs")

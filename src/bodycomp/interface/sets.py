@@ -28,6 +28,7 @@ from bodycomp.preparation.sources.options import (
     VerseOptions,
 )
 from bodycomp.progress import Progress
+from bodycomp.review.options import FromReviewOptions
 from bodycomp.training.options import RunOptions
 from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOptions
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from bodycomp.networks.card import ModelCard
     from bodycomp.preparation.discovery import Draft
     from bodycomp.preparation.run import PrepareSummary
+    from bodycomp.review.training_cases import ReviewedCases
     from bodycomp.validation.validate import Validation
 
 
@@ -62,6 +64,18 @@ def discover_cases(options: DiscoverOptions, progress: Progress) -> Draft:
     from bodycomp.preparation.discovery import discover
 
     return discover(options.folder, options.cases, progress, overwrite=options.overwrite)
+
+
+@command(FromReviewOptions, {"search": "reading headers", "series": "series"}, out="out_dir")
+def prepare_from_review(options: FromReviewOptions, progress: Progress) -> ReviewedCases:
+    """Make cases to train with of a reviewed run, as ``bodycomp prepare from-review``.
+
+    Raises:
+        InputNotFoundError, OutputError, ReviewError: As the command.
+    """
+    from bodycomp.review.training_cases import training_cases
+
+    return training_cases(options, progress)
 
 
 @command(PrepareOptions, _PREPARING, chosen={"task": MaskTask}, cases="cases", out="out")

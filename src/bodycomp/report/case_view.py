@@ -32,6 +32,9 @@ CASE_SCHEMA_VERSION: Final = 1
 NEIGHBORS_MM: Final = (5.0, 10.0, 15.0, 20.0, 30.0)
 """Heights above and below the level whose slices are shown; a vertebra and a disc take 30 to 40."""
 
+MOST_MEASURED: Final = 12
+"""Of a level that was measured on more slices, those at the heights above are shown alone."""
+
 SPREAD_SLICES: Final = 9
 """Slices, evenly over the scan, of a level that was not found: one of them may show it."""
 
@@ -56,13 +59,19 @@ class ScoreCurve(TypedDict):
     smoothed: list[int]
 
 
-class ReferenceViews(TypedDict, total=False):
-    """What cases of earlier versions lack: ``references``, as ``reference_views`` makes them."""
+class LaterKeys(TypedDict, total=False):
+    """What cases of earlier versions lack.
+
+    Keys:
+        references: As ``reference_views`` makes them.
+        labels: Digest of the file with the masks, by which corrections made in the page name it.
+    """
 
     references: dict[str, Any]
+    labels: str
 
 
-class CaseView(ReferenceViews):
+class CaseView(LaterKeys):
     """One case, ready for JSON. Holds nothing identifying unless the facts do.
 
     Keys:
@@ -192,7 +201,8 @@ def _indices(volume: Volume, level: LevelResult, truth: CaseTruth) -> list[int]:
         for offset in offsets
         if volume.slice_z_mm[0] <= z_mm + offset <= volume.slice_z_mm[-1]
     }
-    return sorted({chosen, *near, *truth.masks})
+    measured = level.masks if len(level.masks) <= MOST_MEASURED else ()
+    return sorted({chosen, *near, *measured, *truth.masks})
 
 
 def _curve(volume: Volume, level: LevelResult) -> ScoreCurve:

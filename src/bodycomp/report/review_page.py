@@ -16,7 +16,7 @@ from markupsafe import Markup
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.errors import ModelError
 from bodycomp.networks.card import ModelCard
-from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW
+from bodycomp.report.case_pictures import COMPRESSED_HU, MASK_STEP, PICTURE_WINDOW, SliceImage
 from bodycomp.report.case_view import CaseView, read_case_view
 from bodycomp.report.model_card_numbers import evaluation_sections
 from bodycomp.report.model_card_view import make_card_view
@@ -33,8 +33,16 @@ STYLES: Final = (
 )
 SCRIPTS: Final = (
     *("page_parts.js", "review_state.js", "review_csv.js", "case_table.js", "case_picture.js"),
-    *("case_views.js", "case_numbers.js", "case_slices.js", "case_viewer.js", "plot_scales.js"),
-    *("plots.js", "case_reference.js", "review_keys.js", "review_page.js"),
+    *("case_stage.js", "paint_mask.js", "paint_shapes.js", "paint_numbers.js", "paint_tools.js"),
+    *("paint_input.js", "case_views.js", "case_numbers.js", "case_slices.js", "case_viewer.js"),
+    *(
+        "plot_scales.js",
+        "plots.js",
+        "case_reference.js",
+        "review_keys.js",
+        "review_save.js",
+        "review_page.js",
+    ),
 )
 """Joined into one script in this order; each file is one concept."""
 
@@ -42,15 +50,24 @@ POLICY: Final = (
     "default-src 'none'; img-src data: blob:; style-src {style}; script-src {script}; "
     "base-uri 'none'; form-action 'none'"
 )
+SAVING_POLICY: Final = f"{POLICY}; connect-src 'self'"
+"""Of a page that saves reviews where it came from."""
 
 
 def write_review_page(
-    path: Path, content: PageContent, *, budget_bytes: int = PICTURE_BUDGET_BYTES
+    path: Path,
+    content: PageContent,
+    *,
+    budget_bytes: int = PICTURE_BUDGET_BYTES,
+    saves: bool = False,
 ) -> None:
     """Write the page; it needs no other file and no network, and appears whole or not at all.
 
-    Memory grows with the rows of the table, not with pictures. Neighboring slices are left out
-    until the cases take no more than ``budget_bytes``, which the page says.
+    One that ``saves`` sends reviews to the server that it was opened from.
+
+    Memory grows with the rows of the table, not with pictures. Until the cases take no more than
+    ``budget_bytes`` pictures without loss give way to compressed ones, then neighboring slices are
+    left out; the page says so.
 
     Raises:
         OutputError: A case's file cannot be read.
@@ -58,6 +75,7 @@ def write_review_page(
     columns = content.columns or analysis_columns(tissue.key for tissue in ABDOMINAL_TISSUES)
     listed = list_cases(content.cases, [column.key for column in columns])
     neighbors = listed.neighbors_within(budget_bytes)
+    exact = neighbors == listed.most_neighbors and listed.exact_bytes <= budget_bytes
     style, script = inline(*STYLES), inline("review_open.js", *SCRIPTS, "review_close.js")
     context = {
         "content": content,
@@ -67,14 +85,17 @@ def write_review_page(
             {"title": one.title, "about": one.about, "uri": picture_uri(one.path)}
             for one in content.pictures
         ],
-        "notices": [*content.notices, *_left_out(listed, neighbors)],
+        "notices": [*content.notices, *_left_out(listed, neighbors, exact=exact)],
         "style": style,
         "script": script,
         "policy": Markup(  # noqa: S704 - the hashes are base64
-            POLICY.format(style=source_hash(style), script=source_hash(script))
+            (SAVING_POLICY if saves else POLICY).format(
+                style=source_hash(style), script=source_hash(script)
+            )
         ),
-        "page_data": json_block(_page_data(content, columns, listed)),
-        "fragments": case_fragments(content.cases, neighbors),
+        "saves": saves,
+        "page_data": json_block(_page_data(content, columns, listed) | {"saves": saves}),
+        "fragments": case_fragments(content.cases, neighbors, exact=exact),
     }
     write_page(path, "review.html.j2", context)
 
@@ -94,12 +115,13 @@ def _page_data(content: PageContent, columns: Sequence[Column], listed: CaseList
     }
 
 
-def _left_out(listed: CaseList, neighbors: int) -> list[str]:
-    most = listed.most_neighbors
-    if neighbors == most:
-        return []
-    words = f"each case shows at most {neighbors} of its {most} neighbouring slices"
-    return [f"To keep this page small, {words}."]
+def _left_out(listed: CaseList, neighbors: int, *, exact: bool) -> list[str]:
+    most, words = listed.most_neighbors, []
+    if neighbors < most:
+        words.append(f"each case shows at most {neighbors} of its {most} neighbouring slices")
+    if not exact:
+        words.append(f"pictures are off by {COMPRESSED_HU} HU a pixel")
+    return [f"To keep this page small, {' and '.join(words)}."] if words else []
 
 
 def _cards(content: PageContent) -> list[dict[str, Any]]:
@@ -135,11 +157,12 @@ class CaseList:
     """All cases of a page as its table needs them.
 
     ``sizes`` are the bytes of each case without the slices that can be left out, then those of
-    these slices, the most useful first.
+    these slices, the most useful first; ``exact_bytes`` what all take with pictures without loss.
     """
 
     rows: tuple[dict[str, Cell], ...]
     sizes: tuple[tuple[int, ...], ...]
+    exact_bytes: int
 
     @property
     def most_neighbors(self) -> int:
@@ -156,14 +179,20 @@ class CaseList:
 
 def list_cases(cases: Sequence[PageCase], columns: Sequence[str]) -> CaseList:
     """Read every case once, for its row and its size; pictures are let go at once."""
-    rows, sizes = [], []
+    rows, sizes, exact_bytes = [], [], 0
     for case in cases:
         view = _view(case)
         cells = case.cells if view is None else {**view["cells"], **case.cells}
         row = {key: cells.get(key) for key in (*ROW_KEYS, *columns)}
-        rows.append(row | {"review_priority": review_priority(cells)})
+        labels = view.get("labels", "") if view else ""
+        rows.append(row | {"review_priority": review_priority(cells), "labels": labels})
         sizes.append(_size(view, cells))
-    return CaseList(tuple(rows), tuple(sizes))
+        slices = view["slices"] if view else ()
+        lossless = sum(
+            len(each["exact"]) - len(each["picture"]) for each in slices if "exact" in each
+        )
+        exact_bytes += sum(sizes[-1]) + lossless
+    return CaseList(tuple(rows), tuple(sizes), exact_bytes)
 
 
 def review_priority(cells: Mapping[str, Cell]) -> float:
@@ -185,8 +214,11 @@ def review_priority(cells: Mapping[str, Cell]) -> float:
     return round(min(unsure + FLAG_PRIORITY * len(flags), UNCERTAIN_PRIORITY - 1), 1)
 
 
-def case_fragments(cases: Sequence[PageCase], neighbors: int) -> Iterator[Markup]:
-    """Yield the JSON of one case after the other, with so many of its neighbouring slices."""
+def case_fragments(cases: Sequence[PageCase], neighbors: int, *, exact: bool) -> Iterator[Markup]:
+    """Yield the JSON of one case after the other, with so many of its neighbouring slices.
+
+    ``exact`` is whether slices with a mask have their picture without loss.
+    """
     for case in cases:
         view = _view(case)
         if view is None:
@@ -197,7 +229,7 @@ def case_fragments(cases: Sequence[PageCase], neighbors: int) -> Iterator[Markup
             {
                 **view,
                 "cells": rounded_cells({**view["cells"], **case.cells}),
-                "slices": [view["slices"][place] for place in kept],
+                "slices": [_shown_slice(view["slices"][place], exact=exact) for place in kept],
                 "shown": kept.index(view["shown"]),
             }
         )
@@ -207,9 +239,17 @@ def _view(case: PageCase) -> CaseView | None:
     return None if case.path is None else read_case_view(case.path)
 
 
+def _shown_slice(image: SliceImage, *, exact: bool) -> SliceImage:
+    """Return a slice with one picture."""
+    shown = image.copy()
+    lossless = shown.pop("exact", None)
+    if exact and lossless:
+        shown["picture"] = lossless
+    return shown
+
+
 def _must_stay(view: CaseView) -> list[int]:
-    images = enumerate(view["slices"])
-    return [place for place, image in images if image.get("truth") or image.get("mask")]
+    return [place for place, image in enumerate(view["slices"]) if image.get("truth")]
 
 
 def _by_use(view: CaseView) -> list[int]:
@@ -228,5 +268,10 @@ def _by_use(view: CaseView) -> list[int]:
 def _size(view: CaseView | None, cells: Mapping[str, Cell]) -> tuple[int, ...]:
     if view is None:
         return (len(json_block(dict(cells))),)
-    free = [len(view["slices"][place]["picture"]) for place in _by_use(view)]
-    return len(json_block(view)) - sum(free), *free
+    plain = {**view, "slices": [_shown_slice(image, exact=False) for image in view["slices"]]}
+    free = [_picture_bytes(view["slices"][place]) for place in _by_use(view)]
+    return len(json_block(plain)) - sum(free), *free
+
+
+def _picture_bytes(image: SliceImage) -> int:
+    return len(image["picture"]) + len(image.get("mask", ""))

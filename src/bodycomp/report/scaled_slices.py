@@ -27,12 +27,12 @@ class ScaledSlice:
         size_mm: Width and height.
         is_estimated: Whether the scale follows from areas, as of cases of earlier versions.
         outlines: (title, colour, SVG path in pixels) of each tissue.
-        pixel_mm: Side of a pixel.
+        pixel_mm: Width and height of a pixel.
     """
 
     uri: str
     size_mm: tuple[float, float]
-    pixel_mm: float
+    pixel_mm: tuple[float, float]
     is_estimated: bool
     outlines: tuple[tuple[str, str, str], ...]
 
@@ -53,10 +53,12 @@ def scaled_slice(case: CaseView) -> ScaledSlice | None:
             return None
         pixel_mm = 10 * sqrt(area_cm2 / np.count_nonzero(labels))
     height, width = labels.shape
+    grid = image.get("grid")  # pixels of the scan need be no squares
+    wide_mm, high_mm = (grid["column_mm"], grid["row_mm"]) if grid else (pixel_mm, pixel_mm)
     return ScaledSlice(
         f"data:image/webp;base64,{image['picture']}",
-        (width * pixel_mm, height * pixel_mm),
-        pixel_mm,
+        (width * wide_mm, height * high_mm),
+        (wide_mm, high_mm),
         known is None,
         tuple(
             (tissue.title, hex_color(tissue.color), outline_path(tissue.of(labels)))

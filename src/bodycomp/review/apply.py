@@ -1,24 +1,33 @@
-"""A review that people exported -> the reviewed table, with levels measured where they moved to."""
+"""A review that people exported -> the reviewed table, with what they corrected measured anew."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
 from bodycomp.progress import Progress, no_progress
-from bodycomp.review.correction import Corrector, LevelChange
+from bodycomp.review.correction import (
+    Corrector,
+    LevelChange,
+    networks_labels,
+    recorded_masks,
+)
 from bodycomp.review.found_scans import found_scans, segmenter_of
 from bodycomp.review.history import Change, EventKind, ReviewEvent
+from bodycomp.review.measure_mask import GivenMask
 from bodycomp.review.options import ReviewOptions
-from bodycomp.review.plan import RowAction, plan_review
+from bodycomp.review.plan import RowAction, painted_row, plan_review
 from bodycomp.review.review_csv import ReviewRow, read_review
-from bodycomp.review.session import ReviewSession, opened_session
+from bodycomp.review.session import ReviewSession, corrected_folder, opened_session
 from bodycomp.study.measured_run import CaseKey
+from bodycomp.study.outputs import LABELS_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +38,9 @@ class ReviewOutcome:
         new: Cases of which the review says something new.
         moved, restored: Levels that were measured elsewhere, and those put back where the
             networks had found them.
-        waiting: Moves that were left out.
-        rejected_moves: Cases that were moved and rejected, which are not measured.
+        painted: Levels that were measured with a mask that was corrected on the page.
+        waiting: Moves and corrected masks that were left out.
+        rejected_changes: Cases that were moved or painted, and rejected, which are not measured.
         repeated, older: Rows that said what counted already, and those that were overtaken.
         verdicts: Verdict -> number of cases that have it now.
     """
@@ -39,8 +49,9 @@ class ReviewOutcome:
     new: int
     moved: int
     restored: int
+    painted: int
     waiting: int
-    rejected_moves: int
+    rejected_changes: int
     repeated: int
     older: int
     verdicts: Counter[str]
@@ -64,18 +75,19 @@ def apply_review(
         rows = read_review(options.review, options.reviewer)
         plan = plan_review(session, rows, options.review.name)
         actions = plan.actions.items()
-        moves = [row for row, action in actions if action is RowAction.MOVE]
-        waiting = 0 if options.move else len(moves)
-        moved = {}
-        if moves and options.move:
-            moved = _measure_moves(session, options, moves, progress, segmenter)
-        events = [moved.get(row.case) or _verdict_event(row, action) for row, action in actions]
+        changes = {row: act for row, act in actions if act in (RowAction.MOVE, RowAction.PAINT)}
+        measured = {}
+        if changes and options.move:
+            measured = _measure_changes(session, options, changes, progress, segmenter)
+        events = [measured.get(row.case) or _verdict_event(row, action) for row, action in actions]
+        did = Counter(plan.actions[row] for row in changes if row.case in measured)
         return ReviewOutcome(
             table=session.finish(events),
-            moved=len(moved),
+            moved=did[RowAction.MOVE],
             restored=sum(action is RowAction.RESTORE for _, action in actions),
-            waiting=waiting,
-            rejected_moves=sum(row.is_rejected_move for row in rows),
+            painted=did[RowAction.PAINT],
+            waiting=len(changes) - len(measured),
+            rejected_changes=sum(row.is_rejected_change for row in rows),
             new=len(plan.actions),
             repeated=plan.repeated,
             older=plan.older,
@@ -95,37 +107,40 @@ def _verdict_event(row: ReviewRow, action: RowAction) -> ReviewEvent:
     )
 
 
-def _measure_moves(
+def _measure_changes(
     session: ReviewSession,
     options: ReviewOptions,
-    rows: Sequence[ReviewRow],
+    changes: Mapping[ReviewRow, RowAction],
     progress: Progress,
     segmenter: Segmenter | None,
 ) -> dict[CaseKey, ReviewEvent]:
-    """Measure every level where it was moved to; each series is read once.
+    """Measure every level as it was moved or painted; each series is read once.
 
     Raises:
-        ReviewError: The scans or the models are not given.
+        ReviewError: The scans, or the models that moved levels need, are not given.
     """
     if not options.scans.inputs:
+        first = min(row.line for row in changes)
         raise ReviewError(
-            f"expected the scans, to measure {len(rows)} levels where they were moved to, the "
-            f"first in line {rows[0].line} of {options.review.name}; found none",
-            hint="Name the files or folders that were measured after the review, or leave the "
-            "moves for another time with --no-scans.",
+            f"expected the scans, to measure {len(changes)} levels that were moved or whose mask "
+            f"was corrected, the first in line {first} of {options.review.name}; found none",
+            hint="Name the files or folders that were measured after the review, or leave these "
+            "levels for another time with --no-scans.",
         )
-    segment = segmenter_of(session.run, options.scans, segmenter)
+    is_segmented = RowAction.MOVE in changes.values()
+    segment = segmenter_of(session.run, options.scans, segmenter) if is_segmented else None
     with found_scans(session.run, options.scans, progress) as scans:
-        scans.check_there(row.case for row in rows)
+        scans.check_there(row.case for row in changes)
         events: dict[CaseKey, ReviewEvent] = {}
-        by_series = sorted(rows, key=lambda row: row.case[:2])
+        by_series = sorted(changes, key=lambda row: row.case[:2])
         for _, members in groupby(by_series, key=lambda row: row.case[:2]):
             same = list(members)
             key, scan = scans.load(same[0].case)
             corrector = Corrector(session.run, key, scan, scans.outputs, segment)
             for row in same:
-                events[row.case] = _move(session, corrector, row)
-                progress("series", len(events), len(rows))
+                make = _move if changes[row] is RowAction.MOVE else _paint
+                events[row.case] = make(session, corrector, row)
+                progress("series", len(events), len(changes))
         return events
 
 
@@ -135,3 +150,41 @@ def _move(session: ReviewSession, corrector: Corrector, row: ReviewRow) -> Revie
     choice = corrector.choice(change, session.row(row.case))
     event = corrector.event(change, choice, EventKind.REVIEW)
     return replace(event, verdict=row.verdict)
+
+
+def _paint(session: ReviewSession, corrector: Corrector, row: ReviewRow) -> ReviewEvent:
+    """Measure a level with the mask that was painted on the one that the page showed.
+
+    Raises:
+        ReviewError: The mask is gone, or another slice than those of the level was painted.
+    """
+    run, base, painting = session.run, painted_row(session, row), row.painting
+    if base is None or painting is None:
+        raise ReviewError(f"{row.case}: expected a painting on a mask of this run, found none")
+    folder = run.folder(row.case) if base is run.rows[row.case] else corrected_folder(run, row.case)
+    labels = recorded_masks(folder / LABELS_NAME, corrector.scan.volume)
+    if labels is None:
+        raise ReviewError(f"expected masks on the pixels of {row.case}, found none in {folder}")
+    try:
+        painted = painting.on(labels)
+    except ValueError as error:
+        raise ReviewError(f"line {row.line}, column masks: {error}") from error
+    mask = GivenMask(painted, np.ones(len(painted), np.bool_), painting.digest)
+    change = LevelChange(
+        case=row.case,
+        mask=mask,
+        networks_labels=networks_labels(run, row.case, base),
+        by=row.reviewer,
+        at=row.reviewed_at,
+        reason=row.comment,
+    )
+    choice = corrector.choice(change, base)
+    measured = corrector.slices_of(row.case, choice)
+    others = sorted(set(painting.indices) - set(measured))
+    if others:
+        raise ReviewError(
+            f"line {row.line}, column masks: expected slices on which {row.case} is measured "
+            f"({', '.join(map(str, measured))}), found {others[0]}"
+        )
+    event = corrector.event(change, choice, EventKind.REVIEW)
+    return replace(event, verdict=row.verdict, painting=painting.digest)

@@ -29,7 +29,13 @@ from bodycomp.reference.table import (
     reference_columns,
     shipped_references,
 )
-from bodycomp.report.result_rows import SeriesKey, correction_cells, result_rows, tissues_of
+from bodycomp.report.result_rows import (
+    CORRECTED,
+    SeriesKey,
+    correction_cells,
+    result_rows,
+    tissues_of,
+)
 from bodycomp.results import (
     MODEL_CAUTION_KEY,
     Correction,
@@ -40,7 +46,7 @@ from bodycomp.results import (
 )
 from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.measure_mask import GivenMask, file_digest
-from bodycomp.review.session import new_stage
+from bodycomp.review.session import corrected_folder, new_stage
 from bodycomp.scan import Scan
 from bodycomp.storage import flush_folder
 from bodycomp.study.measured_run import CaseKey, MeasuredRun
@@ -263,6 +269,14 @@ def _dice(
 
 def _undefined(tissues: tuple[Tissue, ...], reason: str) -> Mapping[str, Quantity]:
     return {tissue.key: Quantity(None, reason) for tissue in tissues}
+
+
+def networks_labels(run: MeasuredRun, case: CaseKey, row: Mapping[str, Cell]) -> Path | None:
+    """Return the network's masks where a row says that a level was moved to.
+
+    None where a person changed them as well, and where the level was not moved.
+    """
+    return corrected_folder(run, case) / LABELS_NAME if row.get(CORRECTED) == "level" else None
 
 
 def recorded_choice(path: Path, row: Mapping[str, Cell], z_mm: NDArray[np.float64]) -> SliceChoice:

@@ -53,6 +53,7 @@ class ReviewEvent:
         comment: In their words; the reason of a correction.
         row: The corrected row, with the columns of corrections; None unless corrected.
         stage: Name of the folder that held the corrected results before they counted.
+        painting: ``Painting.digest`` of what was painted on the page; empty if nothing was.
         original: ``MeasuredRun.row_digest`` of what it is about.
         applied_at: When the tool took it in; this and ``original`` are known once it counts.
     """
@@ -66,6 +67,7 @@ class ReviewEvent:
     change: Change = Change.NONE
     row: Mapping[str, Cell] | None = field(default=None, repr=False)
     stage: str = ""
+    painting: str = ""
     original: str = ""
     applied_at: str = ""
 
@@ -91,6 +93,7 @@ class ReviewEvent:
             if document["schema_version"] > EVENT_SCHEMA_VERSION:
                 raise ValueError("written by a newer version")
             case = CaseKey(*(str(document[name]) for name in CaseKey._fields))
+            document.setdefault("painting", "")  # earlier versions had none
             own = {f.name: document[f.name] for f in fields(cls) if f.name != "case"}
             own |= {"kind": EventKind(own["kind"]), "change": Change(own["change"])}
             return cls(case=case, **own)

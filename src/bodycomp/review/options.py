@@ -63,7 +63,9 @@ class ReviewOptions:
     scans: CorrectionOptions = field(metadata=nested(CorrectionOptions))
     review: Path = field(metadata=declare("REVIEW.csv", help="what the review page exported"))
     move: bool = option(
-        True, "--no-scans", help="leave moved levels for another time, apply the rest"
+        True,
+        "--no-scans",
+        help="leave moved levels and corrected masks for another time, apply the rest",
     )
     reviewer: str = option(
         "",
@@ -71,6 +73,63 @@ class ReviewOptions:
         metavar="NAME",
         help="who reviewed, where the review does not say it; initials or a code will do",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """A run whose page is served, and where.
+
+    Raises:
+        UsageError: The port is out of range.
+    """
+
+    scans: CorrectionOptions = field(metadata=nested(CorrectionOptions))
+    port: int = option(
+        0, "--port", at_least=0, help="port of 127.0.0.1 (default: any that is free)"
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.port > _LAST_PORT:
+            raise UsageError(f"expected a port up to {_LAST_PORT}, found {self.port}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromReviewOptions:
+    """A reviewed run whose corrections become cases to train with, and where they are written."""
+
+    scans: CorrectionOptions = field(metadata=nested(CorrectionOptions))
+    folder: Path = field(
+        metadata=declare(
+            "--out -o", metavar="FOLDER", help="folder for cases.csv, masks and levels"
+        )
+    )
+    corrected: bool = option(
+        False, "--corrected", help="leave out what was accepted as the networks made it"
+    )
+    overwrite: bool = option(False, "--overwrite", help="replace what is in FOLDER")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementOptions:
+    """Reviews of one run by several readers, and where their agreement is written.
+
+    Raises:
+        UsageError: No review is given.
+    """
+
+    out_dir: Path = field(metadata=declare("OUT", help="folder that bodycomp analyze left"))
+    reviews: tuple[Path, ...] = field(
+        metadata=declare("REVIEW", help="what pages exported, a file for each reader")
+    )
+    folder: Path = field(metadata=declare("--out -o", metavar="FOLDER", help="new folder"))
+
+    def __post_init__(self) -> None:
+        if not self.reviews:
+            raise UsageError("expected the review of at least one reader, found none")
+
+
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,12 @@ import numpy as np
 from bodycomp.analysis.pipeline import Segmenter
 from bodycomp.errors import ReviewError
 from bodycomp.progress import Progress, no_progress
-from bodycomp.report.result_rows import CORRECTED
-from bodycomp.review.correction import Corrector, LevelChange, recorded_masks
+from bodycomp.review.correction import (
+    Corrector,
+    LevelChange,
+    networks_labels,
+    recorded_masks,
+)
 from bodycomp.review.found_scans import found_scans, segmenter_of
 from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.measure_mask import GivenMask, given_mask
@@ -174,17 +178,13 @@ class _SeriesCorrection:
             slice_index=index,
             z_mm=z_mm,
             mask=self._mask,
-            networks_labels=self._networks_labels(case, in_effect) if index is None else None,
+            networks_labels=networks_labels(self._session.run, case, in_effect)
+            if index is None
+            else None,
             by=self._options.by.strip(),
             at=self._at,
             reason=self._options.reason,
         )
-
-    def _networks_labels(self, case: CaseKey, in_effect: Mapping[str, Cell]) -> Path | None:
-        """Return the network's masks where a level was moved to, unless a person changed them."""
-        if in_effect.get(CORRECTED) != "level":
-            return None
-        return corrected_folder(self._session.run, case) / LABELS_NAME
 
     def _slice_at(self, z_mm: float) -> int:
         volume = self._corrector.scan.volume

@@ -15,6 +15,7 @@ from typing import Final
 
 from bodycomp.errors import InputNotFoundError, ReviewError
 from bodycomp.review.history import ACCEPT, REJECT
+from bodycomp.review.painting import Painting
 from bodycomp.study.measured_run import CaseKey
 from bodycomp.tables import unguarded
 from bodycomp.user_table import SheetRow, sheet_rows
@@ -23,8 +24,12 @@ COLUMNS: Final = (
     *("study", "series", "level", "verdict", "comment", "moved_to_slice", "reviewer"),
     *("reviewed_at", "slice_index", "models"),
 )
+LATER_COLUMNS: Final = ("masks", "masks_from")
+"""What exports of earlier versions lack."""
+
 VERDICTS: Final = (ACCEPT, REJECT, "")
 _SHOWN_FAULTS: Final = 20
+_SHOWN_LETTERS: Final = 40
 CLOCKS_APART: Final = timedelta(minutes=10)
 """By how much a reviewer's clock may be ahead of this one."""
 
@@ -40,6 +45,8 @@ class ReviewRow:
         moved_to_slice: Slice that the level was moved to, feet to head from 0; None if it was not.
         shown_slice: Slice that the person saw as the level's; None where none was chosen.
         models: Digests of the models whose results were shown.
+        masks_from: Digest of the file with the masks that were shown; empty if it is not known.
+        painting: How they were changed, None if they were not.
     """
 
     line: int
@@ -51,11 +58,14 @@ class ReviewRow:
     reviewed_at: str
     shown_slice: int | None
     models: tuple[str, ...]
+    masks_from: str = ""
+    painting: Painting | None = None
 
     @property
-    def is_rejected_move(self) -> bool:
-        """Whether the level of a case was moved that is rejected all the same."""
-        return self.verdict == REJECT and self.moved_to_slice is not None
+    def is_rejected_change(self) -> bool:
+        """Whether a case was moved or painted that is rejected all the same."""
+        is_changed = self.moved_to_slice is not None or self.painting is not None
+        return self.verdict == REJECT and is_changed
 
 
 class Faults:
@@ -136,7 +146,7 @@ def _cells(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _check_columns(columns: list[str], name: str) -> None:
     missing = [column for column in COLUMNS if column not in columns]
-    twice = sorted({column for column in COLUMNS if columns.count(column) > 1})
+    twice = sorted({each for each in (*COLUMNS, *LATER_COLUMNS) if columns.count(each) > 1})
     if missing or twice:
         wrong = f"missing: {', '.join(missing)}" if missing else f"twice: {', '.join(twice)}"
         raise ReviewError(
@@ -172,6 +182,8 @@ def _row(line: int, cells: Mapping[str, str], reviewer: str, faults: Faults) -> 
             reviewed_at=cells["reviewed_at"],
             shown_slice=_slice_number(cells, "slice_index", line, faults),
             models=tuple(re.split(r"[\s+,;/]+", cells["models"])),
+            masks_from=cells.get("masks_from", ""),
+            painting=_painting(cells, line, faults),
         )
         if all(case)
         else None
@@ -190,6 +202,21 @@ def _check_moment(text: str, line: int, faults: Faults) -> None:
         # The last word counts: nothing said later could win over one that is dated ahead.
         message = f"expected a time that has passed, found {text!r}"
         faults.add(line, "reviewed_at", message, "Set the clock of the computer that reviewed.")
+
+
+def _painting(cells: Mapping[str, str], line: int, faults: Faults) -> Painting | None:
+    masks, masks_from = (cells.get(name, "") for name in LATER_COLUMNS)
+    if not masks:
+        return None
+    if not masks_from:
+        faults.add(line, "masks_from", "expected which masks were painted on, found nothing")
+        return None
+    try:
+        return Painting.parse(masks, masks_from)
+    except ValueError as error:
+        shown = masks if len(masks) <= _SHOWN_LETTERS else f"{masks[:_SHOWN_LETTERS]}..."
+        faults.add(line, "masks", f"{error}, found {shown!r}", _EXCEL)
+        return None
 
 
 def _slice_number(cells: Mapping[str, str], column: str, line: int, faults: Faults) -> int | None:

@@ -41,10 +41,11 @@ CASES_OF_A_PAGE: Final = 1000
 """More go on further pages, those to review first on the first one."""
 
 
-def write_analysis_page(out_dir: Path, path: Path | None = None) -> Path:
+def write_analysis_page(out_dir: Path, path: Path | None = None, *, saves: bool = False) -> Path:
     """Write the page of a finished or interrupted analysis, ``report.html`` in its folder if None.
 
     Of many cases the first page has those to review first, and links to ``report-002.html`` ...
+    One that ``saves`` is for ``bodycomp review serve``.
 
     Raises:
         InputNotFoundError: There are no results in the folder.
@@ -64,7 +65,7 @@ def write_analysis_page(out_dir: Path, path: Path | None = None) -> Path:
         shown = cases.at(sorted(order[start : start + CASES_OF_A_PAGE]))
         content = _content(manifest, shown, summary, number)
         links = tuple(each.name for each in names) if len(names) > 1 else ()
-        write_review_page(name, replace(content, pages=links, page=number))
+        write_review_page(name, replace(content, pages=links, page=number), saves=saves)
     for old in path.parent.glob(further_page(path, None).name):
         if old not in names:
             old.unlink()

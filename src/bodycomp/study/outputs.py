@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bodycomp.dicom.derived.identity import Identity, KeptIdentity
+from bodycomp.digests import SHORT, file_digest
 from bodycomp.errors import OutputError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
@@ -89,10 +90,13 @@ def write_series(
 def _write_previews(folder: Path, key: SeriesKey, scan: Scan, result: SeriesResult) -> None:
     text = PreviewText(str(key), _details(scan, result))
     views = coronal_and_sagittal(scan.volume)
+    path = folder / LABELS_NAME
+    labels = file_digest(path, SHORT) if path.is_file() else ""
     for level in result.levels:
         name = level.choice.level
         write_preview(folder / f"preview-{name}.png", scan.volume, result, level, text, views)
         case = make_case_view(scan, result, level, key, views=views)
+        case["labels"] = labels
         write_case_view(folder / case_name(name), case)
 
 

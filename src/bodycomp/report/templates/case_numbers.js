@@ -1,8 +1,10 @@
 // Measurements, cut-offs and flags of one case; what is missing says why.
 const numberCell = (value, digits, reason) =>
   make("td", { class: "number" }, isNumber(value) ? inDigits(value, digits) : reason ? make("abbr", { title: reason }, "\u2013") : "\u2013");
+// While a mask is corrected the number of the mask before stands below.
+const changedCell = (value, before, digits) => make("td", { class: "number", title: isNumber(value) ? inDigits(value, 4) : null }, inDigits(value, digits), isNumber(before) ? make("small", {}, `was ${inDigits(before, digits)}`) : null);
 
-const tissueTable = ({ row, data }, all) => {
+const tissueTable = ({ row, data }, all, changed = {}) => {
   const shown = page.tissues.filter((tissue) => (data.tissues || []).includes(tissue.key));
   if (!shown.some((tissue) => isNumber(all[`${tissue.key}_area_cm2`]))) return null;
   const fields = page.tissue_fields.filter((field) => shown.some((tissue) => isNumber(all[`${tissue.key}_${field.key}`])));
@@ -11,7 +13,10 @@ const tissueTable = ({ row, data }, all) => {
     const swatch = make("span", { class: "swatch" });
     swatch.style.background = tissue.color;
     return make("tr", {}, make("th", { scope: "row" }, swatch, tissue.title),
-      ...fields.map((field) => numberCell(all[`${tissue.key}_${field.key}`], field.digits)));
+      ...fields.map(({ key, digits }) => {
+        const name = `${tissue.key}_${key}`;
+        return name in changed ? changedCell(changed[name], all[name], digits) : numberCell(all[name], digits);
+      }));
   });
   return make("div", { class: "wide-table", tabindex: "0", role: "region", "aria-label": `Tissues at ${row.cells.level}` },
     make("table", { class: "numbers" }, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, `At ${row.cells.level}`), ...heads)), make("tbody", {}, ...lines)));
@@ -67,4 +72,14 @@ const showNumbers = (shown) => {
     : make("p", { class: "quiet" }, "No quality flag."));
   byId("tissues").replaceChildren(...[status, tissueTable(shown, all)].filter(Boolean));
   byId("numbers").replaceChildren(...[ownList(row), derivedList(shown, all), referenceList(shown), cutOffList(shown, all), scanList(all)].filter(Boolean));
+  showPaintedNumbers(shown);
+};
+// What follows from a mask, flags included, is known again once the correction has been applied.
+const showPaintedNumbers = (shown) => {
+  const all = { ...shown.data.cells, ...shown.row.cells }, isChanged = hasPainting(shown);
+  for (const id of ["flags", "numbers"]) byId(id).hidden = isChanged;
+  if (!isChanged && !byId("tissues").querySelector(".painted")) return;
+  const cells = isChanged ? paintedCells(shown, all) : {}, isLeftOut = page.tissues.some(({ key }) => cells[`${key}_area_cm2`] && !isNumber(cells[`${key}_mean_hu`]));
+  const words = `As painted. Indices, flags and comparisons follow once bodycomp review apply has measured this mask on the scan${isLeftOut ? `, and so does the attenuation of tissues that were painted where the scan is below ${inDigits(lowest, 0)} or above ${highest} HU` : ""}.`;
+  byId("tissues").replaceChildren(...[tissueTable(shown, all, cells), isChanged ? make("p", { class: "quiet painted" }, words) : null].filter(Boolean));
 };

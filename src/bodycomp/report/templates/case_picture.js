@@ -4,6 +4,7 @@ const [lowest, highest] = page.picture_hu;
 const look = { level: 40, width: 400, opacity: 0.45, outline: false, truth: true, hidden: new Set() };
 const tissueOf = new Map(page.tissues.map((tissue) => [tissue.label, tissue]));
 const colorOf = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+const tintOf = new Map(page.tissues.map((tissue) => [tissue.label, colorOf(tissue.color)]));
 const truthColor = [255, 95, 210];
 
 const graysOf = async (base64) => {
@@ -23,18 +24,20 @@ const labelsOf = async (base64) => {
   const { gray, width, height } = await graysOf(base64);
   return { labels: gray.map((value) => Math.round(value / page.mask_step)), width, height };
 };
-const decodeSlice = async (slice) => {
+// The labels of a measured slice are as painted; "before" has those that the page came with.
+const decodeSlice = async (slice, row) => {
   if (!slice.decoded) {
     const [picture, mask, truth] = await Promise.all([graysOf(slice.picture), labelsOf(slice.mask), labelsOf(slice.truth)]);
-    slice.decoded = { ...picture, mask, truth };
+    slice.decoded = { ...picture, mask, truth, before: isMeasured(slice) ? mask.labels.slice() : null };
+    if (isMeasured(slice)) takeRuns(slice, paintedRuns(row)[slice.index]);
   }
   return slice.decoded;
 };
 
-// Shades of the window: a pixel of gray g has the HU lowest + g / 255 (highest - lowest).
+const huOf = (gray) => lowest + (gray / 255) * (highest - lowest);
 const shades = () => {
   const table = new Uint8ClampedArray(256), low = look.level - look.width / 2;
-  for (let gray = 0; gray < 256; gray += 1) table[gray] = 255 * (lowest + (gray / 255) * (highest - lowest) - low) / look.width;
+  for (let gray = 0; gray < 256; gray += 1) table[gray] = (255 * (huOf(gray) - low)) / look.width;
   return table;
 };
 const atEdge = (labels, width, at) => {
@@ -47,7 +50,7 @@ const paintMask = (pixels, { labels, width }, { fillAlpha, edgeAlpha, color, edg
     if (!tissue || look.hidden.has(tissue.key)) continue;
     const alpha = edgeWhere && atEdge(labels, width, at) ? edgeAlpha : fillAlpha;
     if (!alpha) continue;
-    const tint = color || colorOf(tissue.color);
+    const tint = color || tintOf.get(label);
     for (let part = 0; part < 3; part += 1) pixels[4 * at + part] += alpha * (tint[part] - pixels[4 * at + part]);
   }
 };

@@ -16,13 +16,20 @@ const showPlace = async (place) => {
   byId("tissue-boxes").classList.toggle("idle", !slice?.mask);
   drawViews(opened);
   showVerdict(row);
+  leaveStroke();
   if (slice) await repaintSlice();
+  if (opened?.row !== row) return;
+  showPaintTools();
+  byId("stage").setAttribute("aria-busy", "false");
 };
 const repaintSlice = async () => {
-  const position = opened?.place?.position;
-  if (!isNumber(position)) return;
-  const slice = opened.data.slices[position], picture = await decodeSlice(slice);
-  if (opened?.data.slices[opened.place?.position] === slice) paintSlice(byId("canvas"), picture);
+  const slice = shownSlice();
+  if (!slice) return;
+  const picture = await decodeSlice(slice, opened.row);
+  if (shownSlice() !== slice) return;
+  paintSlice(byId("canvas"), picture);
+  layOutStage();
+  await drawNeighbors();
 };
 const stepSlice = (by) => {
   if (!opened?.place) return;
@@ -45,8 +52,8 @@ const startSlices = () => {
   byId("slice-home").addEventListener("click", goHome);
   let turned = 0;
   byId("stage").addEventListener("wheel", (event) => {
-    if (event.ctrlKey) return;
     event.preventDefault();
+    if (event.ctrlKey) { zoomBy(Math.exp(-(event.deltaMode ? event.deltaY * 40 : event.deltaY) / 200), percentOf(event)); return; }
     turned += event.deltaMode ? event.deltaY * 40 : event.deltaY;
     if (Math.abs(turned) >= 40) { stepSlice(turned < 0 ? 1 : -1); turned = 0; }
   }, { passive: false });

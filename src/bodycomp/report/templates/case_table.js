@@ -22,7 +22,7 @@ const tableColumns = () => [{ key: "verdict", title: "Review", kind: "text", abo
 const badge = (flag) => make("span", { class: "badge", title: page.flag_rules[flag] || "" }, inWords(flag));
 const verdictWords = (review) => {
   const words = { accept: "\u2713 accepted", reject: "\u2717 rejected" }[review.verdict] || "";
-  const marks = [words, isMoved(review) ? "\u21c5 moved" : "", review.comment ? "\u270e comment" : ""].filter(Boolean);
+  const marks = [words, isMoved(review) ? "\u21c5 moved" : "", isPainted(review) ? "\u270f mask" : "", review.comment ? "\u270e comment" : ""].filter(Boolean);
   return marks.map((mark) => make("span", { class: `mark ${review.verdict || ""}` }, mark));
 };
 const cellOf = (row, column) => {
@@ -63,7 +63,7 @@ const wanted = (row) => {
   if (value("filter-level") && cells.level !== value("filter-level")) return false;
   if (value("filter-status") && cells.status !== value("filter-status")) return false;
   if (flag === "*" ? !flags.length : flag === "-" ? flags.length : flag && !flags.includes(flag)) return false;
-  const kinds = { open: !review.verdict, moved: isMoved(review), comment: Boolean(review.comment) };
+  const kinds = { open: !review.verdict, moved: isMoved(review), mask: isPainted(review), comment: Boolean(review.comment) };
   if (verdict && !(verdict in kinds ? kinds[verdict] : review.verdict === verdict)) return false;
   return !text || [...Object.values(cells), review.comment, review.reviewer].some((cell) =>
     cell !== null && cell !== undefined && String(cell).toLowerCase().includes(text));

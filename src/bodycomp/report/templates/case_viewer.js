@@ -5,6 +5,8 @@ const dialog = byId("case");
 
 const openCase = async (row) => {
   if (!row) return;
+  leaveStroke();
+  saveReview();
   markRow(row);
   opened = { row, data: null, curve: null, place: null };
   byId("case-title").replaceChildren(...[row.cells.study, row.cells.series, row.cells.level].filter(Boolean).flatMap((part, at) => (at ? [" / ", part] : [part])));
@@ -15,6 +17,7 @@ const openCase = async (row) => {
   byId("comment").value = reviewOf(row).comment || "";
   if (!dialog.open) { fromPlot = Boolean(document.activeElement.closest(".plot-stage")); dialog.showModal(); byId("case-title").focus(); }
   announce(`${nameOf(row)}${at < 0 ? "" : `, case ${at + 1} of ${shownRows.length}`}`);
+  byId("stage").setAttribute("aria-busy", "true");
   const data = await readCase(row);
   if (opened?.row !== row) return;  // another one was opened meanwhile
   opened.data = { tissues: [], reasons: {}, flags: [], other_levels: {}, slices: [], ...data };
@@ -23,6 +26,8 @@ const openCase = async (row) => {
   byId("truth-label").hidden = !opened.data.slices.some((slice) => slice.truth);
   for (const label of document.querySelectorAll("#tissue-boxes label")) label.hidden = !opened.data.tissues.includes(label.dataset.tissue);
   if (hasPictures) opened.curve = curveValues(opened.data.curve);
+  await Promise.all(opened.data.slices.filter((slice) => paintedRuns(row)[slice.index]).map((slice) => decodeSlice(slice, row)));
+  if (opened?.row !== row) return;
   showNumbers(opened);
   showVerdict(row);
   if (hasPictures) { goHome(); showLegend(opened); }
@@ -34,7 +39,8 @@ const showVerdict = (row) => {
   const review = reviewOf(row), { place } = opened, moved = isMoved(review);
   for (const verdict of ["accept", "reject"]) byId(verdict).setAttribute("aria-pressed", String(review.verdict === verdict));
   const there = place && review.moved === place.index, home = !moved && place?.index === row.cells.slice_index;
-  byId("move").disabled = !place || home;
+  byId("move").disabled = !place || home || isPaintedHere(row);
+  byId("move").title = isPaintedHere(row) ? "The mask was corrected: take that back to move the level." : "";
   byId("move").setAttribute("aria-pressed", String(Boolean(there)));
   byId("moved-words").textContent = moved
     ? `Level moved to slice ${review.moved + 1}${isNumber(row.cells.slice_index) ? `, from ${row.cells.slice_index + 1}` : ""}. Its measurements are those of the old slice until bodycomp review apply has measured the new one.` : "";
@@ -49,22 +55,25 @@ const giveVerdict = (verdict) => {
 const moveLevel = () => {
   if (!opened?.place || byId("move").disabled) return;
   const { row, place } = opened, back = reviewOf(row).moved === place.index || place.index === row.cells.slice_index;
-  setReview(row, { moved: back ? null : place.index });
+  setReview(row, { moved: back ? null : place.index, painted: null });
   announce(back ? "The level is back where it was found" : `Level moved to slice ${place.index + 1}`);
 };
 
 const startViewer = () => {
   const tools = startLook(repaintSlice);
   startSlices();
+  startStage();
+  startPainting();
   byId("case-back").addEventListener("click", () => stepCase(-1));
   byId("case-on").addEventListener("click", () => stepCase(1));
   byId("case-close").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => { opened = null; showRows(); markRow(marked, !fromPlot); });
+  dialog.addEventListener("close", () => { leaveStroke(); opened = null; showRows(); markRow(marked, !fromPlot); });
   for (const verdict of ["accept", "reject"]) byId(verdict).addEventListener("click", () => giveVerdict(verdict));
   byId("move").addEventListener("click", moveLevel);
   byId("comment").addEventListener("input", (event) => setReview(opened.row, { comment: event.target.value }));
   document.addEventListener("reviewed", ({ detail: row }) => {
     showVerdict(row);
+    if (opened?.row === row) showPaintTools();
     if (opened?.row === row && opened.curve) { drawViews(opened); showLegend(opened); }
   });
   return tools;

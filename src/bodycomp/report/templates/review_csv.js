@@ -1,6 +1,6 @@
 // The review as a table by RFC 4180, as `bodycomp review apply` reads it, and back.
 const reviewColumns = ["study", "series", "level", "verdict", "comment", "moved_to_slice", "reviewer",
-  "reviewed_at", "slice_index", "models"];
+  "reviewed_at", "slice_index", "models"], laterColumns = ["masks", "masks_from"];  // which earlier exports lack
 const formula = /^[=+\-@\t\r]/;  // beginnings that spreadsheets calculate
 const guarded = (text) => (formula.test(text) ? `'${text}` : text);
 const unguarded = (text) => (/^'[=+\-@\t\r]/.test(text) ? text.slice(1) : text);
@@ -8,13 +8,17 @@ const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '"
 const modelsOf = (cells) => [cells.slice_selection_model, cells.segmentation_model].filter(Boolean).join("+");
 const whole = (value) => (isNumber(value) ? String(value) : "");
 
+// Slice and changed pixels of each painted slice; the digest of the file with the masks that were shown.
+const masksOf = ({ cells }, { painted }) => [Object.entries(painted?.slices || {}).map(([index, runs]) => `${index}:${runs}`).join(";"), painted ? painted.from : cells.labels];
+const paintedOf = ({ masks, masks_from: from }) => (masks && from ? { from, slices: Object.fromEntries(masks.split(";").map((one) => one.split(":"))) } : null);
+
 const reviewTable = () => {
   const lines = rows.filter((row) => row.key in reviews).map((row) => {
     const { cells } = row, review = reviewOf(row);
     return [cells.study, cells.series, cells.level, review.verdict || "", guarded(review.comment || ""), whole(review.moved),
-      guarded(review.reviewer || byId("reviewer").value.trim()), review.at, whole(cells.slice_index), modelsOf(cells)];
+      guarded(review.reviewer || byId("reviewer").value.trim()), review.at, whole(cells.slice_index), modelsOf(cells), ...masksOf(row, review)];
   });
-  return [reviewColumns, ...lines].map((line) => line.map((cell) => quoted(String(cell ?? ""))).join(",")).join("\r\n") + "\r\n";
+  return [[...reviewColumns, ...laterColumns], ...lines].map((line) => line.map((cell) => quoted(String(cell ?? ""))).join(",")).join("\r\n") + "\r\n";
 };
 
 const exportReview = () => {
@@ -59,7 +63,7 @@ const importReview = (text) => {
     reviews[row.key] = {
       verdict: ["accept", "reject"].includes(cells.verdict) ? cells.verdict : "", comment: unguarded(cells.comment),
       moved: /^\d+$/.test(cells.moved_to_slice) ? Number(cells.moved_to_slice) : null,
-      reviewer: unguarded(cells.reviewer), at: cells.reviewed_at,
+      reviewer: unguarded(cells.reviewer), at: cells.reviewed_at, painted: paintedOf(cells),
     };
     taken.push(row);
   }

@@ -3,5 +3,6 @@ if (byId("table")) {
   startReview();
   startTable();
   startKeys(startViewer());
+  startSaving();
 }
 startPlots();

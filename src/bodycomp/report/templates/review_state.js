@@ -22,7 +22,7 @@ const nowWithOffset = () => {
 
 const setReview = (row, changes) => {
   const review = { ...reviewOf(row), ...changes, at: nowWithOffset(), reviewer: byId("reviewer")?.value.trim() || "" };
-  // A rejected case is not measured, so that it cannot be moved as well.
+  // A rejected case is not measured, so that it cannot be moved as well. What was painted is kept, and not measured.
   if (changes.verdict === "reject") review.moved = null;
   if (isNumber(changes.moved) && review.verdict === "reject") review.verdict = "";
   reviews[row.key] = review;

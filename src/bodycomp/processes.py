@@ -62,8 +62,7 @@ class ProcessWorkers:
         self, work: Work[Item, Result], items: Iterable[Item]
     ) -> Iterator[tuple[Item, Result]]:
         """Yield each item with what was made of it, as ``Workers``."""
-        items = list(items) if self.count > 1 else items
-        if not isinstance(items, list) or len(items) <= 1:
+        if self.count <= 1:
             yield from ((item, work.do(item)) for item in items)
             return
         others = set(multiprocessing.active_children())

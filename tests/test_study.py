@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from pypdf import PdfReader
 
 from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer
 from bodycomp.anatomy import ABDOMINAL_TISSUES
@@ -146,7 +147,8 @@ def test_dicom_objects_are_written_on_request_and_note_what_they_cannot_be(tmp_p
     (series,) = analyze(tmp_path, dicom=every, identifiers=True).analyzed
 
     names = {path.name for path in series.folder.glob("*.dcm")}
-    assert names == {"segmentation.dcm", "labelmap.dcm", "measurements.dcm", "overlay-L3.dcm"}
+    documents = {"segmentation.dcm", "labelmap.dcm", "measurements.dcm", "report.dcm"}
+    assert names == documents | {"overlay-L3.dcm"}
     overlay = pydicom.dcmread(series.folder / "overlay-L3.dcm")
     assert overlay.PatientID == "SECRET-7"
     red, green, blue = overlay.pixel_array[20, 20].astype(int)
@@ -170,6 +172,27 @@ def test_a_report_alone_brings_its_segmentation(tmp_path, study):
     named = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
     found = {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in named}
     assert seg.SOPInstanceUID in found
+
+
+@pytest.mark.parametrize("identifiers", [True, False])
+def test_the_report_names_nobody_unless_asked_and_is_the_same_as_a_document(
+    tmp_path, study, identifiers
+):
+    (series,) = analyze(
+        tmp_path, pdf=True, dicom=frozenset({DicomObject.PDF}), identifiers=identifiers
+    ).analyzed
+    content = (series.folder / "report.pdf").read_bytes()
+    document = pydicom.dcmread(series.folder / "report.dcm")
+    assert document.EncapsulatedDocument[: document.EncapsulatedDocumentLength] == content
+    assert document.BurnedInAnnotation == ("YES" if identifiers else "NO")
+    assert (document.PatientID == "SECRET-7") is identifiers
+    (page,) = PdfReader(series.folder / "report.pdf").pages
+    text = page.extract_text()
+    assert ("SECRET-7" in text) is identifiers
+    assert series.study in text
+    for secret in ("Doe", "CT abdomen", HEADER.uid("study")):
+        assert secret not in text
+    assert [path.name for path in series.folder.glob("*.dcm")] == ["report.dcm"]
 
 
 def test_pseudonyms_follow_the_key_beside_the_results(tmp_path, study):

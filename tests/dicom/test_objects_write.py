@@ -22,6 +22,7 @@ from bodycomp.anatomy import (
     VISCERAL_FAT,
 )
 from bodycomp.dicom.derived.coded_values import flag_code, quantity_code, tissue_groups
+from bodycomp.dicom.derived.encapsulated_pdf import encapsulated_pdf
 from bodycomp.dicom.derived.identity import KeptIdentity, PseudonymIdentity, PseudonymKey
 from bodycomp.dicom.derived.measured import MeasuredSeries
 from bodycomp.dicom.derived.secondary_capture import overlay_of
@@ -148,7 +149,8 @@ def either(request: pytest.FixtureRequest, measured: MeasuredSeries) -> Measured
 def test_all_objects_pass_the_validator(either, verify) -> None:
     seg = segmentation_of(either, "seg")
     picture = np.zeros((*either.volume.slice_shape, 3), np.uint8)
-    for dataset in (seg, report_of(either, seg), overlay_of(either, 7, picture)):
+    document = encapsulated_pdf(either, b"%PDF-1.4")
+    for dataset in (seg, report_of(either, seg), overlay_of(either, 7, picture), document):
         assert verify(dataset) == []
 
 

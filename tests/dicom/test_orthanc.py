@@ -9,6 +9,7 @@ import pydicom
 import pytest
 
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.dicom.derived.encapsulated_pdf import encapsulated_pdf
 from bodycomp.dicom.derived.identity import KeptIdentity
 from bodycomp.dicom.derived.measured import MeasuredSeries, save_object
 from bodycomp.dicom.derived.secondary_capture import overlay_of
@@ -55,6 +56,7 @@ def test_archive_returns_objects_unchanged_in_the_patients_study(
         "labelmap": segmentation_of(measured, "labelmap"),
         "sr": report_of(measured, seg),
         "overlay": overlay_of(measured, 7, picture),
+        "pdf": encapsulated_pdf(measured, b"%PDF-1.4 of an odd length"),
     }
     orthanc("/instances", measured.slices[7].path.read_bytes())
     for name, written in objects.items():
@@ -68,4 +70,4 @@ def test_archive_returns_objects_unchanged_in_the_patients_study(
     (study,) = json.loads(orthanc("/studies"))
     found = json.loads(orthanc(f"/studies/{study}"))
     assert found["MainDicomTags"]["StudyInstanceUID"] == HEADER.uid("study")
-    assert len(found["Series"]) == 5
+    assert len(found["Series"]) == 6

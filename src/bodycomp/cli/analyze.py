@@ -30,8 +30,8 @@ DIR/series.csv    every series of every study: its rank, and why it is measured 
 DIR/refused.csv   what was not measured, and why
 DIR/report.html   all of it as a page to look at and to review; opens without network
 DIR/run.json      settings, versions and models of the run, and how it ended
-DIR/study-*/      per series: results.json, a preview picture, the masks as NIfTI, DICOM objects;
-                  per study: fhir.json (--fhir, docs/fhir.md)
+DIR/study-*/      per series: results.json, a preview picture, the masks as NIfTI, report.pdf
+                  (--pdf), DICOM objects; per study: fhir.json (--fhir, docs/fhir.md)
 
 For research only, not a medical device: look at the previews before you use a number."""
 

@@ -105,7 +105,8 @@ def _outputs(run: MeasuredRun, options: CorrectionOptions, key: PseudonymKey) ->
         dicom = frozenset(DicomObject(name) for name in settings["dicom"])
     identity = KeptIdentity() if settings["identifiers"] else PseudonymIdentity(key)
     previews = options.previews if options.previews is not None else bool(settings["previews"])
-    return OutputChoice(dicom, identity, previews)
+    pdf = bool(settings.get("pdf"))
+    return OutputChoice(dicom, identity, previews, pdf=pdf, cards=run.cards)
 
 
 def segmenter_of(

@@ -37,11 +37,15 @@ class CaseKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MeasuredRun:
-    """What a run measured: its settings, and the rows of ``results.csv`` in every digit."""
+    """What a run measured: its settings, and the rows of ``results.csv`` in every digit.
+
+    ``cards`` are those of its models, by their roles.
+    """
 
     out_dir: Path
     settings: Mapping[str, Any]
     rows: Mapping[CaseKey, Mapping[str, Cell]] = field(repr=False)
+    cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def models(self) -> tuple[str, str]:
@@ -77,14 +81,14 @@ def opened_run(out_dir: Path) -> Iterator[MeasuredRun]:
         OutputError: A run, a review or a correction is writing to it.
         ReviewError: It holds no result, or was written by a newer version.
     """
-    settings = _settings(out_dir / MANIFEST_NAME)
+    manifest = _manifest(out_dir / MANIFEST_NAME)
     if not (out_dir / JOURNAL_NAME).is_file():
         raise InputNotFoundError(f"expected {JOURNAL_NAME} of a run in {out_dir}", hint=NO_RUN_HINT)
     with open_journal(out_dir / JOURNAL_NAME, StudyRecord) as journal:
         rows = _rows(out_dir, journal.records)
         if not rows:
             raise ReviewError(f"expected results to review in {out_dir}, found none")
-        yield MeasuredRun(out_dir, settings, rows)
+        yield MeasuredRun(out_dir, manifest["settings"], rows, manifest.get("model_cards", {}))
 
 
 def _rows(out_dir: Path, records: Mapping[str, StudyRecord]) -> dict[CaseKey, Mapping[str, Cell]]:
@@ -98,7 +102,7 @@ def _rows(out_dir: Path, records: Mapping[str, StudyRecord]) -> dict[CaseKey, Ma
     }
 
 
-def _settings(path: Path) -> Mapping[str, Any]:
+def _manifest(path: Path) -> Mapping[str, Any]:
     document = read_run_manifest(path)
     schema, number = document.get("schema"), document.get("schema_version")
     if schema != MANIFEST_SCHEMA or not isinstance(number, int) or number > MANIFEST_SCHEMA_VERSION:
@@ -106,5 +110,4 @@ def _settings(path: Path) -> Mapping[str, Any]:
             f"expected {MANIFEST_SCHEMA} of version {MANIFEST_SCHEMA_VERSION} in {path}, "
             f"found {schema} of version {number}"
         )
-    settings: Mapping[str, Any] = document["settings"]
-    return settings
+    return document

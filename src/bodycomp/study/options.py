@@ -33,6 +33,7 @@ class DicomObject(StrEnum):
     LABELMAP = "labelmap"
     SR = "sr"
     OVERLAY = "overlay"
+    PDF = "pdf"
     TAG = "tag"
 
 
@@ -110,7 +111,14 @@ class AnalyzeOptions:
         convert=dicom_objects,
         help="also write DICOM objects: seg (segmentation), labelmap (the same as a label map), "
         "sr (measurements as a TID 1500 report, with its seg), overlay (a picture for viewers "
-        "that show no segmentations); or tag (TAG files of Slice-O-Matic for the slices)",
+        "that show no segmentations), pdf (what --pdf writes, as a document); or tag (TAG files of "
+        "Slice-O-Matic for the slices)",
+    )
+    pdf: bool = option(
+        False,
+        "--pdf",
+        help="also write report.pdf for each series: a page A4 with picture, values, references, "
+        "flags and the limits of the models",
     )
     fhir: bool = option(
         False,

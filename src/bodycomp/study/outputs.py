@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,14 +16,16 @@ from bodycomp.digests import SHORT, file_digest
 from bodycomp.errors import OutputError, SeriesError
 from bodycomp.imaging.volume import Volume
 from bodycomp.nifti import write_nifti_labels
-from bodycomp.report.case_view import case_name, make_case_view, write_case_view
+from bodycomp.report.case_view import CaseView, case_name, make_case_view, write_case_view
 from bodycomp.report.overlay import blended
 from bodycomp.report.preview import PreviewText, write_preview
 from bodycomp.report.result_json import write_result_json
 from bodycomp.report.result_rows import SeriesKey
-from bodycomp.report.volume_views import coronal_and_sagittal
+from bodycomp.report.study_pdf import report_pdf
+from bodycomp.report.volume_views import Reformat, coronal_and_sagittal
 from bodycomp.results import SeriesResult
 from bodycomp.scan import Scan
+from bodycomp.storage import atomic_file
 from bodycomp.study.options import DicomObject
 from bodycomp.tag import TAG_SUFFIX, tag_of_slice, write_tag
 
@@ -37,6 +39,8 @@ LABELS_NAME: Final = "labels.nii.gz"
 SEG_NAME: Final = "segmentation.dcm"
 LABELMAP_NAME: Final = "labelmap.dcm"
 SR_NAME: Final = "measurements.dcm"
+DOCUMENT_NAME: Final = "report.dcm"
+PDF_NAME: Final = "report.pdf"
 TAG_FOLDER: Final = "tag"
 FHIR_NAME: Final = "fhir.json"
 _SOURCES: Final = (SEG_NAME, LABELMAP_NAME, SR_NAME)
@@ -45,12 +49,17 @@ _SOURCES: Final = (SEG_NAME, LABELMAP_NAME, SR_NAME)
 
 @dataclass(frozen=True, slots=True)
 class OutputChoice:
-    """What to write beside measurements and masks; with previews the cases of the report, too."""
+    """What to write beside measurements and masks; with previews the cases of the report, too.
+
+    ``cards`` are those of the models, by their roles.
+    """
 
     dicom: frozenset[DicomObject]
     identity: Identity
     previews: bool = True
     fhir: bool = False
+    pdf: bool = False
+    cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def identifiers(self) -> bool:
@@ -81,23 +90,67 @@ def write_series(
     elif bundle is not None:
         notes += ("FHIR is missing: expected a scan from DICOM, which names patient and study",)
     scan = scan.with_notes(notes)
+    pages = _Pages(key, scan, result)
     if choice.previews:
-        _write_previews(folder, key, scan, result)
+        _write_previews(folder, pages)
+    if choice.pdf or DicomObject.PDF in choice.dicom:
+        scan = scan.with_notes(_write_pdf(folder, pages, choice))
     write_result_json(folder / RESULT_NAME, key, scan, result)
     return scan
 
 
-def _write_previews(folder: Path, key: SeriesKey, scan: Scan, result: SeriesResult) -> None:
-    text = PreviewText(str(key), _details(scan, result))
-    views = coronal_and_sagittal(scan.volume)
+@dataclass(frozen=True)
+class _Pages:
+    """What is drawn of a series; views and cases are made once, and only if they are needed."""
+
+    key: SeriesKey
+    scan: Scan
+    result: SeriesResult
+
+    @cached_property
+    def views(self) -> tuple[Reformat, Reformat]:
+        return coronal_and_sagittal(self.scan.volume)
+
+    @cached_property
+    def cases(self) -> tuple[CaseView, ...]:
+        return tuple(
+            make_case_view(self.scan, self.result, level, self.key, views=self.views)
+            for level in self.result.levels
+        )
+
+
+def _write_previews(folder: Path, pages: _Pages) -> None:
+    scan, result = pages.scan, pages.result
+    text = PreviewText(str(pages.key), _details(scan, result))
     path = folder / LABELS_NAME
     labels = file_digest(path, SHORT) if path.is_file() else ""
-    for level in result.levels:
-        name = level.choice.level
-        write_preview(folder / f"preview-{name}.png", scan.volume, result, level, text, views)
-        case = make_case_view(scan, result, level, key, views=views)
+    for level, case in zip(result.levels, pages.cases, strict=True):
         case["labels"] = labels
+        name = level.choice.level
+        path = folder / f"preview-{name}.png"
+        write_preview(path, scan.volume, result, level, text, pages.views)
         write_case_view(folder / case_name(name), case)
+
+
+def _write_pdf(folder: Path, pages: _Pages, choice: OutputChoice) -> tuple[str, ...]:
+    """Write the report as PDF, as a document for archives, or both; as ``write_dicom_objects``."""
+    content = report_pdf(pages.cases, choice.cards)
+    if choice.pdf:
+        with atomic_file(folder / PDF_NAME) as temporary:
+            temporary.write_bytes(content)
+    if DicomObject.PDF not in choice.dicom or not pages.scan.slices:
+        return ()
+    from bodycomp.dicom.derived.encapsulated_pdf import encapsulated_pdf  # noqa: PLC0415 - highdicom
+    from bodycomp.dicom.derived.measured import MeasuredSeries, save_object  # noqa: PLC0415
+
+    measured = MeasuredSeries(pages.scan, pages.result, choice.identity)
+    if not measured.slice_indices:
+        return ()
+    place = folder / DOCUMENT_NAME
+    return _made(
+        lambda: save_object(encapsulated_pdf(measured, content), place),
+        "the report as DICOM is missing",
+    )
 
 
 def _write_labels(path: Path, volume: Volume, result: SeriesResult) -> tuple[str, ...]:

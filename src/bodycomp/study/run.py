@@ -124,7 +124,14 @@ def _analyze_inputs(
             work = with_pseudonyms(found, key)
             manifest = _prepare_folder(options, models, key, resuming=resuming)
             identity = KeptIdentity() if options.identifiers else PseudonymIdentity(key)
-            choice = OutputChoice(options.dicom, identity, options.previews, options.fhir)
+            choice = OutputChoice(
+                dicom=options.dicom,
+                identity=identity,
+                previews=options.previews,
+                fhir=options.fhir,
+                pdf=options.pdf,
+                cards=models.cards,
+            )
             identifiers = IDENTIFIER_COLUMNS if options.identifiers else ()
             keys = [tissue.key for tissue in models.tissues]
             compared = reference_columns(models.references, keys)

@@ -35,6 +35,7 @@ SERIES: Final = {
     "sr": (9303, "Body composition measurements"),
     "overlay": (9304, "Body composition overlay"),
     "comparison": (9305, "Body composition compared with earlier scans"),
+    "pdf": (9306, "Body composition report"),
 }
 """Kind of object -> number, far from those that scanners give, and description of its series."""
 

@@ -17,6 +17,7 @@ from pynetdicom.association import Association
 from bodycomp.archive.options import Peer, PullOptions, parse_place
 from bodycomp.archive.protocol import Save, answer_of
 from bodycomp.archive.query import Answer, Level
+from bodycomp.dicom.pixels import readable_syntaxes
 from bodycomp.errors import ArchiveError, ArchiveUnreachableError, UsageError
 
 _FIND: Final = uid.UID("1.2.840.10008.5.1.4.1.2.2.1")
@@ -29,12 +30,6 @@ _CLASSES: Final = (
     uid.EnhancedCTImageStorage,
     uid.LegacyConvertedEnhancedCTImageStorage,
     uid.SecondaryCaptureImageStorage,  # dose reports and reformats in series of CT
-)
-_SYNTAXES: Final = (
-    *(uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian),
-    *(uid.ExplicitVRBigEndian, uid.RLELossless, uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit),
-    *(uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEGLSNearLossless),
-    *(uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K),
 )
 _PENDING: Final = (0xFF00, 0xFF01)
 _OUT_OF_RESOURCES, _NOT_AUTHORIZED, _UNKNOWN_DESTINATION = 0xA700, 0x0124, 0xA801
@@ -71,7 +66,7 @@ class DimseArchive:
             self._listen(options)
         else:  # one context for each syntax, so that nothing is recoded on its way
             for kind in _CLASSES:
-                for syntax in _SYNTAXES:
+                for syntax in readable_syntaxes():
                     self._ae.add_requested_context(kind, syntax)
 
     def _entity(self, timeout_s: float) -> AE:
@@ -86,7 +81,7 @@ class DimseArchive:
         entity = self._entity(options.timeout_s)
         entity.require_called_aet = True
         for kind in _CLASSES:
-            entity.add_supported_context(kind, _SYNTAXES)
+            entity.add_supported_context(kind, list(readable_syntaxes()))
         try:
             place = (host or self._own_address(), port)
         except OSError as error:

@@ -21,18 +21,20 @@ from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, PhantomAnatomy, Tis
 from bodycomp.cohort.level_set import (
     FINDER_LEVELS,
     FINDER_SIZE,
+    TAUGHT_LEVELS,
     LevelSetOptions,
     write_level_set,
 )
 from bodycomp.data.label_declaration import declare_labels
 from bodycomp.data.layout import images_path, table_path
 from bodycomp.data.samples import MaskSample, mask_sample
+from bodycomp.networks.chosen_levels import choose_levels
 from bodycomp.networks.model_folder import (
     CARD_NAME,
     RUN_SUBFOLDER,
     WEIGHTS_NAME,
+    card_text,
     read_model_files,
-    write_card,
 )
 from bodycomp.networks.shipped import SEGMENTATION_FOLDER, SLICE_SELECTION_FOLDER
 from bodycomp.storage import atomic_folder
@@ -70,7 +72,8 @@ SERIES_COPIES: Final = 40
 
 LEVEL_OPTIONS: Final[dict[str, Any]] = {
     "arch": "projection",
-    "levels": FINDER_LEVELS,
+    "levels": TAUGHT_LEVELS,
+    "threshold": 4.0,
     "image_size": FINDER_SIZE[0],
     "batch_size": 4,
     "learning_rate": 2e-3,
@@ -222,13 +225,6 @@ class Recipe:
             if not (self.models / name).exists():
                 ship_model(self.runs / name / RUN_SUBFOLDER, self.models / name)
             # Repeated by every start: one that ended in between would leave a card without words.
-            if name == SLICE_SELECTION_FOLDER:
-                card, _, _ = read_model_files(self.models / name)
-                # Its slices were rendered in the network's pixels, before the window clipped bone.
-                seen = replace(card.preprocessing, quantised=False)
-                write_card(
-                    self.models / name, replace(card, least_confidence=SURE, preprocessing=seen)
-                )
             bodycomp.card(self.models / name, describe=WORDS / f"{name}.yaml")
 
     def test(self) -> None:
@@ -255,12 +251,18 @@ def real_samples(folder: Path | None) -> list[MaskSample]:
 
 
 def ship_model(source: Path, target: Path) -> None:
-    """Copy a model folder, its weights of two and more dimensions rounded to 16 bits."""
-    weights = safetensors.torch.load((source / WEIGHTS_NAME).read_bytes())
+    """Write what ships of a model, its weights of two and more dimensions rounded to 16 bits."""
+    card, content, _ = read_model_files(source)
+    weights = safetensors.torch.load(content)
+    if card.levels:
+        card, weights = choose_levels(card, weights, FINDER_LEVELS)
+        # Its slices were rendered in the network's pixels, before the window clipped bone.
+        seen = replace(card.preprocessing, quantised=False)
+        card = replace(card, least_confidence=SURE, preprocessing=seen)
     halved = {
         name: weight.half() if weight.is_floating_point() and weight.ndim > 1 else weight
         for name, weight in weights.items()
     }
     with atomic_folder(target) as folder:
         (folder / WEIGHTS_NAME).write_bytes(safetensors.torch.save(halved))
-        (folder / CARD_NAME).write_bytes((source / CARD_NAME).read_bytes())
+        (folder / CARD_NAME).write_text(card_text(card), encoding="utf-8")

@@ -15,6 +15,7 @@ from bodycomp.data.slice_set import open_slice_split
 from bodycomp.data.writers import SliceWriter
 from bodycomp.errors import TrainingSetError
 from bodycomp.imaging.preprocessing import Preprocessing
+from bodycomp.imaging.projection import COLUMNS, VIEWS
 
 SIDE, STEP_MM = 32, 3.0
 PREPROCESSING = Preprocessing((SIDE, SIDE), quantised=True)
@@ -45,8 +46,8 @@ def projections(folder: Path) -> ProjectionDataset:
 def test_series_are_sorted_by_height_and_padded_above(tmp_path: Path) -> None:
     found = projections(write_series(tmp_path, {"a": 20, "b": 30}))
     images, offsets_mm = found.read([0, 1])
-    assert images.shape == (2, 2, 30, SIDE)
-    assert images[:, 0, :, SPINE.start].argmax(dim=1).tolist() == [10, 10]
+    assert images.shape == (2, len(VIEWS), 30, COLUMNS)
+    assert images[:, 0, :, SPINE.start * COLUMNS // SIDE].argmax(dim=1).tolist() == [10, 10]
     assert offsets_mm[1, :, 0].tolist() == [(row - 10) * STEP_MM for row in range(30)]
     assert offsets_mm[0, :20, 1].tolist() == [(row - 10) * STEP_MM + 60 for row in range(20)]
     assert offsets_mm[0, 20:].isnan().all()

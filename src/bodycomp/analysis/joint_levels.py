@@ -21,12 +21,12 @@ from bodycomp.analysis.spine_fit import SpineFit, fit_spine
 from bodycomp.networks.targets import target_to_offset
 from bodycomp.results import LevelStatus, SliceChoice
 
-AGREE_SCALES: Final = 3.5
+AGREE_MM: Final = 35.0
 """A level agrees with the others if it lies nearer than this to where an average spine has it: a
 spine of other proportions than the average moves levels by about a vertebra at most."""
 
-LOOK_SCALES: Final = 5.0
-"""Around where others place a level, slices within this many scales are looked at."""
+LOOK_MM: Final = 50.0
+"""Around where others place a level, slices within this distance are looked at."""
 
 FEWEST_SUPPORTS: Final = 2
 """So many other levels must agree before a level is doubted, or placed by them."""
@@ -59,8 +59,7 @@ def choose_together(
     fit = fit_spine(seen, seen_mm, [choice.level for choice in choices], options.scale_mm)
     if fit is None:
         return list(choices)
-    reach_mm = AGREE_SCALES * options.scale_mm
-    agrees = [_is_near(choice, fit, reach_mm) for choice in choices]
+    agrees = [_is_near(choice, fit) for choice in choices]
     return [
         choice
         if choice.level not in fit.z_mm or sum(agrees) - agrees[column] < FEWEST_SUPPORTS
@@ -69,11 +68,11 @@ def choose_together(
     ]
 
 
-def _is_near(choice: SliceChoice, fit: SpineFit, reach_mm: float) -> bool:
+def _is_near(choice: SliceChoice, fit: SpineFit) -> bool:
     expected_mm = fit.z_mm.get(choice.level)
     if choice.z_mm is None or expected_mm is None:
         return False
-    return abs(choice.z_mm - expected_mm) <= reach_mm
+    return abs(choice.z_mm - expected_mm) <= AGREE_MM
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +87,11 @@ class _Joint:
 
     def choose(self, choice: SliceChoice) -> SliceChoice:
         """Return where the level is by its own curve and by the spine."""
-        reach_mm, expected_mm = AGREE_SCALES * self.options.scale_mm, self.fit.z_mm[choice.level]
-        if _is_near(choice, self.fit, reach_mm):
+        expected_mm = self.fit.z_mm[choice.level]
+        if _is_near(choice, self.fit):
             return self._between(choice, expected_mm)
         again = self._look_near(choice.level, expected_mm)
-        if again is not None and _is_near(again, self.fit, reach_mm):
+        if again is not None and _is_near(again, self.fit):
             return self._between(again, expected_mm)
         if choice.z_mm is not None:
             why = f"where the other levels place it at about {expected_mm:.0f} mm"
@@ -146,7 +145,7 @@ class _Joint:
     def _look_near(self, level: str, expected_mm: float) -> SliceChoice | None:
         """Choose the slice of a level among those around a place; None if it is not found there."""
         z_mm, scores, options = self.z_mm, self.scores, self.options
-        around = np.abs(z_mm - expected_mm) <= LOOK_SCALES * options.scale_mm
+        around = np.abs(z_mm - expected_mm) <= LOOK_MM
         inside = z_mm[0] <= expected_mm <= z_mm[-1]
         if not inside or np.count_nonzero(around & scores.scored) < FEWEST_SLICES:
             return None

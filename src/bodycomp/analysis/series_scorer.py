@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from bodycomp.analysis.inference import NetworkSliceScorer
-from bodycomp.imaging.projection import at_heights, project, row_heights, slice_profiles
+from bodycomp.imaging.projection import at_heights, bone_share, project, row_heights
 from bodycomp.imaging.square_field import SquareField
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import Model
@@ -65,11 +65,11 @@ class SeriesScorer(NetworkSliceScorer):
         """Return (1 + member, slice, level) scores of all slices; of one network (1, ...)."""
         white, window = np.float32(self._preprocessing.input_max), self._preprocessing.window
 
-        def profile(index: int) -> NDArray[np.float32]:
+        def bones(index: int) -> NDArray[np.float32]:
             progress("score", index, len(z_mm))
-            return slice_profiles(image(index) / white, window)
+            return bone_share(image(index) / white, window)
 
-        rows = torch.from_numpy(project(profile, z_mm))[None]
+        rows = torch.from_numpy(project(bones, z_mm))[None]
         placed = rows.to(self._engine.device)
         logits = [member(placed) for member in self._engine.members]
         together = [self._engine.combine(logits), *(logits if self.members > 1 else ())]

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import PhantomAnatomy
+from bodycomp.anatomy import VERTEBRAE, PhantomAnatomy
 from bodycomp.data.samples import LevelSample
 from bodycomp.data.writers import SliceWriter
 from bodycomp.imaging.window import SOFT_TISSUE
@@ -26,6 +26,9 @@ from bodycomp.phantom.physics import render_physics_phantom
 
 FINDER_LEVELS: Final = ("T5", "T8", "T10", "T12", "L1", "L2", "L3", "L4", "L5")
 """Levels of the default finder."""
+
+TAUGHT_LEVELS: Final = tuple(VERTEBRAE[VERTEBRAE.index("T1") :])
+"""Levels that it learns, from head to feet: every vertebra helps to tell its neighbors apart."""
 
 FINDER_SIZE: Final = (128, 128)
 """Pixels are about 3 mm, as the rows of a projection."""
@@ -87,7 +90,7 @@ def write_level_set(
     rendered = ((f"{split}-{i:05d}", level_series(seed, i, anatomy)) for i in numbers)
     named = chain(rendered, ((f"other-{i:05d}", series) for i, series in enumerate(others)))
     columns, count = ("PatientID", "SeriesInstanceUID"), 0
-    with SliceWriter(options.folder, split, FINDER_LEVELS, columns) as writer:
+    with SliceWriter(options.folder, split, TAUGHT_LEVELS, columns) as writer:
         for name, series in named:
             for sample in series:
                 writer.append(sample.gray, sample.offsets_mm, dict.fromkeys(columns, name))
@@ -107,7 +110,7 @@ def level_series(
         return
     for z_mm in scan.slice_z_mm.tolist():
         hu, _ = torso.render_slice(scan, z_mm)
-        yield _sample(hu, {name: z_mm - torso.level_z_mm[name] for name in FINDER_LEVELS})
+        yield _sample(hu, {name: z_mm - torso.level_z_mm[name] for name in TAUGHT_LEVELS})
 
 
 def series_scan(patient: PatientParameters) -> ScanParameters:
@@ -137,8 +140,8 @@ def _physics_series(scan: ScanParameters, torso: Torso) -> Iterator[LevelSample]
         hu = render_physics_phantom(rng, FINDER_SIZE, field_mm)
         hu = hu + noise.normal(0, scan.noise_hu, hu.shape).astype(np.int16)
         below_mm = z_mm - scan.z_end_mm - NOWHERE_MM
-        top_mm = torso.level_z_mm[FINDER_LEVELS[0]]
-        places_mm = {name: torso.level_z_mm[name] - top_mm for name in FINDER_LEVELS}
+        top_mm = torso.level_z_mm[TAUGHT_LEVELS[0]]
+        places_mm = {name: torso.level_z_mm[name] - top_mm for name in TAUGHT_LEVELS}
         yield _sample(hu, {name: below_mm - place_mm for name, place_mm in places_mm.items()})
 
 

@@ -18,7 +18,7 @@ from bodycomp.data.projection_variation import vary_projections
 from bodycomp.data.series_heights import ascending_heights_mm, series_heights_mm
 from bodycomp.data.slice_set import SliceSplit
 from bodycomp.errors import TrainingSetError
-from bodycomp.imaging.projection import CHANNELS, project, row_heights, slice_profiles
+from bodycomp.imaging.projection import COLUMNS, VIEWS, bone_share, project, row_heights
 
 FEWEST_SLICES: Final = 4
 """A series of fewer slices teaches nothing of a spine."""
@@ -31,7 +31,7 @@ class ProjectedSeries:
     Attributes:
         slices: Indices of its slices in the split, from feet to head.
         z_mm: (slice,) their heights.
-        rows: (channel, row, column) projections, float16.
+        rows: (view, row, column) projections, float16.
         offsets_mm: (row, level), NaN where not annotated.
     """
 
@@ -49,7 +49,7 @@ class ProjectedSeries:
 class ProjectionDataset(SampleSet):
     """Whole series of one split; a sample is a series, with an offset from each level per row.
 
-    An item is (projections float32 (channel, row, column), offsets_mm float32 (row, level), NaN
+    An item is (projections float32 (view, row, column), offsets_mm float32 (row, level), NaN
     where a level was not annotated). Projections are made once and kept: 1 kB per slice.
 
     Raises:
@@ -74,13 +74,13 @@ class ProjectionDataset(SampleSet):
         return images[0], offsets_mm[0]
 
     def read(self, indices: Sequence[int]) -> RawBatch:
-        """Return projections (B, channel, row, column) and offsets (B, row, level).
+        """Return projections (B, view, row, column) and offsets (B, row, level).
 
         Shorter series have empty rows above, with offsets NaN.
         """
         chosen = [self.series[index] for index in indices]
-        rows, columns = max(len(one.offsets_mm) for one in chosen), self.preprocessing.size[1]
-        images = torch.zeros((len(chosen), CHANNELS, rows, columns))
+        rows = max(len(one.offsets_mm) for one in chosen)
+        images = torch.zeros((len(chosen), len(VIEWS), rows, COLUMNS))
         offsets_mm = torch.full((len(chosen), rows, chosen[0].offsets_mm.shape[1]), torch.nan)
         for place, one in enumerate(chosen):
             count = len(one.offsets_mm)
@@ -113,7 +113,7 @@ def _series_of(slices: SliceDataset, data_dir: Path) -> list[ProjectedSeries]:
         own = own[ascending]
         if len(own) < FEWEST_SLICES:
             continue
-        rows = project(_Profiles(slices, own), z_mm)
+        rows = project(_Bones(slices, own), z_mm)
         offsets_mm = row_heights(z_mm)[:, None] - places_mm[None, :]
         found.append(
             ProjectedSeries(own, z_mm, rows.astype(np.float16), offsets_mm.astype(np.float32))
@@ -128,8 +128,8 @@ def _series_of(slices: SliceDataset, data_dir: Path) -> list[ProjectedSeries]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Profiles:
-    """Profiles of some slices of a data set, made when they are asked for."""
+class _Bones:
+    """Bones of some slices of a data set, made when they are asked for."""
 
     slices: SliceDataset
     own: NDArray[np.intp]
@@ -138,4 +138,4 @@ class _Profiles:
         preprocessing = self.slices.preprocessing
         gray, _ = self.slices.read([int(self.own[index])])
         image = preprocessing.scale_gray(gray.numpy()[0, 0]) / np.float32(preprocessing.input_max)
-        return slice_profiles(image, preprocessing.window)
+        return bone_share(image, preprocessing.window)

@@ -13,15 +13,15 @@ from typing import Final
 import torch
 from torch.nn import functional
 
-from bodycomp.imaging.projection import CHANNELS, ROW_MM
+from bodycomp.imaging.projection import COLUMNS, ROW_MM, VIEWS, WHOLE
 
 MOST_ROWS: Final = 192
 """Longer series are cut to these rows, 576 mm, another part at every step."""
 
 FEWEST_ROWS: Final = 16
 
-FRONT: Final = slice(0, CHANNELS // 2)
-SIDE: Final = slice(CHANNELS // 2, CHANNELS)
+FRONT, BESIDE, SAGITTAL, CORONAL = range(len(VIEWS))
+SLABS: Final = range(WHOLE, len(VIEWS))
 
 STRETCH_SD: Final = 0.08
 
@@ -31,7 +31,8 @@ SPINE_HALF: Final = 0.1
 FALL_SD: Final = 0.2
 """Rows per column that ribs and pelvis are tilted by: at the flank about 25 mm."""
 
-FALL_TURNS: Final = 4
+TURNS: Final = 4
+"""What changes smoothly along the body turns at so many heights."""
 
 FADE_MEAN: Final = -0.7
 FADE_SD: Final = 0.8
@@ -39,6 +40,12 @@ FADE_SD: Final = 0.8
 
 CUT_SHARE: Final = 0.5
 """Share of series that are cut to a part of theirs."""
+
+LOST_SHARE: Final = 0.15
+"""Share of slabs whose way leaves the spine for a while, as towards an organ full of contrast."""
+
+UNSEEN_SHARE: Final = 0.08
+"""Share of series whose slabs, or whose views of the whole, are not to be relied on."""
 
 Sample = tuple[torch.Tensor, torch.Tensor]
 
@@ -49,7 +56,7 @@ def vary_projections(
     """Vary a batch by random numbers of a CPU generator.
 
     Args:
-        images: (B, channel, row, column), empty in rows without offsets.
+        images: (B, view, row, column), empty in rows without offsets.
         offsets_mm: (B, row, level), NaN where not annotated.
         generator: On the CPU.
 
@@ -69,7 +76,7 @@ def vary_projections(
         base_mm = offsets_mm[index, first].cpu()
         part, start, stretch = _reshaped(images[index, :, first : first + count], rows, drawn)
         place = drawn.whole(0, rows - part.shape[1])
-        varied[index, :, place : place + part.shape[1]] = _recolored(part, drawn)
+        varied[index, :, place : place + part.shape[1]] = _spoiled(_recolored(part, drawn), drawn)
         steps = torch.arange(part.shape[1])[:, None] * ROW_MM
         moved_mm[index, place : place + part.shape[1]] = (
             stretch * (base_mm + start * ROW_MM) + steps
@@ -96,6 +103,10 @@ class _Numbers:
         """Return a whole number, both ends included."""
         return int(torch.randint(low, max(high, low) + 1, (), generator=self._generator))
 
+    def sign(self, share: float) -> float:
+        """Return -1 in this share of draws, else 1."""
+        return -1.0 if self.uniform() < share else 1.0
+
     def noise(self, shape: torch.Size) -> torch.Tensor:
         return torch.randn(shape, generator=self._generator)
 
@@ -103,7 +114,7 @@ class _Numbers:
 def _reshaped(
     image: torch.Tensor, most_rows: int, drawn: _Numbers
 ) -> tuple[torch.Tensor, float, float]:
-    """Stretch, cut, lean and mirror a (channel, row, column) image.
+    """Stretch, cut, lean and mirror a (view, row, column) image.
 
     Returns it with the row it begins at, of those before the stretch, and the stretch.
     """
@@ -114,22 +125,44 @@ def _reshaped(
         kept = drawn.whole(FEWEST_ROWS, kept)
     start = drawn.whole(0, whole - kept) / stretch
     rows = start + torch.arange(kept) / stretch
-    y = (2 * rows + 1) / count - 1
-    columns = (2 * torch.arange(image.shape[2]) + 1) / image.shape[2] - 1
-    parts = []
-    for view, mirrored in ((FRONT, 0.5), (SIDE, 0.07)):
-        fall = _fall(image[view.start], rows, drawn)
-        zoom, shift, lean = drawn.factor(0.1), drawn.normal(0.08), drawn.normal(0.04)
-        side = -1.0 if drawn.uniform() < mirrored else 1.0
-        x = side * zoom * columns[None, :] + lean * y[:, None] + shift
-        away = fall.away(x)
-        grid = torch.stack([x, y[:, None] + fall.slope[:, None] * away], dim=-1).to(image.device)
-        parts.append(
-            functional.grid_sample(
-                image[None, view], grid[None], padding_mode="zeros", align_corners=False
-            )[0]
-        )
-    return torch.cat(parts), start, stretch
+    turned = {FRONT: drawn.sign(0.5), BESIDE: drawn.sign(0.07), SAGITTAL: 1.0}
+    turned[CORONAL] = turned[FRONT]
+    grids = [
+        (_slab_grid if view in SLABS else _whole_grid)(image[view], rows, turned[view], drawn)
+        for view in range(len(VIEWS))
+    ]
+    moved = functional.grid_sample(
+        image[:, None], torch.stack(grids).to(image.device), "bilinear", "zeros", False
+    )
+    return moved[:, 0], start, stretch
+
+
+def _whole_grid(
+    view: torch.Tensor, rows: torch.Tensor, side: float, drawn: _Numbers
+) -> torch.Tensor:
+    """Return a sampling grid (row, column, 2) of a body that leans, with ribs that fall."""
+    fall = _fall(view, rows, drawn)
+    zoom, shift, lean = drawn.factor(0.1), drawn.normal(0.08), drawn.normal(0.04)
+    y = (2 * rows + 1) / len(view) - 1
+    x = side * zoom * _columns()[None, :] + lean * y[:, None] + shift
+    return torch.stack([x, y[:, None] + fall.slope[:, None] * fall.away(x)], dim=-1)
+
+
+def _slab_grid(
+    view: torch.Tensor, rows: torch.Tensor, side: float, drawn: _Numbers
+) -> torch.Tensor:
+    """Return a sampling grid (row, column, 2) of a spine that is not followed exactly."""
+    zoom, tilt, count = drawn.factor(0.1), drawn.normal(0.02), len(rows)
+    aside = _wandering(drawn, 0.06, torch.arange(count) / max(count - 1, 1))
+    if drawn.uniform() < LOST_SHARE:
+        aside = aside + drawn.normal(0.4) * _bump(count, drawn.whole(0, count), drawn.whole(5, 30))
+    x = side * zoom * _columns()[None, :] + aside[:, None]
+    y = (2 * rows + 1) / len(view) - 1
+    return torch.stack([x, y[:, None] + tilt * x * COLUMNS / len(view)], dim=-1)
+
+
+def _columns() -> torch.Tensor:
+    return (2 * torch.arange(COLUMNS) + 1) / COLUMNS - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,30 +187,50 @@ class _Fall:
 
 def _fall(bone: torch.Tensor, rows: torch.Tensor, drawn: _Numbers) -> _Fall:
     """Draw a fall that changes smoothly along the body; ``bone`` is (row, column)."""
-    turns = torch.tensor([drawn.normal(FALL_SD) for _ in range(FALL_TURNS)])
-    slope = _between(turns, rows / max(bone.shape[0] - 1, 1))
+    slope = _wandering(drawn, FALL_SD, rows / max(bone.shape[0] - 1, 1))
     # ``y`` counts half of the rows, ``x`` half of the columns.
     return _Fall(_spine_of(bone), slope * bone.shape[1] / bone.shape[0])
 
 
 def _recolored(image: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
-    """Make bones denser or fainter, and add what hides them."""
+    """Make bones denser or fainter."""
     image = image.clamp(min=0) * drawn.factor(0.35)
-    for view in (FRONT, SIDE):
-        image[view.start] *= _fade(image[view.start], drawn)
+    for view in (FRONT, BESIDE):
+        image[view] *= _fade(image[view], drawn)
     if drawn.uniform() < 0.5:
         image = image ** drawn.factor(0.25)
+    for view in SLABS:
+        image[view] = _soft(image[view] * drawn.factor(0.3), drawn)
+    return image
+
+
+def _spoiled(image: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
+    """Add what hides bones: clutter, faint rows, a table, noise; now and then whole views go."""
     while drawn.uniform() < 0.55:
         image = image + _clutter(image, drawn)
     if drawn.uniform() < 0.3:
         for _ in range(drawn.whole(1, 5)):
             image[:, drawn.whole(0, image.shape[1] - 1)] *= drawn.factor(0.6)
     if drawn.uniform() < 0.3:  # a table seen from the side
-        behind = drawn.whole(round(0.7 * image.shape[2]), image.shape[2] - 1)
-        image[SIDE, :, behind] += drawn.uniform(0.0, 0.5)
-    grain = 0.003 * -math.log(max(drawn.uniform(), 1e-6))
-    image = image + grain * drawn.noise(image.shape).to(image.device)
+        behind = drawn.whole(round(0.7 * COLUMNS), COLUMNS - 1)
+        image[BESIDE, :, behind] += drawn.uniform(0.0, 0.5)
+    grain = drawn.noise(image.shape).to(image.device) * -math.log(max(drawn.uniform(), 1e-6))
+    for view, share in enumerate((0.003, 0.003, 0.02, 0.02)):
+        image[view] += share * grain[view]
+    for part in (slice(WHOLE), slice(WHOLE, None)):
+        if drawn.uniform() < UNSEEN_SHARE:
+            image[part] = 0
     return image.clamp(0, 2)
+
+
+def _soft(slab: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
+    """Return a slab of other contrast, now and then with soft edges."""
+    if drawn.uniform() < 0.5:
+        slab = slab ** drawn.factor(0.3)
+    if drawn.uniform() < 0.3:
+        half = drawn.whole(1, 2)
+        slab = functional.avg_pool2d(slab[None], (1, 2 * half + 1), 1, (0, half))[0]
+    return slab
 
 
 def _fade(bone: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
@@ -186,8 +239,7 @@ def _fade(bone: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
     Ribs of phantoms are denser than those of people: how bright they are shall tell nothing.
     """
     rows, columns = bone.shape
-    faint = [drawn.normal(FADE_SD) + FADE_MEAN for _ in range(FALL_TURNS)]
-    along = _between(torch.tensor(faint), torch.arange(rows) / max(rows - 1, 1))
+    along = FADE_MEAN + _wandering(drawn, FADE_SD, torch.arange(rows) / max(rows - 1, 1))
     x = (2 * torch.arange(columns) + 1) / columns - 1
     away = ((x - _spine_of(bone)).abs() / SPINE_HALF - 1).clamp(0, 1)
     return torch.exp(along[:, None] * away[None, :]).to(bone.device)
@@ -198,24 +250,27 @@ def _spine_of(bone: torch.Tensor) -> float:
     return (2 * int(bone.sum(dim=0).argmax()) + 1) / bone.shape[1] - 1
 
 
-def _between(values: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Return values between those of knots at equal distances; ``share`` is 0 to 1."""
-    place = (share * (len(values) - 1)).clamp(0, len(values) - 1)
-    low = place.floor().clamp(max=len(values) - 2).long()
+def _wandering(drawn: _Numbers, sd: float, share: torch.Tensor) -> torch.Tensor:
+    """Return values that change smoothly along the body; ``share`` is 0 to 1 of its length."""
+    values = torch.tensor([drawn.normal(sd) for _ in range(TURNS)])
+    place = (share * (TURNS - 1)).clamp(0, TURNS - 1)
+    low = place.floor().clamp(max=TURNS - 2).long()
     return values[low] * (low + 1 - place) + values[low + 1] * (place - low)
 
 
 def _clutter(image: torch.Tensor, drawn: _Numbers) -> torch.Tensor:
-    """Return a blob as bowel with contrast agent or metal leaves, in both views at one height."""
-    _, rows, columns = image.shape
+    """Return a blob as bowel with contrast agent or metal leaves, at one height in all views.
+
+    A slab holds more of it, or nothing where it lies beside the spine.
+    """
+    rows = image.shape[1]
     value = -0.25 * math.log(max(drawn.uniform(), 1e-6))
-    height = drawn.uniform(2, 30)
-    along = _bump(rows, drawn.uniform(-10, rows), height / 2)
-    across = _bump(columns, drawn.uniform(0.2, 0.8) * columns, drawn.uniform(2, 0.2 * columns))
-    deep = _bump(columns, drawn.uniform(0.1, 0.6) * columns, drawn.uniform(2, 0.2 * columns))
+    along = value * _bump(rows, drawn.uniform(-10, rows), drawn.uniform(1, 15))
     blob = torch.zeros_like(image)
-    blob[FRONT] = (value * along[:, None] * across[None, :]).to(image.device)
-    blob[SIDE] = (value * along[:, None] * deep[None, :]).to(image.device)
+    for view, (low, high) in enumerate(((0.2, 0.8), (0.1, 0.6), (0.2, 0.95), (0.1, 0.95))):
+        middle, width = drawn.uniform(low, high) * COLUMNS, drawn.uniform(1, 0.2 * COLUMNS)
+        gain = 1.0 if view < WHOLE else drawn.whole(0, 1) * 2.0
+        blob[view] = (gain * along[:, None] * _bump(COLUMNS, middle, width)).to(image.device)
     return blob
 
 

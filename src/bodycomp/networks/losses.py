@@ -3,7 +3,8 @@
 Segmentation: logits (B, C, H, W), masks (B, H, W) of integer labels 0..C-1; 0 is background, and
 pixels with ``NOT_ANNOTATED_LABEL`` take no part. Marginal losses also take the labels of
 ``background_or``, of samples in which not all tissues were labeled. Slice selection: logits (B, L),
-targets (B, L) in [0, 1], NaN where a level was not annotated, which takes no part.
+targets (B, L) in [0, 1], NaN where a level was not annotated, which takes no part; of whole series
+(B, R, L), a value per row.
 """
 
 from __future__ import annotations
@@ -206,6 +207,49 @@ def of_three(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 def slice_selection_loss(name: str = "cross_entropy") -> Loss:
     """Return the loss called ``name`` (``names.SLICE_SELECTION_LOSSES``) of logits and targets."""
     return _named(_SLICE_SELECTION, name)
+
+
+def ordered_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross entropy of the parts that ordered levels share the body into.
+
+    A row lies in one part: above the first level, between two levels, or below the last. Unlike
+    the cross entropy of each level alone, its gradient leads straight to the right part, however
+    improbable a network holds it.
+
+    Args:
+        logits: (..., L), that a row lies above each level, ascending from head to feet.
+        targets: (..., L) in [0, 1], the same; NaN where a level was not annotated.
+
+    Returns:
+        The mean over rows with an annotated level, in nats; 0 without any.
+    """
+    logits, targets = logits.flatten(0, -2), targets.flatten(0, -2)
+    known = ~targets.isnan()
+    total, count = logits.sum() * 0, 0
+    for annotated in known.unique(dim=0):
+        if annotated.any():
+            rows = (known == annotated).all(dim=1)
+            above = targets[rows][:, annotated]
+            ends = above.new_zeros(len(above), 1)
+            parts = torch.cat([ends, above, ends + 1], 1).diff(dim=1).clamp(min=0)
+            total = total - (parts * _log_parts(logits[rows][:, annotated])).sum()
+            count += len(above)
+    return total / max(count, 1)
+
+
+SMALLEST_STEP: Final = 1e-6
+"""Logits of neighboring levels that differ by less leave a part nothing in 32 bits."""
+
+
+def _log_parts(above: Tensor) -> Tensor:
+    """Return the logarithms of the parts' probabilities, (N, L + 1), of ascending logits (N, L).
+
+    sigmoid(u) - sigmoid(v) = sigmoid(u) sigmoid(-v) (1 - exp(v - u)) keeps its digits far away.
+    """
+    step = above.diff(dim=1).clamp(min=SMALLEST_STEP)
+    first, rest = F.logsigmoid(above), F.logsigmoid(-above)
+    between = first[:, 1:] + rest[:, :-1] + torch.log(-torch.expm1(-step))
+    return torch.cat([first[:, :1], between, rest[:, -1:]], dim=1)
 
 
 def _named(losses: dict[str, Loss], name: str) -> Loss:

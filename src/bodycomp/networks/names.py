@@ -20,7 +20,8 @@ SEGMENTATION_LOSSES: Final = (
     "negative_dice_sum",
 )
 
-SLICE_SELECTION_LOSSES: Final = ("cross_entropy", "absolute_error")
+CROSS_ENTROPY: Final = "cross_entropy"
+SLICE_SELECTION_LOSSES: Final = (CROSS_ENTROPY, "absolute_error")
 
 AUTO_ENGINE: Final = "auto"
 REFERENCE: Final = "reference"

@@ -16,7 +16,9 @@ from bodycomp.data.datasets import SampleSet, SliceDataset
 from bodycomp.data.projection_set import ProjectionDataset
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.projection import at_heights
-from bodycomp.networks.names import PROJECTION
+from bodycomp.networks.losses import ordered_cross_entropy
+from bodycomp.networks.names import CROSS_ENTROPY, PROJECTION
+from bodycomp.networks.targets import offset_to_target
 from bodycomp.report.training_examples import SeriesCase, write_series_examples
 from bodycomp.training.slice_selection import SLICES_SHOWN, SliceSelectionTask
 from bodycomp.training.steps.evaluation_context import EvaluationContext
@@ -26,7 +28,7 @@ from bodycomp.training.task_options import SliceSelectionOptions
 
 @dataclass(frozen=True)
 class ProjectionTask(SliceSelectionTask):
-    """Distances from levels; a batch is projections (B, 2, row, column) and (B, row, level) mm."""
+    """Distances from levels; a batch is (B, view, row, column) and mm (B, row, level)."""
 
     def splits(
         self, preprocessing: Preprocessing, decoded: Mapping[str, str] = NONE_DECODED
@@ -40,6 +42,13 @@ class ProjectionTask(SliceSelectionTask):
             val=self.dataset(cast("SliceDataset", slices.val)),
             test=None if test is None else self.dataset(cast("SliceDataset", test)),
         )
+
+    def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """Return the chosen loss of a batch; the cross entropy is that of all levels together."""
+        if self.options.loss != CROSS_ENTROPY:
+            return super().loss(logits, truth)
+        targets = offset_to_target(truth.cpu().numpy(), self.options.threshold)
+        return ordered_cross_entropy(logits, torch.as_tensor(targets, device=logits.device))
 
     def dataset(self, slices: SliceDataset) -> SampleSet:
         """Return the series that slices belong to."""

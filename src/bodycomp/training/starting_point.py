@@ -14,6 +14,7 @@ from bodycomp.errors import ModelError, UsageError
 from bodycomp.networks.card_description import ModelDescription
 from bodycomp.networks.card_description import Task as CardTask
 from bodycomp.networks.checkpoint import Model, ModelCard, build_network, load_model
+from bodycomp.networks.chosen_levels import choose_levels
 from bodycomp.networks.frozen_norm import freeze_norms
 from bodycomp.networks.model_folder import read_card
 from bodycomp.networks.shipped import shipped_model
@@ -26,9 +27,10 @@ from bodycomp.training.task_options import SegmentationOptions, SliceSelectionOp
 
 log = logging.getLogger(__name__)
 
-NOT_COMPARED = frozenset({"initializer", "block_activations"})
-"""Config values that a loaded model may have otherwise: the first no longer matters, the second
-cannot be chosen (the earlier implementation's DenseNet mixes activations)."""
+NOT_COMPARED = frozenset({"initializer", "block_activations", "parts", "borders"})
+"""Config values that a loaded model may have otherwise: the first no longer matters, the others
+cannot be chosen (the earlier implementation's DenseNet mixes activations, and a network may have
+learned more levels than it finds)."""
 
 
 def task_for(options: RunOptions) -> Task:
@@ -143,12 +145,7 @@ def _with_levels(model: Model, levels: tuple[str, ...]) -> Model:
     known = model.card.levels
     if levels == known or not set(levels) <= set(known):
         return model
-    outputs = [known.index(level) for level in levels]
-    card = replace(
-        model.card, levels=levels, config=dict(model.card.config) | {"num_outputs": len(levels)}
-    )
-    weights = model.network.state_dict()
-    weights |= {name: weights[name][outputs] for name in ("head.weight", "head.bias")}
+    card, weights = choose_levels(model.card, model.network.state_dict(), levels)
     network = build_network(card)
     network.load_state_dict(weights)
     return Model(network, card, model.digest)

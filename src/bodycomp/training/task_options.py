@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from bodycomp.anatomy import ALL_TISSUES, DEFAULT_LEVEL, Tissue, first_tissues, tissues_for
+from bodycomp.anatomy import (
+    ALL_TISSUES,
+    DEFAULT_LEVEL,
+    VERTEBRAE,
+    Tissue,
+    first_tissues,
+    tissues_for,
+)
 from bodycomp.errors import UsageError
-from bodycomp.level_names import check_levels
+from bodycomp.level_names import check_levels, head_to_feet
 from bodycomp.networks.names import (
     DENSENET,
     INITIALIZERS,
@@ -221,7 +228,7 @@ class SliceSelectionOptions(RunOptions):
     arch: str = _arch(
         SLICE_SELECTION_ARCHITECTURES,
         "resnet, with steps three times as fast on a CPU, a little better in the same time, or "
-        "projection, which sees whole series from the front and the side, for several levels",
+        "projection, which sees whole series and the straightened spine, for several levels",
     )
     levels: tuple[str, ...] = option(
         (DEFAULT_LEVEL,),
@@ -301,6 +308,8 @@ class SliceSelectionOptions(RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_levels(self.levels)
+        if self.arch == PROJECTION and len(self.levels) > 1:
+            self._check_order()
         if self.image_size % IMAGE_MULTIPLE:
             raise UsageError(
                 f"expected --image_size to be a multiple of {IMAGE_MULTIPLE}, "
@@ -311,6 +320,18 @@ class SliceSelectionOptions(RunOptions):
                 f"expected --initial_epoch from 0 to {self.epochs - 1}, one below --epochs, "
                 f"found {self.initial_epoch}",
                 hint="--epochs is the number at which training ends, not how many are added.",
+            )
+
+    def _check_order(self) -> None:
+        """Levels that share the body must be known to lie one below the other."""
+        ordered = head_to_feet(level for level in self.levels if level in VERTEBRAE)
+        if self.levels != ordered:
+            raise UsageError(
+                f"expected vertebrae from head to feet as --levels of --arch {PROJECTION}, found "
+                f"{' '.join(self.levels)}",
+                hint=f"Write {' '.join(ordered)}; train a model of its own for any other level."
+                if ordered
+                else "Train a model of its own for each of these levels.",
             )
 
     @property

@@ -45,6 +45,8 @@ class SliceChoice:
             found.
         confidence_basis: What it rests on: held-out series of the model, or the looks of the
             curve alone; empty unless found.
+        numbering_doubt: How much, 0..1, the scores speak for the next vertebra above or below; None
+            unless found.
         slope_ratio: How steeply the scores rise against what the model was trained to: 1 as
             expected, 0.5 half as steep; None unless found.
         scored: (slice,) which slices the network scored; between them the offsets are
@@ -66,6 +68,7 @@ class SliceChoice:
     confidence: float | None = None
     confidence_basis: str = ""
     slope_ratio: float | None = None
+    numbering_doubt: float | None = None
     scored: NDArray[np.bool_] | None = None
     members_z_mm: tuple[float | None, ...] = ()
     height_mm: float | None = None
@@ -87,6 +90,7 @@ class SliceChoice:
             confidence=None,
             confidence_basis="",
             slope_ratio=None,
+            numbering_doubt=None,
             members_z_mm=(),
         )
 

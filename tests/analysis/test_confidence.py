@@ -1,11 +1,16 @@
 """Confidence means what it says, on simulated series that it was not fitted to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from bodycomp.analysis.confidence import CLOSE_MM
 from bodycomp.analysis.level_verdict import ChoiceOptions, choose_slice
 from bodycomp.analysis.locating import locate_levels
+from bodycomp.analysis.quality_flags import numbering_flag
+from bodycomp.networks.targets import target_to_offset
 from bodycomp.results import LevelStatus
 from support.simulated_curves import simulate_curve
 
@@ -69,3 +74,22 @@ def test_a_level_below_the_least_confidence_is_uncertain_and_says_so():
     assert doubted.status is LevelStatus.UNCERTAIN
     assert doubted.z_mm is None
     assert "confidence of" in doubted.reason
+
+
+@pytest.mark.parametrize(("share_of_next", "doubtful"), [(0.0, False), (0.1, False), (0.3, True)])
+def test_scores_that_speak_for_the_next_vertebra_too_make_the_numbering_uncertain(
+    share_of_next, doubtful
+):
+    """A mixture of two places is what a network says that cannot tell them apart."""
+    z_mm, scale_mm = np.arange(-150, 150, 3.0), 4.0
+    score = (1 - share_of_next) * expit(z_mm / scale_mm)
+    score += share_of_next * expit((z_mm - 30) / scale_mm)
+    offset_mm = target_to_offset(score, scale_mm)
+    choice = choose_slice("L3", offset_mm, z_mm, ChoiceOptions(scale_mm=scale_mm))
+    assert choice.status is LevelStatus.FOUND
+    assert choice.z_mm == pytest.approx(0, abs=5)
+    assert choice.numbering_doubt == pytest.approx(share_of_next, abs=0.05)
+    assert bool(numbering_flag(choice)) is doubtful
+    clear = choose_slice("L3", z_mm, z_mm, ChoiceOptions(scale_mm=scale_mm))
+    assert (choice.confidence < 0.8 * clear.confidence) is doubtful
+    assert not numbering_flag(replace(choice, level="umbilicus"))

@@ -133,6 +133,7 @@ class _Joint:
             z_mm=place_mm,
             slice_index=int(np.argmin(np.abs(self.z_mm - place_mm))),
             slope_ratio=slope,
+            numbering_doubt=signs.numbering_doubt,
             confidence=confidence_of(signs, calibration),
             confidence_basis=confidence_basis(calibration),
         )

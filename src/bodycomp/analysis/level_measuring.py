@@ -16,7 +16,12 @@ from bodycomp.analysis.derived import (
 )
 from bodycomp.analysis.level_slices import LevelSlices, why_no_trunk
 from bodycomp.analysis.measurement import measure_tissues, slice_heights_mm, volume_ml
-from bodycomp.analysis.quality_flags import CONTRAST_AGENT, caution_flag, quality_flags
+from bodycomp.analysis.quality_flags import (
+    CONTRAST_AGENT,
+    caution_flag,
+    numbering_flag,
+    quality_flags,
+)
 from bodycomp.analysis.skin_line import trunk_mask
 from bodycomp.anatomy import BACKGROUND_LABEL, Tissue
 from bodycomp.imaging.orientation import OrientationTransform
@@ -96,7 +101,11 @@ class LevelMeasurer:
             own,
             quantities=quantities,
             cut_offs=evaluate_cut_offs(choice.level, measured, quantities, subject),
-            flags=(*flags, *caution_flag(self.caution)),
+            flags=(
+                *flags,
+                *caution_flag(self.caution),
+                *(() if self.by_hand else numbering_flag(choice)),
+            ),
             references=compare_all(
                 self.references,
                 choice.level,

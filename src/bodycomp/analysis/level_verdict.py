@@ -261,6 +261,7 @@ def choose_slice(
         confidence=None if signs is None else confidence_of(signs, calibration),
         confidence_basis="" if signs is None else confidence_basis(calibration),
         slope_ratio=verdict.slope_ratio,
+        numbering_doubt=None if signs is None else signs.numbering_doubt,
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bodycomp.anatomy import MUSCLE, MUSCLE_GROUPS, Tissue
+from bodycomp.anatomy import MUSCLE, MUSCLE_GROUPS, VERTEBRAE, Tissue
 from bodycomp.quantities import CUT_OFFS, TRABECULAR_KEY
-from bodycomp.results import MODEL_CAUTION_KEY, Measurement, QualityFlag, Quantity
+from bodycomp.results import MODEL_CAUTION_KEY, Measurement, QualityFlag, Quantity, SliceChoice
 from bodycomp.subject import Acquisition
 
 
@@ -112,6 +112,13 @@ MEMBERS_DISAGREE: Final = FlagKind(
     (),
 )
 MEMBERS_LEVEL_MM: Final = 10.0
+NUMBERING_UNCERTAIN: Final = FlagKind(
+    "numbering_uncertain",
+    "share by which the scores speak for the next vertebra above or below, as with 13 ribs or six "
+    "lumbar vertebrae",
+    0.2,
+    (),
+)
 FLAG_KINDS: Final = (
     TISSUE_AT_EDGE,
     BODY_CUT_OFF,
@@ -125,6 +132,7 @@ FLAG_KINDS: Final = (
     CONTRAST_AGENT,
     MODEL_CAUTION,
     MEMBERS_DISAGREE,
+    NUMBERING_UNCERTAIN,
 )
 STANDARD_KVP: Final = 120.0
 
@@ -173,6 +181,16 @@ def touches_area(flags: Sequence[QualityFlag], tissue: str) -> bool:
 def caution_flag(caution: str) -> tuple[QualityFlag, ...]:
     """Return the flag of models whose cards ask for a word with every result; none without."""
     return (_flag(MODEL_CAUTION, caution, None),) if caution else ()
+
+
+def numbering_flag(choice: SliceChoice) -> tuple[QualityFlag, ...]:
+    """Return the flag of a vertebra that may be the next one; none if it is clear."""
+    doubt = choice.numbering_doubt
+    is_vertebra = choice.level in VERTEBRAE
+    if not is_vertebra or doubt is None or doubt < (NUMBERING_UNCERTAIN.limit or 0):
+        return ()
+    words = f"this may be the vertebra above or below {choice.level}; count on the sagittal picture"
+    return (_flag(NUMBERING_UNCERTAIN, words, doubt),)
 
 
 def members_flag(

@@ -61,7 +61,7 @@ SEGMENTATION_OPTIONS: Final[dict[str, Any]] = {
 }
 """Chosen for what 90 minutes on two cores teach; docs/default-models.md has the measurements."""
 
-SURE: Final = 0.5
+SURE: Final = 0.75
 """Confidence below which the default finder refuses a level rather than guesses."""
 
 REAL_COPIES: Final = 24

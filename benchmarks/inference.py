@@ -31,7 +31,7 @@ from bodycomp.cohort.study import study_header
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import UsageError
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING, SLICE_SELECTION_PREPROCESSING
-from bodycomp.imaging.projection import project, slice_profiles
+from bodycomp.imaging.projection import bone_share, project
 from bodycomp.imaging.volume import Volume
 from bodycomp.networks.checkpoint import ModelCard, build_network, load_model, save_model
 from bodycomp.networks.engine import make_engine
@@ -106,7 +106,7 @@ def _input_of(card: ModelCard, volume: Volume) -> Tensor:
     if sees_series(card):
         white, window = np.float32(card.preprocessing.input_max), card.preprocessing.window
         z_mm = np.asarray(volume.slice_z_mm, np.float64)
-        views = project(lambda index: slice_profiles(image(index) / white, window), z_mm)
+        views = project(lambda index: bone_share(image(index) / white, window), z_mm)
         return torch.from_numpy(views[None])
     slices = [SLICES // 2] if card.task == "segmentation" else range(4, SLICES, 20)
     return torch.from_numpy(np.stack([image(index) for index in slices])[:, None])

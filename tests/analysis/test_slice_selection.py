@@ -244,3 +244,16 @@ def test_scores_that_stay_near_zero_are_those_of_another_body_part():
     clear = choose(np.clip(z_mm, -25, 20), z_mm)
     assert clear.status is LevelStatus.FOUND
     assert clear.z_mm == pytest.approx(0, abs=2)
+
+
+def test_scores_that_are_clear_nowhere_in_a_long_series_are_those_of_another_part_of_the_body():
+    z_mm = np.arange(0, 150, 3.0)
+    wandering = 0.5 + 0.25 * np.sin(z_mm / 9.0)
+    options = ChoiceOptions(scale_mm=4.0, max_misfit=0.2)
+    choice = choose_slice("L3", target_to_offset(wandering, 4.0), z_mm, options)
+    assert choice.status is LevelStatus.ABSENT
+    assert "another part of the body" in choice.reason
+    assert (
+        choose_slice("L3", target_to_offset(wandering[:6], 4.0), z_mm[:6], options).status
+        is not LevelStatus.FOUND
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +69,16 @@ NEAR_SCALES = 3.0
 LEAST_SLOPE = 0.35
 """Scores that rise less than this share of the expected slope are not those of a level."""
 
+LEAST_SPREAD = 0.1
+
 FEWEST_FAR_SLICES = 3
 """With fewer slices on a side nothing is asked of them."""
+
+
+_UNCLEAR: Final = (
+    "slices look neither clearly above nor clearly below the level, as those of another part of "
+    "the body"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +109,7 @@ def verdict_of(
         return Verdict(LevelStatus.ABSENT, "the scores fall towards the head and rise nowhere")
     length_mm = float(slice_extents_mm(curve.z_mm).sum())
     if best_misfit_mm > options.max_misfit * length_mm:
-        falls = _falls(curve, misfits, options.margin_mm)
-        what = "fall towards the head, not rise" if falls else "do not follow the expected curve"
-        return Verdict(
-            LevelStatus.UNCERTAIN,
-            f"the scores {what} (mean difference {best_misfit_mm / length_mm:.2f}, "
-            f"at most {options.max_misfit:g} allowed)",
-        )
+        return _no_fit(curve, misfits, best_misfit_mm / length_mm, options)
     rivals = [*crossings_mm.tolist(), float(positions[0]), float(positions[-1])]
     rival_mm = _near_equal(curve, best_mm, rivals, options)
     if rival_mm is not None:
@@ -150,6 +153,24 @@ def _falls(curve: ExpectedCurve, misfits_mm: NDArray[np.float64], margin_mm: flo
     return bool(falling.min() + margin_mm < misfits_mm.min())
 
 
+def _no_fit(
+    curve: ExpectedCurve,
+    misfits_mm: NDArray[np.float64],
+    difference: float,
+    options: ChoiceOptions,
+) -> Verdict:
+    """Say why no position explains the scores, which differ by ``difference`` at the best one."""
+    if _is_nowhere_clear(curve):
+        return Verdict(LevelStatus.ABSENT, f"{_UNCLEAR}, wherever it would lie")
+    falls = _falls(curve, misfits_mm, options.margin_mm)
+    what = "fall towards the head, not rise" if falls else "do not follow the expected curve"
+    return Verdict(
+        LevelStatus.UNCERTAIN,
+        f"the scores {what} (mean difference {difference:.2f}, at most {options.max_misfit:g} "
+        "allowed)",
+    )
+
+
 def _outside(curve: ExpectedCurve, best_mm: float, options: ChoiceOptions) -> Verdict:
     """Say on which side of the series the level lies, as far as the curve shows it."""
     low, high = float(curve.z_mm[0]), float(curve.z_mm[-1])
@@ -184,8 +205,7 @@ def _inside(curve: ExpectedCurve, crossing_mm: float, options: ChoiceOptions) ->
         # Head, hands or legs: scores wander about zero without ever saying which way the level is.
         return Verdict(
             LevelStatus.ABSENT,
-            "slices away from where the scores rise look neither clearly above nor clearly below "
-            "the level, as those of another part of the body",
+            f"{_UNCLEAR}, away from where the scores rise",
         )
     if slope < LEAST_SLOPE:
         return Verdict(
@@ -210,6 +230,17 @@ def _stays_unclear(curve: ExpectedCurve, crossing_mm: float) -> bool:
     return any(
         side.size >= FEWEST_FAR_SLICES and float(np.median(side)) < clear for side in (above, below)
     )
+
+
+def _is_nowhere_clear(curve: ExpectedCurve) -> bool:
+    """Whether no slice tells its side in a series so long that the level would leave some far.
+
+    Scores that are all the same are those of a network that sees nothing.
+    """
+    clear = float(offset_to_target(CLEAR_SCALES * curve.scale_mm, curve.scale_mm))
+    is_long = curve.z_mm[-1] - curve.z_mm[0] > 2 * FAR_SCALES * curve.scale_mm
+    differ = float(np.ptp(curve.score)) > LEAST_SPREAD
+    return bool(is_long and differ and np.abs(curve.score - 0.5).max() < clear - 0.5)
 
 
 def _two_places(curve: ExpectedCurve, best_mm: float, rival_mm: float) -> str:

@@ -226,7 +226,8 @@ def ordered_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     logits, targets = logits.flatten(0, -2), targets.flatten(0, -2)
     known = ~targets.isnan()
     total, count = logits.sum() * 0, 0
-    for annotated in known.unique(dim=0):
+    for pattern in dict.fromkeys(map(tuple, known.tolist())):
+        annotated = torch.tensor(pattern, device=known.device)
         if annotated.any():
             rows = (known == annotated).all(dim=1)
             above = targets[rows][:, annotated]

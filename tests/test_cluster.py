@@ -186,6 +186,6 @@ def test_slurm_jobs_have_a_process_per_core_and_encrypt(tmp_path) -> None:
     environment = {"PATH": path, "PYTHONPATH": ":".join(filter(None, sys.path))}
     subprocess.run([sys.executable, "-c", SLURM], cwd=tmp_path, env=environment, check=True)
     job = (tmp_path / "job").read_text()
-    for words in ("#SBATCH -p long", "--nthreads 1 --nworkers 2", "--protocol tls", " tls://"):
+    for words in ("#SBATCH -p long", "--nthreads 1", "--nworkers 2", "--protocol tls", " tls://"):
         assert words in job
     assert not list(tmp_path.glob(".dask*"))

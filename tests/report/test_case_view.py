@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE
+from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, MUSCLE
 from bodycomp.errors import OutputError
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW
@@ -123,3 +123,16 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, text):
     path.write_text(text)
     with pytest.raises(OutputError, match=r"case-L3\.json: expected a case"):
         read_case_view(path)
+
+
+def test_labels_of_all_tissues_are_kept_and_can_be_corrected():
+    volume = cylinder()
+    level = found_at(volume, 3)
+    last = max(tissue.label for tissue in ALL_TISSUES)
+    level.masks[3][30, 20 : 20 + last] = range(1, last + 1)
+    shown = next(image for image in case_of(volume, level)["slices"] if "mask" in image)
+    kept = decoded(shown["mask"]) // shown["mask_step"]
+    grid, (rows, columns) = shown["grid"], np.indices(kept.shape)
+    numbers = grid["origin"] + rows * grid["down"] + columns * grid["across"]
+    assert np.array_equal(kept, level.masks[3].ravel()[numbers])
+    assert set(np.unique(kept)) == set(range(last + 1))

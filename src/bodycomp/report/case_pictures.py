@@ -28,8 +28,11 @@ from bodycomp.report.volume_views import CORONAL_WINDOW, SAGITTAL_WINDOW, Reform
 PICTURE_WINDOW: Final = Window(50.0, 600.0)
 """What slices are kept over: muscle, fat and contrast-filled vessels, not the inside of bones."""
 
-MASK_STEP: Final = 80
-"""Grey of label 1 in the picture of a mask; label 2 has twice as much. Three labels fit."""
+MASK_STEP: Final = 25
+"""Grey of label 1 in the picture of a mask; label 2 has twice as much. Ten labels fit."""
+
+EARLIER_MASK_STEP: Final = 80
+"""In cases of earlier versions, which do not say it."""
 
 MOST_LABELS: Final = 255 // MASK_STEP
 """A slice with a label above has no grid: its mask cannot be corrected on a page."""
@@ -74,7 +77,7 @@ class SliceImage(TypedDict):
     ``picture`` is WebP in base64, gray 0..255 over ``PICTURE_WINDOW``; ``mask``, and ``truth`` that
     a person annotated, are labels times ``MASK_STEP`` without loss. A slice with a mask has the
     scan's own pixels, their ``grid``, and the picture without loss as ``exact``. Cases of earlier
-    versions lack ``pixel_mm``, the side of a pixel.
+    versions lack ``pixel_mm``, the side of a pixel, and ``mask_step``.
     """
 
     index: int
@@ -83,6 +86,7 @@ class SliceImage(TypedDict):
     picture: str
     exact: NotRequired[str]
     grid: NotRequired[PixelGrid]
+    mask_step: NotRequired[int]
     mask: NotRequired[str]
     truth: NotRequired[str]
 
@@ -174,6 +178,7 @@ def slice_image(
         index=index,
         z_mm=float(volume.slice_z_mm[index]),
         pixel_mm=round(framing.size_mm[0] / size[0], 4),
+        mask_step=MASK_STEP,
         picture=_within(SOURCE_BYTES, gray, own if mask is None else SOURCE_QUALITIES),
     )
     if mask is not None:
@@ -184,6 +189,12 @@ def slice_image(
     if truth is not None:
         image["truth"] = _mask(truth, framing, size)
     return image
+
+
+def labels_in(gray: NDArray[np.uint8], image: SliceImage) -> NDArray[np.uint8]:
+    """Return the labels of the grays of ``image``'s mask."""
+    step = image.get("mask_step", EARLIER_MASK_STEP)
+    return np.rint(gray / step).astype(np.uint8)
 
 
 def view_images(views: Sequence[Reformat]) -> tuple[ViewImage, ViewImage]:

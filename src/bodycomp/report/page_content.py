@@ -183,7 +183,7 @@ def vocabulary() -> dict[str, Any]:
     keys = tuple(tissue.key for tissue in ALL_TISSUES)
     return {
         "tissues": [
-            {name: getattr(tissue, name) for name in ("label", "key", "title", "hu_range")}
+            {name: getattr(tissue, name) for name in ("label", "parts", "key", "title", "hu_range")}
             | {"color": hex_color(tissue.color)}
             for tissue in ALL_TISSUES
         ],

@@ -16,7 +16,12 @@ from markupsafe import Markup
 from bodycomp.anatomy import ABDOMINAL_TISSUES
 from bodycomp.errors import ModelError
 from bodycomp.networks.card import ModelCard
-from bodycomp.report.case_pictures import COMPRESSED_HU, MASK_STEP, PICTURE_WINDOW, SliceImage
+from bodycomp.report.case_pictures import (
+    COMPRESSED_HU,
+    EARLIER_MASK_STEP,
+    PICTURE_WINDOW,
+    SliceImage,
+)
 from bodycomp.report.case_view import CaseView, read_case_view
 from bodycomp.report.model_card_numbers import evaluation_sections
 from bodycomp.report.model_card_view import make_card_view
@@ -110,7 +115,7 @@ def _page_data(content: PageContent, columns: Sequence[Column], listed: CaseList
         "plots": [asdict(plot) for plot in content.plots],
         "flag_rules": dict(content.flag_rules),
         "picture_hu": [PICTURE_WINDOW.low_hu, PICTURE_WINDOW.high_hu],
-        "mask_step": MASK_STEP,
+        "mask_step": EARLIER_MASK_STEP,
         **vocabulary(),
     }
 

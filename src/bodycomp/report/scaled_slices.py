@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bodycomp.anatomy import tissue_by_key
-from bodycomp.report.case_pictures import MASK_STEP
+from bodycomp.report.case_pictures import labels_in
 from bodycomp.report.case_view import CaseView
 from bodycomp.report.overlay import hex_color
 
@@ -42,7 +42,7 @@ def scaled_slice(case: CaseView) -> ScaledSlice | None:
     image = case["slices"][case["shown"]]
     if "mask" not in image:
         return None
-    labels = np.rint(_pixels(image["mask"]) / MASK_STEP).astype(np.uint8)
+    labels = labels_in(_pixels(image["mask"]), image)
     tissues = [tissue_by_key(key) for key in case["tissues"]]
     known = image.get("pixel_mm")
     pixel_mm = known

@@ -24,7 +24,7 @@ from bodycomp.report.canvas import (
     new_figure,
     picture_style,
 )
-from bodycomp.report.case_pictures import MASK_STEP, PICTURE_WINDOW, ViewImage
+from bodycomp.report.case_pictures import PICTURE_WINDOW, ViewImage, labels_in
 from bodycomp.report.case_view import CaseView
 from bodycomp.report.overlay import color_mask
 from bodycomp.report.page_content import vocabulary
@@ -47,9 +47,6 @@ _LINE: Final = 1.35
 _LETTER: Final = 0.52
 """Mean width of a letter of DejaVu Sans over its size; lines broken by it end before the margin."""
 _USUAL: Final = "L3"
-_LABELS: Final = np.zeros(256, np.uint8)
-_LABELS[(np.arange(16) * MASK_STEP) % 256] = np.arange(16)
-"""Gray of the picture of a mask, which is kept in 8 bits -> label."""
 _INTERVAL: Final = "area_pi90_low_cm2"
 _COLUMNS: Final = {
     "area_cm2": ("area, cm²", 3.3),
@@ -230,7 +227,7 @@ def _pictures(column: _Column, case: CaseView) -> None:
     axes.imshow(SOFT_TISSUE(hu), cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
     if "mask" in shown:
         tissues = [tissue_by_key(key) for key in case["tissues"]]
-        labels = _LABELS[_pixels(shown["mask"])]
+        labels = labels_in(_pixels(shown["mask"]), shown)
         axes.imshow(color_mask(labels, tissues, alpha=0.4), interpolation="nearest")
     picture_style(axes)
     count = cells["slices_measured"]

@@ -19,15 +19,16 @@ const graysOf = async (base64) => {
   for (let at = 0; at < gray.length; at += 1) gray[at] = data[4 * at];
   return { gray, width, height };
 };
-const labelsOf = async (base64) => {
+const labelsOf = async (base64, step) => {
   if (!base64) return null;
   const { gray, width, height } = await graysOf(base64);
-  return { labels: gray.map((value) => Math.round(value / page.mask_step)), width, height };
+  return { labels: gray.map((value) => Math.round(value / step)), width, height };
 };
 // The labels of a measured slice are as painted; "before" has those that the page came with.
 const decodeSlice = async (slice, row) => {
   if (!slice.decoded) {
-    const [picture, mask, truth] = await Promise.all([graysOf(slice.picture), labelsOf(slice.mask), labelsOf(slice.truth)]);
+    const step = slice.mask_step || page.mask_step;  // cases of earlier versions do not say it
+    const [picture, mask, truth] = await Promise.all([graysOf(slice.picture), labelsOf(slice.mask, step), labelsOf(slice.truth, step)]);
     slice.decoded = { ...picture, mask, truth, before: isMeasured(slice) ? mask.labels.slice() : null };
     if (isMeasured(slice)) takeRuns(slice, paintedRuns(row)[slice.index]);
   }

@@ -1,9 +1,9 @@
 // Measurements of what was painted: the command's, and what the changed pixels add to them and take away. Areas are
 // exact; attenuation is as exact as the picture, and only the changed pixels are taken from it.
 const hasPainting = ({ data }) => data.slices.some(({ decoded }) => decoded?.before && decoded.mask.labels.some((label, at) => label !== decoded.before[at]));
-const grayCounts = (slices, label, of) => {
+const grayCounts = (slices, labels, of) => {
   const counts = new Float64Array(256);
-  for (const { decoded } of slices) of(decoded).forEach((own, at) => { if (own === label) counts[decoded.gray[at]] += 1; });
+  for (const { decoded } of slices) of(decoded).forEach((own, at) => { if (labels.has(own)) counts[decoded.gray[at]] += 1; });
   return counts;
 };
 const sumOver = (counts, value) => counts.reduce((sum, count, gray) => sum + count * value(huOf(gray)), 0);
@@ -19,10 +19,11 @@ const middleOf = (counts) => {
 const paintedCells = ({ data }, all) => {
   const slices = data.slices.filter(({ decoded }) => decoded?.before), cells = {};
   const { row_mm: tall, column_mm: wide } = slices[0].grid, cm2 = (tall * wide) / 100 / (all.slices_measured || 1);
-  for (const { key, label, hu_range: [low, high] } of page.tissues.filter((tissue) => data.tissues.includes(tissue.key))) {
-    const before = grayCounts(slices, label, ({ before: own }) => own), now = grayCounts(slices, label, ({ mask }) => mask.labels);
+  for (const { key, label, parts, hu_range: [low, high] } of page.tissues.filter((tissue) => data.tissues.includes(tissue.key))) {
+    const own = new Set([label, ...parts]);  // a muscle's groups are muscle
+    const before = grayCounts(slices, own, (decoded) => decoded.before), now = grayCounts(slices, own, ({ mask }) => mask.labels);
     const more = now.map((count, gray) => count - before[gray]);
-    if (!more.some(Boolean) && !slices.some(({ decoded }) => decoded.before.some((own, at) => (own === label) !== (decoded.mask.labels[at] === label)))) continue;
+    if (!more.some(Boolean) && !slices.some(({ decoded }) => decoded.before.some((one, at) => own.has(one) !== own.has(decoded.mask.labels[at])))) continue;
     const had = Math.round((all[`${key}_area_cm2`] || 0) / cm2), count = had + sumOver(more, () => 1);
     const set = (name, value) => { cells[`${key}_${name}`] = value; };
     for (const name of Object.keys(all)) if (name.startsWith(`${key}_`)) set(name.slice(key.length + 1), null);

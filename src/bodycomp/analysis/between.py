@@ -32,7 +32,8 @@ def between_levels(
     """Return what lies between two levels as a place of its own, named after both.
 
     It reaches from one level's position to the other's and is found if both are. Its confidence is
-    the smaller of theirs, its slice the nearest to its middle, its offsets the mean of theirs.
+    the smaller of theirs, its slice the nearest to its middle, its offsets the
+    distances from there; if it is not found, the mean of both levels' own.
     """
     upper, lower = (_level(choices, name) for name in head_to_feet(pair))
     ends = (upper, lower)
@@ -43,18 +44,20 @@ def between_levels(
     absent = any(end.status is LevelStatus.ABSENT for end in missing)
     status = LevelStatus.ABSENT if absent else LevelStatus.UNCERTAIN
     weaker = min(ends, key=lambda end: 1.0 if end.confidence is None else end.confidence)
+    away_mm = np.float32(0.5) * (upper.smoothed_offset_mm + lower.smoothed_offset_mm)
+    if middle_mm is not None:
+        away_mm = (volume.slice_z_mm - middle_mm).astype(np.float32)
     return SliceChoice(
         level=f"{upper.level}-{lower.level}",
         status=LevelStatus.FOUND if found else status,
         reason="; ".join(f"{end.level} is {end.status}: {end.reason}" for end in missing),
         slice_index=None if middle_mm is None else _nearest(volume, middle_mm),
         z_mm=middle_mm,
-        offset_mm=np.float32(0.5) * (upper.offset_mm + lower.offset_mm),
-        smoothed_offset_mm=np.float32(0.5) * (upper.smoothed_offset_mm + lower.smoothed_offset_mm),
+        offset_mm=away_mm,
+        smoothed_offset_mm=away_mm,
         crossings=int(found),
         confidence=weaker.confidence if found else None,
         confidence_basis=weaker.confidence_basis if found else "",
-        scored=upper.scored,
         height_mm=abs(places_mm[0] - places_mm[1]) if found else 0.0,
     )
 

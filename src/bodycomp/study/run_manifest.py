@@ -11,15 +11,17 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bodycomp import __version__
-from bodycomp.analysis.loading import ModelFacts
 from bodycomp.digests import SHORT, file_digest
 from bodycomp.errors import InputNotFoundError, OutputError
 from bodycomp.json_file import write_json
 from bodycomp.options import Record, recorded
 from bodycomp.study.options import AnalyzeOptions
+
+if TYPE_CHECKING:  # pages of runs need no PyTorch
+    from bodycomp.analysis.loading import ModelFacts
 
 MANIFEST_NAME: Final = "run.json"
 MANIFEST_SCHEMA: Final = "bodycomp.run"

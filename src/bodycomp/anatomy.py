@@ -158,10 +158,13 @@ ALL_TISSUES: Final = (
     INTERMUSCULAR_FAT,
     VERTEBRAL_BODY,
 )
-"""Every tissue, ordered by label. A model labels the first few of them."""
+"""Every tissue, ordered by label. A model labels the first few of them, or ``FATS``."""
 
 THORACIC_TISSUES: Final = (MUSCLE, SUBCUTANEOUS_FAT)
 """Tissues of a thoracic model, which has no visceral fat class."""
+
+FATS: Final = (SUBCUTANEOUS_FAT, VISCERAL_FAT)
+"""Tissues of a model of fats alone: its class 1, muscle, stays unused."""
 
 _BITS: Final = {
     **{tissue.label: bit for bit, tissue in enumerate(ABDOMINAL_TISSUES)},
@@ -208,20 +211,28 @@ def tissues_for(*, thoracic: bool) -> tuple[Tissue, ...]:
     return THORACIC_TISSUES if thoracic else ABDOMINAL_TISSUES
 
 
-def first_tissues(keys: Sequence[str]) -> tuple[Tissue, ...]:
-    """Return the tissues of these keys, which must be the first few of ``ALL_TISSUES``.
+def is_model_order(tissues: Sequence[Tissue]) -> bool:
+    """Return whether a model may label these tissues, in this order, by classes that are labels."""
+    return tuple(tissues) == FATS or (
+        len(tissues) > 0 and tuple(tissues) == ALL_TISSUES[: len(tissues)]
+    )
+
+
+def tissues_of_model(keys: Sequence[str]) -> tuple[Tissue, ...]:
+    """Return the tissues of these keys: the first few of ``ALL_TISSUES``, or ``FATS``.
 
     Raises:
-        UsageError: They are not, so that their labels would not be 1, 2, ...
+        UsageError: They are not what a model can label.
     """
-    expected = [tissue.key for tissue in ALL_TISSUES]
-    if not keys or list(keys) != expected[: len(keys)]:
+    tissues = tuple(tissue for key in keys for tissue in ALL_TISSUES if tissue.key == key)
+    if len(tissues) != len(keys) or not is_model_order(tissues):
         raise UsageError(
-            f"expected the first few of {' '.join(expected)}, in this order, found "
+            f"expected the first few of {' '.join(tissue.key for tissue in ALL_TISSUES)}, in this "
+            f"order, or {' '.join(tissue.key for tissue in FATS)}, found "
             f"{' '.join(keys) or 'none'}",
-            hint="A model labels every tissue up to the last one that is wanted.",
+            hint="A model labels every tissue up to the last one that is wanted, or fats alone.",
         )
-    return ALL_TISSUES[: len(keys)]
+    return tissues
 
 
 def tissue_by_key(key: str) -> Tissue:

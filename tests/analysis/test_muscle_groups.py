@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bodycomp.analysis.level_measuring import LevelMeasurer
-from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, PSOAS
+from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, FATS, PSOAS
 from bodycomp.imaging.label_map import folded
 from bodycomp.imaging.volume import Volume
 from bodycomp.results import LevelStatus, SliceChoice
@@ -76,3 +76,27 @@ def test_flags_of_muscle_touch_its_groups(slices):
     assert f"{PSOAS.key}_mean_hu" in flags["tube_voltage"].affects
     few = {flag.key: flag for flag in measured(*slices, ABDOMINAL_TISSUES, kvp=80.0).flags}
     assert not any(column.startswith("psoas") for column in few["tube_voltage"].affects)
+
+
+def test_without_muscle_the_fats_stay_and_what_needs_muscle_says_so(slices):
+    hu, labels = slices
+    few = measured(hu, folded(labels, ABDOMINAL_TISSUES), ABDOMINAL_TISSUES)
+    fats = measured(hu, folded(labels, FATS), FATS)
+    assert set(fats.measurements) == {"subcutaneous_fat", "visceral_fat"}
+    for key, found in fats.measurements.items():
+        assert found == few.measurements[key]
+    assert list(fats.quantities) == list(few.quantities)
+    missing = {k for k, q in fats.quantities.items() if q.reason == "muscle is not labelled"}
+    assert missing == {
+        "skeletal_muscle_index_cm2_m2",
+        "low_attenuation_muscle_area_cm2",
+        "normal_attenuation_muscle_area_cm2",
+        "intermuscular_fat_area_cm2",
+        "skeletal_muscle_gauge_cm2_hu_m2",
+        "aortic_hu",
+        "trabecular_hu",
+    }
+    assert fats.quantities["subcutaneous_fat_index_cm2_m2"].value > 0
+    assert {key: fats.cut_offs[key] for key in fats.cut_offs} == {
+        key: few.cut_offs[key] for key in fats.cut_offs
+    }

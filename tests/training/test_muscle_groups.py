@@ -62,7 +62,9 @@ def test_a_set_without_groups_is_refused(tiny_unet, small_segmentation_set, grou
         train_segmentation(tiny_unet(data_dir=grouped, tissues=KEYS[:5]))
 
 
-@pytest.mark.parametrize("tissues", [KEYS[1:3], ("muscle", "psoas"), ("muscle", "bone")])
+@pytest.mark.parametrize(
+    "tissues", [KEYS[2:0:-1], KEYS[1:2], ("muscle", "psoas"), ("muscle", "bone")]
+)
 def test_other_lists_are_refused(tiny_unet, tissues):
     with pytest.raises(UsageError, match="expected the first few of muscle subcutaneous_fat"):
         tiny_unet(tissues=tissues)

@@ -27,13 +27,13 @@ from bodycomp.imaging.volume import Volume
 from bodycomp.quantities import (
     MUSCLE_KEY,
     PSOAS_KEYS,
+    QUANTITIES,
     SAT_KEY,
     TRABECULAR_KEY,
     VAT_KEY,
     CutOff,
     Limit,
     cut_offs_for,
-    quantities_for,
 )
 from bodycomp.results import CutOffOutcome, Measurement, Quantity
 from bodycomp.subject import Subject
@@ -83,6 +83,7 @@ _INDICES: Final = {
 }
 
 
+NO_MUSCLE: Final = Quantity(None, "muscle is not labelled")
 NO_VOLUME: Final = Quantity(None, "the slices about the level are not known")
 
 
@@ -93,6 +94,8 @@ def derive(
     trabecular: Quantity = NO_VOLUME,
 ) -> dict[str, Quantity]:
     """Return key -> quantity, in the order of the table, for all that the tissues allow.
+
+    Where muscle is not labelled, quantities that lack it alone are there, too, and say so.
 
     ``trabecular`` is that of ``trabecular_quantity``, which needs the whole volume.
     """
@@ -106,9 +109,11 @@ def derive(
         TRABECULAR_KEY: trabecular,
         "visceral_to_subcutaneous_ratio": _fat_ratio(measured),
     }
+    labeled = {tissue.key for tissue in slices.tissues}
     return {
-        kind.key: found[kind.key]
-        for kind in quantities_for(tuple(tissue.key for tissue in slices.tissues))
+        kind.key: found[kind.key] if labeled.issuperset(kind.tissues) else NO_MUSCLE
+        for kind in QUANTITIES
+        if labeled.union((MUSCLE_KEY,)).issuperset(kind.tissues)
     }
 
 

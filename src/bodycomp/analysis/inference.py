@@ -109,6 +109,8 @@ class NetworkSegmenter(_LoadedNetwork):
                 hint="Is the slice-selection model in the folder of the segmentation model?",
             )
         self.tissues: tuple[Tissue, ...] = card.tissues
+        classes = {0, *(tissue.label for tissue in card.tissues)}
+        self._unused = [label for label in range(card.num_outputs) if label not in classes]
         self.area_intervals = card.area_intervals
         super().__init__(model, device, batch_size, engine)
 
@@ -155,6 +157,9 @@ class NetworkSegmenter(_LoadedNetwork):
                     "the segmentation network gave values that are not numbers",
                     hint="The weights are damaged or the training diverged; use another model.",
                 )
+            if self._unused:  # of a model of fats alone: nobody taught it what muscle is
+                unused = torch.tensor(self._unused, device=logits.device)
+                logits = logits.index_fill(1, unused, -torch.inf)
             found = torch.roll(torch.softmax(logits, dim=1), (-away, -away), (2, 3))
             total = found if total is None else total + found
         assert total is not None

@@ -11,7 +11,7 @@ from bodycomp.anatomy import (
     PHANTOM_ANATOMIES,
     PhantomAnatomy,
     Tissue,
-    first_tissues,
+    tissues_of_model,
 )
 from bodycomp.data.layout import SPLITS
 from bodycomp.errors import UsageError
@@ -70,7 +70,7 @@ class CohortOptions:
     def __post_init__(self) -> None:
         check_options(self)
         if self.tissues:
-            first_tissues(self.tissues)
+            tissues_of_model(self.tissues)
         if not any(self.splits):
             object.__setattr__(self, "splits", default_splits(self.patients))
         if min(self.splits) < 0 or sum(self.splits) != self.patients:
@@ -82,7 +82,7 @@ class CohortOptions:
     @property
     def labeled_tissues(self) -> tuple[Tissue, ...]:
         """What masks label."""
-        return first_tissues(self.tissues) if self.tissues else ABDOMINAL_TISSUES
+        return tissues_of_model(self.tissues) if self.tissues else ABDOMINAL_TISSUES
 
     def split_of(self, index: int) -> str:
         """Return the split of patient ``index``: train first, then val, then test.

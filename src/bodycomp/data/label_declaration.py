@@ -20,6 +20,7 @@ from bodycomp.anatomy import (
     ABDOMINAL_TISSUES,
     ALL_TISSUES,
     BACKGROUND_LABEL,
+    FATS,
     MUSCLE,
     MUSCLE_GROUPS,
     NOT_ANNOTATED_LABEL,
@@ -64,6 +65,12 @@ class LabelDeclaration:
         """Whether masks may hold labels of tissues beyond the usual three."""
         entries = (entry for of in self.labeled.values() for entry in _entries(of, 1))
         return any({*entry} - {*_USUAL} for entry in entries)
+
+    @property
+    def has_fats_alone(self) -> bool:
+        """Whether fats are all that any sample was labeled for."""
+        found = {key for of in self.labeled.values() for entry in _entries(of, 1) for key in entry}
+        return bool(found) and found <= {tissue.key for tissue in FATS}
 
     def backgrounds(
         self, split: str, samples: int, tissues: Sequence[Tissue] = ABDOMINAL_TISSUES

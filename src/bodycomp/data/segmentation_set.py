@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import ABDOMINAL_TISSUES, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, Tissue
 from bodycomp.data.arrays import ArrayHeader, inspect_array, map_array, open_array
 from bodycomp.data.issues import MISSING_FILE, Issue, as_error, collect, error
 from bodycomp.data.label_declaration import read_declaration, with_background
@@ -86,7 +86,8 @@ def open_segmentation_split(
 ) -> SegmentationSplit | None:
     """Map one split after checking file names, shapes and dtypes; values are not read.
 
-    Labels of other tissues are read as muscle, if they are groups of it, or else as background.
+    Labels of other tissues are read as muscle, if they are groups of it, or else as background, as
+    muscle itself is where it is not asked for.
 
     None for a test split that is not there; a file that cannot be used is an error. ``bodycomp
     validate`` lists all reasons.
@@ -121,7 +122,9 @@ def inspect_segmentation_split(
     backgrounds = b"" if errors else declared.backgrounds(split, images.shape[0], tissues)
     if isinstance(backgrounds, Issue):
         return None, (backgrounds,)
-    read_as = tuple(tissues) if declared.has_more_tissues else None
+    is_folded = MUSCLE not in tissues and not declared.has_fats_alone
+    is_folded = is_folded or declared.has_more_tissues
+    read_as = tuple(tissues) if is_folded else None
     headers = SplitHeaders(images, masks, declared.not_annotated, backgrounds, read_as)
     return (None if errors else headers), errors
 

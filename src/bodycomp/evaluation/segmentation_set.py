@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.analysis.inference import NetworkSegmenter
-from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, NOT_ANNOTATED_LABEL, Tissue
+from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, MUSCLE, NOT_ANNOTATED_LABEL, Tissue
 from bodycomp.data.arrays import read_samples
 from bodycomp.data.folds import FOLD_SPLITS, fold_folder, folds_of_training
 from bodycomp.data.issues import as_error
@@ -279,6 +279,6 @@ def _opened(
     segmenter = NetworkSegmenter(
         load_model(model, task="segmentation"), device=device, batch_size=_BATCH, engine=engine
     )
-    more = {*segmenter.tissues} - {*ABDOMINAL_TISSUES}
-    own = _headers(data_dir, split, segmenter.tissues) if more else headers
+    is_usual = MUSCLE in segmenter.tissues and {*segmenter.tissues} <= {*ABDOMINAL_TISSUES}
+    own = headers if is_usual else _headers(data_dir, split, segmenter.tissues)
     return SegmentedSet(split, own, origins, segmenter)

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bodycomp.anatomy import (
-    ABDOMINAL_TISSUES,
     ALL_TISSUES,
     BACKGROUND_LABEL,
+    FATS,
     MUSCLE,
-    MUSCLE_GROUPS,
     Tissue,
 )
 from bodycomp.errors import SeriesError
@@ -93,9 +92,10 @@ def folded(labels: NDArray[np.uint8], tissues: Collection[Tissue]) -> NDArray[np
     """Return labels as they are for some tissues.
 
     Groups of muscle that are none of them are muscle, fat between muscles and vertebral bodies
-    likewise background. Other labels stay.
+    likewise background, and so is muscle where it is none of them. Other labels stay.
     """
     table = np.arange(256, dtype=np.uint8)
-    for tissue in {*ALL_TISSUES} - {*ABDOMINAL_TISSUES, *tissues}:
-        table[tissue.label] = MUSCLE.label if tissue in MUSCLE_GROUPS else BACKGROUND_LABEL
+    muscle = MUSCLE.label if MUSCLE in tissues else BACKGROUND_LABEL
+    for tissue in {*ALL_TISSUES} - {*FATS, *tissues}:
+        table[tissue.label] = muscle if MUSCLE.of(tissue.label) else BACKGROUND_LABEL
     return table[labels]

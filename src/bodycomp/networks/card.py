@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, get_args
 
-from bodycomp.anatomy import Tissue, tissue_by_key
+from bodycomp.anatomy import Tissue, is_model_order, tissue_by_key
 from bodycomp.errors import ModelError, UsageError
 from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.json_file import from_plain, to_plain
@@ -84,10 +84,11 @@ class ModelCard:
             self._check_slice_selection()
 
     def _check_segmentation(self) -> None:
-        labels = tuple(tissue.label for tissue in self.tissues)
-        if not labels or labels != tuple(range(1, len(labels) + 1)):
+        if not is_model_order(self.tissues):
+            labels = tuple(tissue.label for tissue in self.tissues)
             raise ModelError(
-                f"model card: expected tissues with labels 1, 2, ..., found labels {labels}"
+                "model card: expected tissues with labels 1, 2, ..., or both fats, found labels "
+                f"{labels}"
             )
         if not 1 <= self.copies <= MOST_COPIES:
             raise ModelError(
@@ -136,7 +137,7 @@ class ModelCard:
     @property
     def num_outputs(self) -> int:
         """Channels that the network must have: classes with background, or levels."""
-        return len(self.tissues) + 1 if self.task == "segmentation" else len(self.levels)
+        return self.tissues[-1].label + 1 if self.task == "segmentation" else len(self.levels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready description."""

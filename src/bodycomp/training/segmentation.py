@@ -118,7 +118,7 @@ class SegmentationTask(Task):
     def card(self) -> ModelCard:
         """Describe the chosen network."""
         values = self.options.network_values() | {
-            "num_classes": len(self.tissues) + 1,
+            "num_classes": self.tissues[-1].label + 1,
             "activation": self.options.activation,
         }
         return ModelCard(

@@ -11,8 +11,8 @@ from bodycomp.anatomy import (
     DEFAULT_LEVEL,
     VERTEBRAE,
     Tissue,
-    first_tissues,
     tissues_for,
+    tissues_of_model,
 )
 from bodycomp.errors import UsageError
 from bodycomp.level_names import check_levels, head_to_feet
@@ -152,8 +152,8 @@ class SegmentationOptions(RunOptions):
         "--tissues",
         metavar="TISSUE",
         help="what is labelled: the first few of "
-        f"{' '.join(tissue.key for tissue in ALL_TISSUES)} (default the first three); more need a "
-        "set that declares their labels (docs/formats.md)",
+        f"{' '.join(tissue.key for tissue in ALL_TISSUES)} (default the first three), or both fats "
+        "without muscle; more need a set that declares their labels (docs/formats.md)",
     )
     compression_channels: tuple[int, ...] | None = _of_network(
         SEGMENTATION_NETWORKS,
@@ -204,12 +204,14 @@ class SegmentationOptions(RunOptions):
         if self.thoracic and self.tissues:
             raise UsageError("expected --thoracic_model or --tissues, found both")
         if self.tissues:
-            first_tissues(self.tissues)
+            tissues_of_model(self.tissues)
 
     @property
     def labeled_tissues(self) -> tuple[Tissue, ...]:
         """What the model labels."""
-        return first_tissues(self.tissues) if self.tissues else tissues_for(thoracic=self.thoracic)
+        return (
+            tissues_of_model(self.tissues) if self.tissues else tissues_for(thoracic=self.thoracic)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

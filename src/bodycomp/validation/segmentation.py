@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bodycomp.anatomy import (
     ABDOMINAL_TISSUES,
     BACKGROUND_LABEL,
+    FATS,
     NOT_ANNOTATED_LABEL,
     Tissue,
     may_be,
@@ -30,7 +31,7 @@ from bodycomp.data.issues import (
     sample_place,
     warning,
 )
-from bodycomp.data.label_declaration import with_background
+from bodycomp.data.label_declaration import LabelDeclaration, read_declaration, with_background
 from bodycomp.data.layout import SPLITS
 from bodycomp.data.manifest import Manifest
 from bodycomp.data.segmentation_set import SplitHeaders, inspect_segmentation_split
@@ -65,7 +66,8 @@ NEVER_LABELED: Final = Rule(
     "tissue-never-labeled",
     "error",
     "Add samples that were labeled for it: a network that nobody tells what the tissue is would "
-    "find it anywhere. For a model without visceral fat use the thoracic option (-t).",
+    "find it anywhere. For a model without visceral fat use the thoracic option (-t), for one of "
+    f"fats alone --tissues {' '.join(tissue.key for tissue in FATS)}.",
 )
 SAMPLED: Final = 32
 """Samples of a split that training looks at closely before its first step: some 0.1 s."""
@@ -82,8 +84,13 @@ def validate_samples(
     allow_scaled: bool = False,
     progress: StepProgress | None = None,
 ) -> tuple[tuple[Issue, ...], dict[str, NDArray[np.void]]]:
-    """Return the issues of a segmentation set and split -> ``SAMPLE_FACTS``."""
-    counts, tissues = _counts(data_dir), tissues_for(thoracic=thoracic)
+    """Return the issues of a segmentation set and split -> ``SAMPLE_FACTS``.
+
+    A set that says that fats alone were labeled is one for a model of them.
+    """
+    counts, declared = _counts(data_dir), read_declaration(data_dir)
+    is_of_fats = isinstance(declared, LabelDeclaration) and declared.has_fats_alone
+    tissues = FATS if is_of_fats else tissues_for(thoracic=thoracic)
     manifest, manifest_issues = open_manifest(data_dir, counts)
     columns = () if manifest is None else ("image_digest", "labels_digest")
     gathered = gather_into(counts, SAMPLE_FACTS, columns)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bodycomp.anatomy import BACKGROUND_LABEL, NOT_ANNOTATED_LABEL, Tissue, may_be
+from bodycomp.anatomy import BACKGROUND_LABEL, MUSCLE, NOT_ANNOTATED_LABEL, Tissue, may_be
 from bodycomp.data.arrays import read_samples
 from bodycomp.data.issues import Issue, Rule, collect, sample_place
 from bodycomp.data.label_declaration import DECLARATION, LABELED
@@ -138,7 +138,10 @@ def _scan_chunk(
     for position in np.flatnonzero(~(np.isfinite(lowest) & np.isfinite(highest))).tolist():
         scan.issues.append(_not_finite(images[position], split, span[0] + position))
     allowed = (*classes, NOT_ANNOTATED_LABEL) if headers.has_not_annotated else classes
-    for position in np.flatnonzero(masks.max(axis=1) > max(classes)).tolist():
+    is_strange = masks.max(axis=1) > max(classes)
+    if MUSCLE not in tissues:  # the labels of all others have no gap
+        is_strange |= (masks == MUSCLE.label).any(axis=1)
+    for position in np.flatnonzero(is_strange).tolist():
         scan.issues += _wrong_labels(masks[position], allowed, tissues, split, span[0] + position)
     backgrounds = headers.backgrounds[slice(*span)]
     for position, background in enumerate(backgrounds):

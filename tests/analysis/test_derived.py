@@ -11,7 +11,7 @@ from bodycomp.analysis.derived import derive, evaluate_cut_offs, global_noise_hu
 from bodycomp.analysis.level_slices import LevelSlices
 from bodycomp.analysis.measurement import measure_tissues, slice_heights_mm, volume_ml, within_hu
 from bodycomp.analysis.skin_line import tape_length_cm, trunk_mask
-from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
+from bodycomp.anatomy import ABDOMINAL_TISSUES, ALL_TISSUES, THORACIC_TISSUES
 from bodycomp.quantities import CUT_OFFS, QUANTITIES, quantities_for
 from bodycomp.subject import Subject
 
@@ -103,7 +103,7 @@ def test_model_without_visceral_fat_has_no_quantity_of_it():
 
 def test_every_quantity_of_the_table_is_derived_and_has_a_value_or_a_reason():
     for hu, labels in (torso(), (np.full((9, 9), -1000, np.int16), np.zeros((9, 9), np.uint8))):
-        _, found = derived(hu, labels)
+        _, found = derived(hu, labels, tissues=ALL_TISSUES)
         assert set(found) == {kind.key for kind in QUANTITIES}
         assert all((q.value is None) == bool(q.reason) for q in found.values())
 

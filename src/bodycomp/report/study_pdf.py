@@ -214,7 +214,9 @@ def _pictures(column: _Column, case: CaseView) -> None:
     """Draw the slice with its labels, and where it lies."""
     cells, shown = case["cells"], case["slices"][case["shown"]]
     hu = PICTURE_WINDOW.low_hu + _pixels(shown["picture"]) / 255.0 * PICTURE_WINDOW.width_hu
-    rows, columns = hu.shape
+    rows, columns = map(float, hu.shape)
+    if "grid" in shown:  # pixels of the scan need be no squares
+        rows *= shown["grid"]["row_mm"] / shown["grid"]["column_mm"]
     step = min(_SLICE_IN / columns, _PICTURE_IN / rows)
     views = (("Coronal", case["coronal"]), ("Sagittal", case["sagittal"]))
     left = _MARGIN_IN + columns * step + 2 * _GAP_IN
@@ -224,11 +226,13 @@ def _pictures(column: _Column, case: CaseView) -> None:
     top = column.top - 0.15
     column.top = top - max(rows * step, extent * scale)
     axes = _axes(column.figure, _MARGIN_IN, top - rows * step, columns * step, rows * step)
-    axes.imshow(SOFT_TISSUE(hu), cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
+    gray = SOFT_TISSUE(hu)
+    axes.imshow(gray, cmap="gray", vmin=0, vmax=1, interpolation="bilinear", aspect="auto")
     if "mask" in shown:
         tissues = [tissue_by_key(key) for key in case["tissues"]]
         labels = labels_in(_pixels(shown["mask"]), shown)
-        axes.imshow(color_mask(labels, tissues, alpha=0.4), interpolation="nearest")
+        colors = color_mask(labels, tissues, alpha=0.4)
+        axes.imshow(colors, interpolation="nearest", aspect="auto")
     picture_style(axes)
     count = cells["slices_measured"]
     words = f", mean of {count:.0f} slices" if _is_number(count) and count > 1 else ""

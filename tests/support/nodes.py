@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -58,11 +59,13 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def write_study(folder: Path, number: int, *, slices: int = 12, **header: Any) -> list[Path]:
+def write_study(
+    folder: Path, number: int, *, slices: int = 12, spacing_mm: float = 10.0, **header: Any
+) -> list[Path]:
     """A small study whose muscle area tells which it is, feet first."""
     pixels = np.full((slices, 32, 40), -1000, np.int16)
     pixels[:, 8:24, 6 : 12 + number % 20] = 40 + number % 7
-    volume = Volume(pixels, (2.0, 2.0), 10.0 * np.arange(slices))
+    volume = Volume(pixels, (2.0, 2.0), spacing_mm * np.arange(slices))
     given = {"patient_id": f"SECRET-{number}", "patient_name": "Doe^Jane"} | header
     head = SeriesHeader(seed=f"patient {number}", first_instance="feet", **given)
     return write_ct_series(folder, volume, head)
@@ -82,16 +85,18 @@ class Archive:
 
 
 @contextmanager
-def archive(port: int | None = None, into: Archive | None = None) -> Iterator[Archive]:
-    """Run an archive; ``into`` goes on with an earlier one."""
-    found = into or Archive(port or free_port())
+def archive(
+    into: Archive | None = None, context: ssl.SSLContext | None = None
+) -> Iterator[Archive]:
+    """Run an archive, by TLS with a context; ``into`` goes on with an earlier one."""
+    found = into or Archive(free_port())
     entity = AE("ARCHIVE")
     entity.add_supported_context("1.2.840.10008.1.1")
     for sop_class in SENT.values():
         entity.add_supported_context(sop_class, EXPLICIT)
     address = ("127.0.0.1", found.port)
     server = entity.start_server(
-        address, block=False, evt_handlers=[(evt.EVT_C_STORE, found.stored)]
+        address, block=False, ssl_context=context, evt_handlers=[(evt.EVT_C_STORE, found.stored)]
     )
     try:
         yield found
@@ -225,7 +230,7 @@ def send(
     return statuses
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 240.0) -> Any:
     """Wait until something is true, and return it."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -245,11 +250,12 @@ def studies(config: Path) -> list[Study]:
         ledger.close()
 
 
-def settled(config: Path, count: int, *states: State) -> list[Study]:
+def settled(config: Path, count: int, *states: State, seconds: float = 240.0) -> list[Study]:
     """Wait until so many studies are in one of these states, by default done."""
     wanted = states or (State.DONE,)
     return wait_for(
-        lambda: (found := [s for s in studies(config) if s.state in wanted])[count - 1 :] and found
+        lambda: (found := [s for s in studies(config) if s.state in wanted])[count - 1 :] and found,
+        seconds,
     )
 
 

@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 
+from bodycomp.errors import OutputError
+
 LEDGER_NAME: Final = "node.sqlite3"
 _WAIT_SECONDS: Final = 30.0
 
@@ -105,7 +107,11 @@ Row = TypeVar("Row", Study, Delivery)
 
 
 class Ledger:
-    """The open table of studies; any number of threads and processes may use it."""
+    """The open table of studies; any number of threads and processes may use it.
+
+    Raises:
+        OutputError: The file cannot be used, such as on a full disk.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.RLock()
@@ -116,6 +122,15 @@ class Ledger:
             isolation_level=None,
             check_same_thread=False,
         )
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"the ledger {folder / LEDGER_NAME} cannot be used: {error}",
+                hint="Is the disk full? Nothing in it is lost; start again when there is room.",
+            ) from error
+
+    def _prepare(self) -> None:
         for setting in ("journal_mode=WAL", "synchronous=FULL"):
             self._connection.execute(f"PRAGMA {setting}")
         for kind, key in _KEYS.items():

@@ -18,6 +18,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.node.config import NodeConfig
 from bodycomp.node.service import accepting_entity, quiet_pynetdicom, server_context
 from bodycomp.node.spool import Spool, Status
@@ -128,6 +129,7 @@ def receiving(config: NodeConfig, spool: Spool) -> Iterator[None]:
             _LOG.error("an image of %s is not accepted: %s", title, type(error).__name__)
             return Status.NO_RESOURCES
 
+    hook = threading.excepthook
     earlier = tempfile.tempdir, pynetdicom_config.STORE_RECV_CHUNKED_DATASET
     tempfile.tempdir = str(spool.incoming)  # where pynetdicom writes what it receives
     pynetdicom_config.STORE_RECV_CHUNKED_DATASET = True
@@ -135,14 +137,22 @@ def receiving(config: NodeConfig, spool: Spool) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2})
     thread.start()
     _LOG.info("%s listens on %s:%d", listener.ae_title, listener.address, listener.port)
+    threading.excepthook = _failed
     try:
-        yield
+        with quiet_pydicom():
+            yield
     finally:
+        threading.excepthook = hook
         server.shutdown()
         thread.join()
         for association in server.active_associations:
             association.abort()
         tempfile.tempdir, pynetdicom_config.STORE_RECV_CHUNKED_DATASET = earlier
+
+
+def _failed(args: threading.ExceptHookArgs) -> None:
+    """Note that a thread fell, such as over a peer that breaks the protocol, and quote nothing."""
+    _LOG.warning("an association failed: %s", args.exc_type.__name__)
 
 
 def _started(config: NodeConfig, context: ssl.SSLContext | None, handlers: list[Any]) -> _Server:

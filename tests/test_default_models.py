@@ -1,4 +1,4 @@
-"""The default models on real scans, out of the box."""
+"""The default models on real scans and on patients of an anatomy that trained nothing."""
 
 from pathlib import Path
 
@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import bodycomp
+from bodycomp.analysis.locating import locate_levels
+from bodycomp.analysis.pipeline import choice_options
 from bodycomp.anatomy import ABDOMINAL_TISSUES
+from bodycomp.cohort.level_set import level_series
 from bodycomp.results import LevelStatus
 from default_models.outline_masks import TEST_SCANS, outlined_slices, outlines_of
 
@@ -39,6 +42,29 @@ def test_slices_that_trained_nothing_are_segmented_as_outlined_by_hand(models):
         dice.append(shares)
     assert (np.mean(dice, axis=0) > (0.94, 0.97, 0.92)).all()
     assert np.min(dice) > 0.88
+
+
+def test_levels_of_patients_of_another_anatomy_are_found_to_some_millimeters(models):
+    errors_mm = []
+    for patient in (6, 30):
+        samples = list(level_series(77, patient, "held-out"))
+        z_mm = np.array([sample.offsets_mm["L3"] for sample in samples])
+        scorer = models.analyzer.scorer
+        grays = [sample.gray for sample in samples]
+        scores = scorer.score_gray(grays.__getitem__, z_mm, range(len(z_mm)))
+        for choice in locate_levels(
+            lambda indices, scores=scores: scores[list(indices)],
+            z_mm,
+            scorer.levels,
+            choice_options(scorer),
+        ):
+            true_mm = z_mm[0] - samples[0].offsets_mm[choice.level]
+            if z_mm[0] + 15 < true_mm < z_mm[-1] - 15:
+                assert choice.status is LevelStatus.FOUND
+                errors_mm.append(abs(choice.z_mm - true_mm))
+    assert len(errors_mm) > 12
+    assert np.median(errors_mm) < 4
+    assert max(errors_mm) < HALF_VERTEBRA_MM
 
 
 @needs_real

@@ -2,8 +2,8 @@
 # Installs the programs that tests open, store and validate with, where root and apt may.
 # With --required it fails if one is missing in the end; without, their tests are skipped and named.
 set -u
-programs='chromium firefox-esr Orthanc dciodvfy'
-packages='chromium firefox-esr orthanc orthanc-dicomweb dicom3tools'
+programs='chromium firefox-esr Orthanc storescu dciodvfy'
+packages='chromium firefox-esr orthanc orthanc-dicomweb dcmtk dicom3tools'
 dicomweb=/usr/share/orthanc/plugins/libOrthancDicomWeb.so
 PATH=$PATH:/usr/sbin
 

@@ -14,7 +14,7 @@ from bodycomp.study.options import AnalyzeOptions
 
 NAMES = [
     "BodycompError", "Models", "Scan", "SeriesResult", "analyze", "apply_review",
-    "benchmark_saros", "card", "compare",
+    "benchmark_saros", "benchmark_verse", "card", "compare",
     "discover_cases", "ensemble", "evaluate", "fit_reference",
     "import_keras", "list_models", "load_models",
     "measure", "prepare_from_review", "prepare_nnunet", "prepare_saros", "prepare_segmentation",

@@ -24,6 +24,7 @@ _MODULE_OF = {
     "analyze": "interface.runs",
     "apply_review": "interface.runs",
     "benchmark_saros": "interface.runs",
+    "benchmark_verse": "interface.runs",
     "card": "interface.cards",
     "compare": "interface.runs",
     "discover_cases": "interface.sets",

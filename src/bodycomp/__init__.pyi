@@ -8,6 +8,7 @@ from bodycomp.interface.models import load_models as load_models
 from bodycomp.interface.runs import analyze as analyze
 from bodycomp.interface.runs import apply_review as apply_review
 from bodycomp.interface.runs import benchmark_saros as benchmark_saros
+from bodycomp.interface.runs import benchmark_verse as benchmark_verse
 from bodycomp.interface.runs import compare as compare
 from bodycomp.interface.runs import evaluate as evaluate
 from bodycomp.interface.runs import fit_reference as fit_reference

@@ -1,4 +1,4 @@
-"""SAROS from the download to a table: preparation, five folds, test, page; each step once."""
+"""A data set from the download to a table: preparation, training, test, page; each step once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
-from bodycomp.benchmark.options import SarosBenchmark
+from bodycomp.benchmark.options import Benchmark
 from bodycomp.benchmark.page import PAGE_NAME, write_page
 from bodycomp.digests import SHORT, text_digest
 from bodycomp.errors import BodycompError, OutputError
-from bodycomp.evaluation.document import EVALUATION_NAME, TEST_SPLIT
-from bodycomp.evaluation.options import EvaluateOptions, Truths
+from bodycomp.evaluation.document import EVALUATION_NAME
+from bodycomp.evaluation.options import EvaluateOptions
 from bodycomp.evaluation.run import evaluate
 from bodycomp.json_file import write_json
 from bodycomp.networks.model_folder import read_model_files
@@ -30,8 +30,8 @@ MARK_NAME: Final = "benchmark.json"
 """Says that a folder is a benchmark's, and which cases its set was made of."""
 
 
-def benchmark_saros(options: SarosBenchmark, progress: bool | Progress = False) -> Path:
-    """Prepare SAROS, train its five folds, test their ensemble, and return the page of the results.
+def run_benchmark(options: Benchmark, progress: bool | Progress = False) -> Path:
+    """Prepare the data set, train, test the model, and return the page of the results.
 
     What a step has finished stays, and is taken as it is when the same command runs again.
 
@@ -42,7 +42,7 @@ def benchmark_saros(options: SarosBenchmark, progress: bool | Progress = False) 
         RunInterruptedError: Ctrl-C or SIGTERM; the same command resumes.
     """
     _prepare(options, progress)
-    log.info("2/4 training in five folds")
+    log.info("2/4 training")
     train(options.training(), progress)
     _evaluate(options, progress)
     log.info("4/4 table")
@@ -50,17 +50,17 @@ def benchmark_saros(options: SarosBenchmark, progress: bool | Progress = False) 
     return options.out / PAGE_NAME
 
 
-def dry_run_saros(options: SarosBenchmark, progress: bool | Progress = False) -> list[str]:
+def dry_run_benchmark(options: Benchmark, progress: bool | Progress = False) -> list[str]:
     """Report what the training of the benchmark would take, in words.
 
     The set is made first, if it is not there, since the estimate is by its slices; it stays for the
-    benchmark. Raises as ``benchmark_saros``.
+    benchmark. Raises as ``run_benchmark``.
     """
     _prepare(options, progress)
     return dry_run(options.training(), progress)
 
 
-def _prepare(options: SarosBenchmark, progress: bool | Progress) -> None:
+def _prepare(options: Benchmark, progress: bool | Progress) -> None:
     """Make the set, unless it is there."""
     cases = _cases_asked_for(options)
     mark = options.out / MARK_NAME
@@ -92,18 +92,18 @@ def _prepare(options: SarosBenchmark, progress: bool | Progress) -> None:
         )
 
 
-def _cases_asked_for(options: SarosBenchmark) -> dict[str, Any]:
+def _cases_asked_for(options: Benchmark) -> dict[str, Any]:
     """Return what decides which cases are in the set."""
     table = options.license_table
     text = None if table is None or not table.is_file() else table.read_text(encoding="utf-8")
     return {
-        "benchmark": "saros",
+        "benchmark": options.name,
         "licenses": options.licenses,
         "license_table": None if text is None else text_digest(text, SHORT),
     }
 
 
-def _check_same(before: dict[str, Any], now: dict[str, Any], options: SarosBenchmark) -> None:
+def _check_same(before: dict[str, Any], now: dict[str, Any], options: Benchmark) -> None:
     changed = [
         f"{key} was {before.get(key)!r}, now {value!r}"
         for key, value in now.items()
@@ -116,22 +116,23 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], options: SarosBench
         )
 
 
-def _evaluate(options: SarosBenchmark, progress: bool | Progress) -> None:
-    """Test the ensemble, unless this very model was tested."""
+def _evaluate(options: Benchmark, progress: bool | Progress) -> None:
+    """Test the model, unless this very one was tested."""
     digest = read_model_files(options.run_dir)[2][:SHORT]
     path = options.evaluation_dir / EVALUATION_NAME
     if path.is_file():
         tested = json.loads(path.read_text(encoding="utf-8"))["models"]
-        if tested == {"segmentation": digest}:
-            log.info("3/4 the ensemble was tested: %s", options.evaluation_dir)
+        if tested == {options.stage: digest}:
+            log.info("3/4 the model was tested: %s", options.evaluation_dir)
             return
-    log.info("3/4 testing the ensemble of all folds")
+    log.info("3/4 testing the model")
     asked = EvaluateOptions(
         out=options.evaluation_dir,
-        truths=Truths(segmentation=options.set_dir, split=TEST_SPLIT),
+        truths=options.truths(),
         models=options.models_dir,
         device="cpu" if options.gpus == 0 else "auto",
+        identifiers=True,  # codes of a published data set
         overwrite=path.is_file(),
     )
-    with shown(progress, {"segmentation": "slices with masks"}) as report:
+    with shown(progress, {options.stage: options.counted}) as report:
         evaluate(asked, report)

@@ -6,7 +6,7 @@ import logging
 import sys
 from dataclasses import dataclass
 
-from bodycomp.benchmark.options import SarosBenchmark
+from bodycomp.benchmark.options import Benchmark, SarosBenchmark, VerseBenchmark
 from bodycomp.cli.option_parser import Command, CommandGroup
 from bodycomp.cli.prepare_sources import quiet_searches
 from bodycomp.cli.terminal import share_cores
@@ -18,8 +18,15 @@ model in each of its five folds, and test the ensemble of them on its official t
 
 DIR is as for 'bodycomp prepare saros'."""
 
+VERSE = """\
+Make a table of how well a model trained on VerSe finds the levels of vertebrae: prepare the set,
+train on its training and validation splits, and test on its official test split, spines of an
+unusual number (L6, T13, four lumbar vertebrae) apart.
+
+DIR is as for 'bodycomp prepare verse'."""
+
 AFTER = """\
-OUT receives set/, models/segmentation/ (the five folds and their ensemble), evaluation/, and the
+OUT receives set/, models/ (of SAROS the five folds and their ensemble), evaluation/, and the
 table: benchmark.md and benchmark.csv. What is there is taken as it is, so that the same command
 resumes after any interruption."""
 
@@ -37,7 +44,7 @@ class EstimateOptions:
     )
 
 
-def run(options: SarosBenchmark, estimate: EstimateOptions) -> int:
+def run(options: Benchmark, estimate: EstimateOptions) -> int:
     """Make the table, or estimate what that takes."""
     quiet_searches()
     share_cores()
@@ -50,7 +57,7 @@ def run(options: SarosBenchmark, estimate: EstimateOptions) -> int:
         lines += ["with the test and the table:", f"  {options.command_line}"]
         sys.stdout.write("\n".join(lines) + "\n")
         return 0
-    page = runs.benchmark_saros.run(options, is_told)
+    page = runs.run_benchmark(options, is_told)
     say(f"{page.read_text(encoding='utf-8')}\n{page}")
     return 0
 
@@ -65,7 +72,16 @@ COMMAND = CommandGroup(
                 description=SAROS,
                 epilog=AFTER,
             ),
-        )
+        ),
+        "verse": (
+            "levels of vertebrae on VerSe: official splits, unusual spines apart",
+            Command(
+                options=(VerseBenchmark, EstimateOptions),
+                run=run,
+                description=VERSE,
+                epilog=AFTER,
+            ),
+        ),
     },
     title="data sets",
     metavar="DATA_SET",

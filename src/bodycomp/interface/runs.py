@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodycomp.archive.options import PullOptions, PullReport
-from bodycomp.benchmark.options import SarosBenchmark
+from bodycomp.benchmark.options import Benchmark, SarosBenchmark, VerseBenchmark
 from bodycomp.comparison.options import CompareOptions
 from bodycomp.demo.options import DemoOptions
 from bodycomp.errors import InputNotFoundError
@@ -269,13 +269,27 @@ def benchmark_saros(options: SarosBenchmark, progress: bool | Progress) -> Path:
         InputNotFoundError, CasesError, OutputError, TrainingSetError, TrainingError, UsageError,
         RunInterruptedError: As the command.
     """
-    from bodycomp.benchmark.run import benchmark_saros as run
+    return run_benchmark(options, progress)
+
+
+@command(VerseBenchmark, OWN_BARS, folder="folder", out="out")
+def benchmark_verse(options: VerseBenchmark, progress: bool | Progress) -> Path:
+    """Train and test on VerSe and return the page of the results, as ``bodycomp benchmark verse``.
+
+    Resumes and raises as ``benchmark_saros``.
+    """
+    return run_benchmark(options, progress)
+
+
+def run_benchmark(options: Benchmark, progress: bool | Progress = False) -> Path:
+    """Make the table of a benchmark; see ``benchmark_saros``."""
+    from bodycomp.benchmark.run import run_benchmark as run
 
     return run(options, progress)
 
 
-def dry_run_benchmark(options: SarosBenchmark, progress: bool | Progress = False) -> list[str]:
-    """Report what a benchmark would take, as ``bodycomp benchmark saros --dry-run``."""
-    from bodycomp.benchmark.run import dry_run_saros as run
+def dry_run_benchmark(options: Benchmark, progress: bool | Progress = False) -> list[str]:
+    """Report what a benchmark would take, as ``bodycomp benchmark ... --dry-run``."""
+    from bodycomp.benchmark.run import dry_run_benchmark as run
 
     return run(options, progress)

@@ -90,6 +90,12 @@ def test_a_segmentation_goes_on_from_a_shipped_model_with_a_recipe_of_its_own(sh
     assert (fresh.learning_rate, fresh.norms) == (3e-3, "auto")
 
 
+def test_a_level_finder_goes_on_from_a_shipped_model_at_a_low_rate(ships, tiny_densenet):
+    given = {"load_weights": "default", "levels": ("T8",)}
+    assert task_for(tiny_densenet(**given)).options.learning_rate == 2e-4
+    assert task_for(tiny_densenet(**given, learning_rate=0.01)).options.learning_rate == 0.01
+
+
 def test_fresh_networks_have_no_statistics_to_keep(tiny_unet):
     with pytest.raises(UsageError, match="model to start from"):
         tiny_unet(norms="frozen")

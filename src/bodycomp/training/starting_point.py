@@ -71,10 +71,9 @@ def _with_shipped_network(options: RunOptions) -> RunOptions:
     values = others | own | {"arch": card.architecture, "activation": config["activation"]}
     if isinstance(options, SegmentationOptions):
         values |= {"hu_ranges": card.hu_ranges, "copies": card.copies}
-        values |= _fine_tuning(options)
     if isinstance(options, SliceSelectionOptions):
         values["threshold"] = card.target_scale_mm
-    return replace(options, **values)
+    return replace(options, **values, **_fine_tuning(options))
 
 
 def _config_of_options(card: ModelCard) -> dict[str, Any]:
@@ -85,15 +84,19 @@ def _config_of_options(card: ModelCard) -> dict[str, Any]:
     return config
 
 
-FINE_TUNING: Final[Mapping[str, Any]] = {"learning_rate": 1e-4, "norms": "frozen"}
-"""How a segmentation goes on from one that ships, unless the user says otherwise: at the rate for
+FINE_TUNING: Final[Mapping[str, Mapping[str, Any]]] = {
+    "segmentation": {"learning_rate": 1e-4, "norms": "frozen"},
+    "slice_selection": {"learning_rate": 2e-4},
+}
+"""How a training goes on from a model that ships, unless the user says otherwise: at the rate for
 fresh weights it forgets more than a few patients teach it (docs/default-models.md)."""
 
 
-def _fine_tuning(options: SegmentationOptions) -> dict[str, Any]:
+def _fine_tuning(options: RunOptions) -> dict[str, Any]:
     """Return those of the recipe's values that the user left open."""
-    usual = {field.name: default_of(field) for field, _ in declared(SegmentationOptions)}
-    left_open = {k: v for k, v in FINE_TUNING.items() if getattr(options, k) == usual[k]}
+    usual = {field.name: default_of(field) for field, _ in declared(type(options))}
+    recipe = FINE_TUNING[options.task]
+    left_open = {k: v for k, v in recipe.items() if getattr(options, k) == usual[k]}
     said = ", ".join(f"{name} {value}" for name, value in left_open.items())
     log.info("going on from the %s model: %s", options.load_weights, said or "as you say")
     return left_open

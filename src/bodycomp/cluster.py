@@ -7,26 +7,22 @@ others is given to a second worker, and the first result counts.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import logging
-import os
 import pickle
 import statistics
-import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from bodycomp import __version__
+from bodycomp.cluster_calls import SAME, Call, Outcome, answer
 from bodycomp.errors import ClusterError, UsageError
 from bodycomp.options import Record, option
 from bodycomp.processes import (
@@ -35,8 +31,6 @@ from bodycomp.processes import (
     Result,
     Work,
     Workers,
-    is_debugging,
-    log_nothing,
 )
 
 _LOG: Final = logging.getLogger(__name__)
@@ -67,7 +61,6 @@ _STRAGGLER_SHARE: Final = 4.0
 """An item is a straggler after this time, and this multiple of the others' median."""
 
 _INSTALL: Final = "Install it with: pip install 'bodycomp[cluster]'"
-_SAME: Final = "All machines need the same Python, bodycomp and packages."
 _SHARED: Final = (
     "All machines must see inputs, models and output at the same paths, as on a shared file system."
 )
@@ -170,79 +163,6 @@ def _closed() -> dict[str, Any]:
     return {"security": True, "protocol": "tls"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One item on its way to a worker; Dask logs what it is given, and shall show nothing of it.
-
-    A worker ends where it cannot unpickle what it is sent, as with other code; so what is to be
-    done is ``packed``, and opened in the end.
-    """
-
-    packed: bytes = field(repr=False)
-    paths: tuple[Path, ...] = field(repr=False)
-    folder: Path = field(repr=False, default_factory=Path.cwd)
-    version: str = __version__
-    debug: bool = field(default_factory=is_debugging)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What came of a call; ``unfit`` says what its machine lacks."""
-
-    worker: str
-    result: Any = field(default=None, repr=False)
-    error: BaseException | None = field(default=None, repr=False)
-    unfit: str = ""
-
-
-_ONE_AT_A_TIME: Final = threading.Lock()
-"""A worker may have threads; networks, pictures and the working folder are of one process."""
-
-_quiet = cache(log_nothing)
-
-
-def _answer(call: _Call) -> _Outcome:
-    """Do a call on a worker. Errors are values: those that are raised there are logged."""
-    worker = importlib.import_module("distributed").get_worker().address
-    _quiet(debug=call.debug)
-    if call.version != __version__:
-        found = f"expected bodycomp {call.version} on every worker, found {__version__}"
-        return _Outcome(worker, error=ClusterError(f"{found} at {worker}", hint=_SAME))
-    try:
-        do, item = pickle.loads(call.packed)  # noqa: S301 - of the client, which may run any code
-    except Exception as error:
-        found = f"the worker {worker} cannot read its work ({type(error).__name__}: {error})"
-        return _Outcome(worker, error=ClusterError(found, hint=_SAME))
-    with _ONE_AT_A_TIME:
-        try:
-            os.chdir(call.folder)  # relative paths count from the client's
-            missing = sum(not path.exists() for path in call.paths)
-        except OSError:
-            missing = 1
-        if missing:
-            return _Outcome(worker, unfit="it does not see the files of its work")
-        try:
-            return _Outcome(worker, do(item))
-        except Exception as error:
-            return _Outcome(worker, error=_portable(error), unfit=_full_disk(error))
-
-
-def _portable(error: Exception) -> Exception:
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - what was made on the line itself
-    except Exception:  # whatever a library keeps in its errors
-        return ClusterError(f"a worker failed with {type(error).__name__}; see --debug")
-    return error
-
-
-def _full_disk(error: BaseException | None) -> str:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return "its disk is full"
-        error = error.__cause__
-    return ""
-
-
 @dataclass(eq=False)
 class _Task:
     """An item under way, at one worker or two; ``unfit`` machines had it before."""
@@ -315,9 +235,9 @@ class _Spread:
         """Send an item to one of these workers, or to any."""
         key = f"bodycomp-{uuid.uuid4().hex}"
         packed = pickle.dumps((self._work.do, task.item))
-        call = _Call(packed, self._work.paths(task.item))
+        call = Call(packed, self._work.paths(task.item))
         options = {"key": key, "pure": False, "workers": workers}
-        future = _asked(self._client.submit, _answer, call, **options)
+        future = _asked(self._client.submit, answer, call, **options)
         task.keys.append(key)
         self.tasks[key], self._futures[key] = task, future
         future.add_done_callback(self._finished.put)
@@ -345,22 +265,22 @@ class _Spread:
             raise outcome.error
         return task.item, outcome.result
 
-    def _outcome(self, future: Any) -> _Outcome | None:
+    def _outcome(self, future: Any) -> Outcome | None:
         """Return what came of a future; None if it ended several workers."""
         try:
-            found: _Outcome = future.result()
+            found: Outcome = future.result()
         except self._killed:
             return None
         except Exception as error:
             if future.status == "error":
                 raise ClusterError(
                     f"a worker cannot do the work ({type(error).__name__}: {error})",
-                    hint=_SAME,
+                    hint=SAME,
                 ) from error
             raise _lost() from error
         return found
 
-    def _again(self, task: _Task, key: str, outcome: _Outcome) -> bool:
+    def _again(self, task: _Task, key: str, outcome: Outcome) -> bool:
         """Give an item of an unfit machine to another one, and the machine no more.
 
         Returns False where the item can only be done here, as its files are gone.

@@ -4,7 +4,8 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from bodycomp.analysis.inference import NetworkSegmenter, labels_at_size
+from bodycomp.analysis.inference import NetworkSegmenter
+from bodycomp.analysis.labels_at_size import labels_at_size
 from bodycomp.anatomy import ABDOMINAL_TISSUES, MUSCLE, SUBCUTANEOUS_FAT
 from bodycomp.imaging.preprocessing import SEGMENTATION_PREPROCESSING
 from bodycomp.imaging.volume import Volume

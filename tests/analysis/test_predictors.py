@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer, labels_at_size
+from bodycomp.analysis.inference import NetworkSegmenter, NetworkSliceScorer
+from bodycomp.analysis.labels_at_size import labels_at_size
 from bodycomp.analysis.loading import load_analyzer
 from bodycomp.anatomy import ABDOMINAL_TISSUES, THORACIC_TISSUES
 from bodycomp.errors import InputNotFoundError, ModelError, UsageError

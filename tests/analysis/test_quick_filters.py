@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from bodycomp.analysis.inference import median_of_nine
+from bodycomp.analysis.labels_at_size import median_of_nine
 from bodycomp.analysis.skin_line import grown, opened
 
 

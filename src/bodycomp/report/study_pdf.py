@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
@@ -28,6 +26,14 @@ from bodycomp.report.case_pictures import PICTURE_WINDOW, ViewImage, labels_in
 from bodycomp.report.case_view import CaseView
 from bodycomp.report.overlay import color_mask
 from bodycomp.report.page_content import vocabulary
+from bodycomp.report.pdf_column import (
+    HEIGHT_IN,
+    MARGIN_IN,
+    WIDTH_IN,
+    PageColumn,
+    page_axes,
+    write_text,
+)
 from bodycomp.report.result_rows import CORRECTED
 from bodycomp.results import LevelStatus
 from bodycomp.tables import Cell
@@ -37,15 +43,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOTICE: Final = "For research only, not a medical device"
-_WIDTH_IN, _HEIGHT_IN = 8.27, 11.69
-_MARGIN_IN: Final = 0.6
-_BOTTOM_IN: Final = 0.7
 _SLICE_IN, _PICTURE_IN, _GAP_IN = 3.3, 2.6, 0.1
-_POINTS_PER_IN, _PICTURE_DPI = 72, 220
-_LINE: Final = 1.35
-"""Height of a line over the size of its letters."""
-_LETTER: Final = 0.52
-"""Mean width of a letter of DejaVu Sans over its size; lines broken by it end before the margin."""
+_PICTURE_DPI: Final = 220
 _USUAL: Final = "L3"
 _INTERVAL: Final = "area_pi90_low_cm2"
 _COLUMNS: Final = {
@@ -53,7 +52,7 @@ _COLUMNS: Final = {
     _INTERVAL: ("90 % interval, cm²", 4.9),
     "mean_hu": ("mean, HU", 5.7),
     "median_hu": ("median, HU", 6.6),
-    "sd_hu": ("SD, HU", _WIDTH_IN - _MARGIN_IN),
+    "sd_hu": ("SD, HU", WIDTH_IN - MARGIN_IN),
 }
 """Column of a tissue -> its title, and its right edge in inches."""
 _PERSON: Final = (
@@ -105,8 +104,8 @@ def _page(
     cards: Mapping[str, Mapping[str, Any]],
     changes: Sequence[str],
 ) -> Figure:
-    figure, cells = new_figure(_WIDTH_IN, _HEIGHT_IN), case["cells"]
-    column = _Column(figure, _HEIGHT_IN - 0.45)
+    figure, cells = new_figure(WIDTH_IN, HEIGHT_IN), case["cells"]
+    column = PageColumn(figure, HEIGHT_IN - 0.45)
     _head(column, case)
     if cells["status"] == LevelStatus.FOUND:
         _pictures(column, case)
@@ -141,53 +140,10 @@ def _in_a_line(case: CaseView) -> str:
     return f"{cells['level']}: {', '.join(values)}{flags}."
 
 
-@dataclass
-class _Column:
-    """Text from the top of a page downwards, as far as there is room."""
-
-    figure: Figure
-    top: float
-
-    def write(self, text: str, size: float = 7.5, color: str = INK, *, bold: bool = False) -> None:
-        """Write a paragraph; what finds no room is said to be missing."""
-        room = (_WIDTH_IN - 2 * _MARGIN_IN) * _POINTS_PER_IN
-        for line in textwrap.wrap(text, int(room / (size * _LETTER))):
-            if self.top < _BOTTOM_IN:
-                return
-            self.top -= size * _LINE / _POINTS_PER_IN
-            is_last = self.top < _BOTTOM_IN
-            shown = (
-                "... (no more room: the rest is in results.json and run.json)" if is_last else line
-            )
-            weight = "bold" if bold else "normal"
-            _text(self.figure, _MARGIN_IN, self.top, shown, size=size, color=color, weight=weight)
-
-    def section(
-        self, title: str, paragraphs: Sequence[str], color: str = INK, size: float = 7.5
-    ) -> None:
-        """Write a heading and paragraphs; without these there is none."""
-        if paragraphs:
-            self.top -= 0.09
-            self.write(title, 8.5, bold=True)
-            for each in paragraphs:
-                self.write(each, size, color)
-
-
-def _text(figure: Figure, left: float, bottom: float, text: str, **style: Any) -> None:
-    """Write at a place in inches; nothing in the text is a formula."""
-    figure.text(left / _WIDTH_IN, bottom / _HEIGHT_IN, text, parse_math=False, **style)
-
-
-def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Return axes at a place in inches."""
-    inches = (left / _WIDTH_IN, bottom / _HEIGHT_IN, width / _WIDTH_IN, height / _HEIGHT_IN)
-    return figure.add_axes(inches)
-
-
-def _head(column: _Column, case: CaseView) -> None:
+def _head(column: PageColumn, case: CaseView) -> None:
     cells = case["cells"]
-    _text(
-        column.figure, _WIDTH_IN - _MARGIN_IN, column.top - 0.2, NOTICE, size=8, color=ALERT,
+    write_text(
+        column.figure, WIDTH_IN - MARGIN_IN, column.top - 0.2, NOTICE, size=8, color=ALERT,
         ha="right",
     )  # fmt: skip
     column.write(f"Body composition at {cells['level']}", 14, bold=True)
@@ -210,7 +166,7 @@ def _stated(cells: Mapping[str, Cell], names: Sequence[tuple[str, str]]) -> Iter
             yield words.format(value)
 
 
-def _pictures(column: _Column, case: CaseView) -> None:
+def _pictures(column: PageColumn, case: CaseView) -> None:
     """Draw the slice with its labels, and where it lies."""
     cells, shown = case["cells"], case["slices"][case["shown"]]
     hu = PICTURE_WINDOW.low_hu + _pixels(shown["picture"]) / 255.0 * PICTURE_WINDOW.width_hu
@@ -219,13 +175,13 @@ def _pictures(column: _Column, case: CaseView) -> None:
         rows *= shown["grid"]["row_mm"] / shown["grid"]["column_mm"]
     step = min(_SLICE_IN / columns, _PICTURE_IN / rows)
     views = (("Coronal", case["coronal"]), ("Sagittal", case["sagittal"]))
-    left = _MARGIN_IN + columns * step + 2 * _GAP_IN
-    room = _WIDTH_IN - _MARGIN_IN - left - _GAP_IN
+    left = MARGIN_IN + columns * step + 2 * _GAP_IN
+    room = WIDTH_IN - MARGIN_IN - left - _GAP_IN
     extent = case["coronal"]["high_mm"] - case["coronal"]["low_mm"]
     scale = min(room / sum(view["width_mm"] for _, view in views), _PICTURE_IN / extent)
     top = column.top - 0.15
     column.top = top - max(rows * step, extent * scale)
-    axes = _axes(column.figure, _MARGIN_IN, top - rows * step, columns * step, rows * step)
+    axes = page_axes(column.figure, MARGIN_IN, top - rows * step, columns * step, rows * step)
     gray = SOFT_TISSUE(hu)
     axes.imshow(gray, cmap="gray", vmin=0, vmax=1, interpolation="bilinear", aspect="auto")
     if "mask" in shown:
@@ -239,12 +195,12 @@ def _pictures(column: _Column, case: CaseView) -> None:
     place = f"z = {_number(shown['z_mm'], 1)} mm, window 40 / 400 HU{words}"
     title = f"Slice {shown['index'] + 1} of {cells['slices']:.0f}, {place}"
     small = {"size": 7, "color": QUIET}
-    _text(column.figure, _MARGIN_IN, top + 0.04, title, **small)
+    write_text(column.figure, MARGIN_IN, top + 0.04, title, **small)
     for name, view in views:
         width, height = view["width_mm"] * scale, extent * scale
-        axes = _axes(column.figure, left, top - height, width, height)
+        axes = page_axes(column.figure, left, top - height, width, height)
         _draw_view(axes, view, cells["level_z_mm"])
-        _text(column.figure, left, top + 0.04, name, **small)
+        write_text(column.figure, left, top + 0.04, name, **small)
         left += width + _GAP_IN
     column.top -= 0.12
 
@@ -264,22 +220,22 @@ def _pixels(picture: str) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def _tissues(column: _Column, case: CaseView) -> None:
+def _tissues(column: PageColumn, case: CaseView) -> None:
     """Write areas and attenuation, one line per tissue."""
     cells, small = case["cells"], {"size": 7.5, "color": QUIET, "ha": "right"}
     column.write("Tissue", 7.5, QUIET)
     for name, (title, place) in _COLUMNS.items():
         if name != _INTERVAL or _has_intervals(case):
-            _text(column.figure, place, column.top, title, **small)
+            write_text(column.figure, place, column.top, title, **small)
     for tissue in vocabulary()["tissues"]:
         if tissue["key"] not in case["tissues"]:
             continue
         column.write(f"     {tissue['title']}", 9)
         square = {"size": 11, "color": tissue["color"]}
-        _text(column.figure, _MARGIN_IN, column.top, "\N{BLACK SQUARE}", **square)
+        write_text(column.figure, MARGIN_IN, column.top, "\N{BLACK SQUARE}", **square)
         for name, (_, place) in _COLUMNS.items():
             value = _tissue_value(cells, tissue["key"], name)
-            _text(column.figure, place, column.top, value, size=9, color=INK, ha="right")
+            write_text(column.figure, place, column.top, value, size=9, color=INK, ha="right")
 
 
 def _has_intervals(case: CaseView) -> bool:
@@ -361,12 +317,12 @@ def _signature(figure: Figure) -> None:
     from matplotlib import lines  # noqa: PLC0415 - as ``new_figure``
 
     style = {"size": 7.5, "color": QUIET}
-    _text(figure, _MARGIN_IN, 0.45, "Look at the picture before you use a number.", **style)
+    write_text(figure, MARGIN_IN, 0.45, "Look at the picture before you use a number.", **style)
     for left, title in ((3.9, "Read by"), (6.2, "Date")):
-        _text(figure, left, 0.45, title, **style)
-    for left, right in ((4.4, 6.1), (6.5, _WIDTH_IN - _MARGIN_IN)):
-        ends = (left / _WIDTH_IN, right / _WIDTH_IN)
-        figure.add_artist(lines.Line2D(ends, (0.42 / _HEIGHT_IN,) * 2, color=QUIET, linewidth=0.6))
+        write_text(figure, left, 0.45, title, **style)
+    for left, right in ((4.4, 6.1), (6.5, WIDTH_IN - MARGIN_IN)):
+        ends = (left / WIDTH_IN, right / WIDTH_IN)
+        figure.add_artist(lines.Line2D(ends, (0.42 / HEIGHT_IN,) * 2, color=QUIET, linewidth=0.6))
 
 
 def _is_number(value: Cell) -> TypeGuard[float]:

@@ -17,13 +17,13 @@ from bodycomp.review.correction import (
     Corrector,
     LevelChange,
     networks_labels,
-    recorded_masks,
 )
 from bodycomp.review.found_scans import found_scans, segmenter_of
 from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.measure_mask import GivenMask
 from bodycomp.review.options import ReviewOptions
 from bodycomp.review.plan import RowAction, painted_row, plan_review
+from bodycomp.review.recorded import recorded_masks
 from bodycomp.review.review_csv import ReviewRow, read_review
 from bodycomp.review.session import ReviewSession, corrected_folder, opened_session
 from bodycomp.study.measured_run import CaseKey

@@ -15,12 +15,12 @@ from bodycomp.review.correction import (
     Corrector,
     LevelChange,
     networks_labels,
-    recorded_masks,
 )
 from bodycomp.review.found_scans import found_scans, segmenter_of
 from bodycomp.review.history import Change, EventKind, ReviewEvent
 from bodycomp.review.measure_mask import GivenMask, given_mask
 from bodycomp.review.options import RemeasureOptions
+from bodycomp.review.recorded import recorded_masks
 from bodycomp.review.session import ReviewSession, corrected_folder, now, opened_session
 from bodycomp.study.measured_run import CaseKey, MeasuredRun
 from bodycomp.study.outputs import LABELS_NAME

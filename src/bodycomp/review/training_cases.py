@@ -22,10 +22,11 @@ from bodycomp.errors import ReviewError
 from bodycomp.nifti import write_nifti_labels
 from bodycomp.progress import Progress
 from bodycomp.report.result_rows import CORRECTED
-from bodycomp.review.correction import Corrector, LevelChange, recorded_masks
+from bodycomp.review.correction import Corrector, LevelChange
 from bodycomp.review.found_scans import FoundScans, found_scans
 from bodycomp.review.history import ACCEPT, REJECT
 from bodycomp.review.options import FromReviewOptions
+from bodycomp.review.recorded import recorded_masks
 from bodycomp.review.session import ReviewSession, corrected_folder, now, opened_session
 from bodycomp.scan import Scan
 from bodycomp.storage import atomic_folder, refuse_other

@@ -64,6 +64,12 @@ def test_a_vertebra_spelled_otherwise_is_not_taken_for_another_level(name: str) 
     assert refusal.value.hint == f"Did you mean {vertebra_named(name)}?"
 
 
+@pytest.mark.parametrize("name", ["L33", "T14", "c9", "L0", "L7"])
+def test_a_vertebra_that_nobody_has_is_a_slip_and_no_level(name: str) -> None:
+    with pytest.raises(UsageError, match=f"expected a vertebra that people have, found '{name}'"):
+        check_levels([name])
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [

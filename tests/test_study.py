@@ -430,7 +430,7 @@ def test_overwrite_replaces_earlier_results_and_nothing_else(tmp_path, study):
 def test_inputs_without_images_are_refused_before_anything_is_written(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("no image")
-    with pytest.raises(InputNotFoundError, match="found none in 1 files"):
+    with pytest.raises(InputNotFoundError, match="found none in 1 file"):
         analyze(tmp_path)
     with pytest.raises(InputNotFoundError):
         analyze(tmp_path, tmp_path / "nowhere")

@@ -19,6 +19,9 @@ _NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
 """Neither blanks nor dots nor slashes; no leading minus, which is an option; ASCII, because file
 systems spell one accented letter in two ways."""
 
+_SPINAL: Final = re.compile(r"[CTL][0-9]{1,2}", re.IGNORECASE)
+"""Names that can only be meant for vertebrae, so that ``L33`` is a slip and no level of its own."""
+
 _DEVICES: Final = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)
 """Names that Windows keeps for devices, whatever the folder."""
 
@@ -146,6 +149,11 @@ def _checked(name: str) -> str:
             hint=f"Call it {plain}, for instance."
             if _NAME.fullmatch(plain)
             else "Call it umbilicus or L3_mid, for instance.",
+        )
+    if _SPINAL.fullmatch(name) and vertebra_named(name) is None:
+        raise UsageError(
+            f"expected a vertebra that people have, found {name!r}",
+            hint="These are C1 to C7, T1 to T13, L1 to L6 and S1. Other levels need other names.",
         )
     if _DEVICES.fullmatch(name):
         raise UsageError(

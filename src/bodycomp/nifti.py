@@ -117,7 +117,9 @@ def _load(path: Path) -> Any:
     try:
         image = nib.load(path)
     except _DAMAGES as error:
-        raise SeriesError(f"{path.name}: expected a NIfTI volume, found {error}") from error
+        raise SeriesError(
+            f"{path.name}: expected a NIfTI volume, cannot read it: {error}"
+        ) from error
     if not isinstance(image, nib.Nifti1Pair):
         raise SeriesError(f"{path.name}: expected NIfTI, found {type(image).__name__}")
     return image

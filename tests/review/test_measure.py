@@ -106,7 +106,7 @@ def test_levels_of_a_file_are_measured_where_the_mask_has_labels(case, tmp_path)
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ({}, "on which slice L3 lies"),
+        ({}, "expected labels on one slice"),
         ({"slice_index": 99}, "expected a slice from 0 to 11, found 99"),
         ({"z_mm": 1e4}, "expected a z from"),
         ({"slice_index": 1, "z_mm": 2.0}, "expected one of --slice"),

@@ -38,18 +38,18 @@ COMMANDS = {
     "models": "list the models that ship with bodycomp",
     "card": "show what a model is for, how good it is and where it fails",
     "pull": "copy studies from an image archive into a folder to analyze",
-    "analyze": "measure DICOM, NIfTI or NRRD with trained models",
-    "serve": "be a DICOM node: receive CT, measure it, send the results back",
-    "report": "make a page of the results of a run, to look at and to review",
-    "compare": "say what changed between scans of a person, and how surely",
+    "analyze": "measure DICOM, NIfTI or NRRD with the default models or your own",
+    "serve": "run a DICOM node: receive CT, measure it, send the results back",
+    "report": "write the page of a run, to look at and to review",
+    "compare": "compare scans of a person: what changed, and how surely",
     "redcap": "write the results of a run for REDCap, with the data dictionary",
-    "review": "apply what people said of results",
-    "remeasure": "measure a series anew with a corrected mask, or at another slice",
-    "suggest": "say which slices to annotate next, with outlines to start from",
+    "review": "review results on their page, apply reviews, compare readers",
+    "remeasure": "measure a series again with a corrected mask, or at another slice",
+    "suggest": "choose the slices to annotate next, with outlines to start from",
     "measure": "measure a mask that you have, without models",
-    "evaluate": "say how good models are on scans and sets with truth",
+    "evaluate": "measure how good models are, on annotated scans or training sets",
     "benchmark": "train and test on a published data set, and write a table of the results",
-    "reference": "make curves of a group of your own to compare with",
+    "reference": "list published reference values, or fit curves to your own group",
     "cache": "show or clear the cache of decoded slices",
 }
 """Command -> what it does; its module has the same name and is imported when it is needed."""
@@ -62,11 +62,11 @@ muscle, subcutaneous fat and visceral fat on it. Not a medical device: for resea
 
 EPILOG = """\
 start here:
-  bodycomp demo demo-output       everything on synthetic patients, about 15 minutes
-  bodycomp prepare --help         make training sets of your own annotated scans
-  bodycomp train --help           train on them
-  bodycomp analyze --help         measure DICOM or NIfTI with trained models
-  bodycomp evaluate --help        say how good models are on scans with truth
+  bodycomp analyze SCANS --out DIR    measure scans with the default models
+  bodycomp demo demo-output           everything on synthetic patients, about 15 minutes
+  bodycomp prepare --help             make training sets of your own annotated scans
+  bodycomp train --help               train on them
+  bodycomp evaluate --help            measure how good models are
 """
 
 

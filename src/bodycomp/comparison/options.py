@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bodycomp.errors import UsageError
 from bodycomp.options import check_options, declare, option
 
 
@@ -13,7 +14,7 @@ class CompareOptions:
     """Runs, whose scans in them are compared, and where that is written.
 
     Raises:
-        UsageError: A value is out of range.
+        UsageError: No run is named, or a value is out of range.
     """
 
     runs: tuple[Path, ...] = field(
@@ -59,4 +60,9 @@ class CompareOptions:
     overwrite: bool = option(False, "--overwrite", help="replace OUT if it is there")
 
     def __post_init__(self) -> None:
+        if not self.runs:
+            raise UsageError(
+                "expected runs to compare, found none",
+                hint="Name the folders that bodycomp analyze left.",
+            )
         check_options(self)

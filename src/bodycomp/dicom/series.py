@@ -85,7 +85,10 @@ def find_series(
     refusals += [*split, *(item for item in outcomes if isinstance(item, Refusal))]
     candidates = [item for item in outcomes if isinstance(item, CandidateSeries)]
     _LOG.info(
-        "%d series to analyse, %d refused, in %d files", len(candidates), len(refusals), len(paths)
+        "%d series to analyze, %d refused, %d files searched",
+        len(candidates),
+        len(refusals),
+        len(paths),
     )
     candidates.sort(key=lambda c: (c.study_uid, c.series_number or 0, c.series_uid, c.key))
     refusals.sort(key=lambda r: (r.study_uid, r.what, r.series_uid, r.reason))
@@ -101,7 +104,7 @@ def list_files(inputs: Sequence[Path]) -> list[Path]:
     for item in inputs:
         if not item.exists():
             raise InputNotFoundError(
-                f"expected a file or folder of DICOM images, found nothing at {item}"
+                f"expected a file or folder of CT images, found nothing at {item}"
             )
         for path in _listed_files(item) if item.is_file() else _walk(item):
             files.setdefault(path.resolve(), path)

@@ -105,7 +105,8 @@ class _Wanted:
         if not search.candidates:
             raise SeriesError(
                 f"{self.where}: expected an axial CT series, found none in {search.file_count} "
-                "files" + "".join(f"\n  {r.what}: {r.reason}" for r in search.refusals),
+                f"file{'s' * (search.file_count != 1)}"
+                + "".join(f"\n  {r.what}: {r.reason}" for r in search.refusals),
                 hint="Give the folder of one CT series, or a NIfTI or NRRD file.",
             )
         if not chosen:

@@ -209,9 +209,8 @@ def _places(scan: Scan, given: GivenMask, options: MeasureOptions) -> Mapping[st
         labeled = np.flatnonzero(given.annotated)
         if len(labeled) != 1:
             raise ReviewError(
-                f"expected to be told on which slice {level} lies, as the mask has labels on other "
-                f"than one: found {given.where}",
-                hint="Say it with --slice or --z-mm, or give a file of levels with --levels.",
+                f"expected labels on one slice, where {level} then lies, found {given.where}",
+                hint="Say with --slice or --z-mm where it lies, or give a file with --levels.",
             )
         index = int(labeled[0])
     if not 0 <= index < len(volume):

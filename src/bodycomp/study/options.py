@@ -1,4 +1,4 @@
-"""What to analyse, and what came of it."""
+"""What to analyze, and what came of it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class AnalyzeOptions:
         0.0,
         "--range",
         metavar="MM",
-        help="average over the slices within this height in mm, centred on the level (default "
+        help="average over the slices within this height in mm, centered on the level (default "
         "{default}: the nearest slice alone)",
     )
     between: tuple[str, str] | None = option(
@@ -218,7 +218,7 @@ class AnalyzeOptions:
     def __post_init__(self) -> None:
         if not (self.inputs or self.listed):
             raise UsageError(
-                "expected files or folders to analyse, found none",
+                "expected files or folders to analyze, found none",
                 hint="Name a folder of DICOM files or a NIfTI file.",
             )
         check_options(self)

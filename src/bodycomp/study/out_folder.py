@@ -53,6 +53,12 @@ def clear_up(options: AnalyzeOptions) -> bool:
     refuse_running(out / JOURNAL_NAME)
     for folder in out.glob(UNPACKED_FOLDERS):
         shutil.rmtree(folder)
+    if (out / MANIFEST_NAME).is_file() and not (options.overwrite or options.resume):
+        raise OutputError(
+            f"the output folder is not empty, it holds an earlier run: {out}",
+            hint="Name another folder, continue that run with --resume or replace it with "
+            "--overwrite.",
+        )
     refuse_existing(out, overwrite=options.overwrite or options.resume)
     if options.overwrite and (out / HISTORY_NAME).exists():
         raise OutputError(

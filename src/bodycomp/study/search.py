@@ -82,8 +82,11 @@ def _find_work(inputs: Inputs, options: AnalyzeOptions, progress: Progress) -> W
     )
     if not (work.sources or work.refused):
         raise InputNotFoundError(
-            f"expected CT images, found none in {work.file_count} files "
-            f"({work.unreadable_count} of them damaged DICOM)",
+            f"expected CT images, found none in {work.file_count} "
+            f"file{'s' * (work.file_count != 1)}"
+            + (
+                f" ({work.unreadable_count} of them damaged DICOM)" if work.unreadable_count else ""
+            ),
             hint="Give folders, zip files or single files of DICOM, NIfTI or NRRD.",
         )
     return work

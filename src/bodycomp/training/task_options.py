@@ -77,7 +77,7 @@ def _batch_size(default: int, note: str = "") -> int:
         "--batch_size -b",
         parse=_batch_size_of,
         at_least=0,
-        help=f"slices per optimiser step, all devices together (default {{default}}{note}); auto: "
+        help=f"slices per optimizer step, all devices together (default {{default}}{note}); auto: "
         "the largest that memory holds, by trial steps, up to 256",
     )
 

@@ -100,7 +100,7 @@ _FLAG_VALUES: Final = {
     "contrast_agent": ("CONTRAST-AGENT", "Contrast agent"),
     "model_caution": ("MODEL-CAUTION", "Caution that the model asks for"),
     "members_disagree": ("MEMBERS-DISAGREE", "Members of the ensemble disagree"),
-    "numbering_uncertain": ("NUMBERING-UNCERTAIN", "Numbering of the vertebra is uncertain"),
+    "numbering_uncertain": ("NUMBERING", "Numbering of the vertebra is uncertain"),
 }
 """Flag -> code value and meaning."""
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -145,7 +146,9 @@ def test_table_of_the_terminal_fits_into_80_columns() -> None:
     for tissue in ABDOMINAL_TISSUES:
         row |= {f"{tissue.key}_area_cm2": None, f"{tissue.key}_mean_hu": None}
         found |= {f"{tissue.key}_area_cm2": 123.4, f"{tissue.key}_mean_hu": -105.6}
-    series = AnalyzedSeries("study-0123456789ab", "series-0123456789ab", Path(), (found, row))
+    study, name = "study-0123456789ab", "series-0123456789ab"
+    known = SimpleNamespace(analyzed={name: (found, row)})
+    series = AnalyzedSeries(Path(study, name), {study: known})
     report = StudyReport((series,), (), (), Path("out"), 1, 0)
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(_table(report))

@@ -164,10 +164,11 @@ def _measure(load: Loader, job: Job, options: AnalyzeOptions) -> tuple[tuple[str
     objects = sorted(part.rglob("*.dcm"), key=lambda path: (_rank(path), path))
     if times > 1:
         mark_measured_again(objects, sorted(earlier.rglob("*.dcm")), times)
+    why = _why_none(report)  # read from the folder, which gets another name
     flush_folder(part)
     part.rename(out)
     flush_to_disk(job.place)
-    return tuple(str(path.relative_to(part)) for path in objects), _why_none(report)
+    return tuple(str(path.relative_to(part)) for path in objects), why
 
 
 def _rank(path: Path) -> int:

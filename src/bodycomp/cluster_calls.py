@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import pickle
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp import __version__
-from bodycomp.errors import ClusterError
+from bodycomp.errors import ClusterError, is_disk_full
 from bodycomp.processes import is_debugging, log_nothing
 
 SAME: Final = "All machines need the same Python, bodycomp and packages."
@@ -86,7 +85,7 @@ def _portable(error: Exception) -> Exception:
 
 def _full_disk(error: BaseException | None) -> str:
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             return "its disk is full"
         error = error.__cause__
     return ""

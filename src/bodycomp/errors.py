@@ -24,6 +24,8 @@ The command line prints both and exits with the code that ``bodycomp.cli`` gives
 
 from __future__ import annotations
 
+import errno
+
 
 class BodycompError(Exception):
     """Base of all deliberate errors: what was expected, found and where, and what to do."""
@@ -103,3 +105,8 @@ class RunInterruptedError(BodycompError):
     def __init__(self, message: str, *, signal_number: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.signal_number = signal_number
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether the system says with an error that a disk, or a share of one, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -20,7 +20,7 @@ from bodycomp.dicom.header import SeriesHeader
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.errors import ArchiveUnreachableError, UsageError
 from bodycomp.imaging.volume import Volume
-from support.orthanc import free_port
+from support.ports import free_port
 
 FIND, MOVE, GET = (UID(f"1.2.840.10008.5.1.4.1.2.2.{number}") for number in (1, 2, 3))
 PENDING, SUCCESS = 0xFF00, 0x0000

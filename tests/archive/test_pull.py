@@ -18,7 +18,8 @@ from bodycomp.dicom.series import find_series
 from bodycomp.errors import ArchiveUnreachableError, OutputError, UsageError
 from bodycomp.study.pseudonyms import read_key, study_pseudonym
 from bodycomp.study.sources import dicom_source
-from support.orthanc import DICOMWEB_PLUGIN, Orthanc, free_port, running_orthanc
+from support.orthanc import DICOMWEB_PLUGIN, Orthanc, running_orthanc
+from support.ports import free_port
 from support.pull_harness import environment, fill, kill_and_repeat, landed, write_list
 
 pytestmark = pytest.mark.xdist_group("pull")  # one archive for all

@@ -22,7 +22,6 @@ from support.nodes import (
     Archive,
     Node,
     archive,
-    free_port,
     send,
     settled,
     studies,
@@ -30,6 +29,7 @@ from support.nodes import (
     write_config,
     write_study,
 )
+from support.ports import free_port
 
 pytestmark = [
     pytest.mark.xdist_group("node"),  # they share the process that nodes are forked from

@@ -23,13 +23,13 @@ from support.nodes import (
     EXPLICIT,
     Node,
     archive,
-    free_port,
     send,
     settled,
     wait_for,
     write_config,
     write_study,
 )
+from support.ports import free_port
 
 pytestmark = [
     pytest.mark.xdist_group("node"),

@@ -31,7 +31,6 @@ from support.nodes import (
     Archive,
     Node,
     archive,
-    free_port,
     send,
     settled,
     studies,
@@ -39,6 +38,7 @@ from support.nodes import (
     write_config,
     write_study,
 )
+from support.ports import free_port
 
 SLICES = 12
 

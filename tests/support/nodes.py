@@ -40,6 +40,7 @@ from bodycomp.node.ledger import Ledger, State, Study
 from bodycomp.node.run import run_node
 from bodycomp.node.service import RECEIVED, SENT
 from bodycomp.processes import _begin
+from support.ports import free_port
 from support.stand_ins import BodyIsMuscle, LevelAt
 
 TITLE, SENDER = "BODYCOMP", "SCANNER"
@@ -51,12 +52,6 @@ def stand_ins(_: Any) -> Any:
     from bodycomp.analysis.pipeline import AnalysisOptions, Analyzer  # noqa: PLC0415 - in the child
 
     return Analyzer(LevelAt(60.0), BodyIsMuscle(), AnalysisOptions())
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def write_study(

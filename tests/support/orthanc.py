@@ -6,7 +6,6 @@ import base64
 import json
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -19,15 +18,10 @@ from typing import Any
 
 import pytest
 
+from support.ports import free_port
+
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 TITLE = "ORTHANC"
-
-
-def free_port() -> int:
-    """Return a port that nothing listened at a moment ago."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @dataclass(frozen=True)

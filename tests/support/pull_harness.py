@@ -21,7 +21,8 @@ import pydicom
 from bodycomp.dicom.header import PixelFormat, SeriesHeader, Storage
 from bodycomp.dicom.write import write_ct_series
 from bodycomp.imaging.volume import Volume
-from support.orthanc import Orthanc, free_port, running_orthanc
+from support.orthanc import Orthanc, running_orthanc
+from support.ports import free_port
 
 SYNTAXES = (Storage.EXPLICIT, Storage.JPEG_2000, Storage.IMPLICIT, Storage.RLE)
 

@@ -9,7 +9,6 @@ import csv
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 
 from bodycomp.cli import main
 from bodycomp.training.machine.ranks import Ranks, outer_ranks
+from support.ports import free_port
 
 pytestmark = [
     pytest.mark.skipif(
@@ -72,12 +72,6 @@ print(json.dumps([
 """
 """Runs the tasks of one step after another's; PyTorch is imported once, and every task begins
 from there."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command(data: Path, output: Path, *more: str) -> list[str]:

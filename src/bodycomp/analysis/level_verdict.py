@@ -225,7 +225,7 @@ def _inside(curve: ExpectedCurve, crossing_mm: float, options: ChoiceOptions) ->
 def _stays_unclear(curve: ExpectedCurve, crossing_mm: float) -> bool:
     """Whether the slices far from a crossing, on either side of it, fail to tell their side."""
     height_mm, reach_mm = curve.z_mm - crossing_mm, FAR_SCALES * curve.scale_mm
-    clear = float(offset_to_target(CLEAR_SCALES * curve.scale_mm, curve.scale_mm))
+    clear = _clear_score(curve)
     above, below = curve.score[height_mm > reach_mm], 1 - curve.score[height_mm < -reach_mm]
     return any(
         side.size >= FEWEST_FAR_SLICES and float(np.median(side)) < clear for side in (above, below)
@@ -237,10 +237,15 @@ def _is_nowhere_clear(curve: ExpectedCurve) -> bool:
 
     Scores that are all the same are those of a network that sees nothing.
     """
-    clear = float(offset_to_target(CLEAR_SCALES * curve.scale_mm, curve.scale_mm))
+    clear = _clear_score(curve)
     is_long = curve.z_mm[-1] - curve.z_mm[0] > 2 * FAR_SCALES * curve.scale_mm
     differ = float(np.ptp(curve.score)) > LEAST_SPREAD
     return bool(is_long and differ and np.abs(curve.score - 0.5).max() < clear - 0.5)
+
+
+def _clear_score(curve: ExpectedCurve) -> float:
+    """Return the score of a slice that clearly lies above a level."""
+    return float(offset_to_target(CLEAR_SCALES * curve.scale_mm, curve.scale_mm))
 
 
 def _two_places(curve: ExpectedCurve, best_mm: float, rival_mm: float) -> str:

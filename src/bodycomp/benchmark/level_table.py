@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.agreement.statistics import MEAN, MEDIAN
-from bodycomp.benchmark.table import Number, said
+from bodycomp.benchmark.table import Number, interval_cells, said
 from bodycomp.data.layout import offset_column, table_path
 from bodycomp.data.manifest import read_manifest
 from bodycomp.evaluation.document import SLICE_SELECTION_CSV, TEST_SPLIT
@@ -145,11 +145,7 @@ def write_level_rows(path: Path, rows: Sequence[LevelTableRow]) -> None:
             "spine": row.spine,
             "level": row.level,
             "present": row.present,
-            **{
-                f"{name}{suffix}": row.numbers[name][end]
-                for name in COLUMNS
-                for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high"))
-            },
+            **interval_cells({name: row.numbers[name] for name in COLUMNS}),
         }
         for row in rows
     ]

@@ -98,11 +98,7 @@ def write_rows(path: Path, rows: Sequence[TissueRow], published: PublishedResult
             "tissue": row.tissue,
             "patients": row.patients,
             "slices": row.slices,
-            **{
-                f"{name}{suffix}": row.numbers[name][end]
-                for name in COLUMNS
-                for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high"))
-            },
+            **interval_cells({name: row.numbers[name] for name in COLUMNS}),
             "published_dice": published.dice,
             "published_doi": published.doi,
         }
@@ -125,6 +121,15 @@ def row_lines(rows: Sequence[TissueRow], published: PublishedResult) -> list[str
         for row in rows
     )
     return markdown_table(heads, cells)
+
+
+def interval_cells(numbers: Mapping[str, Number]) -> dict[str, Cell]:
+    """Return cells of a CSV table: each number and both ends of its interval."""
+    return {
+        f"{name}{suffix}": found[end]
+        for name, found in numbers.items()
+        for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
 
 
 def said(found: Number, digits: int) -> str:

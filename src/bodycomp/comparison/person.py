@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from bodycomp.comparison.change import LevelComparison, compare_pair, corrections
+from bodycomp.comparison.change import DAYS_PER_MONTH, LevelComparison, compare_pair, corrections
 from bodycomp.comparison.repeatability import Repeatability
 from bodycomp.comparison.scans import PersonScan
 from bodycomp.results import LevelStatus
@@ -20,6 +20,11 @@ class PersonComparison:
     patient: str
     scans: tuple[PersonScan, ...] = field(repr=False)
     levels: tuple[LevelComparison, ...]
+
+    def month(self, place: int) -> float:
+        """Return how many months of 30.4 days after the first scan another one was made."""
+        first, other = (self.scans[at].day or 0.0 for at in (0, place))
+        return (other - first) / DAYS_PER_MONTH
 
     @property
     def refused(self) -> str:

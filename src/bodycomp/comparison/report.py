@@ -19,7 +19,7 @@ def write_report(path: Path, person: PersonComparison) -> None:
         SeriesError: The runs wrote no reports of the scans, or those name different people.
     """
     scans = tuple(
-        ReportedScan(_reports(scan.folder), _months(person, place), _values(person, place))
+        ReportedScan(_reports(scan.folder), person.month(place), _values(person, place))
         for place, scan in enumerate(person.scans)
     )
     changes = [
@@ -40,10 +40,6 @@ def write_report(path: Path, person: PersonComparison) -> None:
 def _reports(folder: Path) -> tuple[Path, ...]:
     found = (folder / SR_NAME, *sorted(folder.glob(f"{CORRECTED_NAME}/*/{SR_NAME}")))
     return tuple(path for path in found if path.is_file())
-
-
-def _months(person: PersonComparison, place: int) -> float:
-    return ((person.scans[place].day or 0.0) - (person.scans[0].day or 0.0)) * 12 / 365.25
 
 
 def _values(person: PersonComparison, place: int) -> dict[str, dict[str, float]]:

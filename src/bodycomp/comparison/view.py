@@ -18,7 +18,6 @@ from bodycomp.comparison.change import (
     PairComparison,
 )
 from bodycomp.comparison.person import PersonComparison
-from bodycomp.comparison.scans import PersonScan
 from bodycomp.reference.words import quantity_words
 from bodycomp.report.case_view import read_case_view
 from bodycomp.report.page import inline, source_hash, write_page
@@ -50,7 +49,7 @@ def write_person_page(path: Path, person: PersonComparison) -> None:
     style = inline("page.css", "comparison.css")
     pairs = [pair for level in person.levels for pair in level.pairs]
     unlike = sum(any(each.is_certain for each in pair.differences) for pair in pairs)
-    months = _month(person, person.scans[-1])
+    months = person.month(len(person.scans) - 1)
     context = {
         "title": f"{person.patient}: what changed",
         "subtitle": "Scans of one person beside each other, in order of time.",
@@ -74,10 +73,6 @@ def write_person_page(path: Path, person: PersonComparison) -> None:
     write_page(path, "comparison.html.j2", context)
 
 
-def _month(person: PersonComparison, scan: PersonScan) -> float:
-    return ((scan.day or 0.0) - (person.scans[0].day or 0.0)) * 12 / 365.25
-
-
 def _scan_row(person: PersonComparison, place: int) -> list[str]:
     scan = person.scans[place]
     cells = next(iter(scan.rows.values()))
@@ -92,7 +87,7 @@ def _scan_row(person: PersonComparison, place: int) -> list[str]:
     scanner = " ".join(str(cells.get(n) or "") for n in ("manufacturer", "scanner_model"))
     return [
         str(place + 1),
-        f"{_month(person, scan):.1f}",
+        f"{person.month(place):.1f}",
         scan.study,
         scan.series,
         ", ".join(found) or "none",
@@ -153,7 +148,7 @@ def _slice(
         for name in ("muscle_area_cm2", "subcutaneous_fat_area_cm2", "visceral_fat_area_cm2")
         if isinstance(cells.get(name), float)
     ]
-    title = f"Scan {place + 1}, month {_month(person, person.scans[place]):.1f}"
+    title = f"Scan {place + 1}, month {person.month(place):.1f}"
     return {
         "title": title,
         "label": f"Slice at {level} with the outlines of its labels, {title}",
@@ -182,7 +177,7 @@ def _charts(person: PersonComparison, level: LevelComparison) -> list[TimeChart]
         title, unit = quantity_words(quantity)
         for place in level.scans:
             scan = person.scans[place]
-            value, month = scan.rows[level.level].get(quantity), _month(person, scan)
+            value, month = scan.rows[level.level].get(quantity), person.month(place)
             if not isinstance(value, int | float):
                 continue
             name = f"Scan {place + 1}: {_number(value)} {unit}"

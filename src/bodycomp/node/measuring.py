@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import shutil
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bodycomp.dicom.derived.revision import mark_measured_again
-from bodycomp.errors import BodycompError, ModelError
+from bodycomp.errors import BodycompError, ModelError, is_disk_full
 from bodycomp.node.config import Measure
 from bodycomp.node.ledger import Study
 from bodycomp.processes import helper_processes
@@ -27,7 +26,6 @@ from bodycomp.study.options import AnalyzeOptions, StudyReport, dicom_objects
 from bodycomp.study.outputs import LABELMAP_NAME, SEG_NAME, SR_NAME
 
 _LOG: Final = logging.getLogger(__name__)
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _ORDER: Final = (SEG_NAME, LABELMAP_NAME, SR_NAME)
 """Overlays go first, reports last: they name segmentations."""
 _MODELS_KEPT: Final = 2
@@ -134,7 +132,7 @@ def measure(load: Loader, job: Job, options: AnalyzeOptions) -> Measured:
     try:
         objects, reason = _measure(load, job, options)
     except OSError as error:
-        full = error.errno in _FULL
+        full = is_disk_full(error)
         reason = "the disk is full" if full else f"{type(error).__name__}: {error.strerror}"
         return Measured(reason=reason, wait=full, broken=not full)
     except ModelError as error:  # not the fault of this study

@@ -18,9 +18,8 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.node.config import NodeConfig
-from bodycomp.node.service import accepting_entity, quiet_pynetdicom, server_context
+from bodycomp.node.service import accepting_entity, server_context
 from bodycomp.node.spool import Spool, Status
 
 _LOG: Final = logging.getLogger(__name__)
@@ -109,7 +108,6 @@ def receiving(config: NodeConfig, spool: Spool) -> Iterator[None]:
     Raises:
         OSError: The port is taken, or a certificate cannot be read.
     """
-    quiet_pynetdicom()
     context = None if config.tls is None else server_context(config.tls)
     listener = config.node
 
@@ -139,8 +137,7 @@ def receiving(config: NodeConfig, spool: Spool) -> Iterator[None]:
     _LOG.info("%s listens on %s:%d", listener.ae_title, listener.address, listener.port)
     threading.excepthook = _failed
     try:
-        with quiet_pydicom():
-            yield
+        yield
     finally:
         threading.excepthook = hook
         server.shutdown()

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.dicom.received import series_facts
 from bodycomp.errors import OutputError, RunInterruptedError
 from bodycomp.node.config import Destination, NodeConfig
@@ -47,6 +48,7 @@ def run_node(config: NodeConfig, load: Loader = default_loader) -> None:
     with SignalWatch(_ended):
         spool = Spool(config.node)
         with ExitStack() as stack:
+            stack.enter_context(quiet_pydicom())  # until the last thread of a peer has ended
             stack.callback(spool.ledger.close)
             stack.enter_context(locked_folder(spool.folder))
             node = Node(config, spool, load)
@@ -278,12 +280,9 @@ class Node:
                 for each in rows
                 if each.state == Sent.PENDING and each.destination not in names
             ]
-            self.ledger.put(
-                *(
-                    replace(each, state=Sent.FAILED, reason="it is no longer configured")
-                    for each in lost
-                )
-            )
+            if lost:  # an empty write takes the ledger's lock, too, five times a second
+                reason = "it is no longer configured"
+                self.ledger.put(*(replace(each, state=Sent.FAILED, reason=reason) for each in lost))
             failed = [each for each in rows if each.state == Sent.FAILED]
             if lost or any(each.state == Sent.PENDING for each in rows):
                 continue

@@ -14,14 +14,16 @@ from pynetdicom import _config as pynetdicom_config
 from pynetdicom.association import Association
 
 from bodycomp.dicom.file_header import open_dicom
+from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import OutputError
 from bodycomp.node.config import Destination, NodeConfig
-from bodycomp.node.service import client_context, quiet_pynetdicom, requesting_entity
+from bodycomp.node.service import client_context, requesting_entity
 
 _WARNINGS: Final = 0xB000
 """Statuses of C-STORE from here to 0xBFFF say that an object was stored (PS3.4 table B.2-1)."""
 
 
+@quiet_pydicom()
 def send(config: NodeConfig, destination: Destination, files: Sequence[Path]) -> None:
     """Send objects to a destination; what it has already is the same object to it.
 
@@ -31,7 +33,6 @@ def send(config: NodeConfig, destination: Destination, files: Sequence[Path]) ->
     if destination.url:
         _post(config, destination, files)
         return
-    quiet_pynetdicom()
     pynetdicom_config.STORE_SEND_CHUNKED_DATASET = True  # the bytes as they are
     with _associated(config, destination) as association:
         for path in files:
@@ -47,6 +48,7 @@ def send(config: NodeConfig, destination: Destination, files: Sequence[Path]) ->
                 raise OutputError(f"it refused {path.name} with status 0x{status:04X}")
 
 
+@quiet_pydicom()
 def ping(config: NodeConfig, destination: Destination) -> None:
     """Check that a destination answers: by C-ECHO, or a search for no study.
 
@@ -57,7 +59,6 @@ def ping(config: NodeConfig, destination: Destination) -> None:
         with _web_errors():
             _client(config, destination).search_for_studies(limit=1)
         return
-    quiet_pynetdicom()
     with _associated(config, destination) as association:
         status = association.send_c_echo().get("Status")
         if status != 0:

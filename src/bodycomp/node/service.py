@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from typing import Final
 
@@ -40,11 +39,6 @@ MAX_PDU: Final = 131_072
 """Bytes of a PDU that peers are asked to send at most."""
 CIPHERS: Final = "ECDHE+AESGCM"
 """Of TLS 1.2, as RFC 9325 4.2 recommends; those of TLS 1.3 are all allowed."""
-
-
-def quiet_pynetdicom() -> None:
-    """Let no message of pynetdicom out: they quote what peers send."""
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
 
 
 def accepting_entity(listener: Listener) -> AE:

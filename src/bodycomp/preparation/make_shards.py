@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -34,7 +33,7 @@ from bodycomp.data.samples import (
     training_share,
 )
 from bodycomp.digests import file_digest, text_digest
-from bodycomp.errors import ImageError, NotAnnotatedError, OutputError
+from bodycomp.errors import ImageError, NotAnnotatedError, OutputError, is_disk_full
 from bodycomp.imaging.orientation import OrientationTransform
 from bodycomp.imaging.preprocessing import SEGMENTATION_SIZE, SLICE_SELECTION_SIZE
 from bodycomp.imaging.square_field import SquareField
@@ -95,7 +94,7 @@ def make_shard(shard: Shard, task: PrepareTask) -> RefusedCase | None:
             return None
         if isinstance(error, OutputError):
             raise
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise disk_full(shard.folder.parent) from error
         return refusal(shard.case, error)
     return None

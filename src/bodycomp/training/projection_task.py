@@ -18,7 +18,6 @@ from bodycomp.imaging.preprocessing import Preprocessing
 from bodycomp.imaging.projection import at_heights
 from bodycomp.networks.losses import ordered_cross_entropy
 from bodycomp.networks.names import CROSS_ENTROPY, PROJECTION
-from bodycomp.networks.targets import offset_to_target
 from bodycomp.report.training_examples import SeriesCase, write_series_examples
 from bodycomp.training.slice_selection import SLICES_SHOWN, SliceSelectionTask
 from bodycomp.training.steps.evaluation_context import EvaluationContext
@@ -43,12 +42,11 @@ class ProjectionTask(SliceSelectionTask):
             test=None if test is None else self.dataset(cast("SliceDataset", test)),
         )
 
-    def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
-        """Return the chosen loss of a batch; the cross entropy is that of all levels together."""
-        if self.options.loss != CROSS_ENTROPY:
-            return super().loss(logits, truth)
-        targets = offset_to_target(truth.cpu().numpy(), self.options.threshold)
-        return ordered_cross_entropy(logits, torch.as_tensor(targets, device=logits.device))
+    def loss_of(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the chosen loss; the cross entropy is that of all levels together."""
+        if self.options.loss == CROSS_ENTROPY:
+            return ordered_cross_entropy(logits, targets)
+        return super().loss_of(logits, targets)
 
     def dataset(self, slices: SliceDataset) -> SampleSet:
         """Return the series that slices belong to."""

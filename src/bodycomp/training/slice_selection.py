@@ -137,9 +137,11 @@ class SliceSelectionTask(Task):
     def loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the chosen loss of a batch, over the annotated levels of each slice."""
         targets = offset_to_target(truth.cpu().numpy(), self.options.threshold)
-        return slice_selection_loss(self.options.loss)(
-            logits, torch.as_tensor(targets, device=logits.device)
-        )
+        return self.loss_of(logits, torch.as_tensor(targets, device=logits.device))
+
+    def loss_of(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the chosen loss of logits and targets of the same shape."""
+        return slice_selection_loss(self.options.loss)(logits, targets)
 
     def evaluate(
         self, network: nn.Module, split: SampleSet, context: EvaluationContext

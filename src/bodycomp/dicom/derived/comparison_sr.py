@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import pydicom
-from highdicom import UID
 from highdicom.sr import (
     AlgorithmIdentification,
     CodeContentItem,
@@ -24,10 +23,8 @@ from highdicom.sr import (
     FindingSite,
     LongitudinalTemporalOffsetFromEvent,
     Measurement,
-    MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
     NumContentItem,
-    ObservationContext,
     RelationshipTypeValues,
     TextContentItem,
     TimePointContext,
@@ -42,12 +39,11 @@ from pydicom.uid import generate_uid
 from bodycomp import __version__
 from bodycomp.anatomy import OWN_SCHEME, CodedConcept, Tissue
 from bodycomp.dicom.derived.coded_values import (
-    REPORT_TITLE,
     column_code,
     level_site,
 )
-from bodycomp.dicom.derived.measured import code, equipment
-from bodycomp.dicom.derived.sr_write import ascii_text, observer, own_scheme
+from bodycomp.dicom.derived.measured import code
+from bodycomp.dicom.derived.sr_write import ascii_text, document_of
 from bodycomp.dicom.quiet import quiet_pydicom
 from bodycomp.errors import SeriesError
 
@@ -117,20 +113,7 @@ def comparison_of(
                 said = comments.get((place, level), ()) if tissue is None else ()
                 groups.append(_group(patient, (place, scan.months), level, tissue, own, said))
                 columns.append([(place, level, name) for name in own])
-    report = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=observer()),
-        procedure_reported=codes.SCT.ComputedTomography,
-        imaging_measurements=groups,
-        title=code(REPORT_TITLE),
-    )
-    document = Comprehensive3DSR(
-        evidence=evidence,
-        content=report[0],
-        series_instance_uid=UID(),
-        instance_number=1,
-        is_complete=True,
-        **equipment("comparison"),
-    )
+    document = document_of(groups, evidence, "comparison")
     places = _places(document, columns)
     derived = _plain(
         ContainerContentItem(
@@ -139,8 +122,6 @@ def comparison_of(
         [item for change in changes for item in _derived(change, places)],
     )
     document.ContentSequence = DicomSequence([*document.ContentSequence, derived])
-    schemes = getattr(document, "CodingSchemeIdentificationSequence", [])
-    document.CodingSchemeIdentificationSequence = [*schemes, own_scheme()]
     return document
 
 

@@ -87,28 +87,41 @@ def report_of(measured: MeasuredSeries, seg: Segmentation | None) -> Comprehensi
         for level in levels
         if level.quantities or level.flags
     ]
+    return document_of(groups, [*([seg] if seg is not None else []), *sources], "sr")
+
+
+def document_of(
+    groups: Sequence[Group], evidence: Sequence[Dataset], kind: str
+) -> Comprehensive3DSR:
+    """Return a report of groups of measurements by the software.
+
+    Args:
+        groups: In their order.
+        evidence: What was measured; the document is in the study of the first.
+        kind: Which of the series in ``measured.SERIES`` it is.
+    """
     report = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=observer()),
+        observation_context=ObservationContext(observer_device_context=_observer()),
         procedure_reported=codes.SCT.ComputedTomography,
         imaging_measurements=groups,
         title=code(REPORT_TITLE),
     )
     document = Comprehensive3DSR(
-        evidence=[*([seg] if seg is not None else []), *sources],
+        evidence=evidence,
         content=report[0],
         series_instance_uid=UID(),
         instance_number=1,
         is_complete=True,
-        **equipment("sr"),
+        **equipment(kind),
     )
     document.CodingSchemeIdentificationSequence = [
         *getattr(document, "CodingSchemeIdentificationSequence", []),
-        own_scheme(),
+        _own_scheme(),
     ]
     return document
 
 
-def observer() -> ObserverContext:
+def _observer() -> ObserverContext:
     """Return the software as the observer; each version is a device of its own."""
     return ObserverContext(
         observer_type=codes.DCM.Device,
@@ -122,7 +135,7 @@ def observer() -> ObserverContext:
     )
 
 
-def own_scheme() -> Dataset:
+def _own_scheme() -> Dataset:
     """Return the item of Coding Scheme Identification Sequence (PS3.3 C.12.1.1.1) of our codes."""
     item = Dataset()
     item.CodingSchemeDesignator = OWN_SCHEME
